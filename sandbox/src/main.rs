@@ -1,0 +1,2 @@
+//! perceptis-sandbox
+fn main() {}
