@@ -1,1 +1,46 @@
-//! The client.
+//! The Perceptis client: a prompt in, a `.pptx` on disk, and no deck lost or bought twice on the way.
+//!
+//! This crate knows nothing of C. Its operations are futures that can be dropped at any await: where an
+//! operation stands is always in its [`Tracker`], which makes the error when it is ended from outside.
+//!
+//! Time enters in `clock.rs`, chance in `jitter.rs`, and nowhere else.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod client;
+mod clock;
+mod config;
+mod deliver;
+mod download;
+mod error;
+mod fetch;
+mod hash;
+mod image;
+mod jitter;
+mod job;
+mod key;
+mod options;
+mod origin;
+mod pace;
+mod part;
+mod poll;
+mod request;
+mod retry;
+mod run;
+mod secret;
+mod submit;
+mod table;
+mod target;
+mod tls;
+mod tracker;
+mod transport;
+mod verify;
+mod wait;
+
+pub use client::{Client, Outcome};
+pub use config::{Config, Settings};
+pub use error::{Billed, Details, Error, Failure, Kind};
+pub use job::JobId;
+pub use options::Options;
+pub use request::Request;
+pub use tracker::{Activity, Phase, Tracker};

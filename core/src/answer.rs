@@ -1,0 +1,220 @@
+//! What the service says: the states of jobs, and its refusals.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+
+use crate::error::{Error, Kind};
+use crate::job::JobId;
+use crate::secret::ApiKey;
+use crate::table;
+use crate::transport::Reply;
+
+/// One file of a completed job.
+#[derive(Clone, Debug)]
+pub(crate) struct Download {
+    pub(crate) url: String,
+    pub(crate) format: String,
+    pub(crate) variant: u32,
+}
+
+/// A job's state, as far as this library reads it, and the text as it came.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) json: String,
+    pub(crate) status: String,
+    pub(crate) output_type: Option<String>,
+    pub(crate) downloads: Vec<Download>,
+    /// Why a failed job failed, in the service's words.
+    pub(crate) error: Option<String>,
+}
+
+/// Reads a status answer. Fields are read leniently (a number for text, null for none), since a finished
+/// job must not be lost over a form; the text itself goes to the caller unchanged.
+pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Job, Error> {
+    let (json, value) = read_object(reply, key)?;
+    let Some(status) = value.get("status").and_then(text_of) else {
+        return Err(unreadable("has no status", reply, key));
+    };
+    if let Some(other) = JobId::from_service(value.get("job_id"))
+        && other != *job_id
+    {
+        return Err(unreadable("is about another job", reply, key));
+    }
+    let downloads = value.get("downloads").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let downloads = downloads.iter().enumerate().filter_map(|(at, entry)| {
+        let variant = entry.get("variant").and_then(text_of).and_then(|text| text.parse().ok());
+        Some(Download {
+            url: entry.get("url")?.as_str()?.to_owned(),
+            format: entry.get("format").and_then(text_of).unwrap_or_else(|| "pptx".into()),
+            variant: variant.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX)),
+        })
+    });
+    let error = value.get("error").filter(|error| !error.is_null()).map(|error| {
+        let field = |name| error.get(name).and_then(text_of);
+        match (field("code"), field("message")) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => text_of(error).unwrap_or_else(|| error.to_string()),
+        }
+    });
+    Ok(Job {
+        status,
+        output_type: value.get("output_type").and_then(text_of),
+        downloads: downloads.collect(),
+        error: error.map(|text| shortened(&key.scrub(&text))),
+        json,
+    })
+}
+
+/// Reads an answer to a submission: the job's id, and the text as it came.
+pub(crate) fn read_accepted(reply: &Reply, key: &ApiKey) -> Result<(JobId, String), Error> {
+    let (json, value) = read_object(reply, key)?;
+    match JobId::from_service(value.get("job_id")) {
+        Some(job_id) => Ok((job_id, json)),
+        None => Err(unreadable("has no usable job_id", reply, key)),
+    }
+}
+
+fn read_object(reply: &Reply, key: &ApiKey) -> Result<(String, Value), Error> {
+    let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
+    let Ok(text) = std::str::from_utf8(text) else {
+        return Err(unreadable("is not UTF-8", reply, key));
+    };
+    match serde_json::from_str::<Value>(text) {
+        Ok(value) if value.is_object() => Ok((text.trim().to_owned(), value)),
+        Ok(_) => Err(unreadable("is not a JSON object", reply, key)),
+        Err(error) if error.is_eof() && !text.trim().is_empty() => {
+            Err(unreadable("is JSON that was cut short", reply, key))
+        }
+        Err(_) => Err(unreadable("is not JSON", reply, key)),
+    }
+}
+
+/// A success that can't be understood, and what came instead.
+fn unreadable(what: &str, reply: &Reply, key: &ApiKey) -> Error {
+    let message = format!("the service's answer ({}) {what}: {}", reply.status, describe(reply, key));
+    with_request_id(Error::new(Kind::Protocol, message), reply, key).http_status(reply.status)
+}
+
+/// What the service says when it does not say yes: the HTTP status decides the kind, the body explains.
+pub(crate) fn refusal(reply: &Reply, key: &ApiKey) -> Error {
+    let kind = match reply.status {
+        401 => Kind::Unauthenticated,
+        403 => Kind::NotEligible,
+        404 => Kind::NotFound,
+        409 => Kind::Conflict,
+        429 => Kind::RateLimited,
+        408 | 425 | 500.. => Kind::Server,
+        400..=499 => Kind::Rejected,
+        _ => Kind::Protocol,
+    };
+    let value = serde_json::from_slice::<Value>(&reply.body).ok();
+    let field = |name| value.as_ref()?.get("error")?.get(name).and_then(text_of);
+    let code = field("code").map(|code| shortened(&key.scrub(&code)));
+    let said = field("message").map(|text| shortened(&key.scrub(&text)));
+    let meaning = match kind {
+        Kind::Unauthenticated => "the API key is missing, invalid or revoked",
+        Kind::NotEligible => "the organization's plan does not include the API",
+        Kind::NotFound => "no such job, or another key's",
+        Kind::Conflict => "the request conflicts with an earlier one",
+        Kind::RateLimited => "too many requests",
+        Kind::Server => "the service failed",
+        Kind::Rejected => "the service rejected the request",
+        _ => "the service answered with a redirect, which is not followed",
+    };
+    let mut message = format!("{meaning} ({}", reply.status);
+    if let Some(code) = &code {
+        message += &format!(" {code}");
+    }
+    message += ")";
+    match &said {
+        Some(said) => message += &format!(": {said}"),
+        None => message += &format!("; it sent {}", describe(reply, key)),
+    }
+    let error = with_request_id(Error::new(kind, message), reply, key)
+        .http_status(reply.status)
+        .retry_after(retry_after(&reply.headers))
+        .with(|details| details.api_code = code);
+    if is_passing(reply.status) { error.retryable() } else { error }
+}
+
+/// The statuses that may be another tomorrow: what the retry rules cover.
+pub(crate) fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..)
+}
+
+fn with_request_id(error: Error, reply: &Reply, key: &ApiKey) -> Error {
+    let id = ["x-request-id", "request-id"].iter().find_map(|name| reply.headers.get(*name)?.to_str().ok());
+    error.with(|details| details.request_id = id.map(|id| shortened(&key.scrub(id))))
+}
+
+fn describe(reply: &Reply, key: &ApiKey) -> String {
+    let kind =
+        reply.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
+    let start = String::from_utf8_lossy(&reply.body[..reply.body.len().min(400)]);
+    format!("{} bytes, {}, {}", reply.body.len(), key.scrub(kind), table::quoted(&key.scrub(start.trim())))
+}
+
+fn shortened(text: &str) -> String {
+    const MOST: usize = 500;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// `Retry-After` (RFC 9110, 10.2.3) in seconds or as a date, which is read against the answer's own `Date`.
+/// What is in the past, negative or unreadable asks for nothing.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(then) = httpdate::parse_http_date(text) {
+        let sent = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        return then.duration_since(sent.unwrap_or_else(SystemTime::now)).ok();
+    }
+    let seconds: f64 = text.parse().ok()?;
+    if seconds.is_nan() || seconds <= 0.0 {
+        return None;
+    }
+    // A wait longer than any deadline is as good as for ever, and does not overflow.
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(FOREVER))
+}
+
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(pairs: &[(&'static str, &str)]) -> Option<Duration> {
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), value.parse().unwrap()));
+        retry_after(&headers.collect())
+    }
+
+    #[test]
+    fn retry_after_is_read_in_all_its_forms() {
+        let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT");
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(wait(&[("retry-after", "7")]), seconds(7));
+        assert_eq!(wait(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
+        assert_eq!(wait(&[date, ("retry-after", "Tue, 24 Nov 2026 12:00:09 GMT")]), seconds(9));
+        assert_eq!(wait(&[date, ("retry-after", "Tue, 24 Nov 2026 11:00:00 GMT")]), None);
+        assert_eq!(wait(&[("retry-after", "99999999999999999999999")]), Some(FOREVER));
+        for nothing in ["-5", "0", "soon", "", "NaN", "inf "] {
+            let parsed = wait(&[("retry-after", nothing)]);
+            assert!(parsed.is_none() || parsed == Some(FOREVER), "{nothing}: {parsed:?}");
+        }
+        assert_eq!(wait(&[]), None);
+    }
+}

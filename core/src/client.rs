@@ -1,0 +1,159 @@
+//! The client: what its operations share.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::{Clock, Moment};
+use crate::config::Settings;
+use crate::error::{Error, Failure, Kind};
+use crate::jitter::Jitter;
+use crate::job::JobId;
+use crate::pace::{Hold, Turns};
+use crate::retry::{Budget, Retry};
+use crate::secret::ApiKey;
+use crate::tracker::Tracker;
+use crate::transport::Transport;
+
+const SUBMISSIONS_AT_ONCE: usize = 8;
+const POLLS_AT_ONCE: usize = 8;
+const DOWNLOADS_AT_ONCE: usize = 4;
+/// How many of its own jobs a client remembers; the oldest go first.
+const REMEMBERED_JOBS: usize = 10_000;
+
+/// How long an operation may take where the caller does not say.
+pub(crate) mod default_deadline {
+    use std::time::Duration;
+
+    pub(crate) const STATUS: Duration = Duration::from_secs(60);
+    pub(crate) const GENERATE: Duration = Duration::from_secs(10 * 60);
+    /// Above the documented maxima of 7 and 15 minutes, with room for queueing.
+    pub(crate) const SLIDE: Duration = Duration::from_secs(30 * 60);
+    pub(crate) const DECK: Duration = Duration::from_secs(45 * 60);
+    pub(crate) const DOWNLOAD: Duration = Duration::from_secs(60 * 60);
+}
+
+/// What an operation ends with: its result as JSON, or a failure.
+pub type Outcome = Result<String, Failure>;
+
+/// A client of one service with one API key.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) jitter: Jitter,
+    pub(crate) transport: Transport,
+    pub(crate) turns: Turns,
+    pub(crate) poll_hold: Hold,
+    pub(crate) submit_hold: Hold,
+    pub(crate) submissions: Semaphore,
+    pub(crate) polls: Semaphore,
+    pub(crate) downloads: Semaphore,
+    budget: Budget,
+    own: Mutex<OwnJobs>,
+}
+
+/// What the client knows of a job because it submitted it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnJob {
+    pub(crate) submitted: Moment,
+    pub(crate) variants: u32,
+}
+
+#[derive(Debug, Default)]
+struct OwnJobs {
+    jobs: HashMap<JobId, OwnJob>,
+    order: VecDeque<JobId>,
+}
+
+impl Client {
+    /// A client with these settings. Opens nothing: certificates and connections come with the first request.
+    ///
+    /// # Errors
+    /// `Configuration` when the CA file can't be read.
+    pub fn new(settings: Settings) -> Result<Client, Error> {
+        let settings = Arc::new(settings);
+        let clock = Clock::new(settings.time_scale);
+        Ok(Client {
+            transport: Transport::new(Arc::clone(&settings), clock)?,
+            settings,
+            clock,
+            jitter: Jitter::from_system()?,
+            turns: Turns::default(),
+            poll_hold: Hold::new(),
+            submit_hold: Hold::new(),
+            submissions: Semaphore::new(SUBMISSIONS_AT_ONCE),
+            polls: Semaphore::new(POLLS_AT_ONCE),
+            downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
+            budget: Budget::new(),
+            own: Mutex::default(),
+        })
+    }
+
+    /// Runs an operation's steps to their end or to the deadline, whichever comes first. The deadline is
+    /// outside, so that no await within can outlast it; the tracker knows where it struck.
+    pub(crate) async fn until<T>(
+        &self,
+        deadline: Moment,
+        tracker: &Tracker,
+        steps: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            result = steps => result.map_err(|failure| Failure {
+                error: tracker.complete(failure.error),
+                result: failure.result,
+            }),
+            () = self.clock.sleep_until(deadline) => {
+                Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
+            }
+        }
+    }
+
+    pub(crate) fn deadline(&self, asked: Option<Duration>, default: Duration) -> Moment {
+        self.clock.now().after(asked.unwrap_or(default))
+    }
+
+    pub(crate) fn retry(&self, deadline: Moment) -> Retry<'_> {
+        Retry::new(self.clock, &self.jitter, &self.budget, deadline)
+    }
+
+    pub(crate) fn succeeded(&self) {
+        self.budget.give();
+    }
+
+    pub(crate) fn api_key(&self) -> Result<&ApiKey, Error> {
+        self.settings.api_key()
+    }
+
+    pub(crate) fn remember(&self, job_id: &JobId, job: OwnJob) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.jobs.insert(job_id.clone(), job).is_none() {
+            own.order.push_back(job_id.clone());
+        }
+        while own.order.len() > REMEMBERED_JOBS {
+            if let Some(oldest) = own.order.pop_front() {
+                own.jobs.remove(&oldest);
+            }
+        }
+    }
+
+    pub(crate) fn own_job(&self, job_id: &JobId) -> Option<OwnJob> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).jobs.get(job_id).copied()
+    }
+}
+
+/// Runs file work on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::new(Kind::Closed, "the client was closed while a file was being written")),
+        },
+    }
+}

@@ -1,0 +1,72 @@
+//! The one place where time enters.
+//!
+//! Every duration in this crate is in the client's own time. `time_scale` makes that time run faster than
+//! the wall's, so that against a sandbox at the same speed an hour passes in a second.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// No network timeout gets shorter than this by scaling: sockets and schedulers do not run faster, and
+/// every submission that times out needlessly is one whose outcome is unknown.
+const IO_FLOOR: Duration = Duration::from_millis(250);
+
+/// Timers do not advance while the machine is suspended, so long sleeps are cut and the clock is asked again.
+const SLICE: Duration = Duration::from_secs(10);
+
+/// A point in the client's time, counted from the machine's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(Duration);
+
+impl Moment {
+    pub(crate) fn after(self, wait: Duration) -> Moment {
+        Moment(self.0.saturating_add(wait))
+    }
+
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The client's clock: CLOCK_BOOTTIME, which counts suspended time, times the scale.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    scale: u32,
+}
+
+impl Clock {
+    /// `scale` is 1 to 10,000.
+    pub(crate) fn new(scale: u32) -> Clock {
+        Clock { scale: scale.max(1) }
+    }
+
+    pub(crate) fn now(self) -> Moment {
+        let now = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or(0);
+        Moment(Duration::new(seconds, nanoseconds).saturating_mul(self.scale))
+    }
+
+    /// Waits this long.
+    pub(crate) async fn sleep(self, wait: Duration) {
+        self.sleep_until(self.now().after(wait)).await;
+    }
+
+    /// Waits until then; at once when it is past.
+    pub(crate) async fn sleep_until(self, then: Moment) {
+        loop {
+            let left = then.since(self.now());
+            if left.is_zero() {
+                return;
+            }
+            // Rounded up: a pace promised to the service is never undercut by a rounding.
+            let real = left / self.scale + Duration::from_nanos(1);
+            tokio::time::sleep(real.min(SLICE)).await;
+        }
+    }
+
+    /// What a network timeout of this length is on the wall's clock.
+    pub(crate) fn io(self, timeout: Duration) -> Duration {
+        if self.scale == 1 { timeout } else { (timeout / self.scale).max(IO_FLOOR.min(timeout)) }
+    }
+}

@@ -1,0 +1,121 @@
+//! The service's origin: scheme, host and port, nothing else.
+
+use url::{Host, Url};
+
+use crate::job::JobId;
+
+/// An origin in normal form.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin(Url);
+
+impl Origin {
+    /// Reads a base URL, or says what in it is not accepted. The sentence does not quote the URL, since it
+    /// may hold a password.
+    pub(crate) fn parse(text: &str) -> Result<Origin, String> {
+        const ACCEPTS: &str = "accepted is an origin only, such as https://app.perceptis.ai";
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(format!("the base URL has spaces or control characters; {ACCEPTS}"));
+        }
+        let url =
+            Url::parse(text).map_err(|error| format!("the base URL can't be read ({error}); {ACCEPTS}"))?;
+        let wrong = if !matches!(url.scheme(), "http" | "https") {
+            "has a scheme other than http and https"
+        } else if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+            "has user info"
+        } else if url.query().is_some() {
+            "has a query"
+        } else if url.fragment().is_some() {
+            "has a fragment"
+        } else if url.path() != "/" {
+            "has a path"
+        } else {
+            return Ok(Origin(url));
+        };
+        Err(format!("the base URL {wrong}; {ACCEPTS}"))
+    }
+
+    /// Whether the traffic is plain text.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
+    /// Whether the host is this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    /// Where jobs are submitted.
+    pub(crate) fn generate(&self) -> Url {
+        let mut url = self.0.clone();
+        url.set_path("/api/v1/generate");
+        url
+    }
+
+    /// Where this job's state is read.
+    pub(crate) fn status(&self, job_id: &JobId) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("/api/v1/status/{}", job_id.path_segment()));
+        url
+    }
+
+    /// A download URL as the service gave it, absolute or relative to the origin.
+    pub(crate) fn resolve(&self, text: &str) -> Option<Url> {
+        let url = self.0.join(text).ok()?;
+        (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    }
+}
+
+/// Whether a URL's host is this machine: 127.0.0.0/8, ::1, or `localhost`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_origins_are_accepted() {
+        for good in
+            ["https://app.perceptis.ai", "https://app.perceptis.ai/", "http://127.0.0.1:80", "http://[::1]:1"]
+        {
+            Origin::parse(good).unwrap();
+        }
+        for (bad, says) in [
+            ("https://a/api", "path"),
+            ("https://a/?x=1", "query"),
+            ("https://a?", "query"),
+            ("https://a#x", "fragment"),
+            ("https://me:secret@a", "user info"),
+            ("https://@a", "user info"),
+            ("ftp://a", "scheme"),
+            ("a", "can't be read"),
+            (" https://a", "spaces"),
+            ("", "can't be read"),
+        ] {
+            let error = Origin::parse(bad).unwrap_err();
+            assert!(error.contains(says) && !error.contains("secret"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_job_id_leaves_its_path() {
+        let origin = Origin::parse("https://a").unwrap();
+        for (id, path) in [
+            ("a b", "/api/v1/status/a%20b"),
+            ("50%", "/api/v1/status/50%25"),
+            ("%2e%2e", "/api/v1/status/%252e%252e"),
+            ("a?b#c", "/api/v1/status/a%3Fb%23c"),
+            ("a;b", "/api/v1/status/a%3Bb"),
+        ] {
+            let url = origin.status(&JobId::from_caller(id).unwrap());
+            assert_eq!(url.path(), path);
+            assert_eq!((url.query(), url.fragment()), (None, None));
+        }
+    }
+}

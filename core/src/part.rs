@@ -1,0 +1,65 @@
+//! A file on its way: `<name>.<job_id>.part`, which a cut leaves behind and the next attempt goes on with.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::hash::Hasher;
+
+/// What has arrived of a file, and its digest so far.
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    pub(crate) length: u64,
+    file: File,
+    hasher: Hasher,
+}
+
+impl Part {
+    /// Opens the part, or begins one; what is there already counts as arrived. Blocks on the disk.
+    pub(crate) fn open(path: &Path) -> io::Result<Part> {
+        // Never through a symbolic link that somebody else put there.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?);
+        let mut hasher = Hasher::new();
+        let mut length = 0;
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            length += count as u64;
+        }
+        Ok(Part { path: path.to_owned(), length, file, hasher })
+    }
+
+    /// Adds what has arrived.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Begins again: the file at the other end is another one.
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.hasher = Hasher::new();
+        self.length = 0;
+        Ok(())
+    }
+
+    /// Makes what has arrived survive a power loss.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// The SHA-256 of what has arrived.
+    pub(crate) fn sha256(&self) -> String {
+        self.hasher.hex_so_far()
+    }
+}

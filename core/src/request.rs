@@ -1,0 +1,306 @@
+//! What to make: the body of a submission, built field by field and checked before it costs anything.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::error::{Error, Kind};
+use crate::image;
+use crate::table;
+
+/// The largest body: 64 MiB.
+pub(crate) const MOST_BODY_BYTES: usize = 64 << 20;
+/// The most variants that can be asked for at once.
+const MOST_VARIANTS: u64 = 1000;
+
+const IMAGES: &str = "reference_images";
+/// The documented fields that `set` takes, in the order of the documentation.
+const FIELDS: [&str; 6] =
+    ["output_type", "prompt", "template_name", "variant_count", "use_web_search", "use_knowledge_base"];
+
+/// What the service is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Every field but the images, in the order in which it is sent: the same request is the same bytes.
+    fields: BTreeMap<String, Box<RawValue>>,
+    images: Vec<Box<RawValue>>,
+}
+
+impl Request {
+    /// A request for `single_slide` or `deck` from a prompt.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the type is another or the prompt is empty.
+    pub fn new(output_type: &str, prompt: &str) -> Result<Request, Error> {
+        let mut request = Request::default();
+        request.set("output_type", output_type)?;
+        request.set("prompt", prompt)?;
+        Ok(request)
+    }
+
+    /// Sets a documented field from text: numbers in decimal, `true` or `false`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an unknown field, with the known ones, or a value that it can't have.
+    pub fn set(&mut self, field: &str, text: &str) -> Result<(), Error> {
+        let value = match field {
+            "output_type" if matches!(text, "single_slide" | "deck") => Ok(Value::from(text)),
+            "output_type" => Err("single_slide or deck".to_owned()),
+            "prompt" | "template_name" => non_empty(text).map(Value::from),
+            "variant_count" => table::integer(text, 1..=MOST_VARIANTS).map(Value::from),
+            "use_web_search" | "use_knowledge_base" => table::boolean(text).map(Value::from),
+            IMAGES => {
+                return Err(Error::invalid(
+                    "field reference_images is set with perceptis_request_add_image, \
+                     perceptis_request_add_image_file or perceptis_request_set_json",
+                ));
+            }
+            _ => {
+                let sentence = table::unknown("field", field, &FIELDS);
+                return Err(Error::invalid(format!(
+                    "{sentence}; perceptis_request_set_json passes any other on"
+                )));
+            }
+        };
+        let value =
+            value.map_err(|accepts| Error::invalid(table::refused("field", field, text, &accepts)))?;
+        self.insert(field, raw(&value)?)
+    }
+
+    /// Sets any field, also one that this library does not know, from JSON; `null` takes the field out.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the text is not JSON or a documented field gets a value of another type.
+    pub fn set_json(&mut self, field: &str, json: &str) -> Result<(), Error> {
+        if field.is_empty() {
+            return Err(Error::invalid("argument field is empty; accepted is a field's name"));
+        }
+        let value: Box<RawValue> = serde_json::from_str(json)
+            .map_err(|error| Error::invalid(format!("field {}: not JSON: {error}", table::quoted(field))))?;
+        self.take(field, value)
+    }
+
+    /// Adds an image from memory, checked by its first bytes.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is no image, is above 20 MB, or is not of the type given.
+    pub fn add_image(&mut self, data: &[u8], mime_type: &str) -> Result<(), Error> {
+        self.push_image(&image::encode("the image", data, Some(mime_type))?)
+    }
+
+    /// Adds an image from a file; its type is found by its first bytes.
+    ///
+    /// # Errors
+    /// `File` when it can't be read, otherwise as [`Request::add_image`].
+    pub fn add_image_file(&mut self, path: &Path) -> Result<(), Error> {
+        let source = format!("the image {path:?}");
+        let unreadable = |error: std::io::Error| {
+            Error::new(Kind::File, format!("{source} can't be read: {error}; accepted is an image file"))
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(Error::new(Kind::File, format!("{source} is not a file; accepted is an image file")));
+        }
+        let mut data = Vec::new();
+        // One byte more than allowed is enough to know, however large the file is or grows.
+        file.take(image::MOST_IMAGE_BYTES as u64 + 1).read_to_end(&mut data).map_err(unreadable)?;
+        if data.len() > image::MOST_IMAGE_BYTES {
+            return Err(Error::invalid(format!(
+                "{source} is above 20 MB ({} bytes)",
+                image::MOST_IMAGE_BYTES
+            )));
+        }
+        self.push_image(&image::encode(&source, &data, None)?)
+    }
+
+    /// A request from a JSON object with the service's own field names.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is no object, lacks `prompt` or `output_type`, or has a field of another type.
+    pub fn from_json(json: &str) -> Result<Request, Error> {
+        let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)
+            .map_err(|error| Error::invalid(format!("argument json is not a JSON object: {error}")))?;
+        let mut request = Request::default();
+        for (field, value) in fields {
+            request.take(&field, value)?;
+        }
+        request.body()?;
+        Ok(request)
+    }
+
+    /// The body as it is sent.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when fields are missing, do not go together, or make more than 64 MiB.
+    pub fn body(&self) -> Result<Bytes, Error> {
+        for needed in ["output_type", "prompt"] {
+            if !self.fields.contains_key(needed) {
+                return Err(Error::invalid(format!("the request has no {needed}")));
+            }
+        }
+        if self.output_type() == "deck" {
+            for (there, field) in [
+                (self.fields.contains_key("variant_count"), "variant_count"),
+                (!self.images.is_empty(), IMAGES),
+            ] {
+                if there {
+                    return Err(Error::invalid(format!(
+                        "{field} can't be used with output_type deck; it goes with single_slide only"
+                    )));
+                }
+            }
+        }
+        let mut fields: BTreeMap<&str, &RawValue> =
+            self.fields.iter().map(|(field, value)| (field.as_str(), value.as_ref())).collect();
+        let images = (!self.images.is_empty()).then(|| raw(&self.images)).transpose()?;
+        if let Some(images) = &images {
+            fields.insert(IMAGES, images);
+        }
+        let body = serde_json::to_vec(&fields).map_err(unwritable)?;
+        if body.len() > MOST_BODY_BYTES {
+            return Err(Error::invalid(format!(
+                "the request has {} bytes; at most {MOST_BODY_BYTES} (64 MiB) are accepted",
+                body.len()
+            )));
+        }
+        Ok(body.into())
+    }
+
+    /// `single_slide`, `deck`, or what the caller set as JSON.
+    pub(crate) fn output_type(&self) -> String {
+        self.read("output_type").as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// How many variants are asked for: one unless set.
+    pub(crate) fn variants(&self) -> u32 {
+        let count = self.read("variant_count").as_ref().and_then(Value::as_u64).unwrap_or(1);
+        u32::try_from(count).unwrap_or(1).max(1)
+    }
+
+    fn read(&self, field: &str) -> Option<Value> {
+        serde_json::from_str(self.fields.get(field)?.get()).ok()
+    }
+
+    /// Takes a field's JSON, checked when the field is documented.
+    fn take(&mut self, field: &str, value: Box<RawValue>) -> Result<(), Error> {
+        if value.get() == "null" {
+            self.fields.remove(field);
+            if field == IMAGES {
+                self.images.clear();
+            }
+            return Ok(());
+        }
+        let refuse =
+            |accepts: &str| Err(Error::invalid(table::refused("field", field, value.get(), accepts)));
+        match field {
+            "output_type" | "prompt" | "template_name" => {
+                match serde_json::from_str::<String>(value.get()).map(|text| non_empty(&text).is_ok()) {
+                    Ok(true) => {}
+                    _ => return refuse("a JSON string that is not empty"),
+                }
+            }
+            "variant_count" => match serde_json::from_str::<u64>(value.get()) {
+                Ok(1..=MOST_VARIANTS) => {}
+                _ => return refuse(&format!("a whole number from 1 to {MOST_VARIANTS}")),
+            },
+            "use_web_search" | "use_knowledge_base" if serde_json::from_str::<bool>(value.get()).is_err() => {
+                return refuse("true or false");
+            }
+            IMAGES => {
+                return match serde_json::from_str(value.get()) {
+                    Ok(images) => {
+                        self.images = images;
+                        Ok(())
+                    }
+                    Err(_) => refuse("an array of {data, mime_type}"),
+                };
+            }
+            _ => {}
+        }
+        self.insert(field, value)
+    }
+
+    fn insert(&mut self, field: &str, value: Box<RawValue>) -> Result<(), Error> {
+        let before = self.fields.iter().filter(|(name, _)| *name != field);
+        let size: usize = before.map(|(name, value)| name.len() + value.get().len()).sum();
+        self.bound(size + field.len() + value.get().len())?;
+        self.fields.insert(field.to_owned(), value);
+        Ok(())
+    }
+
+    fn push_image(&mut self, image: &image::Image<'_>) -> Result<(), Error> {
+        let image = raw(image)?;
+        self.bound(self.images.iter().map(|image| image.get().len()).sum::<usize>() + image.get().len())?;
+        self.images.push(image);
+        Ok(())
+    }
+
+    /// Nothing is kept that could never be sent.
+    fn bound(&self, bytes: usize) -> Result<(), Error> {
+        if bytes <= MOST_BODY_BYTES {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "the request would have {bytes} bytes; at most {MOST_BODY_BYTES} (64 MiB) are accepted"
+        )))
+    }
+}
+
+fn non_empty(text: &str) -> Result<&str, String> {
+    if text.trim().is_empty() { Err("text that is not empty".into()) } else { Ok(text) }
+}
+
+fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
+    to_raw_value(value).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(Kind::Internal, format!("the request can't be written as JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
+
+    #[test]
+    fn the_same_request_is_the_same_bytes() {
+        let mut one = Request::new("single_slide", "p").unwrap();
+        one.set("variant_count", "2").unwrap();
+        one.set_json("future", r#"{"b":1e400,"a":[12345678901234567890123]}"#).unwrap();
+        let two = Request::from_json(
+            r#"{"future":{"b":1e400,"a":[12345678901234567890123]},"variant_count":2,"prompt":"p","output_type":"single_slide"}"#,
+        )
+        .unwrap();
+        assert_eq!(one.body().unwrap(), two.body().unwrap());
+        assert!(String::from_utf8_lossy(&one.body().unwrap()).contains("12345678901234567890123"));
+    }
+
+    #[test]
+    fn fields_that_do_not_go_together_are_refused() {
+        let mut deck = Request::new("deck", "p").unwrap();
+        deck.set("variant_count", "2").unwrap();
+        assert!(deck.body().unwrap_err().message().contains("variant_count"));
+        let mut deck = Request::new("deck", "p").unwrap();
+        deck.add_image(PNG, "image/png").unwrap();
+        assert!(deck.body().unwrap_err().message().contains("reference_images"));
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused() {
+        let mut request = Request::new("single_slide", "p").unwrap();
+        assert!(request.add_image(b"hello", "image/png").unwrap_err().message().contains("no image"));
+        assert!(request.add_image(PNG, "image/jpeg").unwrap_err().message().contains("image/png"));
+        let mut large = PNG.to_vec();
+        large.resize(image::MOST_IMAGE_BYTES + 1, 0);
+        assert!(request.add_image(&large, "image/png").unwrap_err().message().contains("20 MB"));
+        let missing = request.add_image_file(Path::new("/nonexistent.png")).unwrap_err();
+        assert_eq!(missing.kind(), Kind::File);
+    }
+}

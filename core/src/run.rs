@@ -1,0 +1,42 @@
+//! A request in, files out.
+
+use crate::client::{Client, Outcome, blocking, default_deadline};
+use crate::download::Order;
+use crate::job::JobId;
+use crate::options::Options;
+use crate::request::Request;
+use crate::target::Target;
+use crate::tracker::Tracker;
+
+impl Client {
+    /// Submits a request, waits for its job and fetches the files. Whatever can be wrong with the call or
+    /// the target is found before anything is submitted.
+    pub async fn run(&self, request: &Request, options: &Options, tracker: &Tracker) -> Outcome {
+        let single = request.output_type() == "single_slide";
+        let default = if single { default_deadline::SLIDE } else { default_deadline::DECK };
+        let deadline = self.deadline(options.timeout, default);
+        self.until(deadline, tracker, async {
+            request.body()?;
+            let variants = request.variants();
+            let given = options.clone();
+            let target = blocking(move || Target::prepare(&given, variants)).await?;
+            let accepted = self.submit(request, options, deadline, tracker).await?;
+            let job_id = accepted.job_id;
+            let target = hold(target, &job_id, variants).await?;
+            let job = self.wait_until_completed(&job_id, variants, tracker).await?;
+            let key = Some(accepted.key.as_str());
+            self.fetch_all(job, Order { job_id: &job_id, variants, key, target, deadline, tracker }).await
+        })
+        .await
+    }
+}
+
+/// Without a name the job's id is one, and it is known only now.
+async fn hold(mut target: Target, job_id: &JobId, variants: u32) -> Result<Target, crate::error::Error> {
+    let job_id = job_id.clone();
+    blocking(move || {
+        target.hold_for(&job_id, variants)?;
+        Ok(target)
+    })
+    .await
+}

@@ -1,0 +1,43 @@
+//! String keys and values, as the builders of the C ABI take them: one way to read them and to refuse them.
+
+use std::ops::RangeInclusive;
+
+/// The largest wait that any key takes: a week, in milliseconds.
+pub(crate) const WEEK_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// `true` or `false`.
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("true or false".into()),
+    }
+}
+
+/// A decimal integer within the range.
+pub(crate) fn integer(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u64>() {
+        Ok(value) if digits && range.contains(&value) => Ok(value),
+        _ => Err(format!("a whole number from {} to {}", range.start(), range.end())),
+    }
+}
+
+/// A value as it may be quoted in a message: cut, since it can be anything.
+pub(crate) fn quoted(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{:?}...", &text[..at]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// The sentence that refuses an unknown key and lists the known ones.
+pub(crate) fn unknown(noun: &str, name: &str, known: &[&str]) -> String {
+    format!("unknown {noun} {}; accepted are {}", quoted(name), known.join(", "))
+}
+
+/// The sentence that refuses a value and says what is accepted.
+pub(crate) fn refused(noun: &str, name: &str, value: &str, accepts: &str) -> String {
+    format!("{noun} {name} can't be {}; accepted is {accepts}", quoted(value))
+}

@@ -1,0 +1,207 @@
+//! Where files go: checked and reserved before anything is submitted, since what is submitted costs money.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind};
+use crate::job::JobId;
+use crate::options::Options;
+
+/// A directory that can be written to and, where the caller gave a name, the names reserved in it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    directory: PathBuf,
+    name: Option<String>,
+    pub(crate) overwrite: bool,
+    reserved: Vec<Reservation>,
+}
+
+/// A name that no other run, of this process or another, can take while this lives. It is a lock on a hidden
+/// file beside the name, so that it ends with the process, however that ends.
+#[derive(Debug)]
+struct Reservation {
+    path: PathBuf,
+    lock: File,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // Unlinked while locked: whoever opened it meanwhile sees that it is gone and makes a new one.
+        let _ = fs::remove_file(&self.path);
+        let _ = self.lock.unlock();
+    }
+}
+
+/// One file's names: the final one, and the one that it has while it is on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) directory: PathBuf,
+    /// `<name>` or `<name>-<variant>`.
+    pub(crate) stem: String,
+    pub(crate) extension: String,
+    pub(crate) job: String,
+}
+
+impl Names {
+    pub(crate) fn target(&self) -> PathBuf {
+        self.directory.join(format!("{}.{}", self.stem, self.extension))
+    }
+
+    /// Where the file goes when its name was taken meanwhile.
+    pub(crate) fn beside(&self) -> PathBuf {
+        self.directory.join(format!("{}-{}.{}", self.stem, self.job, self.extension))
+    }
+
+    pub(crate) fn part(&self) -> PathBuf {
+        let ending = if self.extension == "pptx" { String::new() } else { format!(".{}", self.extension) };
+        self.directory.join(format!("{}.{}{ending}.part", self.stem, self.job))
+    }
+
+    pub(crate) fn unverified(&self) -> PathBuf {
+        self.directory.join(format!("{}.unverified", self.stem))
+    }
+}
+
+impl Target {
+    /// Checks the directory and reserves the final names of this many variants. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `File` when the directory can't be used, or a name is taken or reserved by another run.
+    pub(crate) fn prepare(options: &Options, variants: u32) -> Result<Target, Error> {
+        let given = options.directory.as_deref().unwrap_or(Path::new("."));
+        let directory = std::path::absolute(given)
+            .map_err(|error| file_error(given, "is not a usable directory", &error))?;
+        match fs::metadata(&directory) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(message(&directory, "is not a directory; accepted is an existing one")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(message(&directory, "does not exist; accepted is an existing directory"));
+            }
+            Err(error) => return Err(file_error(&directory, "can't be used as a directory", &error)),
+        }
+        probe(&directory)?;
+        let mut target = Target {
+            directory,
+            name: options.name.clone(),
+            overwrite: options.overwrite,
+            reserved: Vec::new(),
+        };
+        if let Some(name) = target.name.clone() {
+            target.reserve_all(&name, variants)?;
+        }
+        Ok(target)
+    }
+
+    /// Reserves the names that follow from the job's id, where the caller gave none. With `free`, a name
+    /// that is taken is an error.
+    pub(crate) fn reserve_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
+        if self.name.is_none() && self.reserved.is_empty() {
+            self.reserve_all(&job_id.file_stem(), variants)?;
+        }
+        Ok(())
+    }
+
+    /// Reserves the job's own names without asking that they be free: the deck is paid for, and a taken
+    /// name is settled when the file is there.
+    pub(crate) fn hold_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
+        if self.name.is_none() && self.reserved.is_empty() {
+            for variant in 1..=variants {
+                let stem = stem(&job_id.file_stem(), variant, variants);
+                self.reserved.push(reserve(&self.directory, &stem)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of one file of the job.
+    pub(crate) fn names(&self, job_id: &JobId, variant: u32, variants: u32, extension: &str) -> Names {
+        let name = self.name.clone().unwrap_or_else(|| job_id.file_stem());
+        Names {
+            directory: self.directory.clone(),
+            stem: stem(&name, variant, variants),
+            extension: extension.to_owned(),
+            job: job_id.file_stem(),
+        }
+    }
+
+    fn reserve_all(&mut self, name: &str, variants: u32) -> Result<(), Error> {
+        for variant in 1..=variants {
+            let stem = stem(name, variant, variants);
+            self.reserved.push(reserve(&self.directory, &stem)?);
+            let path = self.directory.join(format!("{stem}.pptx"));
+            match fs::symlink_metadata(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(file_error(&path, "can't be used", &error)),
+                Ok(found) if found.is_dir() => return Err(message(&path, "is a directory")),
+                Ok(_) if self.overwrite => {}
+                Ok(_) => {
+                    return Err(message(
+                        &path,
+                        "exists; choose another name, or set the option overwrite to true",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `-<variant>` is in a name exactly when more than one was asked for.
+fn stem(name: &str, variant: u32, variants: u32) -> String {
+    if variants > 1 { format!("{name}-{variant}") } else { name.to_owned() }
+}
+
+fn reserve(directory: &Path, stem: &str) -> Result<Reservation, Error> {
+    let path = directory.join(format!(".{stem}.pptx.lock"));
+    loop {
+        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let lock = opened.map_err(|error| file_error(directory, "can't be written to", &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(message(
+                    &directory.join(format!("{stem}.pptx")),
+                    "is reserved: another run is about to write it",
+                ));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(file_error(directory, "does not allow locks", &error));
+            }
+        }
+        // A lock on a file that its last owner has just unlinked reserves nothing.
+        if is_same(&lock, &path).map_err(|error| file_error(&path, "can't be read", &error))? {
+            return Ok(Reservation { path, lock });
+        }
+    }
+}
+
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (held.dev(), held.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the directory can be written to, found out by writing: permissions alone tell too little.
+fn probe(directory: &Path) -> Result<(), Error> {
+    let path = directory.join(format!(".perceptis-{}.probe", crate::key::new_key()?));
+    OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .open(&path)
+        .and_then(|_| fs::remove_file(&path))
+        .map_err(|error| file_error(directory, "can't be written to", &error))
+}
+
+/// An error of the disk about this path.
+pub(crate) fn file_error(path: &Path, what: &str, error: &io::Error) -> Error {
+    message(path, &format!("{what}: {error}"))
+}
+
+fn message(path: &Path, what: &str) -> Error {
+    Error::new(Kind::File, format!("{} {what}", path.display()))
+}

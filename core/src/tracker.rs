@@ -1,0 +1,196 @@
+//! Where an operation stands, readable at any time: for whoever shows it, and for the error that has to be
+//! told when the operation is ended from outside, at whatever await it happens to be.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::error::{Billed, Error, Kind};
+use crate::job::JobId;
+
+/// What an operation is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing has been sent.
+    #[default]
+    Preparing,
+    /// The request is being handed to the service.
+    Submitting,
+    /// The service works.
+    Waiting,
+    /// Files are on their way.
+    Downloading,
+}
+
+#[derive(Debug, Default)]
+struct Situation {
+    phase: Phase,
+    idempotency_key: Option<String>,
+    job_id: Option<JobId>,
+    status: Option<String>,
+    /// A submission is on its way, and no answer has come.
+    in_flight: bool,
+    /// A submission's fate is unknown.
+    unknown: bool,
+    /// What last went wrong and was borne.
+    cause: Option<Error>,
+    retry_after: Option<Duration>,
+}
+
+/// The situation of one operation, shared by those who run it, watch it and end it.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    operation: &'static str,
+    started: Instant,
+    situation: Arc<Mutex<Situation>>,
+}
+
+/// A situation as it is shown.
+#[derive(Debug, Serialize)]
+pub struct Activity {
+    operation: &'static str,
+    phase: Phase,
+    job_id: Option<String>,
+    status: Option<String>,
+    idempotency_key: Option<String>,
+    elapsed_ms: u64,
+}
+
+impl Tracker {
+    /// For an operation of this name that begins now.
+    pub fn new(operation: &'static str) -> Tracker {
+        Tracker { operation, started: Instant::now(), situation: Arc::default() }
+    }
+
+    /// What is shown of it.
+    pub fn activity(&self) -> Activity {
+        let now = self.lock();
+        Activity {
+            operation: self.operation,
+            phase: now.phase,
+            job_id: now.job_id.as_ref().map(ToString::to_string),
+            status: now.status.clone(),
+            idempotency_key: now.idempotency_key.clone(),
+            elapsed_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The error of an operation that ends here and now for this reason (`Timeout`, `Cancelled`, `Closed`,
+    /// `Internal`): what is known of the job and the bill, and how to go on.
+    pub fn end(&self, kind: Kind, reason: &str) -> Error {
+        let now = self.lock();
+        let (kind, message, billed) = if let Some(job_id) = &now.job_id {
+            let done = now.status.as_deref() == Some("completed");
+            let (state, next, billed) = if done {
+                ("is completed", "perceptis_download", Billed::Yes)
+            } else {
+                ("goes on", "perceptis_wait and then perceptis_download", Billed::Unknown)
+            };
+            (kind, format!("{reason}; job {job_id} {state}: fetch it with {next}"), billed)
+        } else if now.unknown || now.in_flight {
+            let key = now.idempotency_key.as_deref().unwrap_or_default();
+            let kind = if kind == Kind::Timeout { Kind::OutcomeUnknown } else { kind };
+            let message = format!(
+                "{reason}; whether the service accepted the request is unknown: the same request with the \
+                 idempotency key {key} settles it and is not billed twice"
+            );
+            (kind, message, Billed::Unknown)
+        } else {
+            let billed = if now.status.as_deref() == Some("completed") { Billed::Yes } else { Billed::No };
+            (kind, format!("{reason}; nothing was submitted"), billed)
+        };
+        let mut error = Error::new(kind, message);
+        if let Some(cause) = &now.cause {
+            let details = cause.details().clone();
+            error = Error::new(kind, format!("{error} (before that: {cause})")).with(|into| *into = details);
+        }
+        error
+            .with(|details| {
+                details.job_id = now.job_id.as_ref().map(ToString::to_string);
+                details.idempotency_key.clone_from(&now.idempotency_key);
+                details.billed = billed;
+                // A repeated `run` or `generate` without a key of the caller's would be another submission.
+                details.retryable =
+                    kind == Kind::Timeout && matches!(self.operation, "get_status" | "wait" | "download");
+            })
+            .retry_after(now.retry_after)
+    }
+
+    /// An error with what is known of the operation added.
+    pub(crate) fn complete(&self, error: Error) -> Error {
+        let now = self.lock();
+        error.with(|details| {
+            if let Some(job_id) = &now.job_id {
+                details.job_id.get_or_insert_with(|| job_id.to_string());
+            }
+            if let Some(key) = &now.idempotency_key {
+                details.idempotency_key.get_or_insert_with(|| key.clone());
+            }
+        })
+    }
+
+    pub(crate) fn phase(&self, phase: Phase) {
+        self.lock().phase = phase;
+    }
+
+    /// Names the job that the operation is about.
+    pub(crate) fn job(&self, job_id: &JobId) {
+        self.lock().job_id = Some(job_id.clone());
+    }
+
+    pub(crate) fn key(&self, key: &str) {
+        self.lock().idempotency_key = Some(key.to_owned());
+    }
+
+    /// A submission goes out; until something is known of it, its fate is not.
+    pub(crate) fn sending(&self) {
+        self.lock().in_flight = true;
+    }
+
+    /// The submission on its way was never sent, or was refused: nothing came of it.
+    pub(crate) fn nothing_came_of_it(&self) {
+        self.lock().in_flight = false;
+    }
+
+    /// The submission on its way can have been accepted.
+    pub(crate) fn outcome_unknown(&self) {
+        let mut now = self.lock();
+        now.in_flight = false;
+        now.unknown = true;
+    }
+
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.lock().unknown
+    }
+
+    /// The service has the job: every doubt is settled.
+    pub(crate) fn accepted(&self, job_id: &JobId) {
+        let mut now = self.lock();
+        now.job_id = Some(job_id.clone());
+        now.in_flight = false;
+        now.unknown = false;
+        now.cause = None;
+        now.retry_after = None;
+    }
+
+    /// The service said how the job stands.
+    pub(crate) fn status(&self, status: &str) {
+        let mut now = self.lock();
+        now.status = Some(status.to_owned());
+        now.cause = None;
+        now.retry_after = None;
+    }
+
+    /// Something went wrong that the operation bears.
+    pub(crate) fn bears(&self, cause: &Error, retry_after: Option<Duration>) {
+        let mut now = self.lock();
+        now.cause = Some(cause.clone());
+        now.retry_after = retry_after;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Situation> {
+        self.situation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

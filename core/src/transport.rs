@@ -1,0 +1,198 @@
+//! HTTP: one request out, one bounded answer in. What an answer means is decided elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use once_cell::sync::OnceCell;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response};
+use url::Url;
+
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::error::{Error, Kind};
+use crate::origin::is_loopback;
+use crate::tls;
+
+const MOST_ANSWER_BYTES: usize = 1 << 20;
+const MOST_ERROR_BYTES: usize = 64 << 10;
+/// Not fewer than the requests in flight (see `client.rs`), or connections are opened and thrown away.
+const IDLE_CONNECTIONS: usize = 16;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// An answer of the service, whole.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A request that got no whole answer.
+pub(crate) struct Lost {
+    /// Whether anything may have reached the service: only a failed connect proves that nothing did.
+    pub(crate) sent: bool,
+    pub(crate) error: Error,
+}
+
+/// The HTTP clients: one that honours the proxy variables, and one for this machine, which never does.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    settings: Arc<Settings>,
+    clock: Clock,
+    tls: rustls::ClientConfig,
+    direct: OnceCell<Client>,
+    proxied: OnceCell<Client>,
+    authorization: HeaderValue,
+}
+
+impl Transport {
+    pub(crate) fn new(settings: Arc<Settings>, clock: Clock) -> Result<Transport, Error> {
+        let extra = settings.ca_file.as_deref().map(tls::read_ca_file).transpose()?.unwrap_or_default();
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", settings.api_key()?.reveal()))
+            .map_err(|_| Error::configuration("the API key does not fit a header line"))?;
+        authorization.set_sensitive(true);
+        let tls = tls::config(extra)?;
+        Ok(Transport {
+            settings,
+            clock,
+            tls,
+            direct: OnceCell::new(),
+            proxied: OnceCell::new(),
+            authorization,
+        })
+    }
+
+    /// Asks the service, with the API key. `timeout` is for the whole exchange.
+    pub(crate) async fn call(
+        &self,
+        url: Url,
+        submission: Option<(Bytes, &str)>,
+        timeout: Duration,
+    ) -> Result<Reply, Lost> {
+        let client = self.client(&url).map_err(|error| Lost { sent: false, error })?;
+        let request = match submission {
+            None => client.get(url),
+            Some((body, key)) => client
+                .request(Method::POST, url)
+                .header(CONTENT_TYPE, "application/json")
+                .header(IDEMPOTENCY_KEY, key)
+                .body(body),
+        };
+        let request = request.header(AUTHORIZATION, self.authorization.clone());
+        let exchange = async {
+            let response = request
+                .send()
+                .await
+                .map_err(|error| Lost { sent: !error.is_connect(), error: self.transport_error(error) })?;
+            self.read(response).await.map_err(|error| Lost { sent: true, error })
+        };
+        match tokio::time::timeout(self.clock.io(timeout), exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(Lost {
+                sent: true,
+                error: Error::new(
+                    Kind::Transport,
+                    format!("the service did not answer within {} ms", timeout.as_millis()),
+                ),
+            }),
+        }
+    }
+
+    /// Fetches a download URL: without the API key, without following redirects.
+    pub(crate) async fn fetch(&self, url: Url, headers: HeaderMap) -> Result<Response, Error> {
+        let send = self.client(&url)?.get(url).headers(headers).send();
+        match self.idle(send).await? {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.transport_error(error)),
+        }
+    }
+
+    /// The next piece of a download; `None` at its end.
+    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Error> {
+        self.idle(response.chunk()).await?.map_err(|error| self.transport_error(error))
+    }
+
+    async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Error> {
+        let timeout = self.settings.download_idle_timeout;
+        tokio::time::timeout(self.clock.io(timeout), step).await.map_err(|_| {
+            Error::new(
+                Kind::Transport,
+                format!("the download brought nothing for {} ms", timeout.as_millis()),
+            )
+        })
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Reply, Error> {
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = BytesMut::new();
+        if status.is_success() {
+            let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+            if encoded {
+                return Err(Error::new(
+                    Kind::Protocol,
+                    "the service sent a compressed answer, which was not asked for",
+                ));
+            }
+            while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
+                if body.len() + chunk.len() > MOST_ANSWER_BYTES {
+                    return Err(Error::new(Kind::Protocol, "the service's answer is above 1 MiB"));
+                }
+                body.extend_from_slice(&chunk);
+            }
+        } else {
+            // The status has decided already; of the explanation whatever comes is good enough.
+            while let Ok(Some(chunk)) = response.chunk().await {
+                let room = MOST_ERROR_BYTES - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if body.len() == MOST_ERROR_BYTES {
+                    break;
+                }
+            }
+        }
+        Ok(Reply { status: status.as_u16(), headers, body: body.freeze() })
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client, Error> {
+        let local = is_loopback(url);
+        let cell = if local { &self.direct } else { &self.proxied };
+        cell.get_or_try_init(|| {
+            let agent = concat!("libperceptis/", env!("CARGO_PKG_VERSION"));
+            let agent = match &self.settings.app_name {
+                Some(app) => format!("{app} {agent}"),
+                None => agent.to_owned(),
+            };
+            let builder = Client::builder()
+                .user_agent(agent)
+                .tls_backend_preconfigured(self.tls.clone())
+                .connect_timeout(self.clock.io(self.settings.connect_timeout))
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .http1_only()
+                .pool_max_idle_per_host(IDLE_CONNECTIONS);
+            let builder = if local { builder.no_proxy() } else { builder };
+            builder.build().map_err(|error| {
+                Error::configuration(format!("the HTTP client can't be set up: {}", deepest(&error)))
+            })
+        })
+    }
+
+    fn transport_error(&self, error: reqwest::Error) -> Error {
+        let stage =
+            if error.is_connect() { "the host could not be reached" } else { "the connection failed" };
+        let cause = deepest(&error.without_url());
+        let cause = self.settings.api_key().map(|key| key.scrub(&cause)).unwrap_or(cause);
+        Error::new(Kind::Transport, format!("{stage}: {cause}"))
+    }
+}
+
+/// The cause at the bottom, which is the one that helps: "Connection refused", not "error sending request".
+fn deepest(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,53 @@
+//! Reading what C hands in. Whatever can be told about a bad argument is told with its name.
+
+use std::ffi::{CStr, c_char};
+
+use perceptis_core::Error;
+
+/// A text that must be there.
+pub(crate) fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str, Error> {
+    if text.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: not NULL, so the caller says that it is a text that ends with a NUL and stays for this call.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|error| {
+        Error::invalid(format!("argument {name} is not UTF-8: see byte {}", error.valid_up_to()))
+    })
+}
+
+/// Bytes that must be there, unless there are none.
+pub(crate) fn bytes<'a>(name: &str, data: *const u8, size: usize) -> Result<&'a [u8], Error> {
+    if size == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(null(name));
+    }
+    if size > isize::MAX as usize {
+        return Err(Error::invalid(format!("argument size is {size}, which no object has")));
+    }
+    // SAFETY: neither NULL nor larger than an object can be, so the caller says that it has this many bytes.
+    Ok(unsafe { std::slice::from_raw_parts(data, size) })
+}
+
+/// A handle that must be there.
+pub(crate) fn handle<'a, T>(name: &str, handle: *const T) -> Result<&'a T, Error> {
+    // SAFETY: NULL, or a handle of this library that the caller has not freed.
+    unsafe { handle.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// A handle that must be there and that this call changes; such handles have one owner.
+pub(crate) fn handle_mut<'a, T>(name: &str, handle: *mut T) -> Result<&'a mut T, Error> {
+    // SAFETY: NULL, or a handle of this library that the caller has not freed and does not use elsewhere now.
+    unsafe { handle.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// A place for a result that must be there.
+pub(crate) fn place<T>(name: &str, place: *mut *mut T) -> Result<(), Error> {
+    if place.is_null() { Err(null(name)) } else { Ok(()) }
+}
+
+fn null(name: &str) -> Error {
+    Error::invalid(format!("argument {name} is NULL"))
+}

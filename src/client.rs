@@ -1,0 +1,122 @@
+//! Clients as C sees them.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+use std::time::Duration;
+
+use perceptis_core::{Client, Config, Error, Kind};
+
+use crate::arguments;
+use crate::code::perceptis_code;
+use crate::config::perceptis_config;
+use crate::error::{c_text, perceptis_error};
+use crate::guard;
+use crate::runtime::Shared;
+
+/// The longest wait for a client's end: a week, in milliseconds.
+const MOST_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// A client of the service with one API key. May be used from any number of threads at once. After a fork
+/// it belongs to the parent: in the child every call answers `FORKED`, and a new client can be made.
+/// Since 0.1.
+pub struct perceptis_client {
+    shared: Arc<Shared>,
+}
+
+impl perceptis_client {
+    /// What a call keeps, so that the handle may be freed while it runs.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+}
+
+/// Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. The
+/// environment is read here and not again. No connection is opened, no thread started: that is done by the
+/// first operation.
+///
+/// On success the caller owns `*client` and frees it with `perceptis_client_free`. Errors:
+/// `INVALID_ARGUMENT`, `CONFIGURATION` (no API key, plain http to another machine, an unreadable CA file, a
+/// bad environment variable: the message names it). Any thread; blocks only to read `ca_file`. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_new(
+    config: *const perceptis_config,
+    client: *mut *mut perceptis_client,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(client);
+    guard::call(error, || {
+        arguments::place("client", client)?;
+        let from_environment = Config::default();
+        let config = match arguments::handle("config", config) {
+            Ok(config) => &config.config,
+            Err(_) => &from_environment,
+        };
+        let made = Client::new(config.settle(|name| std::env::var_os(name))?)?;
+        let shared = Arc::new(Shared::new(made));
+        guard::put(client, || Box::into_raw(Box::new(perceptis_client { shared })));
+        Ok(())
+    })
+}
+
+/// What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
+/// ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
+/// "elapsed_ms"}]}`, the oldest first; what is not known yet is null. For a line that shows the state while
+/// another thread waits.
+///
+/// On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
+/// `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_activity(
+    client: *mut perceptis_client,
+    activity: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(activity);
+    guard::call(error, || {
+        arguments::place("activity", activity)?;
+        let operations = arguments::handle("client", client)?.shared.activity()?;
+        let json = serde_json::to_string(&serde_json::json!({ "operations": operations }))
+            .map_err(|error| Error::new(Kind::Internal, format!("the activity is no JSON: {error}")))?;
+        guard::put(activity, || c_text(&json).into_raw());
+        Ok(())
+    })
+}
+
+/// Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
+/// have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time. Jobs go on at the
+/// service. Every later operation answers `CLOSED`; closing again does nothing.
+///
+/// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (they are dropped all
+/// the same), `FORKED`, `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_close(
+    client: *mut perceptis_client,
+    timeout_ms: i64,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let client = arguments::handle("client", client)?;
+        if !(0..=MOST_CLOSE_MS).contains(&timeout_ms) {
+            let message = format!("argument timeout_ms is {timeout_ms}; accepted is 0 to {MOST_CLOSE_MS}");
+            return Err(Error::invalid(message).into());
+        }
+        Ok(client.shared().close(Duration::from_millis(timeout_ms.unsigned_abs()))?)
+    })
+}
+
+/// Frees a client. Operations that run on other threads end with `CLOSED`; their jobs go on at the service.
+/// NULL is accepted.
+///
+/// Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
+    if client.is_null() {
+        return;
+    }
+    let _ = guard::guarded(|| {
+        // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
+        let client = unsafe { Box::from_raw(client) };
+        client.shared.abandon();
+        Ok(())
+    });
+}

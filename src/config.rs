@@ -1,0 +1,63 @@
+//! Configurations as C sees them.
+
+use std::ffi::c_char;
+
+use perceptis_core::Config;
+
+use crate::arguments;
+use crate::code::perceptis_code;
+use crate::error::perceptis_error;
+use crate::guard;
+
+/// What a client is made from. Has one owner: not to be used from two threads at once. Since 0.1.
+pub struct perceptis_config {
+    pub(crate) config: Config,
+}
+
+/// A configuration with nothing set.
+///
+/// Never NULL. The caller owns it and frees it with `perceptis_config_free`. Any thread; does not block.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
+    Box::into_raw(Box::new(perceptis_config { config: Config::default() }))
+}
+
+/// Sets a key from text; the last value wins. What is not set is taken from the environment variable
+/// `PERCEPTIS_<KEY>` when a client is made, else the default in brackets holds. Durations are in
+/// milliseconds.
+///
+/// - `api_key`: needed, here or in the environment
+/// - `api_base_url`: an origin only [https://app.perceptis.ai]
+/// - `app_name`: put before the library's name in the User-Agent
+/// - `ca_file`: certificates in PEM form, trusted besides the system's
+/// - `allow_http`: `true` to use plain http to another machine [false]
+/// - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
+/// - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
+/// - `poll_first_ms` [2000], `poll_max_ms` [10000]: between two polls of a job; at least 1000
+/// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
+///
+/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
+/// accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
+/// copied. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_config_set(
+    config: *mut perceptis_config,
+    key: *const c_char,
+    value: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let config = arguments::handle_mut("config", config)?;
+        let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
+        Ok(config.config.set(key, value)?)
+    })
+}
+
+/// Frees a configuration. Clients made from it are not touched. NULL is accepted.
+///
+/// Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_config_free(config: *mut perceptis_config) {
+    guard::free(config);
+}

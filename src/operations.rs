@@ -1,0 +1,170 @@
+//! The operations, in the form that blocks.
+
+use std::ffi::c_char;
+
+use perceptis_core::{Error, JobId, Options};
+
+use crate::arguments;
+use crate::client::perceptis_client;
+use crate::code::perceptis_code;
+use crate::error::perceptis_error;
+use crate::guard;
+use crate::options::perceptis_options;
+use crate::outcome::hand_out;
+use crate::request::perceptis_request;
+
+/// The options of a call; NULL is none.
+fn options_of(options: *const perceptis_options) -> Options {
+    arguments::handle("options", options).map(|options| options.options.clone()).unwrap_or_default()
+}
+
+fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
+    JobId::from_caller(arguments::text("job_id", job_id)?)
+}
+
+/// The state of a job, asked once: the service's own JSON, unchanged. Passing failures (a lost connection,
+/// 429, 5xx) are retried within `timeout_ms`. A job is asked about at most once a second, so a second call
+/// within the second waits its turn. Costs nothing.
+///
+/// On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
+/// `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
+/// `RATE_LIMITED`, `SERVER`, `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`,
+/// `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_get_status(
+    client: *mut perceptis_client,
+    job_id: *const c_char,
+    options: *const perceptis_options,
+    status: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(status);
+    guard::call(error, || {
+        arguments::place("status", status)?;
+        let client = arguments::handle("client", client)?.shared();
+        let (job_id, options) = (job_id_of(job_id)?, options_of(options));
+        let outcome = client.block("get_status", |client, tracker| async move {
+            client.get_status(&job_id, &options, &tracker).await
+        });
+        hand_out(outcome, status)
+    })
+}
+
+/// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
+/// "output_type", "billed", "answer"}`, where `answer` is the service's own. The job goes on at the service
+/// and is billed when it is delivered.
+///
+/// Never submits twice: attempts are repeated under one idempotency key. On success the caller owns
+/// `*accepted` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `UNAUTHENTICATED`,
+/// `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `TRANSPORT` (with all of these
+/// nothing was billed), `OUTCOME_UNKNOWN` (a job may exist: the details' `idempotency_key` settles it),
+/// `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any
+/// thread; blocks. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_generate(
+    client: *mut perceptis_client,
+    request: *const perceptis_request,
+    options: *const perceptis_options,
+    accepted: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(accepted);
+    guard::call(error, || {
+        arguments::place("accepted", accepted)?;
+        let client = arguments::handle("client", client)?.shared();
+        let request = arguments::handle("request", request)?.request.clone();
+        let options = options_of(options);
+        let outcome = client.block("generate", |client, tracker| async move {
+            client.generate(&request, &options, &tracker).await
+        });
+        hand_out(outcome, accepted)
+    })
+}
+
+/// Waits until a job is completed and returns the service's last answer, unchanged. Outages, unreadable
+/// answers and limits are waited out; only the job's end, a refusal of the key, "not found" and the deadline
+/// end it. A completed job without files is asked five more times first. Costs nothing.
+///
+/// On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
+/// `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `JOB_FAILED`, `TIMEOUT` (the job goes
+/// on: wait again), `CONFIGURATION`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be
+/// NULL. Any thread; blocks. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_wait(
+    client: *mut perceptis_client,
+    job_id: *const c_char,
+    options: *const perceptis_options,
+    status: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(status);
+    guard::call(error, || {
+        arguments::place("status", status)?;
+        let client = arguments::handle("client", client)?.shared();
+        let (job_id, options) = (job_id_of(job_id)?, options_of(options));
+        let outcome = client
+            .block("wait", |client, tracker| async move { client.wait(&job_id, &options, &tracker).await });
+        hand_out(outcome, status)
+    })
+}
+
+/// Fetches the files of a completed job into `directory`, verified (length, zip checksums, a presentation
+/// inside) and under their final names at once or not at all: `{"job_id", "status", "output_type",
+/// "idempotency_key", "billed", "files": [{"path", "variant", "format", "size", "sha256"}], "job": <the
+/// service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. Costs
+/// nothing.
+///
+/// With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
+/// set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. The
+/// caller owns `*result` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
+/// `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `SERVER`,
+/// `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `JOB_FAILED`, `INCOMPLETE`, `FILE`, `CONFIGURATION`, `CLOSED`,
+/// `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_download(
+    client: *mut perceptis_client,
+    job_id: *const c_char,
+    options: *const perceptis_options,
+    result: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(result);
+    guard::call(error, || {
+        arguments::place("result", result)?;
+        let client = arguments::handle("client", client)?.shared();
+        let (job_id, options) = (job_id_of(job_id)?, options_of(options));
+        let outcome = client.block("download", |client, tracker| async move {
+            client.download(&job_id, &options, &tracker).await
+        });
+        hand_out(outcome, result)
+    })
+}
+
+/// Makes what a request asks for and puts it on disk: submits, waits and fetches, with the result of
+/// `perceptis_download`. The directory and the names are checked, and the names reserved, before anything is
+/// submitted, since a job costs money.
+///
+/// Never submits twice: attempts are repeated under one idempotency key. When the call ends early, the
+/// error's details say what is known: `job_id` to wait for, or `idempotency_key` to submit again with, and
+/// `billed`. Errors: those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
+/// owns `*result` and frees it with `perceptis_string_free`. `options` may be NULL. Any thread; blocks.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_run(
+    client: *mut perceptis_client,
+    request: *const perceptis_request,
+    options: *const perceptis_options,
+    result: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(result);
+    guard::call(error, || {
+        arguments::place("result", result)?;
+        let client = arguments::handle("client", client)?.shared();
+        let request = arguments::handle("request", request)?.request.clone();
+        let options = options_of(options);
+        let outcome = client
+            .block("run", |client, tracker| async move { client.run(&request, &options, &tracker).await });
+        hand_out(outcome, result)
+    })
+}

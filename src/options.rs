@@ -1,0 +1,79 @@
+//! Options as C sees them.
+
+use std::ffi::c_char;
+
+use perceptis_core::Options;
+
+use crate::arguments;
+use crate::code::perceptis_code;
+use crate::error::perceptis_error;
+use crate::guard;
+
+/// How one call is made. Has one owner: not to be used from two threads at once. Since 0.1.
+pub struct perceptis_options {
+    pub(crate) options: Options,
+}
+
+/// Options with nothing set.
+///
+/// Never NULL. The caller owns them and frees them with `perceptis_options_free`. Any thread; does not
+/// block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
+    Box::into_raw(Box::new(perceptis_options { options: Options::default() }))
+}
+
+/// Sets an option from text; the last value wins. A call ignores the options that do not concern it.
+///
+/// - `timeout_ms`: the deadline of the whole call in milliseconds, 1 to a week [get_status: 1 minute;
+///   generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
+/// - `directory`: where files go; must exist [the working directory]
+/// - `name`: the files' name without its ending, without separators [the job's id]
+/// - `overwrite`: `true` to replace a file of that name [false: such a file is an error before anything
+///   is submitted]
+/// - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
+///   is the same job, however often it is submitted
+///
+/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
+/// accepted). The texts are copied. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_options_set(
+    options: *mut perceptis_options,
+    key: *const c_char,
+    value: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let options = arguments::handle_mut("options", options)?;
+        let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
+        Ok(options.options.set(key, value)?)
+    })
+}
+
+/// Options from a JSON object, such as `{"directory": "out", "timeout_ms": 60000}`; the keys are those of
+/// `perceptis_options_set`, the values text, numbers or booleans; `null` leaves an option unset.
+///
+/// On success the caller owns `*options` and frees it with `perceptis_options_free`. Errors:
+/// `INVALID_ARGUMENT`. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_options_from_json(
+    json: *const c_char,
+    options: *mut *mut perceptis_options,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(options);
+    guard::call(error, || {
+        arguments::place("options", options)?;
+        let made = Options::from_json(arguments::text("json", json)?)?;
+        guard::put(options, || Box::into_raw(Box::new(perceptis_options { options: made })));
+        Ok(())
+    })
+}
+
+/// Frees options. NULL is accepted.
+///
+/// Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_options_free(options: *mut perceptis_options) {
+    guard::free(options);
+}

@@ -1,0 +1,162 @@
+//! Requests as C sees them.
+
+use std::ffi::{c_char, c_void};
+use std::path::Path;
+
+use perceptis_core::{Error, Kind, Request};
+
+use crate::arguments;
+use crate::code::perceptis_code;
+use crate::error::{c_text, perceptis_error};
+use crate::guard;
+
+/// What to make. Has one owner: not to be used from two threads at once. Since 0.1.
+pub struct perceptis_request {
+    pub(crate) request: Request,
+}
+
+/// A request for `output_type` "single_slide" or "deck" from a prompt.
+///
+/// On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
+/// `INVALID_ARGUMENT` (NULL, not UTF-8, another type, an empty prompt). Any thread; does not block.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_new(
+    output_type: *const c_char,
+    prompt: *const c_char,
+    request: *mut *mut perceptis_request,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(request);
+    guard::call(error, || {
+        arguments::place("request", request)?;
+        let output_type = arguments::text("output_type", output_type)?;
+        let made = Request::new(output_type, arguments::text("prompt", prompt)?)?;
+        guard::put(request, || Box::into_raw(Box::new(perceptis_request { request: made })));
+        Ok(())
+    })
+}
+
+/// Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a decimal
+/// number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or `false`).
+///
+/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, another field, a bad value: the message lists what is
+/// accepted). The texts are copied. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_set(
+    request: *mut perceptis_request,
+    field: *const c_char,
+    value: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let request = arguments::handle_mut("request", request)?;
+        let (field, value) = (arguments::text("field", field)?, arguments::text("value", value)?);
+        Ok(request.request.set(field, value)?)
+    })
+}
+
+/// Sets any field from JSON, also one that this library does not know; `null` takes a field out. The
+/// documented fields are checked for their type.
+///
+/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, a value of the wrong type, more than 64 MiB in
+/// all). The texts are copied. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_set_json(
+    request: *mut perceptis_request,
+    field: *const c_char,
+    json: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let request = arguments::handle_mut("request", request)?;
+        let (field, json) = (arguments::text("field", field)?, arguments::text("json", json)?);
+        Ok(request.request.set_json(field, json)?)
+    })
+}
+
+/// Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or TIFF, at
+/// most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the first bytes.
+///
+/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, no image, another type, too large). The bytes are copied.
+/// Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_add_image(
+    request: *mut perceptis_request,
+    data: *const c_void,
+    size: usize,
+    mime_type: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let request = arguments::handle_mut("request", request)?;
+        let data = arguments::bytes("data", data.cast(), size)?;
+        Ok(request.request.add_image(data, arguments::text("mime_type", mime_type)?)?)
+    })
+}
+
+/// Adds a reference image from a file; its type is found by its first bytes. Otherwise as
+/// `perceptis_request_add_image`.
+///
+/// Errors: `INVALID_ARGUMENT` as there, `FILE` (it can't be read). Any thread; blocks on the disk.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_add_image_file(
+    request: *mut perceptis_request,
+    path: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let request = arguments::handle_mut("request", request)?;
+        Ok(request.request.add_image_file(Path::new(arguments::text("path", path)?))?)
+    })
+}
+
+/// A request from a JSON object with the service's own field names, known and unknown.
+///
+/// On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
+/// `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, a value of the wrong type, fields that do not go
+/// together, more than 64 MiB). Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_from_json(
+    json: *const c_char,
+    request: *mut *mut perceptis_request,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(request);
+    guard::call(error, || {
+        arguments::place("request", request)?;
+        let made = Request::from_json(arguments::text("json", json)?)?;
+        guard::put(request, || Box::into_raw(Box::new(perceptis_request { request: made })));
+        Ok(())
+    })
+}
+
+/// The body as it is sent: a JSON object with its fields in alphabetical order.
+///
+/// On success the caller owns `*json` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`
+/// (NULL, fields that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_to_json(
+    request: *const perceptis_request,
+    json: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(json);
+    guard::call(error, || {
+        arguments::place("json", json)?;
+        let body = arguments::handle("request", request)?.request.body()?;
+        let text = std::str::from_utf8(&body)
+            .map_err(|_| Error::new(Kind::Internal, "the request's JSON is not UTF-8"))?;
+        guard::put(json, || c_text(text).into_raw());
+        Ok(())
+    })
+}
+
+/// Frees a request. NULL is accepted.
+///
+/// Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_request_free(request: *mut perceptis_request) {
+    guard::free(request);
+}
