@@ -1,0 +1,201 @@
+//! `promise.md`, 1 to 5: a request is bought once, and what is not known is not denied.
+#![allow(missing_docs)]
+
+mod support;
+
+use support::api::Request;
+use support::script::{Answer, Server, accepted};
+
+const GENERATE: &str = "/api/v1/generate";
+
+/// The idempotency keys and the bodies that came in, each kind once.
+fn distinct(server: &Server) -> (usize, usize) {
+    let seen = server.seen_at(GENERATE);
+    let mut keys: Vec<_> =
+        seen.iter().map(|seen| seen.header("idempotency-key").unwrap().to_owned()).collect();
+    let mut bodies: Vec<_> = seen.into_iter().map(|seen| seen.body).collect();
+    keys.sort();
+    keys.dedup();
+    bodies.sort();
+    bodies.dedup();
+    (keys.len(), bodies.len())
+}
+
+#[test]
+fn a_submission_says_who_sends_it_what_and_under_which_key() {
+    let server = Server::start();
+    server.on(GENERATE, accepted());
+    let client = server.client_with(&[("app_name", "Slide Mill/2")]);
+    let request = Request::slides(2);
+    request.set_json("future_field", r#"{"a":1.0}"#).unwrap();
+    let result = client.generate(&request, &[]).unwrap();
+    assert_eq!(result["job_id"], "j1");
+    assert_eq!(result["output_type"], "single_slide");
+    assert_eq!(result["answer"]["status"], "pending");
+
+    let seen = &server.seen_at(GENERATE)[0];
+    assert_eq!(seen.method, "POST");
+    assert_eq!(seen.header("authorization"), Some("Bearer sk-test-secret"));
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+    assert_eq!(seen.header("idempotency-key").unwrap(), result["idempotency_key"].as_str().unwrap());
+    assert!(seen.header("user-agent").unwrap().starts_with("Slide Mill/2 libperceptis/"));
+    assert_eq!(
+        seen.body,
+        r#"{"future_field":{"a":1.0},"output_type":"single_slide","prompt":"One slide","variant_count":2}"#
+    );
+}
+
+#[test]
+fn every_call_has_its_own_key_unless_the_caller_gives_one() {
+    let server = Server::start();
+    server.on(GENERATE, accepted());
+    let client = server.client();
+    for _ in 0..5 {
+        client.generate(&Request::deck(), &[]).unwrap();
+    }
+    assert_eq!(distinct(&server).0, 5);
+    let given = client.generate(&Request::deck(), &[("idempotency_key", "order-7")]).unwrap();
+    assert_eq!(given["idempotency_key"], "order-7");
+    assert_eq!(server.seen().last().unwrap().header("idempotency-key"), Some("order-7"));
+}
+
+#[test]
+fn an_unknown_outcome_is_settled_with_the_same_key_and_the_same_bytes() {
+    let html = Answer::Full(200, vec![("Content-Type".into(), "text/html".into())], b"<html>".to_vec());
+    let cut = Answer::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"job_id\":\"j1\"".to_vec());
+    for unknown in [
+        Answer::Drop,
+        Answer::Stall,
+        html,
+        cut,
+        Answer::json(200, r#"{"job_id":"../x"}"#),
+        Answer::json(202, "{}"),
+        Answer::json(202, ""),
+        Answer::error(500, "internal"),
+        Answer::error(503, "unavailable"),
+        Answer::error(408, "timeout"),
+    ] {
+        let server = Server::start();
+        server.on(GENERATE, unknown.clone());
+        // While the first is in work, a service may answer the second so.
+        server.on(GENERATE, Answer::error(409, "idempotency_conflict"));
+        server.on(GENERATE, Answer::error(429, "rate_limit_exceeded"));
+        server.on(GENERATE, accepted());
+        let result = server.client().generate(&Request::deck(), &[]);
+        assert_eq!(result.unwrap()["job_id"], "j1", "{unknown:?}");
+        assert_eq!(server.seen_at(GENERATE).len(), 4, "{unknown:?}");
+        assert_eq!(distinct(&server), (1, 1), "{unknown:?}");
+    }
+}
+
+#[test]
+fn after_an_unknown_outcome_no_end_but_acceptance_says_that_nothing_happened() {
+    for (end, times) in [
+        (Answer::error(401, "unauthorized"), 2),
+        (Answer::error(400, "invalid_request"), 2),
+        (Answer::Full(302, vec![("Location".into(), "/elsewhere".into())], Vec::new()), 2),
+    ] {
+        let server = Server::start();
+        server.on(GENERATE, Answer::Drop).on(GENERATE, end.clone());
+        let error = server.client().generate(&Request::deck(), &[]).unwrap_err();
+        assert_eq!(error.code, "OUTCOME_UNKNOWN", "{end:?}: {error:?}");
+        assert_eq!(error.detail("billed"), "unknown");
+        assert_eq!(error.details["retryable"], false);
+        let key = server.seen()[0].header("idempotency-key").unwrap().to_owned();
+        assert_eq!(error.detail("idempotency_key"), key);
+        assert!(error.message.contains(&key), "{error:?}");
+        assert_eq!(server.seen().len(), times, "{end:?}");
+    }
+    for never in [Answer::Drop, Answer::error(409, "idempotency_conflict"), Answer::error(503, "x")] {
+        let server = Server::start();
+        server.on(GENERATE, Answer::Drop).on(GENERATE, never.clone());
+        let error = server.client().generate(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
+        assert_eq!(error.code, "OUTCOME_UNKNOWN", "{never:?}: {error:?}");
+        assert!(server.seen().len() >= 2);
+        assert_eq!(distinct(&server), (1, 1));
+    }
+}
+
+#[test]
+fn a_refusal_as_the_sole_answer_is_final_and_free() {
+    for (status, api_code, code) in [
+        (400, "invalid_request", "REJECTED"),
+        (401, "unauthorized", "UNAUTHENTICATED"),
+        (403, "not_eligible", "NOT_ELIGIBLE"),
+        (404, "not_found", "NOT_FOUND"),
+        (409, "ambiguous_template_name", "CONFLICT"),
+        (422, "unprocessable", "REJECTED"),
+    ] {
+        let server = Server::start();
+        server.on(GENERATE, Answer::error(status, api_code).with("X-Request-Id", "req-9"));
+        let error = server.client().generate(&Request::deck(), &[]).unwrap_err();
+        assert_eq!(error.code, code);
+        assert_eq!(error.detail("api_code"), api_code);
+        assert_eq!(error.detail("http_status"), status.to_string());
+        assert_eq!(error.detail("request_id"), "req-9");
+        assert_eq!(error.detail("billed"), "no");
+        assert!(error.message.contains(&format!("said {api_code}")), "{error:?}");
+        assert_eq!(server.seen().len(), 1, "{status} is not repeated");
+    }
+}
+
+#[test]
+fn what_was_never_sent_is_not_billed() {
+    // A port that nobody listens on.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = support::api::Client::new(&[
+        ("api_key", "sk-1"),
+        ("api_base_url", &format!("http://{free}")),
+        ("time_scale", "1000"),
+    ])
+    .unwrap();
+    let error = client.generate(&Request::deck(), &[("timeout_ms", "30000")]).unwrap_err();
+    assert_eq!(error.code, "TRANSPORT", "{error:?}");
+    assert_eq!(error.detail("billed"), "no");
+    assert_eq!(error.details["retryable"], true);
+    assert!(error.message.contains("refused"), "{error:?}");
+}
+
+#[test]
+fn a_limit_is_waited_out_within_the_deadline_and_told_beyond_it() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::error(429, "rate_limit_exceeded").with("Retry-After", "20"));
+    server.on(GENERATE, accepted());
+    server.client().generate(&Request::deck(), &[]).unwrap();
+    assert_eq!(server.seen().len(), 2);
+
+    let server = Server::start();
+    server.on(GENERATE, Answer::error(429, "rate_limit_exceeded").with("Retry-After", "7200"));
+    let client = server.client();
+    let error = client.generate(&Request::deck(), &[]).unwrap_err();
+    assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
+    assert_eq!(error.detail("billed"), "no");
+    assert_eq!(error.details["retry_after_ms"], 7_200_000);
+    assert_eq!(server.seen().len(), 1);
+    // The limit is the key's: the next submission does not even ask.
+    let error = client.generate(&Request::deck(), &[]).unwrap_err();
+    assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
+fn the_key_goes_nowhere_but_to_the_service() {
+    let server = Server::start();
+    let other = Server::start();
+    server.on(
+        GENERATE,
+        Answer::Full(307, vec![("Location".into(), other.base_url.clone() + GENERATE)], vec![]),
+    );
+    let error = server.client().generate(&Request::deck(), &[]).unwrap_err();
+    assert_eq!(error.code, "OUTCOME_UNKNOWN");
+    assert!(other.seen().is_empty(), "a submission followed a redirect");
+
+    // Not even when the service says it.
+    let server = Server::start();
+    server.on(
+        GENERATE,
+        Answer::json(401, r#"{"error":{"code":"sk-test-secret","message":"sk-test-secret?"}}"#),
+    );
+    let error = server.client().generate(&Request::deck(), &[]).unwrap_err();
+    assert!(!format!("{error:?}").contains("sk-test-secret"), "{error:?}");
+}

@@ -1,0 +1,123 @@
+//! What the tests share: the shared library through its header's functions, a server that plays a script,
+//! and the sandbox. Nothing here goes around the C ABI.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+pub mod api;
+pub mod deck;
+pub mod script;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where this build put its products: beside the directory of the tests themselves.
+pub fn products() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().to_owned()
+}
+
+/// The shared library under test: the one that `PERCEPTIS_TEST_LIBRARY` names, or this build's.
+pub fn library() -> PathBuf {
+    let path = match std::env::var_os("PERCEPTIS_TEST_LIBRARY") {
+        Some(path) => PathBuf::from(path),
+        None => products().join("libperceptis.so"),
+    };
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// A directory in which a program finds the library under the name that it asks for.
+pub fn library_directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["libperceptis.so", "libperceptis.so.0"] {
+        std::os::unix::fs::symlink(library(), directory.path().join(name)).unwrap();
+    }
+    directory
+}
+
+/// The sandbox's program.
+pub fn sandbox_program() -> PathBuf {
+    let path = products().join("perceptis-sandbox");
+    assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    path
+}
+
+/// A sandbox of the test's own, gone when it is dropped.
+pub struct Sandbox {
+    pub base_url: String,
+    pub api_key: String,
+    pub speed: u32,
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Sandbox {
+    pub fn start(speed: u32) -> Sandbox {
+        let mut child = Command::new(sandbox_program())
+            .args(["serve", "--speed", &speed.to_string(), "--exit-on-stdin-eof"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let text = |name: &str| ready[name].as_str().unwrap().to_owned();
+        let input = child.stdin.take();
+        Sandbox { base_url: text("base_url"), api_key: text("api_key"), speed, child, input }
+    }
+
+    /// A client of this sandbox at its speed.
+    pub fn client(&self) -> api::Client {
+        let scale = self.speed.to_string();
+        api::Client::new(&[
+            ("api_key", &self.api_key),
+            ("api_base_url", &self.base_url),
+            ("time_scale", &scale),
+        ])
+        .unwrap()
+    }
+
+    /// Sets the variables of a program that talks to this sandbox.
+    pub fn environment(&self, command: &mut Command) {
+        command
+            .env("PERCEPTIS_API_KEY", &self.api_key)
+            .env("PERCEPTIS_API_BASE_URL", &self.base_url)
+            .env("PERCEPTIS_TIME_SCALE", self.speed.to_string());
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a command that must succeed and shows what it said if it does not.
+pub fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// What is in a directory, sorted.
+pub fn listing(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
