@@ -1,1 +1,15 @@
-//! The sandbox.
+//! The Perceptis service played locally: real HTTP, real state, real `.pptx` files, without a key, a network
+//! or a bill.
+//!
+//! [`Sandbox::start`] runs one inside a test; the program `perceptis-sandbox` runs one for anybody.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod deck;
+mod hash;
+mod http;
+mod ooxml;
+mod sandbox;
+mod service;
+
+pub use sandbox::{Running, Sandbox, Settings};

@@ -1,6 +1,6 @@
 //! What the tests share: the shared library through its header's functions, a server that plays a script,
 //! and the sandbox. Nothing here goes around the C ABI.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs)]
 
 pub mod api;
 pub mod deck;

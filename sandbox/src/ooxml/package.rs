@@ -1,0 +1,99 @@
+//! The package: parts, their content types and relationships (ECMA-376, part 2).
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use super::Error;
+use super::xml::{DECLARATION, escaped};
+
+/// The kinds of relationships, by the last words of their types.
+const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/";
+const CORE: &str = "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties";
+
+/// A file under construction.
+#[derive(Default)]
+pub struct Package {
+    /// Name to content type and content, without a leading slash.
+    parts: BTreeMap<String, (&'static str, String)>,
+    /// Source part ("" for the package) to its relationships: kind and target part.
+    relationships: BTreeMap<String, Vec<(&'static str, String)>>,
+}
+
+impl Package {
+    /// Adds a part.
+    pub fn part(&mut self, name: &str, content_type: &'static str, content: &str) {
+        self.parts.insert(name.to_owned(), (content_type, format!("{DECLARATION}{content}")));
+    }
+
+    /// Relates a part to another and returns the relationship's id. `kind` is the last word of the type.
+    pub fn relate(&mut self, source: &str, kind: &'static str, target: &str) -> String {
+        let all = self.relationships.entry(source.to_owned()).or_default();
+        all.push((kind, target.to_owned()));
+        format!("rId{}", all.len())
+    }
+
+    /// The file.
+    pub fn write(self) -> Result<Vec<u8>, Error> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        // A fixed date: the same deck is the same bytes.
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .last_modified_time(DateTime::default());
+        let mut add = |name: &str, text: &str| -> Result<(), Error> {
+            writer.start_file(name, options)?;
+            writer.write_all(text.as_bytes())?;
+            Ok(())
+        };
+        // First, as readers that look at the beginning expect it.
+        add("[Content_Types].xml", &self.content_types())?;
+        for (source, all) in &self.relationships {
+            add(&relationships_part(source), &relationships(source, all))?;
+        }
+        for (name, (_, content)) in &self.parts {
+            add(name, content)?;
+        }
+        Ok(writer.finish()?.into_inner())
+    }
+
+    fn content_types(&self) -> String {
+        let mut text = format!(
+            "{DECLARATION}<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
+             <Default Extension=\"rels\" \
+             ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
+             <Default Extension=\"xml\" ContentType=\"application/xml\"/>"
+        );
+        for (name, (content_type, _)) in &self.parts {
+            text += &format!("<Override PartName=\"/{name}\" ContentType=\"{content_type}\"/>");
+        }
+        text + "</Types>"
+    }
+}
+
+/// `ppt/slides/slide1.xml` has its relationships in `ppt/slides/_rels/slide1.xml.rels`.
+fn relationships_part(source: &str) -> String {
+    match source.rsplit_once('/') {
+        Some((folder, file)) => format!("{folder}/_rels/{file}.rels"),
+        None => format!("_rels/{source}.rels"),
+    }
+}
+
+fn relationships(source: &str, all: &[(&'static str, String)]) -> String {
+    let mut text = format!(
+        "{DECLARATION}<Relationships \
+         xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">"
+    );
+    // From the source's folder up to the root, then down to the target.
+    let up = "../".repeat(source.matches('/').count());
+    for (at, (kind, target)) in all.iter().enumerate() {
+        let kind = if *kind == "core-properties" { CORE.to_owned() } else { format!("{OFFICE}{kind}") };
+        text += &format!(
+            "<Relationship Id=\"rId{}\" Type=\"{kind}\" Target=\"{up}{}\"/>",
+            at + 1,
+            escaped(target)
+        );
+    }
+    text + "</Relationships>"
+}

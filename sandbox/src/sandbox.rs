@@ -1,0 +1,114 @@
+//! A sandbox: a service on a port of this machine.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::http;
+use crate::service::Service;
+
+/// How a sandbox is run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port on 127.0.0.1; 0 for any that is free.
+    pub port: u16,
+    /// How many times as fast as the wall's its clock runs: 1 to 10,000.
+    pub speed: f64,
+    /// What its job ids come from; `None` for chance.
+    pub seed: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { port: 0, speed: 1.0, seed: None }
+    }
+}
+
+/// A sandbox that has its port, and begins to answer when it is served.
+pub struct Sandbox {
+    listener: TcpListener,
+    service: Arc<Service>,
+    address: SocketAddr,
+}
+
+impl Sandbox {
+    /// Takes the port. Connections wait until [`Sandbox::serve`].
+    ///
+    /// # Errors
+    /// When the port is taken or the system gives no random bytes.
+    pub async fn bind(settings: &Settings) -> io::Result<Sandbox> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
+        let address = listener.local_addr()?;
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        let seed = match settings.seed {
+            Some(seed) => seed,
+            None => getrandom::u64().map_err(io::Error::other)?,
+        };
+        let service = Service::new(address.to_string(), Clock::new(settings.speed), seed, &secret);
+        Ok(Sandbox { listener, service: Arc::new(service), address })
+    }
+
+    /// Where it is: `http://127.0.0.1:port`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A key that it accepts. Any that looks like `sk-...` is one.
+    pub fn api_key(&self) -> &'static str {
+        "sk-sandbox-default"
+    }
+
+    /// Answers for ever.
+    pub async fn serve(self) {
+        http::serve(self.listener, self.service).await;
+    }
+
+    /// Runs a sandbox on a thread of its own, for a test.
+    ///
+    /// # Errors
+    /// As [`Sandbox::bind`].
+    pub fn start(settings: Settings) -> io::Result<Running> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let sandbox = runtime.block_on(Sandbox::bind(&settings))?;
+        let base_url = sandbox.base_url();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("perceptis-sandbox".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = sandbox.serve() => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Running { base_url, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A sandbox on a thread of its own; ends when it is dropped.
+pub struct Running {
+    base_url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Where it is: `http://127.0.0.1:port`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

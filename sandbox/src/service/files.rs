@@ -1,0 +1,97 @@
+//! Downloads: signed URLs that expire, and bytes that can be resumed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+
+use super::FILES;
+use crate::clock::Clock;
+use crate::hash::{self, Signer};
+use crate::http::{Answer, Part, Question, part_of};
+
+/// How long a URL holds, in virtual time. The docs say "short-lived".
+const HOLDS: Duration = Duration::from_secs(15 * 60);
+/// But never shorter than this on the wall's clock: a fast clock does not make programs faster.
+const HOLDS_AT_LEAST: Duration = Duration::from_secs(60);
+const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+
+/// A file that is asked for with a sound signature.
+pub struct Asked {
+    /// Whose file.
+    pub job_id: String,
+    /// Which one, from 1.
+    pub variant: u32,
+}
+
+/// A fresh URL of a file.
+pub fn url(base_url: &str, signer: &Signer, clock: &Clock, job_id: &str, variant: u32) -> String {
+    let holds = HOLDS.max(HOLDS_AT_LEAST.mul_f64(clock.speed()));
+    let expires = (clock.now() + holds).as_millis();
+    let path = format!("{FILES}{job_id}/{variant}.pptx");
+    let signature = signer.sign(&signed_text(&path, &expires.to_string()));
+    format!("{base_url}{path}?expires={expires}&signature={signature}")
+}
+
+/// Whether a URL is one of ours and still holds. The docs leave open how an expired one answers: 403 here.
+pub fn check(question: &Question, signer: &Signer, clock: &Clock) -> Result<Asked, Answer> {
+    let refused = |message: &str| Err(Answer::error(StatusCode::FORBIDDEN, "forbidden", message));
+    let parameter = |name: &str| {
+        question
+            .query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+            .unwrap_or_default()
+    };
+    let (expires, signature) = (parameter("expires"), parameter("signature"));
+    if !signer.verify(&signed_text(&question.path, expires), signature) {
+        return refused("the signature is not of this URL");
+    }
+    if expires.parse::<u128>().map_or(true, |expires| clock.now().as_millis() >= expires) {
+        return refused("the URL has expired; poll the job for a fresh one");
+    }
+    let parsed = question.path.strip_prefix(FILES).and_then(|rest| {
+        let (job_id, file) = rest.split_once('/')?;
+        Some(Asked { job_id: job_id.to_owned(), variant: file.strip_suffix(".pptx")?.parse().ok()? })
+    });
+    parsed.ok_or_else(super::not_found)
+}
+
+/// The bytes, or the part of them that is asked for.
+pub fn deliver(bytes: Vec<u8>, question: &Question, head_only: bool) -> Answer {
+    let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes])[..16]));
+    // If-Range: the part only of the file that was begun, else the whole of the new one.
+    let same = question.header("if-range").is_none_or(|validator| validator == etag);
+    let part = part_of(question.header("range").filter(|_| same), bytes.len());
+    let length = bytes.len();
+    let bytes = Bytes::from(bytes);
+    let (status, body, range) = match part {
+        Part::Whole => (StatusCode::OK, bytes, None),
+        Part::Bytes(first, last) => {
+            let range = format!("bytes {first}-{last}/{length}");
+            (StatusCode::PARTIAL_CONTENT, bytes.slice(first..=last), Some(range))
+        }
+        Part::Unsatisfiable => {
+            return Answer::error(StatusCode::RANGE_NOT_SATISFIABLE, "invalid_request", "no such range")
+                .with("content-range", format!("bytes */{length}"));
+        }
+    };
+    let mut answer = Answer { status, headers: Vec::new(), body: Bytes::new() }
+        .with("content-type", PPTX)
+        .with("content-length", body.len().to_string())
+        .with("accept-ranges", "bytes")
+        .with("etag", etag)
+        .with("cache-control", "private, no-store");
+    if let Some(range) = range {
+        answer = answer.with("content-range", range);
+    }
+    if !head_only {
+        answer.body = body;
+    }
+    answer
+}
+
+fn signed_text(path: &str, expires: &str) -> String {
+    // The method is one of what is signed; HEAD is part of what a GET's URL allows.
+    format!("GET\n{path}\n{expires}")
+}

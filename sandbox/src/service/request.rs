@@ -1,0 +1,118 @@
+//! The body of a submission, validated as the documentation says.
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::hash;
+use crate::http::Question;
+
+/// The documentation has no limit; ten keep a mistake cheap.
+const MOST_VARIANTS: u64 = 10;
+/// What of a prompt is kept: far more than fits on slides.
+const MOST_PROMPT_BYTES: usize = 64 << 10;
+
+/// What kind of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputType {
+    /// One slide, in one or more variants.
+    SingleSlide,
+    /// A deck.
+    Deck,
+}
+
+impl OutputType {
+    /// As the API names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputType::SingleSlide => "single_slide",
+            OutputType::Deck => "deck",
+        }
+    }
+}
+
+/// A valid request.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What kind of output.
+    pub output_type: OutputType,
+    /// What to make, cut to what can matter.
+    pub prompt: String,
+    /// How many files.
+    pub variants: u32,
+    /// The digest of the body's meaning: the order of its fields and white space do not count.
+    pub digest: [u8; 32],
+}
+
+/// Reads and validates a body, or says what is wrong with it.
+pub fn read(question: &Question) -> Result<Wanted, String> {
+    let kind = question.header("content-type").unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err("Content-Type must be application/json".into());
+    }
+    let body: Value =
+        serde_json::from_slice(&question.body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let Some(fields) = body.as_object() else { return Err("the body must be a JSON object".into()) };
+    // An explicit null counts as left out.
+    let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
+
+    let prompt = match field("prompt").map(Value::as_str) {
+        Some(Some(prompt)) if !prompt.trim().is_empty() => prompt,
+        _ => return Err("prompt must be a string that is not empty".into()),
+    };
+    let output_type = match field("output_type").and_then(Value::as_str) {
+        Some("single_slide") => OutputType::SingleSlide,
+        Some("deck") => OutputType::Deck,
+        _ => return Err("output_type must be single_slide or deck".into()),
+    };
+    for name in ["variant_count", "reference_images"] {
+        if output_type == OutputType::Deck && field(name).is_some() {
+            return Err(format!("{name} goes with single_slide only"));
+        }
+    }
+    let variants = match field("variant_count").map(Value::as_u64) {
+        None => 1,
+        Some(Some(count @ 1..=MOST_VARIANTS)) => u32::try_from(count).unwrap_or(1),
+        Some(_) => return Err(format!("variant_count must be a whole number from 1 to {MOST_VARIANTS}")),
+    };
+    if field("template_name").is_some_and(|name| name.as_str().is_none_or(str::is_empty)) {
+        return Err("template_name must be a string that is not empty".into());
+    }
+    for name in ["use_web_search", "use_knowledge_base"] {
+        if field(name).is_some_and(|value| !value.is_boolean()) {
+            return Err(format!("{name} must be true or false"));
+        }
+    }
+    match field("reference_images").map(Value::as_array) {
+        None => {}
+        Some(None) => return Err("reference_images must be an array".into()),
+        Some(Some(images)) => {
+            for (at, image) in images.iter().enumerate() {
+                check_image(image).map_err(|wrong| format!("reference_images[{at}]{wrong}"))?;
+            }
+        }
+    }
+    let end = (0..=prompt.len().min(MOST_PROMPT_BYTES))
+        .rev()
+        .find(|end| prompt.is_char_boundary(*end))
+        .unwrap_or(0);
+    Ok(Wanted {
+        output_type,
+        prompt: prompt[..end].to_owned(),
+        variants,
+        // serde_json keeps an object's fields sorted, so equal objects are equal texts.
+        digest: hash::sha256(&[body.to_string().as_bytes()]),
+    })
+}
+
+fn check_image(image: &Value) -> Result<(), &'static str> {
+    let mime_type = image.get("mime_type").and_then(Value::as_str).unwrap_or_default();
+    if !mime_type.starts_with("image/") || mime_type.len() == "image/".len() {
+        return Err(".mime_type must be an image type, such as image/png");
+    }
+    let data = image.get("data").and_then(Value::as_str).unwrap_or_default();
+    match base64::engine::general_purpose::STANDARD.decode(data) {
+        Ok(bytes) if !bytes.is_empty() => Ok(()),
+        _ => Err(".data must be base64 and not empty"),
+    }
+}
