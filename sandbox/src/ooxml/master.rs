@@ -101,7 +101,7 @@ fn add_master(package: &mut Package) {
 }
 
 fn add_layouts(package: &mut Package) {
-    let accent = bar(9, Place(838_200, 3_886_200, 1_828_800, 76_200), "accent1");
+    let accent = bar(9, Place(929_640, 3_886_200, 1_828_800, 76_200), "accent1");
     let title_slide = accent
         + &shape(
             2,

@@ -1,0 +1,52 @@
+"""Puts the shared library into the wheel, built from the sources beside this package.
+
+``PERCEPTIS_LIBRARY_FILE`` names one that is already built.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+LIBRARY = "libperceptis.so.0"
+
+
+class LibraryBuildHook(BuildHookInterface[Any]):
+    """Builds the library with cargo, or takes the one that is named, and tags the wheel with its platform."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            return
+        library = self._library()
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        # ctypes asks for no Python ABI: one wheel serves every version.
+        build_data["tag"] = f"py3-none-{platform}"
+        build_data["pure_python"] = False
+        build_data["force_include"][str(library)] = f"perceptis/{LIBRARY}"
+
+    def _library(self) -> Path:
+        named = os.environ.get("PERCEPTIS_LIBRARY_FILE")
+        if named:
+            library = Path(named).resolve()
+            if not library.is_file():
+                raise SystemExit(f"PERCEPTIS_LIBRARY_FILE is {named}, which is not a file")
+            return library
+        root = Path(self.root).resolve().parent.parent
+        if not (root / "src" / "operations.rs").is_file():
+            raise SystemExit(
+                "the Rust sources are not beside this package: build it from a checkout of libperceptis, "
+                "or name a built library with PERCEPTIS_LIBRARY_FILE"
+            )
+        if shutil.which("cargo") is None:
+            raise SystemExit(
+                "cargo was not found: install a Rust toolchain, or name a built library with PERCEPTIS_LIBRARY_FILE"
+            )
+        subprocess.run(["cargo", "build", "--release", "--package", "perceptis"], cwd=root, check=True)
+        target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+        return (root / target / "release" / "libperceptis.so").resolve()

@@ -1,0 +1,77 @@
+"""A prompt in, a .pptx on disk, and no deck lost or bought twice on the way.
+
+>>> import perceptis
+>>> with perceptis.Client() as client:
+...     result = client.run("Why teams adopt Rust", output_type="deck", directory="out")
+"""
+
+from __future__ import annotations
+
+from ._codes import Code
+from ._library import version as library_version
+from ._request import Image
+from ._version import __version__
+from .client import Client
+from .errors import (
+    CancelledError,
+    ClosedError,
+    ConfigurationError,
+    ConflictError,
+    Error,
+    FileError,
+    ForkedError,
+    IncompleteError,
+    InternalError,
+    InvalidArgumentError,
+    JobFailedError,
+    LedgerError,
+    NotEligibleError,
+    NotFoundError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RateLimitedError,
+    RejectedError,
+    ServerError,
+    TimeoutError,
+    TransportError,
+    UnauthenticatedError,
+    WouldDeadlockError,
+)
+from .results import Accepted, Activity, Download, File, Result, Status
+
+__all__ = [
+    "Accepted",
+    "Activity",
+    "CancelledError",
+    "Client",
+    "ClosedError",
+    "Code",
+    "ConfigurationError",
+    "ConflictError",
+    "Download",
+    "Error",
+    "File",
+    "FileError",
+    "ForkedError",
+    "Image",
+    "IncompleteError",
+    "InternalError",
+    "InvalidArgumentError",
+    "JobFailedError",
+    "LedgerError",
+    "NotEligibleError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "ProtocolError",
+    "RateLimitedError",
+    "RejectedError",
+    "Result",
+    "ServerError",
+    "Status",
+    "TimeoutError",
+    "TransportError",
+    "UnauthenticatedError",
+    "WouldDeadlockError",
+    "__version__",
+    "library_version",
+]

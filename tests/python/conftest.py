@@ -1,0 +1,135 @@
+"""What the tests share: a sandbox, a server that plays a script, and an environment without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEED = 1000
+
+
+def needed(variable: str) -> Path:
+    """A file that the make target names; a test without it would prove nothing."""
+    value = os.environ.get(variable)
+    if not value or not Path(value).exists():
+        pytest.exit(f"{variable} must name a file: run these tests with `make test-python`", returncode=1)
+    return Path(value)
+
+
+SANDBOX = needed("TEST_SANDBOX")
+LIBRARY = needed("TEST_LIBRARY")
+del os.environ["TEST_SANDBOX"], os.environ["TEST_LIBRARY"]
+
+
+@dataclass
+class Sandbox:
+    base_url: str
+    api_key: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """A client's arguments."""
+        return {"base_url": self.base_url, "api_key": self.api_key}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A program's variables."""
+        return {
+            "PERCEPTIS_API_BASE_URL": self.base_url,
+            "PERCEPTIS_API_KEY": self.api_key,
+            "PERCEPTIS_TIME_SCALE": str(SPEED),
+        }
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees a variable that it did not set, least of all somebody's real key."""
+    for name in list(os.environ):
+        if name.startswith("PERCEPTIS_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    process = subprocess.Popen(
+        [str(SANDBOX), "serve", "--speed", str(SPEED), "--exit-on-stdin-eof"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdin is not None
+    ready = json.loads(process.stdout.readline())
+    yield Sandbox(ready["base_url"], ready["api_key"])
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture
+def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sandbox's variables, in this process and those that it starts."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@dataclass
+class Script:
+    """A server that answers the n-th request for a path with the n-th answer, and the last one for ever."""
+
+    base_url: str = ""
+    answers: dict[str, list[tuple[int, str, bytes]]] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
+
+    def on(self, path: str, status: int, body: Any, kind: str = "application/json") -> Script:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answers.setdefault(path, []).append((status, kind, data))
+        return self
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    played = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            played.seen.append(f"{self.command} {self.path}")
+            answers = played.answers.get(self.path) or [(404, "application/json", b"{}")]
+            status, kind, data = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    played.base_url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield played
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs this interpreter, with what it prints as text."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
