@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use perceptis_core::{Error, JobId, Options};
+use perceptis_core::{Error, JobId, Options, Tracker};
 
 use crate::arguments;
 use crate::client::perceptis_client;
@@ -43,7 +43,7 @@ pub extern "C" fn perceptis_get_status(
         arguments::place("status", status)?;
         let client = arguments::handle("client", client)?.shared();
         let (job_id, options) = (job_id_of(job_id)?, options_of(options));
-        let outcome = client.block("get_status", |client, tracker| async move {
+        let outcome = client.block(Tracker::for_job("get_status", &job_id), |client, tracker| async move {
             client.get_status(&job_id, &options, &tracker).await
         });
         hand_out(outcome, status)
@@ -74,7 +74,7 @@ pub extern "C" fn perceptis_generate(
         let client = arguments::handle("client", client)?.shared();
         let request = arguments::handle("request", request)?.request.clone();
         let options = options_of(options);
-        let outcome = client.block("generate", |client, tracker| async move {
+        let outcome = client.block(Tracker::new("generate"), |client, tracker| async move {
             client.generate(&request, &options, &tracker).await
         });
         hand_out(outcome, accepted)
@@ -102,8 +102,9 @@ pub extern "C" fn perceptis_wait(
         arguments::place("status", status)?;
         let client = arguments::handle("client", client)?.shared();
         let (job_id, options) = (job_id_of(job_id)?, options_of(options));
-        let outcome = client
-            .block("wait", |client, tracker| async move { client.wait(&job_id, &options, &tracker).await });
+        let outcome = client.block(Tracker::for_job("wait", &job_id), |client, tracker| async move {
+            client.wait(&job_id, &options, &tracker).await
+        });
         hand_out(outcome, status)
     })
 }
@@ -133,7 +134,7 @@ pub extern "C" fn perceptis_download(
         arguments::place("result", result)?;
         let client = arguments::handle("client", client)?.shared();
         let (job_id, options) = (job_id_of(job_id)?, options_of(options));
-        let outcome = client.block("download", |client, tracker| async move {
+        let outcome = client.block(Tracker::for_job("download", &job_id), |client, tracker| async move {
             client.download(&job_id, &options, &tracker).await
         });
         hand_out(outcome, result)
@@ -163,8 +164,9 @@ pub extern "C" fn perceptis_run(
         let client = arguments::handle("client", client)?.shared();
         let request = arguments::handle("request", request)?.request.clone();
         let options = options_of(options);
-        let outcome = client
-            .block("run", |client, tracker| async move { client.run(&request, &options, &tracker).await });
+        let outcome = client.block(Tracker::new("run"), |client, tracker| async move {
+            client.run(&request, &options, &tracker).await
+        });
         hand_out(outcome, result)
     })
 }

@@ -74,14 +74,13 @@ impl Shared {
     /// Runs an operation on the client's threads and waits for its end.
     pub(crate) fn block<F>(
         self: &Arc<Shared>,
-        operation: &'static str,
+        tracker: Tracker,
         start: impl FnOnce(Arc<Client>, Tracker) -> F,
     ) -> Outcome
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
         self.check_thread()?;
-        let tracker = Tracker::new(operation);
         let (running, handle) = self.begin(&tracker)?;
         let work = start(Arc::clone(&self.client), tracker.clone());
         let mut closing = self.closing.subscribe();

@@ -75,7 +75,6 @@ impl Client {
     /// Fetches the files of a completed job into the directory and under the name of the options.
     pub async fn download(&self, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::DOWNLOAD);
-        tracker.job(job_id);
         let options = options.clone();
         self.until(deadline, tracker, async {
             // Checked before the first request; how many names there will be is known only after it.

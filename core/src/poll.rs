@@ -15,7 +15,6 @@ impl Client {
     /// A job's state, as the service's own JSON. Passing failures are retried within the deadline.
     pub async fn get_status(&self, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::STATUS);
-        tracker.job(job_id);
         tracker.phase(Phase::Waiting);
         self.until(deadline, tracker, async { Ok(self.look(job_id, deadline, tracker).await?.json) }).await
     }

@@ -64,6 +64,13 @@ impl Tracker {
         Tracker { operation, started: Instant::now(), situation: Arc::default() }
     }
 
+    /// For an operation about this job: even one that is ended before its first step can name it.
+    pub fn for_job(operation: &'static str, job_id: &JobId) -> Tracker {
+        let tracker = Tracker::new(operation);
+        tracker.lock().job_id = Some(job_id.clone());
+        tracker
+    }
+
     /// What is shown of it.
     pub fn activity(&self) -> Activity {
         let now = self.lock();
@@ -133,11 +140,6 @@ impl Tracker {
 
     pub(crate) fn phase(&self, phase: Phase) {
         self.lock().phase = phase;
-    }
-
-    /// Names the job that the operation is about.
-    pub(crate) fn job(&self, job_id: &JobId) {
-        self.lock().job_id = Some(job_id.clone());
     }
 
     pub(crate) fn key(&self, key: &str) {

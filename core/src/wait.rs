@@ -20,7 +20,6 @@ impl Client {
     pub async fn wait(&self, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
         // Until the first answer nobody knows what is made; the longer deadline is the safe one.
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
-        tracker.job(job_id);
         self.until(deadline, tracker, async {
             let expected = self.own_job(job_id).map_or(1, |own| own.variants);
             Ok(self.wait_until_completed(job_id, expected, tracker).await?.json)

@@ -158,7 +158,7 @@ pub fn call_for_text(function: impl FnOnce(*mut *mut c_char, *mut Opaque) -> i32
 }
 
 /// A handle, freed by its own function.
-pub struct Handle(pub Opaque, unsafe extern "C" fn(Opaque));
+pub struct Handle(pub Opaque, pub unsafe extern "C" fn(Opaque));
 
 impl Drop for Handle {
     fn drop(&mut self) {

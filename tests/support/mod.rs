@@ -28,6 +28,19 @@ pub fn library() -> PathBuf {
         None => products().join("libperceptis.so"),
     };
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    // Cargo does not build the shared library for these tests; an old one would prove nothing.
+    let built = path.metadata().unwrap().modified().unwrap();
+    for folder in ["src", "core/src"] {
+        for source in std::fs::read_dir(root().join(folder)).unwrap() {
+            let source = source.unwrap();
+            let changed = source.metadata().unwrap().modified().unwrap();
+            assert!(
+                changed <= built,
+                "{:?} is newer than the library: run `cargo build --workspace`",
+                source.path()
+            );
+        }
+    }
     path
 }
 

@@ -1,0 +1,113 @@
+//! C programs against the header and the shared library: they compile unchanged, run, and leak nothing.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Sandbox, library_directory, listing, root, succeed};
+
+/// Builds a program with every warning an error.
+fn build(source: &str, directory: &Path, library: &Path) -> PathBuf {
+    let source = root().join(source);
+    let program = directory.join(source.file_stem().unwrap());
+    succeed(
+        Command::new("gcc")
+            .args(["-std=c11", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"])
+            .arg("-I")
+            .arg(root().join("include"))
+            .arg(&source)
+            .arg("-L")
+            .arg(library)
+            .args(["-lperceptis", "-o"])
+            .arg(&program),
+    );
+    program
+}
+
+/// The program under valgrind: any error, and anything definitely lost, is exit code 99.
+fn valgrind(program: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite"])
+        // A thread that is still there at the end has its stack's block "possibly lost".
+        .args(["--errors-for-leak-kinds=definite", "--track-fds=no"])
+        .arg(program);
+    command
+}
+
+#[test]
+fn the_callers_run_unchanged_and_under_valgrind() {
+    let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+    let one_deck = build("tests/callers/one_deck.c", work.path(), library.path());
+    let status = build("tests/callers/status.c", work.path(), library.path());
+    // Not faster: valgrind is slow, and a deadline of a minute must stay long for it.
+    let sandbox = Sandbox::start(100);
+    for checked in [false, true] {
+        let out = tempfile::tempdir().unwrap();
+        let command = |program: &Path| {
+            let mut command = if checked { valgrind(program) } else { Command::new(program) };
+            sandbox.environment(&mut command);
+            command.env("LD_LIBRARY_PATH", library.path());
+            command
+        };
+        let made = succeed(command(&one_deck).arg("Why teams adopt Rust").arg(out.path()));
+        let path = String::from_utf8(made.stdout).unwrap();
+        let name = &listing(out.path())[0];
+        assert_eq!(path.trim_end(), out.path().join(name).to_str().unwrap());
+        let job = name.strip_suffix(".pptx").unwrap();
+        let told = succeed(command(&status).arg(job));
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(told["status"], "completed");
+        assert_eq!(told["job_id"], job);
+
+        // What fails, fails with a message and without a leak.
+        let again = command(&one_deck).arg("p").arg("/nonexistent").output().unwrap();
+        let said = String::from_utf8(again.stderr).unwrap();
+        assert_eq!(again.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("FILE: /nonexistent does not exist"), "{said}");
+        let none = command(&status).arg("job_none").output().unwrap();
+        assert_eq!(none.status.code(), Some(1), "{}", String::from_utf8_lossy(&none.stderr));
+    }
+}
+
+#[test]
+fn the_example_shows_the_state_and_ends_with_the_path() {
+    let (library, work, out) =
+        (library_directory(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let deck = build("bindings/c/examples/deck.c", work.path(), library.path());
+    let sandbox = Sandbox::start(100);
+    let mut command = valgrind(&deck);
+    sandbox.environment(&mut command);
+    let made =
+        succeed(command.env("LD_LIBRARY_PATH", library.path()).arg("Why teams adopt Rust").arg(out.path()));
+    let shown = String::from_utf8(made.stderr).unwrap();
+    assert!(shown.contains("processing job_"), "{shown}");
+    let path = String::from_utf8(made.stdout).unwrap();
+    assert!(Path::new(path.trim_end()).is_file(), "{path}");
+}
+
+#[test]
+fn every_handle_can_be_freed_in_any_order_while_calls_run() {
+    let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+    let program = build("tests/programs/lifetimes.c", work.path(), library.path());
+    let sandbox = Sandbox::start(1);
+    for checked in [false, true] {
+        let mut command = if checked { valgrind(&program) } else { Command::new(&program) };
+        sandbox.environment(&mut command);
+        let output = succeed(command.env("LD_LIBRARY_PATH", library.path()));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the library prints nothing");
+    }
+}
+
+#[test]
+fn a_forked_child_is_told_so_and_can_begin_anew() {
+    let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+    let program = build("tests/programs/fork.c", work.path(), library.path());
+    let sandbox = Sandbox::start(1);
+    let mut command = Command::new(&program);
+    sandbox.environment(&mut command);
+    succeed(command.env("LD_LIBRARY_PATH", library.path()));
+}
