@@ -74,7 +74,7 @@ impl Job {
     fn duration(&self) -> Duration {
         match self.wanted.output_type {
             OutputType::SingleSlide => self.within(2, 3 * 60, 7 * 60),
-            OutputType::Deck => self.within(2, 5 * 60, 15 * 60),
+            OutputType::Deck => self.within(3, 5 * 60, 15 * 60),
         }
     }
 

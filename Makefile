@@ -1,0 +1,106 @@
+# libperceptis. The two commands to know: `make deck` and `make test`.
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+CARGO ?= cargo
+CC ?= cc
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+RELEASE := $(TARGET)/release
+VENV := $(TARGET)/venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: help library deck test test-rust test-python lint header install uninstall clean
+
+help:
+	@echo "make deck [PROMPT='...'] [OUT=out]   a real deck, made by the local sandbox"
+	@echo "make deck SANDBOX=0                  the same by the real service; needs PERCEPTIS_API_KEY"
+	@echo "make test                            everything; installs what it needs"
+	@echo "make install [PREFIX=/usr/local]     the library, its header, pkg-config and CMake files"
+	@echo "make header                          renews include/perceptis.h from the sources"
+
+library:
+	@$(CARGO) build --locked --release --package perceptis
+	@ln -sf libperceptis.so $(RELEASE)/libperceptis.so.0
+
+# ---- a deck ------------------------------------------------------------------------------------------------
+
+PROMPT ?= Why teams adopt Rust: memory safety without a garbage collector. Fearless concurrency. One tool for \
+building, testing and publishing. A compiler that explains itself.
+OUT ?= out
+SANDBOX ?= 1
+# A minute of the sandbox's in a second of ours: a deck takes 5 to 15 seconds.
+SPEED ?= 60
+export PROMPT
+
+# The prompt goes through the environment: whatever it holds, no shell reads it.
+deck: library
+ifneq ($(SANDBOX),0)
+	@$(CARGO) build --locked --release --package perceptis-sandbox
+endif
+	@$(CC) -std=c11 -O2 -Wall -Wextra -pthread -Iinclude bindings/c/examples/deck.c \
+		-L$(RELEASE) -lperceptis -Wl,-rpath,$(RELEASE) -o $(RELEASE)/perceptis-deck
+	@mkdir -p "$(OUT)"
+ifneq ($(SANDBOX),0)
+	@$(RELEASE)/perceptis-sandbox exec --speed $(SPEED) -- $(RELEASE)/perceptis-deck "$$PROMPT" "$(OUT)"
+else
+	@test -n "$$PERCEPTIS_API_KEY" || { echo "SANDBOX=0 needs PERCEPTIS_API_KEY: every slide is billed to it" >&2; exit 1; }
+	@$(RELEASE)/perceptis-deck "$$PROMPT" "$(OUT)"
+endif
+
+# ---- tests -------------------------------------------------------------------------------------------------
+
+# No test sees anybody's key, or a host that is not this machine: every other one is behind a proxy that is not
+# there. Nothing is written outside the tree and a temporary place.
+CLEAN := unset $$(env | sed -n 's/^\(PERCEPTIS_[A-Za-z0-9_]*\)=.*/\1/p'); \
+	export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 all_proxy=http://127.0.0.1:9; \
+	export HTTP_PROXY=$$http_proxy HTTPS_PROXY=$$https_proxy ALL_PROXY=$$all_proxy; \
+	unset no_proxy NO_PROXY; \
+	XDG_STATE_HOME=$$(mktemp -d) && export XDG_STATE_HOME && trap 'rm -rf "$$XDG_STATE_HOME"' EXIT;
+
+test: lint test-rust test-python
+
+lint:
+	@tests/tools.sh
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+test-rust: library
+	@tests/tools.sh
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --workspace --no-run
+	@$(CLEAN) export PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; $(CARGO) test --locked --offline --workspace
+
+# The wheel carries the release build's library; the tests see what a user installs.
+$(VENV)/made: tests/python/requirements.txt
+	@tests/tools.sh
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement tests/python/requirements.txt
+	@touch $@
+
+test-python: library $(VENV)/made
+	$(CARGO) build --locked --package perceptis-sandbox
+	rm -rf $(TARGET)/wheel
+	PERCEPTIS_LIBRARY_FILE=$(RELEASE)/libperceptis.so $(VENV)/bin/pip wheel --quiet --no-deps --no-build-isolation \
+		--wheel-dir $(TARGET)/wheel bindings/python
+	$(VENV)/bin/pip install --quiet --no-deps --force-reinstall $(TARGET)/wheel/*.whl
+	cd bindings/python && $(VENV)/bin/mypy --cache-dir $(TARGET)/mypy && $(VENV)/bin/pyright
+	@$(CLEAN) TEST_SANDBOX=$(TARGET)/debug/perceptis-sandbox TEST_LIBRARY=$(RELEASE)/libperceptis.so \
+		$(PYTHON) -m pytest -q -p no:cacheprovider tests/python
+
+# ---- the rest ----------------------------------------------------------------------------------------------
+
+header:
+	$(CARGO) build --locked --package perceptis
+	cp "$$($(CARGO) build --locked --package perceptis --message-format json 2>/dev/null \
+		| sed -n 's/.*"reason":"build-script-executed".*"PERCEPTIS_GENERATED_HEADER","\([^"]*\)".*/\1/p' | tail -n 1)" \
+		include/perceptis.h
+
+PREFIX ?= /usr/local
+LIBDIR ?= lib
+install: library
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" LIBDIR="$(LIBDIR)" bindings/c/install.sh install $(RELEASE)/libperceptis.so $(VERSION)
+
+uninstall:
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" LIBDIR="$(LIBDIR)" bindings/c/install.sh uninstall - $(VERSION)
+
+clean:
+	$(CARGO) clean

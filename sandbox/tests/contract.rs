@@ -1,0 +1,272 @@
+//! The documented service, over real HTTP.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use perceptis_sandbox::{Running, Sandbox, Settings};
+use serde_json::json;
+use support::{KEY, accepted, ask, completed, generate, get, path_of, raw};
+
+const DECK: &str = r#"{"prompt":"Why teams adopt Rust","output_type":"deck"}"#;
+const SLIDE: &str = r#"{"prompt":"One slide","output_type":"single_slide"}"#;
+
+fn start(speed: f64) -> Running {
+    Sandbox::start(Settings { speed, ..Settings::default() }).unwrap()
+}
+
+#[test]
+fn a_job_goes_from_pending_to_completed() {
+    let sandbox = start(1.0);
+    let answer = generate(sandbox.base_url(), KEY, None, DECK);
+    assert_eq!(answer.status, 202);
+    assert!(answer.header("x-request-id").is_some() && answer.header("date").is_some(), "{answer:?}");
+    let job_id = answer.json()["job_id"].as_str().unwrap().to_owned();
+    let told = get(sandbox.base_url(), KEY, &format!("/api/v1/status/{job_id}")).json();
+    let expected = json!({
+        "job_id": job_id, "status": "pending", "output_type": "deck", "downloads": [], "error": null
+    });
+    assert_eq!(told, expected, "at the wall's speed it has only begun");
+
+    let sandbox = start(10_000.0);
+    let job_id = accepted(sandbox.base_url(), DECK);
+    let job = completed(sandbox.base_url(), &job_id);
+    assert_eq!(job["downloads"][0]["variant"], 1);
+    assert_eq!(job["downloads"][0]["format"], "pptx");
+    assert_eq!(job["downloads"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn bodies_are_validated() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    for (body, says) in [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[]", "object"),
+        (r#"{"output_type":"deck"}"#, "prompt"),
+        (r#"{"prompt":"","output_type":"deck"}"#, "prompt"),
+        (r#"{"prompt":7,"output_type":"deck"}"#, "prompt"),
+        (r#"{"prompt":"p"}"#, "output_type"),
+        (r#"{"prompt":"p","output_type":"video"}"#, "output_type"),
+        (r#"{"prompt":"p","output_type":"deck","variant_count":1}"#, "variant_count"),
+        (r#"{"prompt":"p","output_type":"single_slide","variant_count":0}"#, "variant_count"),
+        (r#"{"prompt":"p","output_type":"single_slide","variant_count":11}"#, "variant_count"),
+        (r#"{"prompt":"p","output_type":"single_slide","variant_count":1.5}"#, "variant_count"),
+        (r#"{"prompt":"p","output_type":"deck","use_web_search":"yes"}"#, "use_web_search"),
+        (r#"{"prompt":"p","output_type":"deck","use_knowledge_base":1}"#, "use_knowledge_base"),
+        (r#"{"prompt":"p","output_type":"deck","template_name":5}"#, "template_name"),
+        (r#"{"prompt":"p","output_type":"deck","reference_images":[]}"#, "reference_images"),
+        (r#"{"prompt":"p","output_type":"single_slide","reference_images":{}}"#, "reference_images"),
+        (
+            r#"{"prompt":"p","output_type":"single_slide","reference_images":[{"data":"!","mime_type":"image/png"}]}"#,
+            "reference_images[0].data",
+        ),
+        (
+            r#"{"prompt":"p","output_type":"single_slide","reference_images":[{"data":"aGk=","mime_type":"text/html"}]}"#,
+            "reference_images[0].mime_type",
+        ),
+    ] {
+        let answer = generate(url, KEY, None, body);
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{body}");
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(says), "{body}: {message}");
+    }
+    let bearer = format!("Bearer {KEY}");
+    for kind in [None, Some("text/plain"), Some("application/jsonp")] {
+        let mut headers = vec![("Authorization", bearer.as_str())];
+        headers.extend(kind.map(|kind| ("Content-Type", kind)));
+        let answer = ask(url, "POST", "/api/v1/generate", &headers, DECK.as_bytes());
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"));
+    }
+    for good in [
+        r#"{"prompt":"p","output_type":"deck","tomorrow":{"a":1},"variant_count":null}"#,
+        r#"{"prompt":"p","output_type":"single_slide","reference_images":[{"data":"aGk=","mime_type":"image/png"}]}"#,
+        r#"{"prompt":"p","output_type":"deck","template_name":"Board","use_web_search":true,"use_knowledge_base":false}"#,
+    ] {
+        assert_eq!(generate(url, KEY, None, good).status, 202, "{good}");
+    }
+}
+
+#[test]
+fn a_job_belongs_to_its_key() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    let path = format!("/api/v1/status/{}", accepted(url, DECK));
+    assert_eq!(get(url, KEY, &path).status, 200);
+    let (other, none) = (get(url, "sk-test-2", &path), get(url, KEY, "/api/v1/status/job_none"));
+    assert_eq!((other.status, none.status), (404, 404));
+    assert_eq!(other.body, none.body, "another key's job is as one that does not exist");
+    for header in [
+        None,
+        Some("sk-test-1"),
+        Some("Bearer"),
+        Some("Bearer nonsense"),
+        Some("Basic sk-test-1"),
+        Some("Bearer sk-"),
+    ] {
+        let headers: Vec<_> = header.map(|value| ("Authorization", value)).into_iter().collect();
+        let answer = ask(url, "GET", &path, &headers, b"");
+        assert_eq!((answer.status, answer.code().as_str()), (401, "unauthorized"), "{header:?}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("nonsense"));
+    }
+}
+
+#[test]
+fn an_idempotency_key_is_one_job() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    let first = generate(url, KEY, Some("k1"), DECK);
+    let again =
+        generate(url, KEY, Some("k1"), r#" {"output_type": "deck", "prompt": "Why teams adopt Rust"} "#);
+    assert_eq!((first.status, first.body), (202, again.body), "the order of fields is no other body");
+    let other = generate(url, KEY, Some("k1"), SLIDE);
+    assert_eq!((other.status, other.code().as_str()), (409, "idempotency_conflict"));
+    let id = |answer: support::Answer| answer.json()["job_id"].as_str().unwrap().to_owned();
+    let ids = [
+        id(generate(url, KEY, Some("k1"), DECK)),
+        id(generate(url, KEY, Some("k2"), DECK)),
+        id(generate(url, KEY, None, DECK)),
+        id(generate(url, KEY, None, DECK)),
+        id(generate(url, "sk-test-2", Some("k1"), DECK)),
+    ];
+    let distinct: std::collections::HashSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), 5);
+    let long = "k".repeat(256);
+    assert_eq!(generate(url, KEY, Some(&long), DECK).code(), "invalid_request");
+}
+
+#[test]
+fn downloads_are_signed_and_need_no_key() {
+    let sandbox = start(10_000.0);
+    let url = sandbox.base_url();
+    let job_id = accepted(url, r#"{"prompt":"p","output_type":"single_slide","variant_count":2}"#);
+    let job = completed(url, &job_id);
+    let path = path_of(job["downloads"][0]["url"].as_str().unwrap());
+    let file = ask(url, "GET", &path, &[], b"");
+    assert_eq!(file.status, 200);
+    assert_eq!(&file.body[..2], b"PK");
+    assert_eq!(file.header("content-length").unwrap(), file.body.len().to_string());
+    assert_eq!(ask(url, "GET", &path, &[], b"").body, file.body, "the same bytes each time");
+    let second = path_of(job["downloads"][1]["url"].as_str().unwrap());
+    assert_ne!(ask(url, "GET", &second, &[], b"").body, file.body, "variants differ");
+
+    let again = completed(url, &job_id);
+    assert_ne!(again["downloads"][0]["url"], job["downloads"][0]["url"], "made fresh by each poll");
+
+    let expires = path.split("expires=").nth(1).unwrap().split('&').next().unwrap();
+    let (before, signature) = path.split_at(path.len() - 1);
+    let changed = format!("{before}{}", if signature == "0" { "1" } else { "0" });
+    let later = path.replace(expires, &format!("9{expires}"));
+    let other = path.replace("/1.pptx", "/2.pptx");
+    let bare = path.split('?').next().unwrap().to_owned();
+    for bad in [changed, later, other, bare, format!("/files/{job_id}/1.pptx?expires=1&signature=zz")] {
+        let answer = ask(url, "GET", &bad, &[("Authorization", &format!("Bearer {KEY}"))], b"");
+        assert_eq!((answer.status, answer.code().as_str()), (403, "forbidden"), "{bad}");
+    }
+}
+
+#[test]
+fn downloads_resume() {
+    let sandbox = start(10_000.0);
+    let url = sandbox.base_url();
+    let job = completed(url, &accepted(url, DECK));
+    let path = path_of(job["downloads"][0]["url"].as_str().unwrap());
+    let whole = ask(url, "GET", &path, &[], b"");
+    let (length, etag) = (whole.body.len(), whole.header("etag").unwrap().to_owned());
+    let rest = ask(url, "GET", &path, &[("Range", "bytes=100-"), ("If-Range", &etag)], b"");
+    assert_eq!(rest.status, 206);
+    assert_eq!(rest.body, whole.body[100..]);
+    assert_eq!(rest.header("content-range").unwrap(), format!("bytes 100-{}/{length}", length - 1));
+    let changed = ask(url, "GET", &path, &[("Range", "bytes=100-"), ("If-Range", "\"other\"")], b"");
+    assert_eq!((changed.status, changed.body.len()), (200, length), "another file begins anew");
+    let beyond = ask(url, "GET", &path, &[("Range", &format!("bytes={length}-"))], b"");
+    assert_eq!(
+        (beyond.status, beyond.header("content-range").unwrap()),
+        (416, &*format!("bytes */{length}"))
+    );
+    let head = ask(url, "HEAD", &path, &[], b"");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length").unwrap(), length.to_string());
+}
+
+#[test]
+fn other_paths_methods_and_hosts_are_refused() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    let port = url.rsplit(':').next().unwrap();
+    for (method, path, status) in [
+        ("GET", "/nope", 404),
+        ("GET", "/api/v1/status/", 404),
+        ("GET", "/api/v1/status/a/b", 404),
+        ("GET", "/api/v1/generate", 405),
+        ("POST", "/api/v1/status/job", 405),
+        ("DELETE", "/files/x/1.pptx", 405),
+    ] {
+        let answer = ask(url, method, path, &[("Authorization", &format!("Bearer {KEY}"))], b"");
+        assert_eq!(answer.status, status, "{method} {path}");
+        answer.code();
+        assert_eq!(answer.header("allow").is_some(), status == 405);
+    }
+    for (host, status) in [
+        (format!("localhost:{port}"), 401),
+        (format!("127.0.0.1:{port}"), 401),
+        (format!("[::1]:{port}"), 401),
+        ("127.0.0.1".to_owned(), 421),
+        ("evil.test".to_owned(), 421),
+        (format!("evil.test:{port}"), 421),
+    ] {
+        assert_eq!(ask(url, "GET", "/api/v1/status/x", &[("Host", &host)], b"").status, status, "{host}");
+    }
+}
+
+#[test]
+fn broken_connections_leave_it_serving_others() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    let address = url.strip_prefix("http://").unwrap();
+    let mut half_open: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for stream in &mut half_open {
+        stream.write_all(b"POST /api/v1/generate HTTP/1.1\r\nHost: ").unwrap();
+    }
+    for garbage in
+        [&b"\0\xff\xfe garbage\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", b"GET\r\n\r\n", b"\r\n\r\n\r\n\r\n"]
+    {
+        raw_closing(url, garbage);
+    }
+    assert_eq!(generate(url, KEY, None, DECK).status, 202);
+}
+
+/// Sends garbage and ends the sending side, as a client that gave up would.
+fn raw_closing(url: &str, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+}
+
+#[test]
+fn a_seed_repeats_the_jobs() {
+    let ids = |seed| {
+        let sandbox = Sandbox::start(Settings { seed: Some(seed), ..Settings::default() }).unwrap();
+        [accepted(sandbox.base_url(), DECK), accepted(sandbox.base_url(), DECK)]
+    };
+    assert_eq!(ids(7), ids(7));
+    assert_ne!(ids(7), ids(8));
+    let free = |_| {
+        let sandbox = start(1.0);
+        accepted(sandbox.base_url(), DECK)
+    };
+    assert_ne!(free(()), free(()), "unless asked for, no two sandboxes share a job id");
+}
+
+#[test]
+fn a_closed_sandbox_is_gone() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url().to_owned();
+    assert!(!raw(&url, b"GET / HTTP/1.0\r\n\r\n").is_empty());
+    drop(sandbox);
+    assert!(TcpStream::connect(url.strip_prefix("http://").unwrap()).is_err());
+}

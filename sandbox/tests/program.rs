@@ -1,0 +1,140 @@
+//! The program: `serve` and `exec`, as a shell uses them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perceptis-sandbox"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn started(command: &mut Command) -> (Child, Value) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    (child, ready)
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+fn answers(ready: &Value) -> bool {
+    TcpStream::connect(ready["base_url"].as_str().unwrap().strip_prefix("http://").unwrap()).is_ok()
+}
+
+#[test]
+fn serve_says_when_it_is_ready_and_ends_when_told() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (mut child, ready) = started(&mut program());
+        assert_eq!(ready["pid"], child.id());
+        assert!(ready["api_key"].as_str().unwrap().starts_with("sk-"));
+        assert!(answers(&ready));
+        send(&child, signal);
+        assert!(child.wait().unwrap().success());
+        let mut rest = String::new();
+        child.stdout.unwrap().read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "one line and no more");
+        assert!(
+            TcpStream::connect(ready["base_url"].as_str().unwrap().strip_prefix("http://").unwrap()).is_err()
+        );
+    }
+}
+
+#[test]
+fn serve_ends_with_its_standard_input_when_asked() {
+    let (mut child, ready) =
+        started(program().args(["serve", "--speed", "10", "--exit-on-stdin-eof"]).stdin(Stdio::piped()));
+    assert!(answers(&ready));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn exec_ends_with_the_commands_exit_code() {
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$", 143)] {
+        assert_eq!(run(&["exec", "--", "sh", "-c", script]).status.code(), Some(code), "{script}");
+    }
+    let missing = run(&["exec", "--", "/nonexistent/command"]);
+    assert_eq!(missing.status.code(), Some(127));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("/nonexistent/command"));
+    let output = run(&["exec", "--", "sh", "-c", "cat; echo \"$1\"", "sh", "--help --"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "--help --\n", "what is after -- is the command's");
+}
+
+#[test]
+fn exec_sets_the_variables_and_leaves_nothing_behind() {
+    let script = "stat -c '{\"mode\":\"%a\",' \"${PERCEPTIS_LEDGER%/*}\"; \
+        touch \"$PERCEPTIS_LEDGER\"; \
+        echo \"\\\"url\\\":\\\"$PERCEPTIS_API_BASE_URL\\\",\\\"key\\\":\\\"$PERCEPTIS_API_KEY\\\",\
+        \\\"scale\\\":\\\"$PERCEPTIS_TIME_SCALE\\\",\\\"ledger\\\":\\\"$PERCEPTIS_LEDGER\\\"}\"";
+    let output = run(&["exec", "--speed", "2000", "--", "sh", "-c", script]);
+    let set: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(set["mode"], "700");
+    assert_eq!(set["scale"], "2000");
+    assert!(set["key"].as_str().unwrap().starts_with("sk-sandbox-"));
+    let ledger = Path::new(set["ledger"].as_str().unwrap());
+    assert!(ledger.is_absolute() && !ledger.parent().unwrap().exists(), "{ledger:?}");
+    assert!(TcpStream::connect(set["url"].as_str().unwrap().strip_prefix("http://").unwrap()).is_err());
+}
+
+#[test]
+fn exec_hands_signals_to_the_command() {
+    let mut child = program()
+        .args([
+            "exec",
+            "--",
+            "sh",
+            "-c",
+            "trap 'exit 9' TERM; echo ready; while :; do read -r x || kill -STOP $$ || :; done",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    send(&child, Signal::TERM);
+    // Wakes the shell's read, after which it takes the signal.
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+#[test]
+fn wrong_arguments_are_told_with_what_is_accepted() {
+    for (arguments, says) in [
+        (&["--speed", "0.5"][..], "1 to 10000"),
+        (&["--speed", "10001"], "1 to 10000"),
+        (&["--speed", "fast"], "1 to 10000"),
+        (&["--speed"], "needs a value"),
+        (&["--port", "70000"], "65535"),
+        (&["--sped", "3"], "--sped"),
+        (&["exec"], "--"),
+        (&["exec", "--"], "command"),
+        (&["exec", "ls"], "ls"),
+        (&["frobnicate"], "frobnicate"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(says) && said.contains("--help"), "{arguments:?}: {said}");
+    }
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    assert!(help.contains("exec") && help.contains("--speed") && help.contains("curl"), "{help}");
+    assert!(run(&["exec", "--help"]).status.success());
+    assert!(String::from_utf8(run(&["-V"]).stdout).unwrap().contains(env!("CARGO_PKG_VERSION")));
+}

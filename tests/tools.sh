@@ -1,0 +1,28 @@
+#!/bin/sh
+# Installs the tools that the tests need (with apt, as root), or says in one line which are missing.
+set -eu
+
+missing=
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need gcc gcc
+need g++ g++
+need clang clang
+need clang++ clang
+need nm binutils
+need valgrind valgrind
+need cmake cmake
+need pkg-config pkg-config
+need openssl openssl
+need python3 python3
+python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    exit 0
+fi
+echo "the tests need these packages, please install them:$missing" >&2
+exit 1
