@@ -53,10 +53,7 @@ impl Client {
             }
             let reply = self.transport.call(url, None, self.settings.status_timeout).await;
             drop(turn);
-            reply.map_err(|lost| match lost.error.kind() {
-                Kind::Transport => lost.error.retryable(),
-                _ => lost.error,
-            })?
+            reply.map_err(|lost| lost.error)?
         };
         let secret = self.api_key()?;
         if !(200..=299).contains(&reply.status) {

@@ -20,6 +20,9 @@ use crate::options::Options;
 use crate::request::Request;
 use crate::tracker::{Phase, Tracker};
 
+/// How often a submission tries to connect where nothing has been sent yet: about a minute in all.
+const MOST_CONNECTS: u32 = 8;
+
 /// How one attempt to submit ended.
 enum Attempt {
     /// A 2xx with a sound job id: the service has the job.
@@ -98,7 +101,10 @@ impl Client {
                 }
                 Attempt::NotSent(error) => {
                     tracker.nothing_came_of_it();
-                    (error.retryable(), true)
+                    // As long as nothing was sent, giving up costs nothing, and waiting for ever helps nobody.
+                    let again = error.details().retryable
+                        && (retry.failures() < MOST_CONNECTS || tracker.is_outcome_unknown());
+                    (error, again)
                 }
                 Attempt::Refused(error) => {
                     tracker.nothing_came_of_it();

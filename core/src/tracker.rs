@@ -105,8 +105,14 @@ impl Tracker {
             );
             (kind, message, Billed::Unknown)
         } else {
-            let billed = if now.status.as_deref() == Some("completed") { Billed::Yes } else { Billed::No };
-            (kind, format!("{reason}; nothing was submitted"), billed)
+            (kind, format!("{reason}; nothing was submitted"), Billed::No)
+        };
+        // Where nothing is under way that a timeout could leave behind, what kept failing says more than that
+        // the time is over. It must not depend on which moment the deadline strikes in.
+        let asks_only = self.operation == "get_status";
+        let kind = match &now.cause {
+            Some(cause) if kind == Kind::Timeout && (asks_only || billed == Billed::No) => cause.kind(),
+            _ => kind,
         };
         let mut error = Error::new(kind, message);
         if let Some(cause) = &now.cause {
@@ -118,9 +124,10 @@ impl Tracker {
                 details.job_id = now.job_id.as_ref().map(ToString::to_string);
                 details.idempotency_key.clone_from(&now.idempotency_key);
                 details.billed = billed;
-                // A repeated `run` or `generate` without a key of the caller's would be another submission.
-                details.retryable =
-                    kind == Kind::Timeout && matches!(self.operation, "get_status" | "wait" | "download");
+// A repeated `run` or `generate` without a key of the caller's would be another submission.
+                let asks = matches!(self.operation, "get_status" | "wait" | "download");
+                let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
+                details.retryable = !ended && (asks || billed == Billed::No);
             })
             .retry_after(now.retry_after)
     }

@@ -94,7 +94,8 @@ impl Transport {
                 error: Error::new(
                     Kind::Transport,
                     format!("the service did not answer within {} ms", timeout.as_millis()),
-                ),
+                )
+                .retryable(),
             }),
         }
     }
@@ -182,9 +183,12 @@ impl Transport {
     fn transport_error(&self, error: reqwest::Error) -> Error {
         let stage =
             if error.is_connect() { "the host could not be reached" } else { "the connection failed" };
+        let untrusted = is_untrusted(&error);
         let cause = deepest(&error.without_url());
         let cause = self.settings.api_key().map(|key| key.scrub(&cause)).unwrap_or(cause);
-        Error::new(Kind::Transport, format!("{stage}: {cause}"))
+        let error = Error::new(Kind::Transport, format!("{stage}: {cause}"));
+        // A certificate that is not trusted now will not be in a second.
+        if untrusted { error } else { error.retryable() }
     }
 }
 
@@ -195,4 +199,21 @@ fn deepest(error: &reqwest::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+/// Whether the other end's certificate was refused.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let tls = match inner {
+            Some(inner) => inner.downcast_ref::<rustls::Error>(),
+            None => error.downcast_ref::<rustls::Error>(),
+        };
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
