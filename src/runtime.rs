@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Activity, Client, Error, Failure, Kind, Outcome, Tracker};
+use perceptis_core::{Activity, Client, Error, Kind, Outcome, Tracker};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 
@@ -89,7 +89,7 @@ impl Shared {
         handle.spawn(async move {
             let outcome = tokio::select! {
                 biased;
-                outcome = caught(work) => outcome,
+                outcome = caught(work, &watched) => outcome,
                 _ = closing.wait_for(|closing| *closing) => {
                     Err(watched.end(Kind::Closed, "the client was closed").into())
                 }
@@ -132,8 +132,11 @@ impl Shared {
     }
 
     /// Ends what runs without waiting for it: the handle is gone.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(self: Arc<Shared>) {
         if self.process != std::process::id() {
+            // In a fork's child: the threads are the parent's, and so is what their locks guard. Closing our
+            // copies of its sockets would take them out of the parent's epoll. Nothing is touched.
+            std::mem::forget(self);
             return;
         }
         let runtime = {
@@ -195,26 +198,12 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = state.runtime.take() {
-            if self.process == std::process::id() {
-                runtime.shutdown_background();
-            } else {
-                // The threads are the parent's: there is nothing here to stop.
-                std::mem::forget(runtime);
-            }
-        }
-    }
-}
-
-/// A future whose panic is its failure.
-async fn caught(work: impl Future<Output = Outcome>) -> Outcome {
+/// A future whose panic is its failure, with all that is known of its job.
+async fn caught(work: impl Future<Output = Outcome>, tracker: &Tracker) -> Outcome {
     let mut work = pin!(work);
     std::future::poll_fn(|context| {
         catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|panic| {
-            Poll::Ready(Err(Failure { error: guard::panicked(panic.as_ref()), result: None }))
+            Poll::Ready(Err(tracker.end(Kind::Internal, guard::panicked(panic.as_ref()).message()).into()))
         })
     })
     .await

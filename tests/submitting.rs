@@ -202,3 +202,51 @@ fn the_key_goes_nowhere_but_to_the_service() {
     let error = server.client().generate(&Request::deck(), &[]).unwrap_err();
     assert!(!format!("{error:?}").contains("sk-test-secret"), "{error:?}");
 }
+
+#[test]
+fn what_ends_a_submission_under_way_says_that_its_fate_is_unknown() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::Stall);
+    let error = server.client().run(&Request::deck(), &[("timeout_ms", "20000")]).unwrap_err();
+    assert_eq!(error.code, "OUTCOME_UNKNOWN", "the deadline: {error:?}");
+    assert_eq!(error.detail("billed"), "unknown");
+    assert_eq!(error.detail("idempotency_key"), server.seen()[0].header("idempotency-key").unwrap());
+
+    let server = Server::start();
+    server.on(GENERATE, Answer::Stall);
+    let client = server.client_with(&[("time_scale", "1")]);
+    let error = std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap_err());
+        while server.seen().is_empty() {
+            std::thread::yield_now();
+        }
+        let activity = client.activity().unwrap();
+        assert_eq!(activity["operations"][0]["phase"], "submitting");
+        client.close(10_000).unwrap();
+        call.join().unwrap()
+    });
+    assert_eq!(error.code, "CLOSED");
+    assert_eq!(error.detail("billed"), "unknown");
+    assert_eq!(error.detail("idempotency_key"), server.seen()[0].header("idempotency-key").unwrap());
+}
+
+#[test]
+fn what_goes_wrong_after_acceptance_does_not_say_that_nothing_is_billed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("gone");
+    std::fs::create_dir(&path).unwrap();
+    let server = Server::start();
+    server.on(GENERATE, Answer::Stall).on(GENERATE, accepted());
+    let client = server.client_with(&[("time_scale", "100")]);
+    let error = std::thread::scope(|scope| {
+        let options = [("directory", path.to_str().unwrap())];
+        let call = scope.spawn(move || client.run(&Request::deck(), &options).unwrap_err());
+        while server.seen().is_empty() {
+            std::thread::yield_now();
+        }
+        std::fs::remove_dir(&path).unwrap();
+        call.join().unwrap()
+    });
+    assert_eq!(error.code, "FILE", "{error:?}");
+    assert_eq!((error.detail("job_id").as_str(), error.detail("billed").as_str()), ("j1", "unknown"));
+}

@@ -1,10 +1,11 @@
 //! What the service says: the states of jobs, and its refusals.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
+use crate::clock;
 use crate::error::{Error, Kind};
 use crate::job::JobId;
 use crate::secret::ApiKey;
@@ -179,7 +180,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(then) = httpdate::parse_http_date(text) {
         let sent = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        return then.duration_since(sent.unwrap_or_else(SystemTime::now)).ok();
+        return then.duration_since(sent.unwrap_or_else(clock::date)).ok();
     }
     let seconds: f64 = text.parse().ok()?;
     if seconds.is_nan() || seconds <= 0.0 {

@@ -3,7 +3,7 @@
 //! Every duration in this crate is in the client's own time. `time_scale` makes that time run faster than
 //! the wall's, so that against a sandbox at the same speed an hour passes in a second.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -13,6 +13,25 @@ const IO_FLOOR: Duration = Duration::from_millis(250);
 
 /// Timers do not advance while the machine is suspended, so long sleeps are cut and the clock is asked again.
 const SLICE: Duration = Duration::from_secs(10);
+
+/// How long something took on the wall's clock, for people who watch it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The date, for answers that name one and do not say what they count from.
+pub(crate) fn date() -> SystemTime {
+    SystemTime::now()
+}
 
 /// A point in the client's time, counted from the machine's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -59,6 +59,8 @@ pub(crate) struct Order<'a> {
     /// How many files were asked for.
     pub(crate) variants: u32,
     pub(crate) key: Option<&'a str>,
+    /// What was asked for, should the service not say so.
+    pub(crate) output_type: Option<&'a str>,
     pub(crate) target: Target,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
@@ -103,7 +105,7 @@ impl Client {
                 Ok(target)
             })
             .await?;
-            let order = Order { job_id, variants, key: None, target, deadline, tracker };
+            let order = Order { job_id, variants, key: None, output_type: None, target, deadline, tracker };
             self.fetch_all(job, order).await
         })
         .await
@@ -129,6 +131,7 @@ impl Client {
                 Err(error) => problems.push(error),
             }
         }
+        job.output_type = job.output_type.or_else(|| order.output_type.map(str::to_owned));
         let result = deck(order.job_id, &job, order.key, Billed::Yes, &files, &unverified)?;
         let asked = order.variants as usize;
         if problems.is_empty() && files.len() >= asked {

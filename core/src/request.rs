@@ -102,10 +102,11 @@ impl Request {
         let unreadable = |error: std::io::Error| {
             Error::new(Kind::File, format!("{source} can't be read: {error}; accepted is an image file"))
         };
-        let file = File::open(path).map_err(unreadable)?;
-        if !file.metadata().map_err(unreadable)?.is_file() {
+        // Before it is opened: opening a pipe would wait for its other end.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Error::new(Kind::File, format!("{source} is not a file; accepted is an image file")));
         }
+        let file = File::open(path).map_err(unreadable)?;
         let mut data = Vec::new();
         // One byte more than allowed is enough to know, however large the file is or grows.
         file.take(image::MOST_IMAGE_BYTES as u64 + 1).read_to_end(&mut data).map_err(unreadable)?;

@@ -24,8 +24,17 @@ impl Client {
             let job_id = accepted.job_id;
             let target = hold(target, &job_id, variants).await?;
             let job = self.wait_until_completed(&job_id, variants, tracker).await?;
-            let key = Some(accepted.key.as_str());
-            self.fetch_all(job, Order { job_id: &job_id, variants, key, target, deadline, tracker }).await
+            let output_type = request.output_type();
+            let order = Order {
+                job_id: &job_id,
+                variants,
+                key: Some(&accepted.key),
+                output_type: Some(&output_type),
+                target,
+                deadline,
+                tracker,
+            };
+            self.fetch_all(job, order).await
         })
         .await
     }

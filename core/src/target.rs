@@ -73,6 +73,9 @@ impl Target {
         let given = options.directory.as_deref().unwrap_or(Path::new("."));
         let directory = std::path::absolute(given)
             .map_err(|error| file_error(given, "is not a usable directory", &error))?;
+        if directory.to_str().is_none() {
+            return Err(message(&directory, "is not UTF-8, so that a result could not name the file"));
+        }
         match fs::metadata(&directory) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return Err(message(&directory, "is not a directory; accepted is an existing one")),

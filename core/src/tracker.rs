@@ -2,10 +2,11 @@
 //! told when the operation is ended from outside, at whatever await it happens to be.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::clock::Stopwatch;
 use crate::error::{Billed, Error, Kind};
 use crate::job::JobId;
 
@@ -43,7 +44,7 @@ struct Situation {
 #[derive(Clone, Debug)]
 pub struct Tracker {
     operation: &'static str,
-    started: Instant,
+    started: Stopwatch,
     situation: Arc<Mutex<Situation>>,
 }
 
@@ -61,7 +62,7 @@ pub struct Activity {
 impl Tracker {
     /// For an operation of this name that begins now.
     pub fn new(operation: &'static str) -> Tracker {
-        Tracker { operation, started: Instant::now(), situation: Arc::default() }
+        Tracker { operation, started: Stopwatch::start(), situation: Arc::default() }
     }
 
     /// For an operation about this job: even one that is ended before its first step can name it.
@@ -124,7 +125,7 @@ impl Tracker {
                 details.job_id = now.job_id.as_ref().map(ToString::to_string);
                 details.idempotency_key.clone_from(&now.idempotency_key);
                 details.billed = billed;
-// A repeated `run` or `generate` without a key of the caller's would be another submission.
+                // A repeated `run` or `generate` without a key of the caller's would be another submission.
                 let asks = matches!(self.operation, "get_status" | "wait" | "download");
                 let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
                 details.retryable = !ended && (asks || billed == Billed::No);
@@ -135,7 +136,18 @@ impl Tracker {
     /// An error with what is known of the operation added.
     pub(crate) fn complete(&self, error: Error) -> Error {
         let now = self.lock();
+        // Once this operation's own submission was accepted, or its job is completed, "no" is no longer true.
+        let failed = error.kind() == Kind::JobFailed;
+        let submitted = matches!(self.operation, "run" | "generate") && now.job_id.is_some();
+        let billed = match now.status.as_deref() {
+            Some("completed") => Billed::Yes,
+            _ if submitted => Billed::Unknown,
+            _ => error.details().billed,
+        };
         error.with(|details| {
+            if !failed && details.billed == Billed::No {
+                details.billed = billed;
+            }
             if let Some(job_id) = &now.job_id {
                 details.job_id.get_or_insert_with(|| job_id.to_string());
             }

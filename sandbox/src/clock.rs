@@ -16,6 +16,13 @@ impl Clock {
         Clock { speed, started: Instant::now(), date: SystemTime::now() }
     }
 
+    /// A clock as it would be had it begun this long before now, in virtual time.
+    #[cfg(test)]
+    pub fn ahead(speed: f64, by: Duration) -> Clock {
+        let started = Instant::now().checked_sub(by.div_f64(speed)).unwrap_or_else(Instant::now);
+        Clock { started, ..Clock::new(speed) }
+    }
+
     /// Virtual time since the sandbox began.
     pub fn now(&self) -> Duration {
         self.started.elapsed().mul_f64(self.speed)

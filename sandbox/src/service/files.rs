@@ -95,3 +95,35 @@ fn signed_text(path: &str, expires: &str) -> String {
     // The method is one of what is signed; HEAD is part of what a GET's URL allows.
     format!("GET\n{path}\n{expires}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(url: &str) -> Question {
+        let (path, query) = url.split_once('?').unwrap();
+        Question {
+            method: hyper::Method::GET,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: hyper::HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn a_url_holds_for_a_while_and_then_no_more() {
+        let signer = Signer::new(b"secret");
+        let url = url("", &signer, &Clock::new(1.0), "job_1", 1);
+        let after = |minutes: u64| {
+            let clock = Clock::ahead(1.0, Duration::from_secs(minutes * 60));
+            check(&question(&url), &signer, &clock)
+                .map(|asked| (asked.job_id, asked.variant))
+                .map_err(|a| a.status)
+        };
+        assert_eq!(after(14), Ok(("job_1".to_owned(), 1)));
+        assert_eq!(after(16), Err(StatusCode::FORBIDDEN));
+        let other = Signer::new(b"another sandbox's secret");
+        assert!(check(&question(&url), &other, &Clock::new(1.0)).is_err());
+    }
+}
