@@ -1,5 +1,5 @@
 //! `promise.md`, 1 to 5: a request is bought once, and what is not known is not denied.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
