@@ -201,19 +201,12 @@ fn deepest(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Whether the other end's certificate was refused.
-fn is_untrusted(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = match inner {
-            Some(inner) => inner.downcast_ref::<rustls::Error>(),
-            None => error.downcast_ref::<rustls::Error>(),
-        };
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        cause = error.source();
+/// Whether the other end's certificate was refused, however deep in the error that is said.
+fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
     }
-    false
+    // An io::Error's source is its content's source: the content itself has to be asked for.
+    let content = error.downcast_ref().and_then(std::io::Error::get_ref);
+    content.is_some_and(|content| is_untrusted(content)) || error.source().is_some_and(is_untrusted)
 }

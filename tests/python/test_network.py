@@ -107,6 +107,7 @@ def test_an_unknown_authority_is_not_trusted(trusted_port: int) -> None:
         with pytest.raises(perceptis.TransportError, match="certificate.*UnknownIssuer") as caught:
             client.run("p", output_type="deck")
     assert caught.value.billed == "no", "a handshake that fails has sent nothing"
+    assert not caught.value.retryable, "and is not tried for minutes"
 
 
 def test_another_hosts_certificate_is_not_accepted(other_name_port: int, certificates: Certificates) -> None:
