@@ -9,8 +9,9 @@ pub const HELP: &str = "\
 perceptis-sandbox: the Perceptis service played locally, without a key, a network or a bill
 
 USAGE
-  perceptis-sandbox [serve] [--port N] [--speed N] [--seed N] [--exit-on-stdin-eof]
-  perceptis-sandbox exec [--port N] [--speed N] [--seed N] -- COMMAND [ARGUMENT ...]
+  perceptis-sandbox [serve] [--port N] [--speed N] [--seed N] [--log] [--exit-on-stdin-eof]
+  perceptis-sandbox exec [--port N] [--speed N] [--seed N] [--log] -- COMMAND [ARGUMENT ...]
+  perceptis-sandbox scenarios
 
 serve answers on 127.0.0.1 until it gets SIGINT or SIGTERM. When it is ready it prints one line of JSON:
   {\"base_url\": \"http://127.0.0.1:PORT\", \"api_key\": \"sk-sandbox-default\", \"pid\": N}
@@ -19,12 +20,15 @@ exec starts a sandbox, sets PERCEPTIS_API_BASE_URL, PERCEPTIS_API_KEY, PERCEPTIS
 PERCEPTIS_LEDGER (a temporary one), runs the command, and ends with its exit code (128 + the signal's number
 when a signal ended it; 127 when it can't be found). Nothing is left behind.
 
+scenarios lists what can be made to go wrong, and how.
+
 OPTIONS
   --port N             the port; any free one by default
   --speed N            how many times as fast as the wall's the sandbox's clock runs, 1 to 10000. At 1 a
                        slide takes 3 to 7 minutes and a deck 5 to 15, as the real service's do; at 100 a
                        deck is there in seconds. 1 by default
   --seed N             the same seed gives the same job ids and durations; random by default
+  --log                print the journal to standard error, a line of JSON a request, without keys
   --exit-on-stdin-eof  end when standard input is closed, so that it never outlives whoever started it
   -h, --help           this page
   -V, --version        the version
@@ -36,7 +40,16 @@ TRY IT
   $ curl -s -H 'Authorization: Bearer sk-sandbox-default' http://127.0.0.1:8080/api/v1/status/JOB_ID
   then fetch the URL in downloads: it is a .pptx that opens.
 
-Any key that looks like sk-... is accepted, and sees its own jobs only. Everything is kept in memory.
+MAKE IT GO WRONG
+  $ curl -s -d '{\"scenario\": \"http_503@status\", \"times\": 2}' http://127.0.0.1:8080/_sandbox/rules
+  or the header X-Perceptis-Sandbox: half_answer, or the key sk-sandbox-mytest--takes=1--reset_after@generate*1, or
+  [[sandbox: fail_after=3]] in a prompt. Then ask what happened, and what it cost:
+  $ curl -s http://127.0.0.1:8080/_sandbox/journal; curl -s http://127.0.0.1:8080/_sandbox/credits
+  $ curl -s -d '{\"advance_ms\": 600000}' http://127.0.0.1:8080/_sandbox/clock
+  also: rules, jobs, violations, namespaces, reset, refuse, events. Each takes ?namespace=mytest.
+
+Any key that looks like sk-... is accepted, and sees its own jobs only. Keys sk-sandbox-NAME have jobs, journal, rules,
+clock and credits of their own; all others share the namespace \"default\". Everything is kept in memory.
 ";
 
 /// What is to be done.
@@ -45,6 +58,8 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
+    /// List the scenarios.
+    Scenarios,
     /// Answer until told to end.
     Serve {
         /// How.
@@ -71,6 +86,7 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command, String
             rest.next();
             true
         }
+        Some("scenarios") => return Ok(Command::Scenarios),
         Some("serve") => {
             rest.next();
             false
@@ -104,6 +120,7 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command, String
                 }
                 settings.speed = speed;
             }
+            "--log" => settings.log = true,
             "--exit-on-stdin-eof" if !exec => exit_on_stdin_eof = true,
             "--" if exec => {
                 let program = rest.next().ok_or("exec needs a command after --")?;

@@ -1,31 +1,28 @@
-//! The sandbox's time: the wall's, sped up. Nothing waits for it; states are computed from it.
+//! The sandbox's time: the wall's, sped up, put forward or stopped. Nothing waits for it; states are computed from
+//! it.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A virtual clock that begins with the sandbox.
+/// A virtual clock.
 #[derive(Clone, Debug)]
 pub struct Clock {
     speed: f64,
-    started: Instant,
+    frozen: bool,
+    /// The virtual time when the speed or the hands were last changed, and when that was.
+    base: Duration,
+    since: Instant,
     date: SystemTime,
 }
 
 impl Clock {
-    /// A clock that runs this many times as fast as the wall's.
+    /// A clock at zero that runs this many times as fast as the wall's.
     pub fn new(speed: f64) -> Clock {
-        Clock { speed, started: Instant::now(), date: SystemTime::now() }
+        Clock { speed, frozen: false, base: Duration::ZERO, since: Instant::now(), date: SystemTime::now() }
     }
 
-    /// A clock as it would be had it begun this long before now, in virtual time.
-    #[cfg(test)]
-    pub fn ahead(speed: f64, by: Duration) -> Clock {
-        let started = Instant::now().checked_sub(by.div_f64(speed)).unwrap_or_else(Instant::now);
-        Clock { started, ..Clock::new(speed) }
-    }
-
-    /// Virtual time since the sandbox began.
+    /// Virtual time since the clock began.
     pub fn now(&self) -> Duration {
-        self.started.elapsed().mul_f64(self.speed)
+        if self.frozen { self.base } else { self.base + self.since.elapsed().mul_f64(self.speed) }
     }
 
     /// How fast it runs.
@@ -33,11 +30,50 @@ impl Clock {
         self.speed
     }
 
+    /// Whether it stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Puts it forward.
+    pub fn advance(&mut self, by: Duration) {
+        self.rebase();
+        self.base = self.base.saturating_add(by);
+    }
+
+    /// Makes it run at another speed from now on.
+    pub fn set_speed(&mut self, speed: f64) {
+        self.rebase();
+        self.speed = speed;
+    }
+
+    /// Stops it, or lets it run on.
+    pub fn set_frozen(&mut self, frozen: bool) {
+        self.rebase();
+        self.frozen = frozen;
+    }
+
     /// The virtual date at this time, in seconds since 1970.
     pub fn unix(&self, at: Duration) -> u64 {
-        self.date
-            .checked_add(at)
-            .and_then(|date| date.duration_since(UNIX_EPOCH).ok())
-            .map_or(0, |since| since.as_secs())
+        let date = self.date.checked_add(at).and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        date.map_or(0, |since| since.as_secs())
     }
+
+    fn rebase(&mut self) {
+        self.base = self.now();
+        self.since = Instant::now();
+    }
+}
+
+/// The date of a day since 1970, as year, month and day (Howard Hinnant's `civil_from_days`).
+pub fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }

@@ -13,3 +13,4 @@ mod sandbox;
 mod service;
 
 pub use sandbox::{Running, Sandbox, Settings};
+pub use service::listing as scenarios;

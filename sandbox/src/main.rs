@@ -30,6 +30,10 @@ fn main() -> ExitCode {
             print!("{}", arguments::HELP);
             ExitCode::SUCCESS
         }
+        Command::Scenarios => {
+            print!("{}", perceptis_sandbox::scenarios());
+            ExitCode::SUCCESS
+        }
         Command::Version => {
             println!("perceptis-sandbox {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
 use crate::http;
-use crate::service::Service;
+use crate::service::{Service, Setup};
 
 /// How a sandbox is run.
 #[derive(Clone, Debug)]
@@ -21,11 +20,13 @@ pub struct Settings {
     pub speed: f64,
     /// What its job ids come from; `None` for chance.
     pub seed: Option<u64>,
+    /// Whether the journal goes to standard error, a line of JSON a request.
+    pub log: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { port: 0, speed: 1.0, seed: None }
+        Settings { port: 0, speed: 1.0, seed: None, log: false }
     }
 }
 
@@ -34,6 +35,7 @@ pub struct Sandbox {
     listener: TcpListener,
     service: Arc<Service>,
     address: SocketAddr,
+    control: mpsc::Receiver<http::Control>,
 }
 
 impl Sandbox {
@@ -42,7 +44,7 @@ impl Sandbox {
     /// # Errors
     /// When the port is taken or the system gives no random bytes.
     pub async fn bind(settings: &Settings) -> io::Result<Sandbox> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)).await?;
+        let listener = http::bind((Ipv4Addr::LOCALHOST, settings.port).into())?;
         let address = listener.local_addr()?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
@@ -50,8 +52,16 @@ impl Sandbox {
             Some(seed) => seed,
             None => getrandom::u64().map_err(io::Error::other)?,
         };
-        let service = Service::new(address.to_string(), Clock::new(settings.speed), seed, &secret);
-        Ok(Sandbox { listener, service: Arc::new(service), address })
+        let (sender, control) = mpsc::channel(4);
+        let service = Service::new(Setup {
+            authority: address.to_string(),
+            speed: settings.speed,
+            seed,
+            secret,
+            log: settings.log,
+            control: sender,
+        });
+        Ok(Sandbox { listener, service: Arc::new(service), address, control })
     }
 
     /// Where it is: `http://127.0.0.1:port`.
@@ -66,7 +76,7 @@ impl Sandbox {
 
     /// Answers for ever.
     pub async fn serve(self) {
-        http::serve(self.listener, self.service).await;
+        http::serve(self.listener, self.service, self.control).await;
     }
 
     /// Runs a sandbox on a thread of its own, for a test.

@@ -51,7 +51,7 @@ pub fn single_slide(prompt: &str, variant: u32) -> Deck {
         layout: Layout::Content,
         title: cut(&title, MOST_TITLE),
         blocks: vec![Block::Bullets(bullets)],
-        notes: notes(prompt),
+        notes: notes(&without_directives(prompt)),
     };
     Deck { title: cut(&title, MOST_TITLE), slides: vec![slide] }
 }
@@ -81,7 +81,7 @@ fn content(point: &Point, title: &str) -> Slide {
 
 /// A prompt's title and points: its lines where it has several, its sentences otherwise.
 fn read(prompt: &str) -> (String, Vec<Point>) {
-    let clean = printable(prompt);
+    let clean = printable(&without_directives(prompt));
     let mut lines = clean.lines().filter(|line| !line.trim().is_empty());
     let title = lines.next().map_or(UNTITLED.to_owned(), |line| unmarked(line).to_owned());
     let mut points: Vec<Point> = Vec::new();
@@ -108,6 +108,17 @@ fn read(prompt: &str) -> (String, Vec<Point>) {
     };
     let title = if sentences.len() > 1 { sentences.into_iter().next().unwrap_or(title) } else { title };
     (title, texts.into_iter().take(MOST_POINTS).map(|text| Point { text, details: Vec::new() }).collect())
+}
+
+/// A prompt without what it says to the sandbox.
+fn without_directives(prompt: &str) -> String {
+    let mut clean = String::with_capacity(prompt.len());
+    let mut rest = prompt;
+    while let Some((before, after)) = rest.split_once("[[sandbox:") {
+        clean.push_str(before.trim_end_matches(' '));
+        rest = after.split_once("]]").map_or("", |(_, after)| after);
+    }
+    clean + rest
 }
 
 /// A line without its bullet or number.
@@ -187,6 +198,11 @@ mod tests {
     fn sentences_become_slides_where_there_is_one_line() {
         assert_eq!(titles("Why Rust? It is fast. It is safe."), ["Why Rust", "It is fast", "It is safe"]);
         assert_eq!(titles("Why Rust").len(), 5);
+    }
+
+    #[test]
+    fn directives_are_not_on_the_slides() {
+        assert_eq!(titles("Plan [[sandbox: takes=5]]\n- One")[..2], ["Plan", "One"]);
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! HTTP: questions in, answers out. What an answer is stays apart from how it gets onto the wire.
+//! HTTP/1.1: questions in, answers out. What an answer is stays apart from how it gets onto the wire, since the
+//! wire is where half of all faults are: a library that keeps the protocol would not let us break it.
 
-mod answer;
 mod connection;
+mod message;
 mod range;
+mod read;
+mod write;
 
-pub use answer::{Answer, Question};
-pub use connection::serve;
+pub use connection::{Control, bind, serve};
+pub use message::{Answer, Body, Question, Wire};
 pub use range::{Part, part_of};
+pub use write::http_date;

@@ -60,3 +60,10 @@ pub fn write(deck: &Deck, properties: &Properties<'_>) -> Result<Vec<u8>, Error>
     slide::add_presentation(&mut package, deck.slides.len());
     package.write()
 }
+
+/// A sound zip that is no presentation.
+pub fn other_zip() -> Result<Vec<u8>, Error> {
+    let mut package = Package::default();
+    package.part("readme.xml", "application/xml", "<readme>no presentation</readme>");
+    package.write()
+}

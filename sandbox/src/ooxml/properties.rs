@@ -41,20 +41,10 @@ pub fn add(package: &mut Package, deck: &Deck, properties: &Properties<'_>) {
     );
 }
 
-/// An RFC 3339 date of the proleptic Gregorian calendar, in UTC (the days-to-date algorithm is Howard
-/// Hinnant's `civil_from_days`).
+/// An RFC 3339 date, in UTC.
 fn date(unix: u64) -> String {
-    let (days, seconds) = (unix / 86_400, unix % 86_400);
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let (year, month, day) = crate::clock::civil(unix / 86_400);
+    let (hour, minute, second) = (unix / 3600 % 24, unix / 60 % 60, unix % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use hyper::StatusCode;
-
 use super::FILES;
 use crate::clock::Clock;
 use crate::hash::{self, Signer};
 use crate::http::{Answer, Part, Question, part_of};
+use bytes::Bytes;
 
 /// How long a URL holds, in virtual time. The docs say "short-lived".
 const HOLDS: Duration = Duration::from_secs(15 * 60);
@@ -35,14 +33,8 @@ pub fn url(base_url: &str, signer: &Signer, clock: &Clock, job_id: &str, variant
 
 /// Whether a URL is one of ours and still holds. The docs leave open how an expired one answers: 403 here.
 pub fn check(question: &Question, signer: &Signer, clock: &Clock) -> Result<Asked, Answer> {
-    let refused = |message: &str| Err(Answer::error(StatusCode::FORBIDDEN, "forbidden", message));
-    let parameter = |name: &str| {
-        question
-            .query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-            .unwrap_or_default()
-    };
+    let refused = |message: &str| Err(Answer::error(403, "forbidden", message));
+    let parameter = |name: &str| question.parameter(name).unwrap_or_default();
     let (expires, signature) = (parameter("expires"), parameter("signature"));
     if !signer.verify(&signed_text(&question.path, expires), signature) {
         return refused("the signature is not of this URL");
@@ -57,38 +49,37 @@ pub fn check(question: &Question, signer: &Signer, clock: &Clock) -> Result<Aske
     parsed.ok_or_else(super::not_found)
 }
 
-/// The bytes, or the part of them that is asked for.
-pub fn deliver(bytes: Vec<u8>, question: &Question, head_only: bool) -> Answer {
-    let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes])[..16]));
+/// To the same file, by a URL that differs.
+pub fn redirect(question: &Question, base_url: &str) -> Answer {
+    let url = format!("{base_url}{}?{}&again=1", question.path, question.query);
+    Answer::new(302, "text/plain", "").with("location", url)
+}
+
+/// The bytes, or the part of them that is asked for where `ranges` are honoured. `salt` makes another ETag.
+pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool, salt: u64) -> Answer {
+    let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes, &salt.to_le_bytes()])[..16]));
     // If-Range: the part only of the file that was begun, else the whole of the new one.
     let same = question.header("if-range").is_none_or(|validator| validator == etag);
-    let part = part_of(question.header("range").filter(|_| same), bytes.len());
+    let part = part_of(question.header("range").filter(|_| same && ranges), bytes.len());
     let length = bytes.len();
     let bytes = Bytes::from(bytes);
     let (status, body, range) = match part {
-        Part::Whole => (StatusCode::OK, bytes, None),
+        Part::Whole => (200, bytes, None),
         Part::Bytes(first, last) => {
-            let range = format!("bytes {first}-{last}/{length}");
-            (StatusCode::PARTIAL_CONTENT, bytes.slice(first..=last), Some(range))
+            (206, bytes.slice(first..=last), Some(format!("bytes {first}-{last}/{length}")))
         }
         Part::Unsatisfiable => {
-            return Answer::error(StatusCode::RANGE_NOT_SATISFIABLE, "invalid_request", "no such range")
+            return Answer::error(416, "invalid_request", "no such range")
                 .with("content-range", format!("bytes */{length}"));
         }
     };
-    let mut answer = Answer { status, headers: Vec::new(), body: Bytes::new() }
-        .with("content-type", PPTX)
-        .with("content-length", body.len().to_string())
-        .with("accept-ranges", "bytes")
-        .with("etag", etag)
-        .with("cache-control", "private, no-store");
-    if let Some(range) = range {
-        answer = answer.with("content-range", range);
+    let answer =
+        Answer::new(status, PPTX, body).with("etag", etag).with("cache-control", "private, no-store");
+    let answer = if ranges { answer.with("accept-ranges", "bytes") } else { answer };
+    match range {
+        Some(range) => answer.with("content-range", range),
+        None => answer,
     }
-    if !head_only {
-        answer.body = body;
-    }
-    answer
 }
 
 fn signed_text(path: &str, expires: &str) -> String {
@@ -100,30 +91,22 @@ fn signed_text(path: &str, expires: &str) -> String {
 mod tests {
     use super::*;
 
-    fn question(url: &str) -> Question {
-        let (path, query) = url.split_once('?').unwrap();
-        Question {
-            method: hyper::Method::GET,
-            path: path.to_owned(),
-            query: query.to_owned(),
-            headers: hyper::HeaderMap::new(),
-            body: Bytes::new(),
-        }
-    }
-
     #[test]
     fn a_url_holds_for_a_while_and_then_no_more() {
         let signer = Signer::new(b"secret");
-        let url = url("", &signer, &Clock::new(1.0), "job_1", 1);
-        let after = |minutes: u64| {
-            let clock = Clock::ahead(1.0, Duration::from_secs(minutes * 60));
-            check(&question(&url), &signer, &clock)
+        let mut clock = Clock::new(1.0);
+        let url = url("", &signer, &clock, "job_1", 1);
+        let (path, query) = url.split_once('?').unwrap();
+        let question = Question { path: path.to_owned(), query: query.to_owned(), ..Question::default() };
+        let ask = |signer: &Signer, clock: &Clock| {
+            check(&question, signer, clock)
                 .map(|asked| (asked.job_id, asked.variant))
-                .map_err(|a| a.status)
+                .map_err(|answer| answer.status)
         };
-        assert_eq!(after(14), Ok(("job_1".to_owned(), 1)));
-        assert_eq!(after(16), Err(StatusCode::FORBIDDEN));
-        let other = Signer::new(b"another sandbox's secret");
-        assert!(check(&question(&url), &other, &Clock::new(1.0)).is_err());
+        clock.advance(Duration::from_secs(14 * 60));
+        assert_eq!(ask(&signer, &clock), Ok(("job_1".to_owned(), 1)));
+        assert_eq!(ask(&Signer::new(b"another sandbox's secret"), &clock), Err(403));
+        clock.advance(Duration::from_secs(2 * 60));
+        assert_eq!(ask(&signer, &clock), Err(403));
     }
 }

@@ -1,9 +1,13 @@
-//! A job. Its state is a function of when it was created and what time it is: nothing ticks.
+//! A job. Its state is a function of when it was created, what time it is, and how often it was asked about:
+//! nothing ticks.
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::keys::ApiKey;
 use super::request::{OutputType, Wanted};
+use super::scenario::{Fault, Scenario, Why};
 use crate::clock::Clock;
 use crate::deck;
 use crate::hash;
@@ -18,6 +22,8 @@ pub enum State {
     Processing,
     /// There to be fetched.
     Completed,
+    /// Given up.
+    Failed,
 }
 
 impl State {
@@ -27,22 +33,32 @@ impl State {
             State::Pending => "pending",
             State::Processing => "processing",
             State::Completed => "completed",
+            State::Failed => "failed",
         }
     }
 }
 
 /// A job.
+#[derive(Debug)]
 pub struct Job {
     /// Whose it is.
     pub key: ApiKey,
     /// What was asked for.
     pub wanted: Wanted,
     /// When, in virtual time.
-    created: Duration,
-    /// What all chance in it comes from.
-    seed: u64,
+    pub created: Duration,
+    /// How often it was asked about.
+    pub polls: u64,
+    /// When it was last asked about.
+    pub polled: Option<Duration>,
     /// The key under which it was submitted.
     pub idempotency_key: Option<String>,
+    /// What all chance in it comes from.
+    seed: u64,
+    /// How it failed; a failure is for good.
+    failed: Option<Why>,
+    /// How often it was said to be completed without its files.
+    late: u64,
 }
 
 impl Job {
@@ -54,27 +70,158 @@ impl Job {
         created: Duration,
         idempotency_key: Option<&str>,
     ) -> Job {
-        let seed = hash::number(&[id.as_bytes()]);
-        Job { key, wanted, created, seed, idempotency_key: idempotency_key.map(str::to_owned) }
+        Job {
+            key,
+            wanted,
+            created,
+            polls: 0,
+            polled: None,
+            idempotency_key: idempotency_key.map(str::to_owned),
+            seed: hash::number(&[id.as_bytes()]),
+            failed: None,
+            late: 0,
+        }
     }
 
-    /// How it stands at this time.
+    /// The job's own scenario of this kind, out of its prompt.
+    fn own(&self, wanted: impl Fn(Fault) -> bool) -> Option<&Scenario> {
+        self.wanted.scenarios.iter().find(|scenario| wanted(scenario.fault))
+    }
+
+    /// How it stands at this time, but for what strikes single polls.
     pub fn state(&self, now: Duration) -> State {
+        if self.failed.is_some() {
+            return State::Failed;
+        }
         let age = now.saturating_sub(self.created);
-        if age < self.within(1, 2, 8) {
+        let duration = self.duration();
+        if age < self.within(1, 2, 8).min(duration / 2) {
             State::Pending
-        } else if age < self.duration() {
+        } else if age < duration || self.own(|fault| fault == Fault::NeverEnds).is_some() {
             State::Processing
         } else {
             State::Completed
         }
     }
 
-    /// How long it takes: 3 to 7 minutes for a slide, 5 to 15 for a deck, uniformly.
-    fn duration(&self) -> Duration {
+    /// How long it takes: 3 to 7 minutes for a slide, 5 to 15 for a deck, uniformly, unless its prompt says so.
+    pub fn duration(&self) -> Duration {
+        if let Some(scenario) = self.own(|fault| fault == Fault::Takes) {
+            return Duration::try_from_secs_f64(scenario.number()).unwrap_or(Duration::MAX);
+        }
         match self.wanted.output_type {
             OutputType::SingleSlide => self.within(2, 3 * 60, 7 * 60),
             OutputType::Deck => self.within(3, 5 * 60, 15 * 60),
+        }
+    }
+
+    /// What it costs once it is delivered: a credit for each variant, or for each slide of a deck.
+    pub fn credits(&self, now: Duration) -> u64 {
+        if self.state(now) != State::Completed {
+            return 0;
+        }
+        match self.wanted.output_type {
+            OutputType::SingleSlide => {
+                let missing = self.own(|fault| fault == Fault::FewerVariants).is_some();
+                u64::from(self.wanted.variants) - u64::from(missing)
+            }
+            OutputType::Deck => deck::deck(&self.wanted.prompt).slides.len() as u64,
+        }
+    }
+
+    /// The answer to a poll, with what strikes it. `url` makes a fresh URL of a variant.
+    pub fn poll(
+        &mut self,
+        id: &str,
+        now: Duration,
+        struck: Option<&Scenario>,
+        url: impl Fn(u32) -> String,
+    ) -> Value {
+        self.polls += 1;
+        self.polled = Some(now);
+        let fault = struck.map(|scenario| scenario.fault);
+        if let (Some(Fault::FailAfter(why)), Some(scenario)) = (fault, struck)
+            && self.polls as f64 >= scenario.number()
+            && self.failed.is_none()
+        {
+            self.failed = Some(why);
+        }
+        let mut state = self.state(now);
+        // From a rule, a header or a key, these last as long as they strike.
+        match fault {
+            Some(Fault::NeverEnds) if state == State::Completed => state = State::Processing,
+            Some(Fault::StepBack) if state == State::Processing && self.polls.is_multiple_of(2) => {
+                state = State::Pending
+            }
+            Some(Fault::Takes) => {
+                let over = struck.is_some_and(|scenario| {
+                    now.saturating_sub(self.created).as_secs_f64() >= scenario.number()
+                });
+                if over && state != State::Failed {
+                    state = State::Completed;
+                }
+            }
+            _ => {}
+        }
+        let mut variants: Vec<u32> =
+            if state == State::Completed { (1..=self.wanted.variants).collect() } else { Vec::new() };
+        let mut format = "pptx".to_owned();
+        match (fault, struck) {
+            (Some(Fault::NoDownloads), _) => variants.clear(),
+            (Some(Fault::LateDownloads), Some(scenario)) if state == State::Completed => {
+                self.late += 1;
+                if self.late as f64 <= scenario.number() {
+                    variants.clear();
+                }
+            }
+            (Some(Fault::FewerVariants), _) => {
+                variants.pop();
+            }
+            (Some(Fault::OtherFormat), Some(scenario)) => format.clone_from(&scenario.value),
+            _ => {}
+        }
+        let downloads: Vec<Value> = variants
+            .into_iter()
+            .map(|variant| json!({ "url": url(variant), "format": format, "variant": variant }))
+            .collect();
+        let mut answer = json!({
+            "job_id": id,
+            "status": state.name(),
+            "output_type": self.wanted.output_type.name(),
+            "downloads": downloads,
+            "error": if state == State::Failed { self.error() } else { Value::Null },
+        });
+        match (fault, struck) {
+            (Some(Fault::UnknownStatus), Some(scenario)) if state != State::Completed => {
+                answer["status"] = json!(scenario.value);
+            }
+            (Some(Fault::DownloadsNull), _) => answer["downloads"] = Value::Null,
+            (Some(Fault::UnknownFields), _) => {
+                answer["progress"] = json!({ "percent": 41.5, "stage": "drawing" });
+                answer["x_new"] = json!([1, null, { "deep": true }]);
+            }
+            (Some(Fault::NumbersForText), _) => {
+                answer["output_type"] = json!(7);
+                if let Some(downloads) = answer["downloads"].as_array_mut() {
+                    for download in downloads {
+                        download["variant"] = json!(download["variant"].to_string());
+                    }
+                }
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    fn error(&self) -> Value {
+        let (code, message) = ("generation_failed", "the slides could not be made");
+        match self.failed {
+            None | Some(Why::Null) => Value::Null,
+            Some(Why::Both) => json!({ "code": code, "message": message }),
+            Some(Why::Code) => json!({ "code": code }),
+            Some(Why::Message) => json!({ "message": message }),
+            Some(Why::Text) => json!(message),
+            Some(Why::Nested) => json!({ "error": { "code": code, "message": message } }),
         }
     }
 
@@ -101,22 +248,30 @@ mod tests {
 
     #[test]
     fn jobs_take_as_long_as_documented_and_differ() {
-        let key = crate::service::keys::read(Some("Bearer sk-1")).unwrap();
-        let mut lengths = Vec::new();
+        let key = crate::service::keys::read(Some("Bearer sk-1")).unwrap().key;
         for (output_type, from, to) in [(OutputType::SingleSlide, 180, 420), (OutputType::Deck, 300, 900)] {
+            let mut lengths = Vec::new();
             for number in 0..200 {
-                let wanted = Wanted { output_type, prompt: "p".into(), variants: 1, digest: [0; 32] };
+                let wanted = Wanted {
+                    output_type,
+                    prompt: "p".into(),
+                    variants: 1,
+                    digest: [0; 32],
+                    scenarios: Vec::new(),
+                };
                 let job = Job::new(&format!("job_{number}"), key.clone(), wanted, Duration::ZERO, None);
                 let at = |seconds| job.state(Duration::from_secs(seconds));
                 assert_eq!(at(0), State::Pending);
                 assert_eq!(at(10), State::Processing);
                 assert_eq!(at(from - 1), State::Processing);
                 assert_eq!(at(to), State::Completed);
+                assert_eq!(job.credits(Duration::from_secs(from - 1)), 0);
+                assert!(job.credits(Duration::from_secs(to)) >= 1);
                 lengths.push(job.duration());
             }
+            lengths.sort();
+            lengths.dedup();
+            assert!(lengths.len() > 195);
         }
-        lengths.sort();
-        lengths.dedup();
-        assert!(lengths.len() > 390);
     }
 }

@@ -1,194 +1,607 @@
-//! The service: what each request is answered with. Knows nothing of connections.
+//! The service: what each request is answered with. Knows nothing of connections, but says what is to be done on them.
 
+mod admin;
+mod breakage;
 mod files;
 mod job;
+mod journal;
 mod keys;
+mod namespace;
 mod request;
+mod rules;
+mod scenario;
 mod store;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hyper::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
 
-use crate::clock::Clock;
 use crate::hash::{self, Signer};
-use crate::http::{Answer, Question};
+use crate::http::{Answer, Body, Control, Question, Wire};
 use job::{Job, State};
-use keys::ApiKey;
-use store::{Store, Submitted};
+use journal::Entry;
+use keys::{Bearer, DEFAULT, Refused};
+use namespace::Namespace;
+use rules::{Source, Target};
+pub use scenario::listing;
+use scenario::{Endpoint, Fault, Layer, RetryAfter, Scenario};
+use store::{Keeping, Submitted};
 
 const GENERATE: &str = "/api/v1/generate";
 const STATUS: &str = "/api/v1/status/";
 const FILES: &str = "/files/";
+const HEADER: &str = "x-perceptis-sandbox";
+const MOST_NAMESPACES: usize = 1000;
+
+/// What is struck while a request is answered. Access and idempotency are judged where they belong.
+const LAYERS: [Layer; 4] = [Layer::Request, Layer::Body, Layer::File, Layer::Wire];
 
 /// The service's whole state, in memory.
 pub struct Service {
     base_url: String,
     /// `host:port` of the base URL; no other host is answered, so that no web page can reach it by a name.
     authority: String,
-    clock: Clock,
+    speed: f64,
     signer: Signer,
     seed: u64,
-    store: Mutex<Store>,
+    log: bool,
+    world: Mutex<World>,
+    news: watch::Sender<u64>,
+    control: mpsc::Sender<Control>,
+}
+
+/// What the lock guards.
+#[derive(Default)]
+struct World {
+    namespaces: HashMap<String, Namespace>,
+    /// Which namespace a job is in.
+    homes: HashMap<String, String>,
+    jobs: u64,
+    entries: u64,
+}
+
+impl World {
+    fn namespace(&mut self, name: &str, speed: f64) -> &mut Namespace {
+        if self.namespaces.len() >= MOST_NAMESPACES && !self.namespaces.contains_key(name) {
+            // Whoever makes a thousand namespaces means a thousand tests that are over.
+            self.namespaces.clear();
+            self.homes.clear();
+        }
+        self.namespaces.entry(name.to_owned()).or_insert_with(|| Namespace::new(speed))
+    }
+}
+
+/// A request on its way through the layers.
+struct Call<'a> {
+    question: &'a Question,
+    namespace: String,
+    bearer: Option<Bearer>,
+    header: Vec<Scenario>,
+    job: Option<String>,
+    entry: Entry,
+}
+
+/// How a service is set up.
+pub struct Setup {
+    /// `127.0.0.1:port`.
+    pub authority: String,
+    /// How fast namespaces' clocks run at first.
+    pub speed: f64,
+    /// What job ids come from.
+    pub seed: u64,
+    /// What URLs are signed with.
+    pub secret: [u8; 32],
+    /// Whether the journal goes to standard error, too.
+    pub log: bool,
+    /// Where the listener is told what to do.
+    pub control: mpsc::Sender<Control>,
 }
 
 impl Service {
-    /// A service at this address (`127.0.0.1:port`), with a secret for its signatures.
-    pub fn new(authority: String, clock: Clock, seed: u64, secret: &[u8]) -> Service {
+    /// A service with nothing in it.
+    pub fn new(setup: Setup) -> Service {
         Service {
-            base_url: format!("http://{authority}"),
-            authority,
-            clock,
-            signer: Signer::new(secret),
-            seed,
-            store: Mutex::default(),
+            base_url: format!("http://{}", setup.authority),
+            authority: setup.authority,
+            speed: setup.speed,
+            signer: Signer::new(&setup.secret),
+            seed: setup.seed,
+            log: setup.log,
+            world: Mutex::default(),
+            news: watch::Sender::new(0),
+            control: setup.control,
         }
     }
 
-    /// Answers a request.
-    pub fn answer(&self, question: &Question) -> Answer {
-        if !self.is_own_host(question.header("host")) {
-            return Answer::error(
-                StatusCode::MISDIRECTED_REQUEST,
-                "invalid_request",
-                "the Host header names another host than this machine",
-            );
+    /// Answers a request, and the number of its entry in the journal.
+    pub fn answer(&self, question: &Question) -> (Answer, u64) {
+        if let Err(refusal) = self.check_host(question) {
+            return (refusal, 0);
         }
-        let path = question.path.as_str();
-        let (allowed, answer): (&str, fn(&Service, &Question) -> Answer) = if path == GENERATE {
-            ("POST", Service::generate)
-        } else if path.strip_prefix(STATUS).is_some_and(|id| !id.is_empty() && !id.contains('/')) {
-            ("GET", Service::status)
-        } else if path.starts_with(FILES) {
-            ("GET, HEAD", Service::file)
-        } else {
-            return not_found();
+        if question.path.starts_with(admin::PREFIX) {
+            return (self.administer(question), 0);
+        }
+        let mut call = match self.call(question) {
+            Ok(call) => call,
+            Err((answer, entry)) => return self.journaled(answer, DEFAULT, *entry),
         };
-        let is_allowed = allowed.split(", ").any(|method| question.method.as_str() == method);
-        if !is_allowed {
-            let message = format!("this path takes {allowed}");
-            return Answer::error(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", message)
-                .with("allow", allowed);
+        let path = question.path.as_str();
+        let (allowed, endpoint) = if path == GENERATE {
+            ("POST", Endpoint::Generate)
+        } else if job_in(path, STATUS).is_some() {
+            ("GET", Endpoint::Status)
+        } else if path.starts_with(FILES) {
+            ("GET, HEAD", Endpoint::Download)
+        } else {
+            return self.journaled(not_found(), &call.namespace, call.entry);
+        };
+        let answer = if allowed.split(", ").any(|method| question.method == method) {
+            self.through_the_layers(&mut call, endpoint)
+        } else {
+            Answer::error(405, "invalid_request", format!("this path takes {allowed}")).with("allow", allowed)
+        };
+        self.journaled(answer, &call.namespace, call.entry)
+    }
+
+    /// Whether a request is reset before it is read. Asked before [`Service::answer`].
+    pub fn resets_before(&self, question: &Question) -> bool {
+        if self.check_host(question).is_err() || question.path.starts_with(admin::PREFIX) {
+            return false;
         }
-        answer(self, question)
+        let Ok(mut call) = self.call(question) else { return false };
+        let Some(endpoint) = endpoint_of(&question.path) else { return false };
+        // Only what strikes so is counted here; the rest of the layer is left for the answer.
+        let mut world = self.lock();
+        let before = |scenario: &&Scenario| scenario.fault == Fault::OnTheWire(Wire::ResetBefore);
+        let any = {
+            let namespace = world.namespace(&call.namespace, self.speed);
+            namespace.rules.has(Fault::OnTheWire(Wire::ResetBefore))
+                || call.header.iter().find(before).is_some()
+                || call.bearer.iter().flat_map(|bearer| &bearer.scenarios).find(before).is_some()
+        };
+        if !any {
+            return false;
+        }
+        let struck = strike(&mut world, self.speed, &call, endpoint, &[Layer::Wire]);
+        let resets = struck.iter().any(|scenario| before(&scenario));
+        drop(world);
+        if resets {
+            call.entry.faults = struck.into_iter().map(|scenario| scenario.text).collect();
+            let (_, number) = self.journaled(Answer::new(0, "", ""), &call.namespace, call.entry);
+            self.sent(number, 0);
+        }
+        resets
+    }
+
+    /// Notes a request that could not be read.
+    pub fn malformed(&self, answer: &Answer) {
+        self.journaled(answer.clone(), DEFAULT, Entry::default());
+    }
+
+    /// Notes how many bytes really went onto the wire.
+    pub fn sent(&self, number: u64, bytes: u64) {
+        if number == 0 {
+            return;
+        }
+        let mut world = self.lock();
+        let entry = world.namespaces.values_mut().find_map(|namespace| namespace.journal.sent(number, bytes));
+        let line = entry.map(|entry| entry.describe().to_string());
+        drop(world);
+        if let (true, Some(line)) = (self.log, line) {
+            use std::io::Write as _;
+            // Who reads it may be gone; the sandbox stays.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+        self.news.send_replace(number);
+    }
+
+    /// Changes whenever the journal does.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// The journal's entries after a number, as server-sent events, and the last one's number.
+    pub fn journal_events(&self, question: &Question, after: u64) -> (String, u64) {
+        let mut world = self.lock();
+        let name = question.parameter("namespace").unwrap_or(DEFAULT);
+        let namespace = world.namespace(name, self.speed);
+        let mut last = after;
+        let mut text = String::new();
+        for entry in namespace.journal.after(after, 500) {
+            last = entry.number;
+            text += &format!("id: {last}\ndata: {}\n\n", entry.describe());
+        }
+        (text, last)
+    }
+
+    /// Who asks, in which namespace, with which scenarios.
+    fn call<'a>(&self, question: &'a Question) -> Result<Call<'a>, (Answer, Box<Entry>)> {
+        let mut entry = Entry {
+            method: question.method.clone(),
+            path: question.path.clone(),
+            idempotency_key: question.header("idempotency-key").map(str::to_owned),
+            range: question.header("range").map(str::to_owned),
+            ..Entry::default()
+        };
+        entry.set_body(&question.body);
+        let header = match Scenario::parse_list(question.header(HEADER).unwrap_or_default()) {
+            Ok(header) => header,
+            Err(message) => return Err((Answer::error(400, "invalid_request", message), Box::new(entry))),
+        };
+        let file = question.path.strip_prefix(FILES).and_then(|rest| rest.split('/').next());
+        let job = job_in(&question.path, STATUS).or(file).map(str::to_owned);
+        entry.job_id.clone_from(&job);
+        if question.path.starts_with(FILES) {
+            // A download needs no key: it is its job's.
+            let home = job.as_ref().and_then(|job| self.lock().homes.get(job).cloned());
+            let namespace = home.unwrap_or_else(|| DEFAULT.to_owned());
+            return Ok(Call { question, namespace, bearer: None, header, job, entry });
+        }
+        match keys::read(question.header("authorization")) {
+            Ok(bearer) => {
+                entry.key = Some(bearer.key.fingerprint());
+                let namespace = bearer.namespace.clone();
+                Ok(Call { question, namespace, bearer: Some(bearer), header, job, entry })
+            }
+            Err(Refused::Scenario(message)) => {
+                Err((Answer::error(400, "invalid_request", message), Box::new(entry)))
+            }
+            Err(Refused::Key(message)) if endpoint_of(&question.path).is_some() => {
+                Err((unauthorized(message), Box::new(entry)))
+            }
+            Err(Refused::Key(_)) => {
+                Ok(Call { question, namespace: DEFAULT.into(), bearer: None, header, job, entry })
+            }
+        }
+    }
+
+    /// One request through all layers: who may ask, what is answered, and what is done to that.
+    fn through_the_layers(&self, call: &mut Call<'_>, endpoint: Endpoint) -> Answer {
+        let access = strike(&mut self.lock(), self.speed, call, endpoint, &[Layer::Access]);
+        call.entry.faults.extend(access.iter().map(|scenario| scenario.text.clone()));
+        match access.first().map(|scenario| scenario.fault) {
+            Some(Fault::Revoked) => return unauthorized("the API key was revoked"),
+            Some(Fault::UnknownKey) => return unauthorized("the API key is unknown"),
+            Some(Fault::Trial) => {
+                return Answer::error(
+                    403,
+                    "not_eligible",
+                    "the API needs a paid Business or Enterprise plan",
+                );
+            }
+            _ => {}
+        }
+        let struck = strike(&mut self.lock(), self.speed, call, endpoint, &LAYERS);
+        call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
+        let on = |layer: Layer| struck.iter().find(|scenario| scenario.layer == layer);
+        let request = on(Layer::Request);
+        let mut answer = match request.and_then(|scenario| self.instead(call, endpoint, scenario)) {
+            Some(answer) => answer,
+            None => match endpoint {
+                Endpoint::Generate => self.generate(call),
+                Endpoint::Status => self.status(call),
+                Endpoint::Download => self.download(call, on(Layer::File)),
+            },
+        };
+        if let Some(Fault::MadeThen(status)) = request.map(|scenario| scenario.fault) {
+            answer = Answer::error(status, "internal", "the job was made all the same");
+            if status == 302 {
+                answer.set("location", "/elsewhere");
+            }
+        }
+        if let Some(scenario) = on(Layer::File) {
+            breakage::break_delivery(&mut answer, scenario);
+        }
+        if let Some(scenario) = on(Layer::Body) {
+            answer.headers.retain(|(name, _)| *name != "content-length");
+            breakage::break_body(&mut answer, scenario);
+        }
+        if let Some(Fault::OnTheWire(wire)) = on(Layer::Wire).map(|scenario| scenario.fault) {
+            answer.wire = wire;
+            if matches!(wire, Wire::LengthLong | Wire::LengthShort) {
+                answer.headers.retain(|(name, _)| *name != "content-length");
+            }
+        }
+        answer
+    }
+
+    /// What is answered in the place of the service's answer, if anything is.
+    fn instead(&self, call: &Call<'_>, endpoint: Endpoint, scenario: &Scenario) -> Option<Answer> {
+        let error = |status: u16, code: &str| {
+            Answer::error(status, code, format!("the scenario {} asks for it", scenario.text))
+        };
+        match scenario.fault {
+            Fault::Http(status, code) => {
+                let mut answer = error(status, code);
+                if !scenario.value.is_empty() {
+                    answer.set("retry-after", scenario.value.clone());
+                }
+                if status == 416 {
+                    answer.set("content-range", "bytes */0");
+                }
+                Some(answer)
+            }
+            Fault::Limited(form) => {
+                let answer = error(429, "rate_limit_exceeded");
+                let date = |ahead: f64| {
+                    let ahead = Duration::try_from_secs_f64(ahead.abs()).unwrap_or_default();
+                    crate::http::http_date(
+                        SystemTime::now().checked_add(ahead).unwrap_or_else(SystemTime::now),
+                    )
+                };
+                Some(match form {
+                    RetryAfter::Seconds | RetryAfter::Fraction => {
+                        answer.with("retry-after", scenario.value.clone())
+                    }
+                    RetryAfter::Date => answer.with("retry-after", date(scenario.number())),
+                    RetryAfter::Negative => answer.with("retry-after", "-5"),
+                    RetryAfter::Past => {
+                        let past =
+                            SystemTime::now().checked_sub(Duration::from_secs(3600)).unwrap_or(UNIX_EPOCH);
+                        answer.with("retry-after", crate::http::http_date(past))
+                    }
+                    RetryAfter::Huge => answer.with("retry-after", "99999999999999999999"),
+                    RetryAfter::Missing => answer,
+                })
+            }
+            Fault::Redirect(status) => {
+                Some(Answer::new(status, "text/plain", "").with("location", scenario.value.clone()))
+            }
+            Fault::NotFoundAtFirst => {
+                let mut world = self.lock();
+                let namespace = world.namespace(&call.namespace, self.speed);
+                let created = namespace.store.job(call.job.as_deref()?)?.created;
+                let age = namespace.clock.now().saturating_sub(created);
+                (age.as_secs_f64() < scenario.number()).then(not_found)
+            }
+            Fault::RateLimit => {
+                let mut world = self.lock();
+                let namespace = world.namespace(&call.namespace, self.speed);
+                let now = namespace.clock.now();
+                let key = &call.bearer.as_ref()?.key;
+                let above = namespace.is_above(key, endpoint.name(), scenario.number() as u64, now);
+                above.then(|| error(429, "rate_limit_exceeded").with("retry-after", "1"))
+            }
+            _ => None,
+        }
     }
 
     /// `POST /api/v1/generate`. The docs leave open which 2xx says yes: 202 here, as the job only begins.
-    fn generate(&self, question: &Question) -> Answer {
-        let key = match self.key_of(question) {
-            Ok(key) => key,
-            Err(refusal) => return refusal,
-        };
-        let wanted = match request::read(question) {
+    fn generate(&self, call: &mut Call<'_>) -> Answer {
+        let Some(bearer) = &call.bearer else { return unauthorized("the Authorization header is missing") };
+        let idempotency_key = call.question.header("idempotency-key");
+        if idempotency_key.is_some_and(|key| !(1..=255).contains(&key.len()) || !key.is_ascii()) {
+            let message = "Idempotency-Key must be 1 to 255 visible ASCII characters";
+            return Answer::error(400, "invalid_request", message);
+        }
+        let mut world = self.lock();
+        let kept = strike(&mut world, self.speed, call, Endpoint::Generate, &[Layer::Idempotency]);
+        call.entry.faults.extend(kept.iter().map(|scenario| scenario.text.clone()));
+        let kept = kept.into_iter().next();
+        let repeats = kept.as_ref().is_some_and(|scenario| scenario.fault == Fault::RefusalsKept);
+        if let (true, Some(text)) = (repeats, idempotency_key)
+            && let Some((status, body)) =
+                world.namespace(&call.namespace, self.speed).store.refusal(&bearer.key, text)
+        {
+            return Answer::new(*status, "application/json", body.clone());
+        }
+        let wanted = match request::read(call.question) {
             Ok(wanted) => wanted,
-            Err(message) => return Answer::error(StatusCode::BAD_REQUEST, "invalid_request", message),
-        };
-        let idempotency_key = match question.headers.get("idempotency-key").map(|key| key.to_str()) {
-            None => None,
-            Some(Ok(key)) if (1..=255).contains(&key.len()) => Some(key),
-            Some(_) => {
-                let message = "Idempotency-Key must be 1 to 255 visible ASCII characters";
-                return Answer::error(StatusCode::BAD_REQUEST, "invalid_request", message);
+            Err(message) => {
+                let answer = Answer::error(400, "invalid_request", message);
+                if let (true, Some(text), Body::Bytes(body)) = (repeats, idempotency_key, &answer.body) {
+                    let namespace = world.namespace(&call.namespace, self.speed);
+                    namespace.store.keep_refusal(&bearer.key, text, answer.status, body);
+                }
+                return answer;
             }
         };
-        let now = self.clock.now();
-        let submitted = self.lock().submit(&key, idempotency_key, wanted, now, self.seed);
-        match submitted {
-            Submitted::Job(job_id, output_type) => Answer::json(
-                StatusCode::ACCEPTED,
-                &json!({ "job_id": job_id, "status": "pending", "output_type": output_type }),
-            ),
-            Submitted::Conflict => Answer::error(
-                StatusCode::CONFLICT,
+        let seconds = |fault: Fault| {
+            let scenario = kept.as_ref().filter(|scenario| scenario.fault == fault)?;
+            Duration::try_from_secs_f64(scenario.number()).ok()
+        };
+        let keeping = Keeping {
+            forgotten_after: seconds(Fault::KeysForgotten),
+            in_work: seconds(Fault::ConflictInWork),
+            per_organization: kept
+                .as_ref()
+                .is_some_and(|scenario| scenario.fault == Fault::KeysPerOrganization),
+        };
+        let accepted = |id: &str, output_type: &str| {
+            Answer::json(202, &json!({ "job_id": id, "status": "pending", "output_type": output_type }))
+        };
+        let namespace = world.namespace(&call.namespace, self.speed);
+        let now = namespace.clock.now();
+        match namespace.store.look_up(&bearer.key, idempotency_key, &wanted, now, keeping) {
+            Submitted::Known(id, output_type) => {
+                let answer = accepted(&id, output_type);
+                call.entry.job_id = Some(id);
+                answer
+            }
+            Submitted::Conflict => {
+                Answer::error(409, "idempotency_conflict", "this Idempotency-Key was used with another body")
+            }
+            Submitted::InWork => Answer::error(
+                409,
                 "idempotency_conflict",
-                "this Idempotency-Key was used with another body",
+                "the first request with this Idempotency-Key is in work",
             ),
+            Submitted::New => {
+                let id = job_id(self.seed, world.jobs);
+                world.jobs += 1;
+                let output_type = wanted.output_type.name();
+                let job = Job::new(&id, bearer.key.clone(), wanted, now, idempotency_key);
+                let forgotten = world.namespace(&call.namespace, self.speed).store.insert(&id, job);
+                if let Some(forgotten) = forgotten {
+                    world.homes.remove(&forgotten);
+                }
+                world.homes.insert(id.clone(), call.namespace.clone());
+                let answer = accepted(&id, output_type);
+                call.entry.job_id = Some(id);
+                answer
+            }
         }
     }
 
     /// `GET /api/v1/status/{job_id}`.
-    fn status(&self, question: &Question) -> Answer {
-        let key = match self.key_of(question) {
-            Ok(key) => key,
-            Err(refusal) => return refusal,
-        };
-        let job_id = question.path.strip_prefix(STATUS).unwrap_or_default();
-        let store = self.lock();
-        let Some(job) = store.job(job_id).filter(|job| job.key == key) else { return not_found() };
-        let now = self.clock.now();
-        let state = job.state(now);
-        let downloads: Vec<_> = match state {
-            State::Completed => (1..=job.wanted.variants)
-                .map(|variant| {
-                    let url = files::url(&self.base_url, &self.signer, &self.clock, job_id, variant);
-                    json!({ "url": url, "format": "pptx", "variant": variant })
-                })
-                .collect(),
-            State::Pending | State::Processing => Vec::new(),
-        };
-        Answer::json(
-            StatusCode::OK,
-            &json!({
-                "job_id": job_id,
-                "status": state.name(),
-                "output_type": job.wanted.output_type.name(),
-                "downloads": downloads,
-                "error": null,
-            }),
-        )
-        .with("cache-control", "no-store")
+    fn status(&self, call: &mut Call<'_>) -> Answer {
+        let (Some(bearer), Some(id)) = (&call.bearer, call.job.clone()) else { return not_found() };
+        let mut world = self.lock();
+        let struck = strike(&mut world, self.speed, call, Endpoint::Status, &[Layer::Job]);
+        call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
+        let namespace = world.namespace(&call.namespace, self.speed);
+        let now = namespace.clock.now();
+        if namespace.store.job(&id).is_none_or(|job| job.key != bearer.key) {
+            return not_found();
+        }
+        namespace.watch_pace(&id, now);
+        let clock = namespace.clock.clone();
+        let Some(job) = namespace.store.job_mut(&id) else { return not_found() };
+        let url = |variant| files::url(&self.base_url, &self.signer, &clock, &id, variant);
+        let told = job.poll(&id, now, struck.first(), url);
+        Answer::json(200, &told).with("cache-control", "no-store")
     }
 
     /// `GET /files/{job_id}/{variant}.pptx`: needs a signature and no key.
-    fn file(&self, question: &Question) -> Answer {
-        let asked = match files::check(question, &self.signer, &self.clock) {
-            Ok(asked) => asked,
-            Err(refusal) => return refusal,
-        };
+    fn download(&self, call: &Call<'_>, struck: Option<&Scenario>) -> Answer {
+        let question = call.question;
+        let fault = struck.map(|scenario| scenario.fault);
+        match (fault, struck) {
+            (Some(Fault::SignatureRefused), _) => {
+                return Answer::error(403, "forbidden", "the signature is not of this URL");
+            }
+            (Some(Fault::Expired), Some(scenario)) => {
+                let status = u16::try_from(scenario.number() as u64).unwrap_or(403).clamp(400, 499);
+                return Answer::error(status, "expired", "the URL has expired; poll the job for a fresh one");
+            }
+            (Some(Fault::RedirectToHost), Some(scenario)) => {
+                return Answer::new(302, "text/plain", "").with("location", scenario.value.clone());
+            }
+            (Some(Fault::RedirectLoop), _) => return files::redirect(question, &self.base_url),
+            (Some(Fault::RedirectOnce), _) if question.parameter("again").is_none() => {
+                return files::redirect(question, &self.base_url);
+            }
+            _ => {}
+        }
         let rendered = {
-            let store = self.lock();
-            let job =
-                store.job(&asked.job_id).filter(|job| (1..=job.wanted.variants).contains(&asked.variant));
-            let done = |job: &&Job| job.state(self.clock.now()) == State::Completed;
-            match job.filter(done) {
-                Some(job) => job.render(&asked.job_id, asked.variant, &self.clock),
-                None => return not_found(),
+            let mut world = self.lock();
+            let namespace = world.namespace(&call.namespace, self.speed);
+            let asked = match files::check(question, &self.signer, &namespace.clock) {
+                Ok(asked) => asked,
+                Err(refusal) => return refusal,
+            };
+            // A file that was offered once stays: what a scenario completed early is complete.
+            let job = namespace.store.job(&asked.job_id);
+            match job.filter(|job| (1..=job.wanted.variants).contains(&asked.variant)) {
+                Some(job) if job.state(Duration::MAX) != State::Failed => {
+                    job.render(&asked.job_id, asked.variant, &namespace.clock)
+                }
+                _ => return not_found(),
             }
         };
-        match rendered {
-            Ok(bytes) => files::deliver(bytes, question, question.method == Method::HEAD),
-            Err(error) => Answer::error(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                format!("the deck could not be written: {error}"),
-            ),
-        }
+        let bytes = match rendered {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return Answer::error(500, "internal", format!("the deck could not be written: {error}"));
+            }
+        };
+        let bytes = struck.and_then(|scenario| breakage::break_file(&bytes, scenario)).unwrap_or(bytes);
+        let ranges = fault != Some(Fault::RangesIgnored);
+        let salt = if fault == Some(Fault::EtagChanges) { self.lock().entries } else { 0 };
+        files::deliver(bytes, question, ranges, salt)
     }
 
-    fn key_of(&self, question: &Question) -> Result<ApiKey, Answer> {
-        keys::read(question.header("authorization")).map_err(|message| {
-            Answer::error(StatusCode::UNAUTHORIZED, "unauthorized", message)
-                .with("www-authenticate", "Bearer")
-        })
+    /// Writes the journal and hands the answer on with its number.
+    fn journaled(&self, answer: Answer, namespace: &str, mut entry: Entry) -> (Answer, u64) {
+        let mut world = self.lock();
+        world.entries += 1;
+        entry.number = world.entries;
+        entry.status = answer.status;
+        entry.answer_bytes = answer.body.length();
+        entry.real_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, namespace::millis);
+        let number = entry.number;
+        let namespace = world.namespace(namespace, self.speed);
+        entry.at_ms = namespace::millis(namespace.clock.now());
+        namespace.journal.write(entry);
+        (answer, number)
     }
 
-    fn is_own_host(&self, host: Option<&str>) -> bool {
+    fn check_host(&self, question: &Question) -> Result<(), Answer> {
         let port = self.authority.rsplit(':').next().unwrap_or_default();
-        host.is_some_and(|host| {
+        let is_own = |host: &str| {
             host == self.authority
                 || host.eq_ignore_ascii_case(&format!("localhost:{port}"))
                 || host == format!("[::1]:{port}")
-        })
+        };
+        if !question.header("host").is_some_and(is_own) {
+            let message = "the Host header names another host than this machine";
+            return Err(Answer::error(421, "invalid_request", message));
+        }
+        let foreign = question
+            .header("origin")
+            .is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(is_own));
+        if foreign {
+            return Err(Answer::error(403, "forbidden", "no page of another origin drives this sandbox"));
+        }
+        Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The scenarios of these layers that strike a call, strongest first, counted.
+fn strike(
+    world: &mut World,
+    speed: f64,
+    call: &Call<'_>,
+    endpoint: Endpoint,
+    layers: &[Layer],
+) -> Vec<Scenario> {
+    let namespace = world.namespace(&call.namespace, speed);
+    let job = call.job.as_deref();
+    let own = job.and_then(|job| namespace.store.job(job)).map(|job| job.wanted.scenarios.clone());
+    // A submission's own directives strike it, too, where they name a layer above the job's.
+    let own = own.unwrap_or_else(|| {
+        let body = serde_json::from_slice::<Value>(&call.question.body).ok();
+        let prompt = body.as_ref().and_then(|body| body.get("prompt")?.as_str()).unwrap_or_default();
+        Scenario::in_prompt(prompt).unwrap_or_default()
+    });
+    let mut sources = vec![Source { name: "header", scenarios: &call.header }];
+    if let Some(bearer) = &call.bearer {
+        sources.push(Source { name: "key", scenarios: &bearer.scenarios });
+    }
+    sources.push(Source { name: job.unwrap_or("prompt"), scenarios: &own });
+    let target = Target { endpoint, method: &call.question.method, path: &call.question.path, job };
+    namespace.rules.strike(&target, &sources, layers)
+}
+
+fn endpoint_of(path: &str) -> Option<Endpoint> {
+    if path == GENERATE {
+        Some(Endpoint::Generate)
+    } else if job_in(path, STATUS).is_some() {
+        Some(Endpoint::Status)
+    } else if path.starts_with(FILES) {
+        Some(Endpoint::Download)
+    } else {
+        None
+    }
+}
+
+fn job_in<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
+    path.strip_prefix(prefix).filter(|id| !id.is_empty() && !id.contains('/'))
+}
+
+fn unauthorized(message: &str) -> Answer {
+    Answer::error(401, "unauthorized", message).with("www-authenticate", "Bearer")
+}
+
 fn not_found() -> Answer {
-    Answer::error(StatusCode::NOT_FOUND, "not_found", "there is nothing here that this key can see")
+    Answer::error(404, "not_found", "there is nothing here that this key can see")
 }
 
 /// A job id: opaque, and the same for the same seed and the same number of jobs before it.

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use serde_json::Value;
 
+use super::scenario::Scenario;
 use crate::hash;
 use crate::http::Question;
 
@@ -39,6 +40,8 @@ pub struct Wanted {
     pub prompt: String,
     /// How many files.
     pub variants: u32,
+    /// What its prompt asks to go wrong.
+    pub scenarios: Vec<Scenario>,
     /// The digest of the body's meaning: the order of its fields and white space do not count.
     pub digest: [u8; 32],
 }
@@ -92,6 +95,7 @@ pub fn read(question: &Question) -> Result<Wanted, String> {
             }
         }
     }
+    let scenarios = Scenario::in_prompt(prompt)?;
     let end = (0..=prompt.len().min(MOST_PROMPT_BYTES))
         .rev()
         .find(|end| prompt.is_char_boundary(*end))
@@ -100,6 +104,7 @@ pub fn read(question: &Question) -> Result<Wanted, String> {
         output_type,
         prompt: prompt[..end].to_owned(),
         variants,
+        scenarios,
         // serde_json keeps an object's fields sorted, so equal objects are equal texts.
         digest: hash::sha256(&[body.to_string().as_bytes()]),
     })

@@ -1,32 +1,49 @@
-//! All jobs, in memory, bounded.
+//! The jobs of a namespace, bounded, and the idempotency keys under which they were submitted.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::job::Job;
-use super::job_id;
 use super::keys::ApiKey;
 use super::request::Wanted;
 
 /// The oldest jobs are forgotten beyond this.
 const MOST_JOBS: usize = 100_000;
+const MOST_REFUSALS: usize = 10_000;
 
-/// What became of a submission.
-pub enum Submitted {
-    /// A job, new or known: its id and output type.
-    Job(String, &'static str),
-    /// The idempotency key was used with another body.
-    Conflict,
+/// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job, for the
+/// API key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keeping {
+    /// Forgotten after this.
+    pub forgotten_after: Option<Duration>,
+    /// One set of keys for all API keys.
+    pub per_organization: bool,
+    /// A repeated key is a conflict for so long.
+    pub in_work: Option<Duration>,
 }
 
-/// The jobs, and under which keys they were submitted. The docs leave open how long and for whom a key is
-/// remembered: here as long as the job, for the API key.
-#[derive(Default)]
+/// What became of a submission.
+#[derive(Debug, PartialEq)]
+pub enum Submitted {
+    /// A new job.
+    New,
+    /// The job that it is already: its id and output type.
+    Known(String, &'static str),
+    /// The idempotency key was used with another body.
+    Conflict,
+    /// The first submission under this key is still in work.
+    InWork,
+}
+
+/// The jobs of a namespace.
+#[derive(Debug, Default)]
 pub struct Store {
     jobs: HashMap<String, Job>,
     order: VecDeque<String>,
-    submissions: HashMap<(ApiKey, String), String>,
-    submitted: u64,
+    submissions: HashMap<(Option<ApiKey>, String), String>,
+    /// Refusals that are repeated: status and body under their key.
+    refusals: HashMap<(ApiKey, String), (u16, Vec<u8>)>,
 }
 
 impl Store {
@@ -35,44 +52,77 @@ impl Store {
         self.jobs.get(id)
     }
 
-    /// Submits a request, or finds the job that it is already.
-    pub fn submit(
-        &mut self,
-        key: &ApiKey,
-        idempotency_key: Option<&str>,
-        wanted: Wanted,
-        now: Duration,
-        seed: u64,
-    ) -> Submitted {
-        let submission = idempotency_key.map(|text| (key.clone(), text.to_owned()));
-        if let Some(known) = submission.as_ref().and_then(|submission| self.submissions.get(submission))
-            && let Some(job) = self.jobs.get(known)
-        {
-            if job.wanted.digest != wanted.digest {
-                return Submitted::Conflict;
-            }
-            return Submitted::Job(known.clone(), job.wanted.output_type.name());
-        }
-        let id = job_id(seed, self.submitted);
-        self.submitted += 1;
-        let output_type = wanted.output_type.name();
-        self.jobs.insert(id.clone(), Job::new(&id, key.clone(), wanted, now, idempotency_key));
-        self.order.push_back(id.clone());
-        if let Some(submission) = submission {
-            self.submissions.insert(submission, id.clone());
-        }
-        while self.order.len() > MOST_JOBS {
-            self.forget_oldest();
-        }
-        Submitted::Job(id, output_type)
+    /// A job, to ask about it.
+    pub fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
+        self.jobs.get_mut(id)
     }
 
-    fn forget_oldest(&mut self) {
-        let oldest = self.order.pop_front().and_then(|id| self.jobs.remove(&id));
-        if let Some(job) = oldest
-            && let Some(idempotency_key) = job.idempotency_key
+    /// The jobs, the oldest first.
+    pub fn jobs(&self) -> impl DoubleEndedIterator<Item = (&String, &Job)> {
+        self.order.iter().filter_map(|id| self.jobs.get_key_value(id))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether this submission is a new job.
+    pub fn look_up(
+        &self,
+        key: &ApiKey,
+        idempotency_key: Option<&str>,
+        wanted: &Wanted,
+        now: Duration,
+        keeping: Keeping,
+    ) -> Submitted {
+        let Some(text) = idempotency_key else { return Submitted::New };
+        let owner = (!keeping.per_organization).then(|| key.clone());
+        let known = self.submissions.get(&(owner, text.to_owned()));
+        let Some((id, job)) = known.and_then(|id| self.jobs.get_key_value(id)) else { return Submitted::New };
+        let age = now.saturating_sub(job.created);
+        if keeping.forgotten_after.is_some_and(|limit| age >= limit) {
+            return Submitted::New;
+        }
+        if keeping.in_work.is_some_and(|limit| age < limit) {
+            return Submitted::InWork;
+        }
+        if job.wanted.digest != wanted.digest {
+            return Submitted::Conflict;
+        }
+        Submitted::Known(id.clone(), job.wanted.output_type.name())
+    }
+
+    /// Keeps a new job; returns the id of one that is forgotten for it.
+    pub fn insert(&mut self, id: &str, job: Job) -> Option<String> {
+        if let Some(text) = &job.idempotency_key {
+            self.submissions.insert((Some(job.key.clone()), text.clone()), id.to_owned());
+            self.submissions.insert((None, text.clone()), id.to_owned());
+        }
+        self.jobs.insert(id.to_owned(), job);
+        self.order.push_back(id.to_owned());
+        if self.order.len() <= MOST_JOBS {
+            return None;
+        }
+        let oldest = self.order.pop_front()?;
+        if let Some(job) = self.jobs.remove(&oldest)
+            && let Some(text) = job.idempotency_key
         {
-            self.submissions.remove(&(job.key, idempotency_key));
+            self.submissions.remove(&(Some(job.key), text.clone()));
+            self.submissions.remove(&(None, text));
+        }
+        Some(oldest)
+    }
+
+    /// A refusal that is kept under this key.
+    pub fn refusal(&self, key: &ApiKey, idempotency_key: &str) -> Option<&(u16, Vec<u8>)> {
+        self.refusals.get(&(key.clone(), idempotency_key.to_owned()))
+    }
+
+    /// Keeps a refusal.
+    pub fn keep_refusal(&mut self, key: &ApiKey, idempotency_key: &str, status: u16, body: &[u8]) {
+        if self.refusals.len() < MOST_REFUSALS {
+            self.refusals.insert((key.clone(), idempotency_key.to_owned()), (status, body.to_vec()));
         }
     }
 }

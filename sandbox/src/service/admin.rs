@@ -1,0 +1,187 @@
+//! The admin API, under `/_sandbox/`: rules, clock, journal, jobs, credits, violations, reset.
+//!
+//! Every path takes `?namespace=NAME`, or `"namespace"` in its body; without one it is about `default`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::keys::{DEFAULT, is_namespace};
+use super::namespace::{Namespace, millis};
+use super::scenario;
+use super::{Control, Service};
+use crate::http::{Answer, Question};
+
+/// Where it is.
+pub const PREFIX: &str = "/_sandbox/";
+const MOST_LISTED: usize = 1000;
+const LONGEST_ADVANCE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
+
+impl Service {
+    /// Answers a request of the admin API.
+    pub(super) fn administer(&self, question: &Question) -> Answer {
+        match self.administered(question) {
+            Ok(answer) | Err(answer) => answer,
+        }
+    }
+
+    fn administered(&self, question: &Question) -> Result<Answer, Answer> {
+        let body = read_body(question)?;
+        let name = match body.get("namespace").and_then(Value::as_str).or(question.parameter("namespace")) {
+            None => DEFAULT,
+            Some(name) if is_namespace(name) => name,
+            Some(_) => return Err(bad("a namespace is 1 to 64 letters, digits, '-', '_' and '.'")),
+        };
+        let mut world = self.lock();
+        let namespace = world.namespace(name, self.speed);
+        let path = question.path.strip_prefix(PREFIX).unwrap_or_default();
+        let (area, rest) = path.split_once('/').unwrap_or((path, ""));
+        let list = |name: &str, values: Vec<Value>| Ok(Answer::json(200, &json!({ name: values })));
+        match (question.method.as_str(), area, rest) {
+            ("GET", "scenarios", "") => {
+                Ok(Answer::new(200, "text/plain; charset=utf-8", scenario::listing()))
+            }
+            ("GET", "rules", "") => list("rules", namespace.rules.list()),
+            ("POST", "rules", "") => match namespace.rules.add(&body) {
+                Ok(rule) => Ok(Answer::json(201, &rule)),
+                Err(message) => Err(bad(message)),
+            },
+            ("DELETE", "rules", "") => {
+                namespace.rules.remove(None);
+                Ok(done())
+            }
+            ("DELETE", "rules", id) => match id.parse().ok().filter(|id| namespace.rules.remove(Some(*id))) {
+                Some(_) => Ok(done()),
+                None => Err(Answer::error(404, "not_found", "there is no such rule")),
+            },
+            ("GET", "clock", "") => Ok(clock(namespace)),
+            ("POST", "clock", "") => {
+                set_clock(namespace, &body)?;
+                Ok(clock(namespace))
+            }
+            ("GET", "journal", "") => {
+                let number = |name: &str| question.parameter(name).and_then(|text| text.parse().ok());
+                let most = number("limit").map_or(100, |most: u64| most.min(MOST_LISTED as u64));
+                let after = number("after").unwrap_or(0);
+                let entries = namespace.journal.after(after, usize::try_from(most).unwrap_or(MOST_LISTED));
+                list("entries", entries.map(super::Entry::describe).collect())
+            }
+            ("GET", "events", "") => {
+                let mut answer = Answer::new(200, "text/event-stream", "").with("cache-control", "no-store");
+                answer.events = true;
+                Ok(answer)
+            }
+            ("GET", "jobs", "") => list("jobs", namespace.jobs(MOST_LISTED)),
+            ("GET", "credits", "") => Ok(Answer::json(200, &namespace.credits())),
+            ("GET", "violations", "") => {
+                Ok(Answer::json(200, &json!({ "violations": namespace.violations() })))
+            }
+            ("GET", "namespaces", "") => {
+                let mut names: Vec<Value> = world
+                    .namespaces
+                    .iter()
+                    .map(|(name, namespace)| json!({ "namespace": name, "jobs": namespace.store.len() }))
+                    .collect();
+                names.sort_by_key(ToString::to_string);
+                list("namespaces", names)
+            }
+            ("POST", "reset", "") => {
+                let (name, speed) = (name.to_owned(), self.speed);
+                world.homes.retain(|_, home| *home != name);
+                world.namespaces.insert(name, Namespace::new(speed));
+                Ok(done())
+            }
+            ("POST", "refuse", "") => {
+                let Some(time) =
+                    body.get("ms").and_then(Value::as_u64).filter(|ms| (1..=60_000).contains(ms))
+                else {
+                    return Err(bad("ms must be a whole number from 1 to 60000"));
+                };
+                // Full only when it is about to be done already.
+                let _ = self.control.try_send(Control::Refuse(Duration::from_millis(time)));
+                Ok(done())
+            }
+            (
+                _,
+                "scenarios" | "rules" | "clock" | "journal" | "events" | "jobs" | "credits" | "violations"
+                | "namespaces" | "reset" | "refuse",
+                _,
+            ) => Err(Answer::error(405, "invalid_request", "this path does not take that method")
+                .with("allow", allowed(area))),
+            _ => Err(Answer::error(404, "not_found", "the admin API has no such path")),
+        }
+    }
+}
+
+fn allowed(area: &str) -> &'static str {
+    match area {
+        "rules" => "GET, POST, DELETE",
+        "clock" => "GET, POST",
+        "reset" | "refuse" => "POST",
+        _ => "GET",
+    }
+}
+
+fn read_body(question: &Question) -> Result<Value, Answer> {
+    if question.body.is_empty() {
+        return Ok(json!({}));
+    }
+    match serde_json::from_slice::<Value>(&question.body) {
+        Ok(value) if value.is_object() => Ok(value),
+        _ => Err(bad("the body must be a JSON object")),
+    }
+}
+
+fn set_clock(namespace: &mut Namespace, body: &Value) -> Result<(), Answer> {
+    const KEYS: [&str; 4] = ["namespace", "advance_ms", "speed", "frozen"];
+    let fields = body.as_object().ok_or_else(|| bad("the body must be a JSON object"))?;
+    if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(bad(format!("unknown key {unknown:?}; known are {}", KEYS.join(", "))));
+    }
+    // All is checked before anything is done.
+    let advance = match fields.get("advance_ms") {
+        None => None,
+        Some(value) => match value.as_u64().filter(|ms| *ms <= LONGEST_ADVANCE_MS) {
+            Some(ms) => Some(Duration::from_millis(ms)),
+            None => return Err(bad("advance_ms must be a whole number, at most ten years")),
+        },
+    };
+    let speed = match fields.get("speed") {
+        None => None,
+        Some(value) => match value.as_f64().filter(|speed| (0.001..=100_000.0).contains(speed)) {
+            Some(speed) => Some(speed),
+            None => return Err(bad("speed must be a number from 0.001 to 100000")),
+        },
+    };
+    let frozen = match fields.get("frozen") {
+        None => None,
+        Some(value) => Some(value.as_bool().ok_or_else(|| bad("frozen must be true or false"))?),
+    };
+    if let Some(frozen) = frozen {
+        namespace.clock.set_frozen(frozen);
+    }
+    if let Some(speed) = speed {
+        namespace.clock.set_speed(speed);
+    }
+    if let Some(advance) = advance {
+        namespace.clock.advance(advance);
+    }
+    Ok(())
+}
+
+fn clock(namespace: &Namespace) -> Answer {
+    let clock = &namespace.clock;
+    let now = clock.now();
+    let told = json!({
+        "now_ms": millis(now), "unix": clock.unix(now), "speed": clock.speed(), "frozen": clock.is_frozen(),
+    });
+    Answer::json(200, &told)
+}
+
+fn done() -> Answer {
+    Answer::json(200, &json!({ "done": true }))
+}
+
+fn bad(message: impl Into<String>) -> Answer {
+    Answer::error(400, "invalid_request", message)
+}

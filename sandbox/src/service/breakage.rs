@@ -1,0 +1,189 @@
+//! What is done to bodies and files.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::scenario::{Fault, Scenario};
+use crate::http::{Answer, Body, Wire};
+
+/// A proxy's page, as hotels and offices send it.
+const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to the network</h1>\
+    <form action=\"https://portal.test/login?session=f00d\"></form></body></html>";
+
+/// Breaks a body.
+pub fn break_body(answer: &mut Answer, scenario: &Scenario) {
+    let Body::Bytes(bytes) = &answer.body else { return };
+    let bytes = bytes.clone();
+    let size = scenario.number() as u64;
+    let new: Vec<u8> = match scenario.fault {
+        Fault::Html => {
+            answer.status = 200;
+            answer.set("content-type", "text/html; charset=utf-8");
+            PAGE.into()
+        }
+        Fault::Empty => Vec::new(),
+        Fault::CutJson => bytes[..bytes.len() / 2].to_vec(),
+        Fault::NotUtf8 => {
+            let mut bytes = bytes.to_vec();
+            bytes.insert(bytes.len().min(2), 0xff);
+            bytes
+        }
+        Fault::Bom => [b"\xef\xbb\xbf", &bytes[..]].concat(),
+        Fault::Deep => {
+            let depth = usize::try_from(size.min(4 << 20)).unwrap_or(0);
+            format!("{{\"job_id\":{}{}}}", "[".repeat(depth), "]".repeat(depth)).into()
+        }
+        Fault::DuplicateKeys => duplicated(&bytes),
+        Fault::Large => {
+            answer.body = Body::Filler(size);
+            return;
+        }
+        Fault::Gzip => {
+            answer.set("content-encoding", "gzip");
+            gzip(&bytes)
+        }
+        Fault::GzipBomb => {
+            answer.set("content-encoding", "gzip");
+            bomb()
+        }
+        Fault::WrongContentType => {
+            answer.set("content-type", "text/plain");
+            bytes.to_vec()
+        }
+        _ => return,
+    };
+    answer.body = Body::Bytes(new.into());
+}
+
+/// Every key twice, first with null: the last one counts, as everybody reads it.
+fn duplicated(bytes: &Bytes) -> Vec<u8> {
+    let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return bytes.to_vec() };
+    let first: Vec<String> = fields.keys().map(|key| format!("{}:null", Value::from(key.as_str()))).collect();
+    let again: Vec<String> =
+        fields.iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
+    format!("{{{},{}}}", first.join(","), again.join(",")).into()
+}
+
+/// Gzip (RFC 1952) of stored blocks: nobody asked for it to be small.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    let mut blocks = bytes.chunks(0xffff).peekable();
+    if bytes.is_empty() {
+        out.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+    }
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).unwrap_or(u16::MAX);
+        out.push(u8::from(blocks.peek().is_none()));
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(&(!length).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    out.extend_from_slice(&crc32(bytes, 0).to_le_bytes());
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
+    out
+}
+
+/// Gzip of 100 MB of zeros in 100 kB: one byte, then matches of 258 at distance 1, each in the fixed Huffman code
+/// (RFC 1951, 3.2.6), which is one period of bits over and over.
+fn bomb() -> Vec<u8> {
+    const MATCHES: usize = 400_000;
+    let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
+    let (mut bits, mut count) = (0_u64, 0);
+    let mut push = |value: u64, width: u32, out: &mut Vec<u8>| {
+        bits |= value << count;
+        count += width;
+        while count >= 8 {
+            out.push(u8::try_from(bits & 0xff).unwrap_or(0));
+            bits >>= 8;
+            count -= 8;
+        }
+    };
+    push(0b011, 3, &mut out); // the last block, fixed codes
+    push(0b0000_1100, 8, &mut out); // literal 0: code 00110000, its first bit first
+    for _ in 0..MATCHES {
+        push(0b1010_0011, 8, &mut out); // length 258: code 11000101
+        push(0, 5, &mut out); // distance 1
+    }
+    push(0, 7, &mut out); // the end
+    push(0, 7, &mut out); // up to a whole byte
+    let length = MATCHES * 258 + 1;
+    out.extend_from_slice(&crc32_of_zeros(length).to_le_bytes());
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(0).to_le_bytes());
+    out
+}
+
+fn crc32(bytes: &[u8], before: u32) -> u32 {
+    !bytes.iter().fold(!before, |crc, byte| crc32_step(crc, *byte))
+}
+
+fn crc32_of_zeros(count: usize) -> u32 {
+    !(0..count).fold(!0, |crc, _| crc32_step(crc, 0))
+}
+
+fn crc32_step(crc: u32, byte: u8) -> u32 {
+    (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
+}
+
+/// What a file is, once it is broken. `None`: as it was.
+pub fn break_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
+    Some(match scenario.fault {
+        Fault::ZipCut => bytes[..bytes.len() * 2 / 3].to_vec(),
+        Fault::ZipBadCrc => {
+            let mut bytes = bytes.to_vec();
+            // The CRC in the first entry's central record (APPNOTE 4.3.12), and its copy before the data.
+            if let Some(at) = bytes.windows(4).position(|window| window == b"PK\x01\x02") {
+                bytes[at + 16] ^= 1;
+            }
+            bytes[14] ^= 1;
+            bytes
+        }
+        Fault::NotAZip => b"These bytes are no presentation.\n".repeat(100),
+        Fault::ZipWithoutPresentation => crate::ooxml::other_zip().ok()?,
+        Fault::ZeroBytes => Vec::new(),
+        _ => return None,
+    })
+}
+
+/// What is done to a file's answer.
+pub fn break_delivery(answer: &mut Answer, scenario: &Scenario) {
+    let length = answer.body.length();
+    match scenario.fault {
+        // What is said stays the whole length; what comes is less.
+        Fault::CutAt => {
+            if let Body::Bytes(bytes) = &answer.body {
+                let end = usize::try_from((scenario.number() as u64).min(length)).unwrap_or(0);
+                let cut = bytes.slice(..end);
+                answer.set("content-length", length.to_string());
+                answer.body = Body::Bytes(cut);
+                answer.wire = Wire::LengthLong;
+            }
+        }
+        Fault::WrongLength => {
+            answer.headers.retain(|(name, _)| *name != "content-length");
+            answer.wire = Wire::LengthShort;
+        }
+        Fault::Gigabyte => {
+            answer.body = Body::Filler(scenario.number() as u64);
+            answer.headers.retain(|(name, _)| *name != "content-length");
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crcs_are_those_of_the_standard() {
+        assert_eq!(crc32(b"123456789", 0), 0xcbf4_3926);
+        assert_eq!(crc32(&[0; 1000], 0), crc32_of_zeros(1000));
+    }
+
+    #[test]
+    fn duplicate_keys_end_with_the_right_value() {
+        let twice = duplicated(&Bytes::from_static(br#"{"a":1,"b":"x"}"#));
+        assert_eq!(twice, br#"{"a":null,"b":null,"a":1,"b":"x"}"#);
+        assert_eq!(serde_json::from_slice::<Value>(&twice).unwrap()["a"], 1);
+    }
+}

@@ -1,0 +1,84 @@
+//! The journal: what was asked and answered, bounded, without keys.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+const MOST_ENTRIES: usize = 2000;
+const MOST_BODY_BYTES: usize = 2048;
+
+/// One request and its answer.
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// Its number, from 1, over all namespaces.
+    pub number: u64,
+    /// Virtual time, in milliseconds.
+    pub at_ms: u64,
+    /// Milliseconds since 1970.
+    pub real_ms: u64,
+    /// The method; empty where the request could not be read.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// Which key asked: a fingerprint.
+    pub key: Option<String>,
+    /// Its idempotency key.
+    pub idempotency_key: Option<String>,
+    /// Its `Range`.
+    pub range: Option<String>,
+    /// The job that it is about.
+    pub job_id: Option<String>,
+    /// The beginning of its body.
+    pub body: String,
+    /// The status that was meant.
+    pub status: u16,
+    /// The scenarios that struck.
+    pub faults: Vec<String>,
+    /// The length of the answer's body.
+    pub answer_bytes: u64,
+    /// How many bytes went onto the wire, head and all; `None` until it is known.
+    pub sent_bytes: Option<u64>,
+}
+
+impl Entry {
+    /// The body, cut and as text.
+    pub fn set_body(&mut self, body: &[u8]) {
+        self.body = String::from_utf8_lossy(&body[..body.len().min(MOST_BODY_BYTES)]).into_owned();
+    }
+
+    /// As the admin API tells it.
+    pub fn describe(&self) -> Value {
+        json!({
+            "number": self.number, "at_ms": self.at_ms, "real_ms": self.real_ms, "method": self.method,
+            "path": self.path, "key": self.key, "idempotency_key": self.idempotency_key, "range": self.range,
+            "job_id": self.job_id, "body": self.body, "status": self.status, "faults": self.faults,
+            "answer_bytes": self.answer_bytes, "sent_bytes": self.sent_bytes,
+        })
+    }
+}
+
+/// The newest entries.
+#[derive(Debug, Default)]
+pub struct Journal(VecDeque<Entry>);
+
+impl Journal {
+    /// Writes an entry; the oldest goes when there are too many.
+    pub fn write(&mut self, entry: Entry) {
+        if self.0.len() == MOST_ENTRIES {
+            self.0.pop_front();
+        }
+        self.0.push_back(entry);
+    }
+
+    /// What was really sent; returns the entry when it is still there.
+    pub fn sent(&mut self, number: u64, bytes: u64) -> Option<&Entry> {
+        let entry = self.0.iter_mut().rev().find(|entry| entry.number == number)?;
+        entry.sent_bytes = Some(bytes);
+        Some(entry)
+    }
+
+    /// The entries after this number, the oldest first, at most so many.
+    pub fn after(&self, number: u64, most: usize) -> impl Iterator<Item = &Entry> {
+        self.0.iter().filter(move |entry| entry.number > number).take(most)
+    }
+}

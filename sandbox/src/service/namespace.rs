@@ -1,0 +1,123 @@
+//! A namespace: what parallel tests do not share.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::journal::Journal;
+use super::keys::ApiKey;
+use super::rules::Rules;
+use super::store::Store;
+use crate::clock::Clock;
+
+const MOST_VIOLATIONS: usize = 1000;
+const MOST_METERS: usize = 10_000;
+/// The documented ceiling: one poll a second for one job.
+const BETWEEN_POLLS: Duration = Duration::from_secs(1);
+
+/// One namespace.
+#[derive(Debug)]
+pub struct Namespace {
+    /// Its time.
+    pub clock: Clock,
+    /// Its jobs.
+    pub store: Store,
+    /// Its rules.
+    pub rules: Rules,
+    /// Its journal.
+    pub journal: Journal,
+    violations: VecDeque<Value>,
+    /// How many requests a key made in which second.
+    meters: HashMap<(ApiKey, &'static str), (u64, u64)>,
+}
+
+impl Namespace {
+    /// An empty one.
+    pub fn new(speed: f64) -> Namespace {
+        Namespace {
+            clock: Clock::new(speed),
+            store: Store::default(),
+            rules: Rules::default(),
+            journal: Journal::default(),
+            violations: VecDeque::new(),
+            meters: HashMap::new(),
+        }
+    }
+
+    /// Notes a poll that came too soon after the last one of its job.
+    pub fn watch_pace(&mut self, job_id: &str, now: Duration) {
+        let last = self.store.job(job_id).and_then(|job| job.polled);
+        let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| *gap < BETWEEN_POLLS) else {
+            return;
+        };
+        if self.violations.len() == MOST_VIOLATIONS {
+            self.violations.pop_front();
+        }
+        self.violations.push_back(
+            json!({ "job_id": job_id, "at_ms": millis(now), "gap_ms": millis(gap), "rule": "one poll a second" }),
+        );
+    }
+
+    /// The polls that came too soon.
+    pub fn violations(&self) -> Vec<&Value> {
+        self.violations.iter().collect()
+    }
+
+    /// Counts a request; whether it is above so many a second.
+    pub fn is_above(&mut self, key: &ApiKey, endpoint: &'static str, most: u64, now: Duration) -> bool {
+        if self.meters.len() > MOST_METERS {
+            self.meters.clear();
+        }
+        let (second, count) = self.meters.entry((key.clone(), endpoint)).or_insert((now.as_secs(), 0));
+        if *second != now.as_secs() {
+            (*second, *count) = (now.as_secs(), 0);
+        }
+        *count += 1;
+        *count > most
+    }
+
+    /// What each key was billed, by job: on delivery, once, nothing for failures.
+    pub fn credits(&self) -> Value {
+        let now = self.clock.now();
+        let mut keys: HashMap<String, (u64, Vec<Value>)> = HashMap::new();
+        for (id, job) in self.store.jobs() {
+            let credits = job.credits(now);
+            let of_key = keys.entry(job.key.fingerprint()).or_default();
+            of_key.0 += credits;
+            if credits > 0 {
+                let delivered = millis(job.created.saturating_add(job.duration()));
+                of_key.1.push(json!({ "job_id": id, "credits": credits, "delivered_at_ms": delivered }));
+            }
+        }
+        let total: u64 = keys.values().map(|(credits, _)| credits).sum();
+        let mut keys: Vec<Value> = keys
+            .into_iter()
+            .map(|(key, (credits, jobs))| json!({ "key": key, "credits": credits, "jobs": jobs }))
+            .collect();
+        keys.sort_by_key(|key| key["key"].to_string());
+        json!({ "credits": total, "keys": keys })
+    }
+
+    /// The jobs, the newest first.
+    pub fn jobs(&self, most: usize) -> Vec<Value> {
+        let now = self.clock.now();
+        let newest = self.store.jobs().rev().take(most);
+        newest
+            .map(|(id, job)| {
+                json!({
+                    "job_id": id, "status": job.state(now).name(), "output_type": job.wanted.output_type.name(),
+                    "created_at_ms": millis(job.created), "duration_ms": millis(job.duration()),
+                    "polls": job.polls, "variants": job.wanted.variants, "credits": job.credits(now),
+                    "key": job.key.fingerprint(), "idempotency_key": job.idempotency_key,
+                    "prompt": job.wanted.prompt.chars().take(200).collect::<String>(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// Milliseconds, as far as they are counted.
+pub fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

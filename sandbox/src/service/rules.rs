@@ -1,0 +1,255 @@
+//! Which scenarios strike a request: rules of the admin API first, then the header, the key, the prompt.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::scenario::{Endpoint, Fault, Layer, Scenario};
+use crate::hash;
+
+const MOST_RULES: usize = 1000;
+const MOST_COUNTERS: usize = 20_000;
+
+/// A rule of the admin API.
+#[derive(Debug)]
+pub struct Rule {
+    id: u64,
+    scenario: Scenario,
+    method: Option<String>,
+    path: Option<String>,
+    job: Option<String>,
+    /// With which probability, and out of which seed.
+    chance: Option<(f64, u64)>,
+    seen: u64,
+    fired: u64,
+}
+
+/// What a request is, as far as rules ask.
+pub struct Target<'a> {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// Its method.
+    pub method: &'a str,
+    /// Its path.
+    pub path: &'a str,
+    /// The job that it is about, where it is about one.
+    pub job: Option<&'a str>,
+}
+
+/// Scenarios that come with a request and not from a rule, and what their counts are kept under.
+pub struct Source<'a> {
+    /// `header`, `key`, or a job's id.
+    pub name: &'a str,
+    /// The scenarios.
+    pub scenarios: &'a [Scenario],
+}
+
+/// All rules of a namespace, and how often what came with requests has struck.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    next: u64,
+    counters: HashMap<String, u64>,
+}
+
+impl Rules {
+    /// Adds a rule out of a JSON object, or says what is wrong with it.
+    pub fn add(&mut self, value: &Value) -> Result<Value, String> {
+        const KEYS: [&str; 9] =
+            ["scenario", "namespace", "method", "path", "job", "times", "skip", "probability", "seed"];
+        let fields = value.as_object().ok_or("a rule is a JSON object")?;
+        if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(format!("unknown key {unknown:?}; known are {}", KEYS.join(", ")));
+        }
+        if self.rules.len() >= MOST_RULES {
+            return Err(format!("there are {MOST_RULES} rules already"));
+        }
+        let text = |name: &str| match fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("{name} must be a string")),
+        };
+        let number = |name: &str| match fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(|| format!("{name} must be a whole number")),
+        };
+        let mut scenario = Scenario::parse(&text("scenario")?.ok_or("scenario is missing")?)?;
+        scenario.times = number("times")?.or(scenario.times);
+        scenario.skip = number("skip")?.unwrap_or(scenario.skip);
+        let chance = match fields.get("probability") {
+            None | Some(Value::Null) => None,
+            Some(value) => match value.as_f64() {
+                Some(probability) if (0.0..=1.0).contains(&probability) => {
+                    Some((probability, number("seed")?.unwrap_or(0)))
+                }
+                _ => return Err("probability must be a number from 0 to 1".into()),
+            },
+        };
+        self.next += 1;
+        let rule = Rule {
+            id: self.next,
+            scenario,
+            method: text("method")?,
+            path: text("path")?,
+            job: text("job")?,
+            chance,
+            seen: 0,
+            fired: 0,
+        };
+        let described = rule.describe();
+        self.rules.push(rule);
+        Ok(described)
+    }
+
+    /// Whether any rule does this.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.rules.iter().any(|rule| rule.scenario.fault == fault)
+    }
+
+    /// The rules, with how often each fired.
+    pub fn list(&self) -> Vec<Value> {
+        self.rules.iter().map(Rule::describe).collect()
+    }
+
+    /// Takes out a rule, or all; whether there was one.
+    pub fn remove(&mut self, id: Option<u64>) -> bool {
+        let before = self.rules.len();
+        self.rules.retain(|rule| id.is_some_and(|id| rule.id != id));
+        self.rules.len() < before || id.is_none()
+    }
+
+    /// The scenarios that strike this request, of these layers at most one each, and counts them.
+    pub fn strike(&mut self, target: &Target<'_>, sources: &[Source<'_>], layers: &[Layer]) -> Vec<Scenario> {
+        let mut struck: Vec<Scenario> = Vec::new();
+        for rule in &mut self.rules {
+            let wanted = layers.contains(&rule.scenario.layer) && !taken(&struck, rule.scenario.layer);
+            if wanted && rule.matches(target) && rule.counts() {
+                struck.push(rule.scenario.clone());
+            }
+        }
+        for source in sources {
+            for scenario in source.scenarios {
+                if !layers.contains(&scenario.layer)
+                    || taken(&struck, scenario.layer)
+                    || !scenario.on.contains(&target.endpoint)
+                {
+                    continue;
+                }
+                if self.counts(source.name, scenario) {
+                    struck.push(scenario.clone());
+                }
+            }
+        }
+        struck
+    }
+
+    fn counts(&mut self, source: &str, scenario: &Scenario) -> bool {
+        if scenario.times.is_none() && scenario.skip == 0 {
+            return true;
+        }
+        if self.counters.len() > MOST_COUNTERS {
+            self.counters.clear();
+        }
+        let seen = self.counters.entry(format!("{source} {}", scenario.text)).or_default();
+        *seen += 1;
+        within(*seen, scenario)
+    }
+}
+
+impl Rule {
+    fn matches(&self, target: &Target<'_>) -> bool {
+        self.scenario.on.contains(&target.endpoint)
+            && self.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(target.method))
+            && self.path.as_ref().is_none_or(|path| is_like(path, target.path))
+            && self.job.as_ref().is_none_or(|job| target.job == Some(job))
+    }
+
+    /// Counts a request that matches; whether it is one that is struck.
+    fn counts(&mut self) -> bool {
+        self.seen += 1;
+        let lucky = self.chance.is_none_or(|(probability, seed)| {
+            let number = hash::number(&[b"chance", &seed.to_le_bytes(), &self.seen.to_le_bytes()]);
+            // 53 bits are a fraction exactly.
+            ((number >> 11) as f64) / ((1_u64 << 53) as f64) < probability
+        });
+        let open =
+            self.seen > self.scenario.skip && self.scenario.times.is_none_or(|times| self.fired < times);
+        if lucky && open {
+            self.fired += 1;
+        }
+        lucky && open
+    }
+
+    fn describe(&self) -> Value {
+        json!({
+            "id": self.id, "scenario": self.scenario.text, "method": self.method, "path": self.path,
+            "job": self.job, "times": self.scenario.times, "skip": self.scenario.skip,
+            "probability": self.chance.map(|(probability, _)| probability), "fired": self.fired,
+        })
+    }
+}
+
+fn taken(struck: &[Scenario], layer: Layer) -> bool {
+    struck.iter().any(|scenario| scenario.layer == layer)
+}
+
+fn within(seen: u64, scenario: &Scenario) -> bool {
+    seen > scenario.skip && scenario.times.is_none_or(|times| seen <= scenario.skip + times)
+}
+
+/// A path, with `*` for any part of it.
+fn is_like(pattern: &str, path: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
+    let mut last = "";
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+        last = part;
+    }
+    rest.is_empty()
+        || (pattern.contains('*') && last.is_empty())
+        || (pattern.contains('*') && path.ends_with(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_match_with_stars() {
+        for (pattern, path, same) in [
+            ("/a", "/a", true),
+            ("/a", "/ab", false),
+            ("/a/*", "/a/b/c", true),
+            ("*", "/x", true),
+            ("/a/*/c", "/a/b/c", true),
+            ("/a/*/c", "/a/b/d", false),
+            ("/b*", "/a", false),
+        ] {
+            assert_eq!(is_like(pattern, path), same, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn rules_count_skip_and_repeat_their_chances() {
+        let target =
+            Target { endpoint: Endpoint::Status, method: "GET", path: "/api/v1/status/j", job: Some("j") };
+        let strikes = |rule: Value| {
+            let mut rules = Rules::default();
+            rules.add(&rule).unwrap();
+            let hits = (0..200).filter(|_| !rules.strike(&target, &[], &[Layer::Request]).is_empty()).count();
+            assert_eq!(rules.list()[0]["fired"], hits);
+            hits
+        };
+        assert_eq!(strikes(json!({ "scenario": "http_500", "times": 2, "skip": 3 })), 2);
+        assert_eq!(strikes(json!({ "scenario": "http_500@generate" })), 0);
+        assert_eq!(strikes(json!({ "scenario": "http_500", "job": "other" })), 0);
+        let chance = json!({ "scenario": "http_500", "probability": 0.3, "seed": 9 });
+        let hits = strikes(chance.clone());
+        assert!((30..90).contains(&hits), "{hits}");
+        assert_eq!(strikes(chance), hits, "the same seed is the same chance");
+    }
+}
