@@ -153,21 +153,8 @@ impl Service {
         }
         let Ok(mut call) = self.call(question) else { return false };
         let Some(endpoint) = endpoint_of(&question.path) else { return false };
-        // Only what strikes so is counted here; the rest of the layer is left for the answer.
-        let mut world = self.lock();
-        let before = |scenario: &&Scenario| scenario.fault == Fault::OnTheWire(Wire::ResetBefore);
-        let any = {
-            let namespace = world.namespace(&call.namespace, self.speed);
-            namespace.rules.has(Fault::OnTheWire(Wire::ResetBefore))
-                || call.header.iter().find(before).is_some()
-                || call.bearer.iter().flat_map(|bearer| &bearer.scenarios).find(before).is_some()
-        };
-        if !any {
-            return false;
-        }
-        let struck = strike(&mut world, self.speed, &call, endpoint, &[Layer::Wire]);
-        let resets = struck.iter().any(|scenario| before(&scenario));
-        drop(world);
+        let struck = strike(&mut self.lock(), self.speed, &call, endpoint, &[Layer::Before]);
+        let resets = !struck.is_empty();
         if resets {
             call.entry.faults = struck.into_iter().map(|scenario| scenario.text).collect();
             let (_, number) = self.journaled(Answer::new(0, "", ""), &call.namespace, call.entry);

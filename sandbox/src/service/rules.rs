@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::scenario::{Endpoint, Fault, Layer, Scenario};
+use super::scenario::{Endpoint, Layer, Scenario};
 use crate::hash;
 
 const MOST_RULES: usize = 1000;
@@ -99,11 +99,6 @@ impl Rules {
         let described = rule.describe();
         self.rules.push(rule);
         Ok(described)
-    }
-
-    /// Whether any rule does this.
-    pub fn has(&self, fault: Fault) -> bool {
-        self.rules.iter().any(|rule| rule.scenario.fault == fault)
     }
 
     /// The rules, with how often each fired.

@@ -35,6 +35,8 @@ impl Endpoint {
 /// Of each layer at most one scenario strikes a request, the strongest; those of several layers go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
+    /// What is done before the request is read.
+    Before,
     /// Who may ask.
     Access,
     /// How idempotency keys are kept.
@@ -271,7 +273,7 @@ pub const TABLE: &[Entry] = &[
     entry("redirect_loop", Layer::File, D, None, Fault::RedirectLoop, "302 for ever"),
     entry("redirect_to", Layer::File, D, Some("http://192.0.2.1/file"), Fault::RedirectToHost, "302 to VALUE"),
 
-    entry("reset_before", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::ResetBefore), "reset before the request is read"),
+    entry("reset_before", Layer::Before, ALL, None, Fault::OnTheWire(Wire::ResetBefore), "reset before the request is read"),
     entry("reset_after", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::ResetAfter), "reset after all is done, before the answer"),
     entry("close_after", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::CloseAfter), "closed after all is done, before the answer"),
     entry("half_answer", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::Half), "half of the answer, then a reset"),

@@ -36,7 +36,8 @@ impl Answer {
 /// Sends these bytes and reads until the other end closes.
 pub fn raw(base_url: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(base_url.strip_prefix("http://").unwrap()).unwrap();
-    stream.write_all(bytes).unwrap();
+    // It may be reset before all is said.
+    let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     answer
@@ -44,6 +45,17 @@ pub fn raw(base_url: &str, bytes: &[u8]) -> Vec<u8> {
 
 /// One request with these headers; `Host` and `Connection: close` are added where they are not there.
 pub fn ask(base_url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    try_ask(base_url, method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no answer"))
+}
+
+/// The same, where there may be no answer.
+pub fn try_ask(
+    base_url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Answer> {
     let host = base_url.strip_prefix("http://").unwrap();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
@@ -54,7 +66,8 @@ pub fn ask(base_url: &str, method: &str, path: &str, headers: &[(&str, &str)], b
         head += &format!("{name}: {value}\r\n");
     }
     head += "\r\n";
-    parse(&raw(base_url, &[head.as_bytes(), body].concat()))
+    let answer = raw(base_url, &[head.as_bytes(), body].concat());
+    answer.windows(4).any(|window| window == b"\r\n\r\n").then(|| parse(&answer))
 }
 
 fn parse(bytes: &[u8]) -> Answer {
