@@ -507,6 +507,16 @@ fn the_strongest_source_wins_and_layers_go_together() {
 }
 
 #[test]
+fn a_keys_scenarios_strike_its_downloads_too() {
+    let mut world = World::new();
+    world.key = "sk-sandbox-t--zip_cut*1".into();
+    let (_, paths) = world.completed(DECK);
+    let lengths: Vec<usize> =
+        (0..2).map(|_| ask(world.url(), "GET", &paths[0], &[], b"").body.len()).collect();
+    assert!(lengths[0] < lengths[1], "{lengths:?}");
+}
+
+#[test]
 fn namespaces_share_nothing_and_can_be_reset() {
     let world = World::new();
     let job = world.job(DECK);

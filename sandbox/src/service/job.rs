@@ -53,6 +53,8 @@ pub struct Job {
     pub polled: Option<Duration>,
     /// The key under which it was submitted.
     pub idempotency_key: Option<String>,
+    /// The scenarios of the key that submitted it: a download carries no key.
+    pub key_scenarios: Vec<Scenario>,
     /// What all chance in it comes from.
     seed: u64,
     /// How it failed; a failure is for good.
@@ -77,6 +79,7 @@ impl Job {
             polls: 0,
             polled: None,
             idempotency_key: idempotency_key.map(str::to_owned),
+            key_scenarios: Vec::new(),
             seed: hash::number(&[id.as_bytes()]),
             failed: None,
             late: 0,

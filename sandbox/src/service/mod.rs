@@ -420,7 +420,8 @@ impl Service {
                 let id = job_id(self.seed, world.jobs);
                 world.jobs += 1;
                 let output_type = wanted.output_type.name();
-                let job = Job::new(&id, bearer.key.clone(), wanted, now, idempotency_key);
+                let mut job = Job::new(&id, bearer.key.clone(), wanted, now, idempotency_key);
+                job.key_scenarios.clone_from(&bearer.scenarios);
                 let forgotten = world.namespace(&call.namespace, self.speed).store.insert(&id, job);
                 if let Some(forgotten) = forgotten {
                     world.homes.remove(&forgotten);
@@ -551,18 +552,23 @@ fn strike(
 ) -> Vec<Scenario> {
     let namespace = world.namespace(&call.namespace, speed);
     let job = call.job.as_deref();
-    let own = job.and_then(|job| namespace.store.job(job)).map(|job| job.wanted.scenarios.clone());
+    let known = job.and_then(|job| namespace.store.job(job));
+    let own = known.map(|job| job.wanted.scenarios.clone());
+    let of_key = match &call.bearer {
+        Some(bearer) => bearer.scenarios.clone(),
+        None => known.map(|job| job.key_scenarios.clone()).unwrap_or_default(),
+    };
     // A submission's own directives strike it, too, where they name a layer above the job's.
     let own = own.unwrap_or_else(|| {
         let body = serde_json::from_slice::<Value>(&call.question.body).ok();
         let prompt = body.as_ref().and_then(|body| body.get("prompt")?.as_str()).unwrap_or_default();
         Scenario::in_prompt(prompt).unwrap_or_default()
     });
-    let mut sources = vec![Source { name: "header", scenarios: &call.header }];
-    if let Some(bearer) = &call.bearer {
-        sources.push(Source { name: "key", scenarios: &bearer.scenarios });
-    }
-    sources.push(Source { name: job.unwrap_or("prompt"), scenarios: &own });
+    let sources = [
+        Source { name: "header", scenarios: &call.header },
+        Source { name: "key", scenarios: &of_key },
+        Source { name: job.unwrap_or("prompt"), scenarios: &own },
+    ];
     let target = Target { endpoint, method: &call.question.method, path: &call.question.path, job };
     namespace.rules.strike(&target, &sources, layers)
 }
