@@ -250,7 +250,7 @@ fn an_expired_url_is_renewed_by_a_poll_and_not_for_ever() {
         assert_eq!(listing(directory.path()), ["j1.pptx"]);
         assert_eq!(server.seen_at(STATUS).len(), 2);
     }
-    let (_directory, path) = temporary();
+    let (directory, path) = temporary();
     let server = Server::start();
     server.job(&["/f?signature=hidden"]).on("/f?signature=hidden", Answer::error(403, "expired"));
     let error = server.client().run(&Request::deck(), &[("directory", &path)]).unwrap_err();
@@ -259,6 +259,7 @@ fn an_expired_url_is_renewed_by_a_poll_and_not_for_ever() {
     assert!(error.message.contains("perceptis_download"), "{error:?}");
     assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
     assert_eq!(server.seen_at("/f?signature=hidden").len(), 4, "three renewals");
+    assert!(listing(directory.path()).is_empty(), "nothing arrived, nothing is left");
 }
 
 #[test]
@@ -344,6 +345,18 @@ fn redirects_are_followed_for_downloads_within_bounds() {
     let error = server.client().run(&Request::deck(), &[("directory", &path)]).unwrap_err();
     assert!(error.message.contains("redirects more than five times"), "{error:?}");
     assert_eq!(server.seen_at("/f").len(), 6);
+}
+
+#[test]
+fn a_file_beyond_the_bound_is_not_fetched() {
+    let (directory, path) = temporary();
+    let server = Server::start();
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 536870913\r\n\r\n";
+    server.job(&["/f"]).on("/f", Answer::Raw(head.into()));
+    let error = server.client().run(&Request::deck(), &[("directory", &path)]).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("PROTOCOL", "yes"), "{error:?}");
+    assert!(error.message.contains("512 MiB"), "{error:?}");
+    assert!(listing(directory.path()).is_empty());
 }
 
 #[test]

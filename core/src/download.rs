@@ -175,7 +175,21 @@ impl Client {
                 Part::open(&path).map_err(|error| file_error(&path, "can't be written", &error))
             })
             .await?;
-            let part = self.fetch_whole(part, job, at, order).await?;
+            let part = match self.fetch_whole(part, job, at, order).await {
+                Ok(part) => part,
+                Err(error) => {
+                    let path = names.part();
+                    blocking(move || {
+                        // Nothing has arrived: there is nothing to keep, and nothing to go on with.
+                        if std::fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
+                            let _ = std::fs::remove_file(&path);
+                        }
+                        Ok(())
+                    })
+                    .await?;
+                    return Err(error);
+                }
+            };
             let entry = job.downloads.get(at);
             let (variant, format) =
                 entry.map_or((1, "pptx".to_owned()), |entry| (entry.variant, entry.format.clone()));

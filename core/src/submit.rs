@@ -43,8 +43,9 @@ pub(crate) struct Accepted {
     pub(crate) json: String,
 }
 
+/// What `generate` hands out.
 #[derive(Serialize)]
-struct Result_<'a> {
+struct Submission<'a> {
     job_id: &'a str,
     idempotency_key: &'a str,
     output_type: String,
@@ -59,7 +60,7 @@ impl Client {
         let deadline = self.deadline(options.timeout, default_deadline::GENERATE);
         self.until(deadline, tracker, async {
             let accepted = self.submit(request, options, deadline, tracker).await?;
-            let result = Result_ {
+            let result = Submission {
                 job_id: accepted.job_id.as_str(),
                 idempotency_key: &accepted.key,
                 output_type: request.output_type(),
@@ -88,7 +89,7 @@ impl Client {
         tracker.phase(Phase::Submitting);
         let mut retry = self.retry(deadline);
         loop {
-            self.wait_for_hold(deadline, tracker).await?;
+            self.wait_for_hold(deadline, &key, tracker).await?;
             let (error, again) = match self.attempt(body.clone(), &key, tracker).await? {
                 Attempt::Accepted(job_id, json) => {
                     self.remember(
@@ -134,7 +135,7 @@ impl Client {
     }
 
     /// Waits while the service holds back all submissions of this key, unless that is beyond the deadline.
-    async fn wait_for_hold(&self, deadline: Moment, tracker: &Tracker) -> Result<(), Error> {
+    async fn wait_for_hold(&self, deadline: Moment, key: &str, tracker: &Tracker) -> Result<(), Error> {
         let Some(until) = self.submit_hold.until() else { return Ok(()) };
         if until <= deadline {
             self.clock.sleep_until(until).await;
@@ -148,8 +149,7 @@ impl Client {
                 wait.as_secs()
             ),
         );
-        let key = tracker.complete(Error::invalid("")).details().idempotency_key.clone().unwrap_or_default();
-        Err(settle(error.retryable().retry_after(Some(wait)), tracker, &key))
+        Err(settle(error.retryable().retry_after(Some(wait)), tracker, key))
     }
 
     async fn attempt(&self, body: Bytes, key: &str, tracker: &Tracker) -> Result<Attempt, Error> {
