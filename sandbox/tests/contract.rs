@@ -239,6 +239,31 @@ fn broken_connections_leave_it_serving_others() {
     assert_eq!(generate(url, KEY, None, DECK).status, 202);
 }
 
+#[test]
+fn a_body_above_the_limit_is_refused_however_it_is_delimited() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    let host = url.strip_prefix("http://").unwrap();
+    let head = format!(
+        "POST /api/v1/generate HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\n\
+         Content-Type: application/json\r\n"
+    );
+    for rest in [
+        "Content-Length: 100663297\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\nffffffffffffffff\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n6000000\r\n",
+    ] {
+        let mut stream = TcpStream::connect(host).unwrap();
+        stream.write_all(format!("{head}{rest}").as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{rest:?}: {answer:?}");
+        assert!(answer.contains("invalid_request"), "{answer}");
+    }
+    assert_eq!(generate(url, KEY, None, DECK).status, 202);
+}
+
 /// Sends garbage and ends the sending side, as a client that gave up would.
 fn raw_closing(url: &str, bytes: &[u8]) {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();

@@ -3,7 +3,7 @@
 
 use super::model::{Block, Bullet, Deck, Layout, Slide};
 
-/// More points than this end on the last slide's notes, not on slides.
+/// More points than this are left out.
 const MOST_POINTS: usize = 20;
 const MOST_BULLETS: usize = 7;
 const MOST_TITLE: usize = 120;
@@ -88,12 +88,11 @@ fn read(prompt: &str) -> (String, Vec<Point>) {
     for line in lines {
         let nested = line.starts_with("  ") || line.starts_with('\t');
         let text = unmarked(line).to_owned();
+        let full = points.len() == MOST_POINTS;
         match points.last_mut() {
             Some(point) if nested => point.details.push(text),
+            _ if full => break,
             _ => points.push(Point { text, details: Vec::new() }),
-        }
-        if points.len() == MOST_POINTS {
-            break;
         }
     }
     if !points.is_empty() {
@@ -124,7 +123,9 @@ fn without_directives(prompt: &str) -> String {
 /// A line without its bullet or number.
 fn unmarked(line: &str) -> &str {
     let line = line.trim();
-    let text = line.trim_start_matches(['-', '*', '•', '–', '#', '>']).trim_start();
+    let text = line.trim_start_matches(['-', '*', '•', '–', '#', '>']);
+    // "-5 % churn" and "#1 in Europe" are what they say.
+    let text = if text.starts_with(|c: char| c.is_ascii_digit()) { line } else { text.trim_start() };
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let text = match text.as_bytes().get(digits) {
         Some(b'.' | b')') if digits > 0 && text[digits + 1..].starts_with(' ') => {
@@ -136,8 +137,19 @@ fn unmarked(line: &str) -> &str {
     if text.is_empty() { line } else { text }
 }
 
+/// Cuts at these marks. One of ASCII's counts only before white space or the end: "12.5 %", "1,200", "example.com" and
+/// "10:30" are whole.
 fn split(text: &str, at: impl Fn(char) -> bool) -> Vec<String> {
-    text.split(at).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    let mut rest = text.char_indices().peekable();
+    let (mut parts, mut start) = (Vec::new(), 0);
+    while let Some((index, c)) = rest.next() {
+        if at(c) && (!c.is_ascii() || rest.peek().is_none_or(|(_, next)| next.is_whitespace() || at(*next))) {
+            parts.push(&text[start..index]);
+            start = index + c.len_utf8();
+        }
+    }
+    parts.push(&text[start..]);
+    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn notes(text: &str) -> String {
@@ -198,6 +210,32 @@ mod tests {
     fn sentences_become_slides_where_there_is_one_line() {
         assert_eq!(titles("Why Rust? It is fast. It is safe."), ["Why Rust", "It is fast", "It is safe"]);
         assert_eq!(titles("Why Rust").len(), 5);
+    }
+
+    #[test]
+    fn figures_and_names_are_not_cut() {
+        let prompt = "Sales grew 12.5% to 1,200.75 M. See example.com, v2.0 and 10:30! Done";
+        assert_eq!(
+            titles(prompt),
+            ["Sales grew 12.5% to 1,200.75 M", "See example.com, v2.0 and 10:30", "Done"]
+        );
+        assert_eq!(titles("What?! 好。行！"), ["What", "好", "行"]);
+        assert_eq!(
+            titles("Results\n-5% churn\n#1 in Europe\n- 3 more\n4) Last"),
+            ["Results", "-5% churn", "#1 in Europe", "3 more", "Last"]
+        );
+        let deck = deck("T\n1,200 users, 3 teams");
+        let bullets = ["1,200 users", "3 teams"].map(|text| Bullet { level: 0, text: text.into() });
+        assert_eq!(deck.slides[1].blocks, [Block::Bullets(bullets.into())]);
+    }
+
+    #[test]
+    fn the_last_point_has_its_details_and_no_one_elses() {
+        let lines: String = (1..=25).map(|number| format!("P{number}\n  of {number}\n")).collect();
+        let deck = deck(&format!("T\n{lines}"));
+        assert_eq!(deck.slides.len(), 1 + MOST_POINTS);
+        let of_last = Block::Bullets(vec![Bullet { level: 0, text: "of 20".into() }]);
+        assert_eq!(deck.slides[MOST_POINTS].blocks, [of_last]);
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 }
             };
             self.buffer.advance(start);
-            if body.len() as u64 + size > MOST_BODY_BYTES {
+            // Not a sum: a chunk may claim 2^64 - 1 bytes.
+            if size > MOST_BODY_BYTES.saturating_sub(body.len() as u64) {
                 return Err(bad(413, "the body is above 96 MiB"));
             }
             if size == 0 {

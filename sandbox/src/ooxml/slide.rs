@@ -112,7 +112,8 @@ fn paragraphs(bullets: &[Bullet]) -> String {
 fn paragraph(text: &str, level: u8) -> String {
     let mut attributes = if level > 0 { format!(" lvl=\"{level}\"") } else { String::new() };
     if is_right_to_left(text) {
-        attributes += " rtl=\"1\"";
+        // The direction alone leaves a paragraph at the left.
+        attributes += " algn=\"r\" rtl=\"1\"";
     }
     let properties = if attributes.is_empty() { String::new() } else { format!("<a:pPr{attributes}/>") };
     format!(

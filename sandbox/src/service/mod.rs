@@ -2,7 +2,9 @@
 
 mod admin;
 mod breakage;
+mod endpoints;
 mod files;
+mod instead;
 mod job;
 mod journal;
 mod keys;
@@ -14,21 +16,19 @@ mod store;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use crate::hash::{self, Signer};
-use crate::http::{Answer, Body, Control, Question, Wire};
-use job::{Job, State};
+use crate::http::{Answer, Control, Question, Wire};
 use journal::Entry;
 use keys::{Bearer, DEFAULT, Refused};
 use namespace::Namespace;
 use rules::{Source, Target};
 pub use scenario::listing;
-use scenario::{Endpoint, Fault, Layer, RetryAfter, Scenario};
-use store::{Keeping, Submitted};
+use scenario::{Endpoint, Fault, Layer, Scenario};
 
 const GENERATE: &str = "/api/v1/generate";
 const STATUS: &str = "/api/v1/status/";
@@ -293,213 +293,6 @@ impl Service {
             }
         }
         answer
-    }
-
-    /// What is answered in the place of the service's answer, if anything is.
-    fn instead(&self, call: &Call<'_>, endpoint: Endpoint, scenario: &Scenario) -> Option<Answer> {
-        let error = |status: u16, code: &str| {
-            Answer::error(status, code, format!("the scenario {} asks for it", scenario.text))
-        };
-        match scenario.fault {
-            Fault::Http(status, code) => {
-                let mut answer = error(status, code);
-                if !scenario.value.is_empty() {
-                    answer.set("retry-after", scenario.value.clone());
-                }
-                if status == 416 {
-                    answer.set("content-range", "bytes */0");
-                }
-                Some(answer)
-            }
-            Fault::Limited(form) => {
-                let answer = error(429, "rate_limit_exceeded");
-                let date = |ahead: f64| {
-                    let ahead = Duration::try_from_secs_f64(ahead.abs()).unwrap_or_default();
-                    crate::http::http_date(
-                        SystemTime::now().checked_add(ahead).unwrap_or_else(SystemTime::now),
-                    )
-                };
-                Some(match form {
-                    RetryAfter::Seconds | RetryAfter::Fraction => {
-                        answer.with("retry-after", scenario.value.clone())
-                    }
-                    RetryAfter::Date => answer.with("retry-after", date(scenario.number())),
-                    RetryAfter::Negative => answer.with("retry-after", "-5"),
-                    RetryAfter::Past => {
-                        let past =
-                            SystemTime::now().checked_sub(Duration::from_secs(3600)).unwrap_or(UNIX_EPOCH);
-                        answer.with("retry-after", crate::http::http_date(past))
-                    }
-                    RetryAfter::Huge => answer.with("retry-after", "99999999999999999999"),
-                    RetryAfter::Missing => answer,
-                })
-            }
-            Fault::Redirect(status) => {
-                Some(Answer::new(status, "text/plain", "").with("location", scenario.value.clone()))
-            }
-            Fault::NotFoundAtFirst => {
-                let mut world = self.lock();
-                let namespace = world.namespace(&call.namespace, self.speed);
-                let created = namespace.store.job(call.job.as_deref()?)?.created;
-                let age = namespace.clock.now().saturating_sub(created);
-                (age.as_secs_f64() < scenario.number()).then(not_found)
-            }
-            Fault::RateLimit => {
-                let mut world = self.lock();
-                let namespace = world.namespace(&call.namespace, self.speed);
-                let now = namespace.clock.now();
-                let key = &call.bearer.as_ref()?.key;
-                let above = namespace.is_above(key, endpoint.name(), scenario.number() as u64, now);
-                above.then(|| error(429, "rate_limit_exceeded").with("retry-after", "1"))
-            }
-            _ => None,
-        }
-    }
-
-    /// `POST /api/v1/generate`. The docs leave open which 2xx says yes: 202 here, as the job only begins.
-    fn generate(&self, call: &mut Call<'_>) -> Answer {
-        let Some(bearer) = &call.bearer else { return unauthorized("the Authorization header is missing") };
-        let idempotency_key = call.question.header("idempotency-key");
-        if idempotency_key.is_some_and(|key| !(1..=255).contains(&key.len()) || !key.is_ascii()) {
-            let message = "Idempotency-Key must be 1 to 255 visible ASCII characters";
-            return Answer::error(400, "invalid_request", message);
-        }
-        let mut world = self.lock();
-        let kept = strike(&mut world, self.speed, call, Endpoint::Generate, &[Layer::Idempotency]);
-        call.entry.faults.extend(kept.iter().map(|scenario| scenario.text.clone()));
-        let kept = kept.into_iter().next();
-        let repeats = kept.as_ref().is_some_and(|scenario| scenario.fault == Fault::RefusalsKept);
-        if let (true, Some(text)) = (repeats, idempotency_key)
-            && let Some((status, body)) =
-                world.namespace(&call.namespace, self.speed).store.refusal(&bearer.key, text)
-        {
-            return Answer::new(*status, "application/json", body.clone());
-        }
-        let wanted = match request::read(call.question) {
-            Ok(wanted) => wanted,
-            Err(message) => {
-                let answer = Answer::error(400, "invalid_request", message);
-                if let (true, Some(text), Body::Bytes(body)) = (repeats, idempotency_key, &answer.body) {
-                    let namespace = world.namespace(&call.namespace, self.speed);
-                    namespace.store.keep_refusal(&bearer.key, text, answer.status, body);
-                }
-                return answer;
-            }
-        };
-        let seconds = |fault: Fault| {
-            let scenario = kept.as_ref().filter(|scenario| scenario.fault == fault)?;
-            Duration::try_from_secs_f64(scenario.number()).ok()
-        };
-        let keeping = Keeping {
-            forgotten_after: seconds(Fault::KeysForgotten),
-            in_work: seconds(Fault::ConflictInWork),
-            per_organization: kept
-                .as_ref()
-                .is_some_and(|scenario| scenario.fault == Fault::KeysPerOrganization),
-        };
-        let accepted = |id: &str, output_type: &str| {
-            Answer::json(202, &json!({ "job_id": id, "status": "pending", "output_type": output_type }))
-        };
-        let namespace = world.namespace(&call.namespace, self.speed);
-        let now = namespace.clock.now();
-        match namespace.store.look_up(&bearer.key, idempotency_key, &wanted, now, keeping) {
-            Submitted::Known(id, output_type) => {
-                let answer = accepted(&id, output_type);
-                call.entry.job_id = Some(id);
-                answer
-            }
-            Submitted::Conflict => {
-                Answer::error(409, "idempotency_conflict", "this Idempotency-Key was used with another body")
-            }
-            Submitted::InWork => Answer::error(
-                409,
-                "idempotency_conflict",
-                "the first request with this Idempotency-Key is in work",
-            ),
-            Submitted::New => {
-                let id = job_id(self.seed, world.jobs);
-                world.jobs += 1;
-                let output_type = wanted.output_type.name();
-                let mut job = Job::new(&id, bearer.key.clone(), wanted, now, idempotency_key);
-                job.key_scenarios.clone_from(&bearer.scenarios);
-                let forgotten = world.namespace(&call.namespace, self.speed).store.insert(&id, job);
-                if let Some(forgotten) = forgotten {
-                    world.homes.remove(&forgotten);
-                }
-                world.homes.insert(id.clone(), call.namespace.clone());
-                let answer = accepted(&id, output_type);
-                call.entry.job_id = Some(id);
-                answer
-            }
-        }
-    }
-
-    /// `GET /api/v1/status/{job_id}`.
-    fn status(&self, call: &mut Call<'_>) -> Answer {
-        let (Some(bearer), Some(id)) = (&call.bearer, call.job.clone()) else { return not_found() };
-        let mut world = self.lock();
-        let struck = strike(&mut world, self.speed, call, Endpoint::Status, &[Layer::Job]);
-        call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
-        let namespace = world.namespace(&call.namespace, self.speed);
-        let now = namespace.clock.now();
-        if namespace.store.job(&id).is_none_or(|job| job.key != bearer.key) {
-            return not_found();
-        }
-        namespace.watch_pace(&id, now);
-        let clock = namespace.clock.clone();
-        let Some(job) = namespace.store.job_mut(&id) else { return not_found() };
-        let url = |variant| files::url(&self.base_url, &self.signer, &clock, &id, variant);
-        let told = job.poll(&id, now, struck.first(), url);
-        Answer::json(200, &told).with("cache-control", "no-store")
-    }
-
-    /// `GET /files/{job_id}/{variant}.pptx`: needs a signature and no key.
-    fn download(&self, call: &Call<'_>, struck: Option<&Scenario>) -> Answer {
-        let question = call.question;
-        let fault = struck.map(|scenario| scenario.fault);
-        match (fault, struck) {
-            (Some(Fault::SignatureRefused), _) => {
-                return Answer::error(403, "forbidden", "the signature is not of this URL");
-            }
-            (Some(Fault::Expired), Some(scenario)) => {
-                let status = u16::try_from(scenario.number() as u64).unwrap_or(403).clamp(400, 499);
-                return Answer::error(status, "expired", "the URL has expired; poll the job for a fresh one");
-            }
-            (Some(Fault::RedirectToHost), Some(scenario)) => {
-                return Answer::new(302, "text/plain", "").with("location", scenario.value.clone());
-            }
-            (Some(Fault::RedirectLoop), _) => return files::redirect(question, &self.base_url),
-            (Some(Fault::RedirectOnce), _) if question.parameter("again").is_none() => {
-                return files::redirect(question, &self.base_url);
-            }
-            _ => {}
-        }
-        let rendered = {
-            let mut world = self.lock();
-            let namespace = world.namespace(&call.namespace, self.speed);
-            let asked = match files::check(question, &self.signer, &namespace.clock) {
-                Ok(asked) => asked,
-                Err(refusal) => return refusal,
-            };
-            // A file that was offered once stays: what a scenario completed early is complete.
-            let job = namespace.store.job(&asked.job_id);
-            match job.filter(|job| (1..=job.wanted.variants).contains(&asked.variant)) {
-                Some(job) if job.state(Duration::MAX) != State::Failed => {
-                    job.render(&asked.job_id, asked.variant, &namespace.clock)
-                }
-                _ => return not_found(),
-            }
-        };
-        let bytes = match rendered {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                return Answer::error(500, "internal", format!("the deck could not be written: {error}"));
-            }
-        };
-        let bytes = struck.and_then(|scenario| breakage::break_file(&bytes, scenario)).unwrap_or(bytes);
-        let ranges = fault != Some(Fault::RangesIgnored);
-        let salt = if fault == Some(Fault::EtagChanges) { self.lock().entries } else { 0 };
-        files::deliver(bytes, question, ranges, salt)
     }
 
     /// Writes the journal and hands the answer on with its number.

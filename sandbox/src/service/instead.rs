@@ -1,0 +1,70 @@
+//! What is answered in the place of the service's answer: statuses, limits and redirects that a scenario asks for.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::scenario::{Endpoint, Fault, RetryAfter, Scenario};
+use super::{Call, Service, not_found};
+use crate::http::Answer;
+
+impl Service {
+    /// What is answered in the place of the service's answer, if anything is.
+    pub(super) fn instead(&self, call: &Call<'_>, endpoint: Endpoint, scenario: &Scenario) -> Option<Answer> {
+        let error = |status: u16, code: &str| {
+            Answer::error(status, code, format!("the scenario {} asks for it", scenario.text))
+        };
+        match scenario.fault {
+            Fault::Http(status, code) => {
+                let mut answer = error(status, code);
+                if !scenario.value.is_empty() {
+                    answer.set("retry-after", scenario.value.clone());
+                }
+                if status == 416 {
+                    answer.set("content-range", "bytes */0");
+                }
+                Some(answer)
+            }
+            Fault::Limited(form) => {
+                let answer = error(429, "rate_limit_exceeded");
+                let date = |ahead: f64| {
+                    let ahead = Duration::try_from_secs_f64(ahead.abs()).unwrap_or_default();
+                    crate::http::http_date(
+                        SystemTime::now().checked_add(ahead).unwrap_or_else(SystemTime::now),
+                    )
+                };
+                Some(match form {
+                    RetryAfter::Seconds | RetryAfter::Fraction => {
+                        answer.with("retry-after", scenario.value.clone())
+                    }
+                    RetryAfter::Date => answer.with("retry-after", date(scenario.number())),
+                    RetryAfter::Negative => answer.with("retry-after", "-5"),
+                    RetryAfter::Past => {
+                        let past =
+                            SystemTime::now().checked_sub(Duration::from_secs(3600)).unwrap_or(UNIX_EPOCH);
+                        answer.with("retry-after", crate::http::http_date(past))
+                    }
+                    RetryAfter::Huge => answer.with("retry-after", "99999999999999999999"),
+                    RetryAfter::Missing => answer,
+                })
+            }
+            Fault::Redirect(status) => {
+                Some(Answer::new(status, "text/plain", "").with("location", scenario.value.clone()))
+            }
+            Fault::NotFoundAtFirst => {
+                let mut world = self.lock();
+                let namespace = world.namespace(&call.namespace, self.speed);
+                let created = namespace.store.job(call.job.as_deref()?)?.created;
+                let age = namespace.clock.now().saturating_sub(created);
+                (age.as_secs_f64() < scenario.number()).then(not_found)
+            }
+            Fault::RateLimit => {
+                let mut world = self.lock();
+                let namespace = world.namespace(&call.namespace, self.speed);
+                let now = namespace.clock.now();
+                let key = &call.bearer.as_ref()?.key;
+                let above = namespace.is_above(key, endpoint.name(), scenario.number() as u64, now);
+                above.then(|| error(429, "rate_limit_exceeded").with("retry-after", "1"))
+            }
+            _ => None,
+        }
+    }
+}
