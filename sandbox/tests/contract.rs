@@ -210,6 +210,9 @@ fn other_paths_methods_and_hosts_are_refused() {
         answer.code();
         assert_eq!(answer.header("allow").is_some(), status == 405);
     }
+    let twice =
+        format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.test\r\nConnection: close\r\n\r\n");
+    assert!(raw(url, twice.as_bytes()).starts_with(b"HTTP/1.1 400 "), "two hosts");
     for (host, status) in [
         (format!("localhost:{port}"), 401),
         (format!("127.0.0.1:{port}"), 401),

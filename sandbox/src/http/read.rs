@@ -189,6 +189,9 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Unread> {
             .flat_map(|value| value.split(','))
             .any(|found| found.trim().eq_ignore_ascii_case(word))
     };
+    if all("host").len() > 1 {
+        return Err(bad(400, "the request names two hosts"));
+    }
     // Both, or two lengths, are how requests are smuggled (RFC 9112, 6.3).
     let length_of_body = match (all("transfer-encoding").as_slice(), all("content-length").as_slice()) {
         ([], []) => Length::Known(0),
