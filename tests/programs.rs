@@ -111,3 +111,13 @@ fn a_forked_child_is_told_so_and_can_begin_anew() {
     sandbox.environment(&mut command);
     succeed(command.env("LD_LIBRARY_PATH", library.path()));
 }
+
+#[test]
+fn a_client_costs_nothing_until_it_is_used() {
+    let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+    let program = build("tests/programs/idle.c", work.path(), library.path());
+    let sandbox = Sandbox::start(1);
+    let mut command = Command::new(&program);
+    sandbox.environment(&mut command);
+    succeed(command.env("LD_LIBRARY_PATH", library.path()));
+}
