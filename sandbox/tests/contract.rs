@@ -82,6 +82,7 @@ fn bodies_are_validated() {
         assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"));
     }
     for good in [
+        r#"{"prompt":"p","output_type":"single_slide","variant_count":3.0}"#,
         r#"{"prompt":"p","output_type":"deck","tomorrow":{"a":1},"variant_count":null}"#,
         r#"{"prompt":"p","output_type":"single_slide","reference_images":[{"data":"aGk=","mime_type":"image/png"}]}"#,
         r#"{"prompt":"p","output_type":"deck","template_name":"Board","use_web_search":true,"use_knowledge_base":false}"#,
@@ -134,8 +135,9 @@ fn an_idempotency_key_is_one_job() {
     ];
     let distinct: std::collections::HashSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), 5);
-    let long = "k".repeat(256);
-    assert_eq!(generate(url, KEY, Some(&long), DECK).code(), "invalid_request");
+    for bad in ["k".repeat(256).as_str(), "", "a b", "\u{e9}"] {
+        assert_eq!(generate(url, KEY, Some(bad), DECK).code(), "invalid_request", "{bad:?}");
+    }
 }
 
 #[test]
@@ -288,6 +290,16 @@ fn a_seed_repeats_the_jobs() {
         accepted(sandbox.base_url(), DECK)
     };
     assert_ne!(free(()), free(()), "unless asked for, no two sandboxes share a job id");
+}
+
+#[test]
+fn it_describes_itself() {
+    let sandbox = start(1.0);
+    let answer = ask(sandbox.base_url(), "GET", "/openapi.json", &[], b"");
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(answer.json()["openapi"], "3.1.0");
+    let paths = answer.json()["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(paths, ["/api/v1/generate", "/api/v1/status/{job_id}"]);
 }
 
 #[test]

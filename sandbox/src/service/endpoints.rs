@@ -15,7 +15,9 @@ impl Service {
     pub(super) fn generate(&self, call: &mut Call<'_>) -> Answer {
         let Some(bearer) = &call.bearer else { return unauthorized("the Authorization header is missing") };
         let idempotency_key = call.question.header("idempotency-key");
-        if idempotency_key.is_some_and(|key| !(1..=255).contains(&key.len()) || !key.is_ascii()) {
+        if idempotency_key.is_some_and(|key| {
+            !(1..=255).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic())
+        }) {
             let message = "Idempotency-Key must be 1 to 255 visible ASCII characters";
             return Answer::error(400, "invalid_request", message);
         }

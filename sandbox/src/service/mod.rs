@@ -30,6 +30,9 @@ use rules::{Source, Target};
 pub use scenario::listing;
 use scenario::{Endpoint, Fault, Layer, Scenario};
 
+/// The API's description, written by hand.
+const OPENAPI: &str = include_str!("../../openapi.json");
+
 const GENERATE: &str = "/api/v1/generate";
 const STATUS: &str = "/api/v1/status/";
 const FILES: &str = "/files/";
@@ -132,6 +135,9 @@ impl Service {
         }
         if question.path.starts_with(admin::PREFIX) {
             return (self.administer(question), 0);
+        }
+        if question.path == "/openapi.json" && question.method == "GET" {
+            return (Answer::new(200, "application/json", OPENAPI), 0);
         }
         let mut call = match self.call(question) {
             Ok(call) => call,

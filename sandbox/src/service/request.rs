@@ -73,7 +73,11 @@ pub fn read(question: &Question) -> Result<Wanted, String> {
             return Err(format!("{name} goes with single_slide only"));
         }
     }
-    let variants = match field("variant_count").map(Value::as_u64) {
+    // 3.0 is a whole number, too (JSON Schema, 6.1.1).
+    let whole = |value: &Value| {
+        value.as_u64().or_else(|| (1..=MOST_VARIANTS).find(|count| value.as_f64() == Some(*count as f64)))
+    };
+    let variants = match field("variant_count").map(whole) {
         None => 1,
         Some(Some(count @ 1..=MOST_VARIANTS)) => u32::try_from(count).unwrap_or(1),
         Some(_) => return Err(format!("variant_count must be a whole number from 1 to {MOST_VARIANTS}")),
