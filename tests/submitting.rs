@@ -149,14 +149,12 @@ fn what_was_never_sent_is_not_billed() {
         ("time_scale", "1000"),
     ])
     .unwrap();
-    // With little time, and with so much that the attempts end first.
-    for timeout in ["1000", "30000", "36000000"] {
-        let error = client.generate(&Request::deck(), &[("timeout_ms", timeout)]).unwrap_err();
-        assert_eq!(error.code, "TRANSPORT", "{error:?}");
-        assert_eq!(error.detail("billed"), "no");
-        assert_eq!(error.details["retryable"], true);
-        assert!(error.message.contains("refused"), "{error:?}");
-    }
+    // So much time that the attempts end first: a deadline can strike while one connects.
+    let error = client.generate(&Request::deck(), &[("timeout_ms", "36000000")]).unwrap_err();
+    assert_eq!(error.code, "TRANSPORT", "{error:?}");
+    assert_eq!(error.detail("billed"), "no");
+    assert_eq!(error.details["retryable"], true);
+    assert!(error.message.contains("refused"), "{error:?}");
 }
 
 #[test]
