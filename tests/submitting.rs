@@ -205,7 +205,7 @@ fn the_key_goes_nowhere_but_to_the_service() {
 fn what_ends_a_submission_under_way_says_that_its_fate_is_unknown() {
     let server = Server::start();
     server.on(GENERATE, Answer::Stall);
-    let error = server.client().run(&Request::deck(), &[("timeout_ms", "20000")]).unwrap_err();
+    let error = server.client().run(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
     assert_eq!(error.code, "OUTCOME_UNKNOWN", "the deadline: {error:?}");
     assert_eq!(error.detail("billed"), "unknown");
     assert_eq!(error.detail("idempotency_key"), server.seen()[0].header("idempotency-key").unwrap());

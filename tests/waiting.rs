@@ -148,7 +148,7 @@ fn get_status_retries_what_passes_and_tells_what_does_not() {
     ] {
         let server = Server::start();
         server.on(STATUS, answer.clone());
-        let error = server.client().get_status("j1", &[("timeout_ms", "20000")]).unwrap_err();
+        let error = server.client().get_status("j1", &[("timeout_ms", "60000")]).unwrap_err();
         assert_eq!(error.code, code, "{answer:?}: {error:?}");
         assert!(error.message.contains(says), "{answer:?}: {error:?}");
         assert!(!error.message.contains("t0ps3cret"), "{error:?}");
