@@ -14,6 +14,7 @@ mod deliver;
 mod download;
 mod error;
 mod fetch;
+mod first_byte;
 mod hash;
 mod image;
 mod jitter;

@@ -14,6 +14,7 @@ use crate::answer;
 use crate::client::{Client, Outcome, OwnJob, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Kind};
+use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key;
 use crate::options::Options;
@@ -155,8 +156,10 @@ impl Client {
     async fn attempt(&self, body: Bytes, key: &str, tracker: &Tracker) -> Result<Attempt, Error> {
         let url = self.settings.origin()?.generate();
         let _slot = self.submissions.acquire().await.map_err(closed)?;
-        tracker.sending();
-        let reply = match self.transport.call(url, Some((body, key)), self.settings.submit_timeout).await {
+        let first_byte = FirstByte::default();
+        tracker.sending(&first_byte);
+        let submission = Some((body, key, &first_byte));
+        let reply = match self.transport.call(url, submission, self.settings.submit_timeout).await {
             Ok(reply) => reply,
             Err(lost) if lost.sent => return Ok(Attempt::Unknown { error: lost.error, again: true }),
             Err(lost) => return Ok(Attempt::NotSent(lost.error)),

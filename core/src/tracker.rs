@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::clock::Stopwatch;
 use crate::error::{Billed, Error, Kind};
+use crate::first_byte::FirstByte;
 use crate::job::JobId;
 
 /// What an operation is doing.
@@ -32,7 +33,7 @@ struct Situation {
     job_id: Option<JobId>,
     status: Option<String>,
     /// A submission is on its way, and no answer has come.
-    in_flight: bool,
+    in_flight: Option<FirstByte>,
     /// A submission's fate is unknown.
     unknown: bool,
     /// What last went wrong and was borne.
@@ -97,7 +98,7 @@ impl Tracker {
                 ("goes on", "perceptis_wait and then perceptis_download", Billed::Unknown)
             };
             (kind, format!("{reason}; job {job_id} {state}: fetch it with {next}"), billed)
-        } else if now.unknown || now.in_flight {
+        } else if now.unknown || now.in_flight.as_ref().is_some_and(FirstByte::is_out) {
             let key = now.idempotency_key.as_deref().unwrap_or_default();
             let kind = if kind == Kind::Timeout { Kind::OutcomeUnknown } else { kind };
             let message = format!(
@@ -165,20 +166,20 @@ impl Tracker {
         self.lock().idempotency_key = Some(key.to_owned());
     }
 
-    /// A submission goes out; until something is known of it, its fate is not.
-    pub(crate) fn sending(&self) {
-        self.lock().in_flight = true;
+    /// A submission goes out; from its first byte until something is known of it, its fate is not.
+    pub(crate) fn sending(&self, first_byte: &FirstByte) {
+        self.lock().in_flight = Some(first_byte.clone());
     }
 
     /// The submission on its way was never sent, or was refused: nothing came of it.
     pub(crate) fn nothing_came_of_it(&self) {
-        self.lock().in_flight = false;
+        self.lock().in_flight = None;
     }
 
     /// The submission on its way can have been accepted.
     pub(crate) fn outcome_unknown(&self) {
         let mut now = self.lock();
-        now.in_flight = false;
+        now.in_flight = None;
         now.unknown = true;
     }
 
@@ -190,7 +191,7 @@ impl Tracker {
     pub(crate) fn accepted(&self, job_id: &JobId) {
         let mut now = self.lock();
         now.job_id = Some(job_id.clone());
-        now.in_flight = false;
+        now.in_flight = None;
         now.unknown = false;
         now.cause = None;
         now.retry_after = None;

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use once_cell::sync::OnceCell;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response};
+use reqwest::{Body, Client, Method, Response};
 use url::Url;
 
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Kind};
+use crate::first_byte::FirstByte;
 use crate::origin::is_loopback;
 use crate::tls;
 
@@ -67,17 +68,17 @@ impl Transport {
     pub(crate) async fn call(
         &self,
         url: Url,
-        submission: Option<(Bytes, &str)>,
+        submission: Option<(Bytes, &str, &FirstByte)>,
         timeout: Duration,
     ) -> Result<Reply, Lost> {
         let client = self.client(&url).map_err(|error| Lost { sent: false, error })?;
         let request = match submission {
             None => client.get(url),
-            Some((body, key)) => client
+            Some((body, key, first_byte)) => client
                 .request(Method::POST, url)
                 .header(CONTENT_TYPE, "application/json")
                 .header(IDEMPOTENCY_KEY, key)
-                .body(body),
+                .body(Body::wrap(first_byte.watch(body))),
         };
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let exchange = async {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import ssl
 import subprocess
 import threading
@@ -123,6 +124,24 @@ def test_plain_http_on_a_tls_port_is_an_error(script: Script) -> None:
     with perceptis.Client(api_key=KEY, api_base_url=url) as client:
         with pytest.raises(perceptis.TransportError):
             client.get_status("j1", timeout=0.5)
+
+
+def test_what_ends_before_the_first_byte_was_never_sent() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        # Nobody accepts: once the queue is full, a further connect hangs.
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with perceptis.Client(api_key=KEY, api_base_url=url) as client:
+            with pytest.raises(perceptis.TimeoutError, match="nothing was submitted") as caught:
+                client.generate("p", output_type="deck", timeout=0.5)
+        for one in waiting:
+            one.close()
+    assert caught.value.billed == "no"
 
 
 PROGRAM = (
