@@ -77,7 +77,7 @@ $(VENV)/made: tests/python/requirements.txt
 	@touch $@
 
 test-python: library $(VENV)/made
-	$(CARGO) build --locked --package perceptis-sandbox
+	$(CARGO) build --locked --workspace
 	rm -rf $(TARGET)/wheel
 	PERCEPTIS_LIBRARY_FILE=$(RELEASE)/libperceptis.so $(VENV)/bin/pip wheel --quiet --no-deps --no-build-isolation \
 		--wheel-dir $(TARGET)/wheel bindings/python
