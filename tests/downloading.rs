@@ -289,6 +289,37 @@ fn a_file_that_stays_damaged_is_kept_and_said_to_be() {
 }
 
 #[test]
+fn a_damaged_file_of_an_earlier_run_does_not_stand_in_the_way_of_a_whole_one() {
+    let (directory, path) = temporary();
+    let options = [("directory", &*path), ("name", "q3")];
+    let (first, second, whole) = (damaged("first"), damaged("other"), deck("whole"));
+    // What a second run finds: the earlier one's damaged file, and one that is damaged otherwise.
+    fs::write(directory.path().join("q3.unverified"), &first).unwrap();
+    let server = Server::start();
+    server.job(&["/f"]).on("/f", Answer::file(&second));
+    let client = server.client();
+    client.wait("j1", &[]).unwrap();
+    let error = client.download("j1", &options).unwrap_err();
+    assert_eq!(error.code, "INCOMPLETE", "{error:?}");
+    assert!(
+        server.seen_at("/f").iter().all(|seen| seen.header("range").is_none()),
+        "each fetch is of the whole"
+    );
+    let kept: Vec<_> =
+        listing(directory.path()).iter().map(|name| fs::read(directory.path().join(name)).unwrap()).collect();
+    assert!(kept.contains(&first) && kept.contains(&second), "both are kept");
+    assert!(!listing(directory.path()).iter().any(|name| name.ends_with(".part")));
+
+    // The service has mended it: the next run gets it, whatever lies about.
+    let server = Server::start();
+    server.job(&["/f"]).on("/f", Answer::file(&whole));
+    let client = server.client();
+    client.wait("j1", &[]).unwrap();
+    client.download("j1", &options).unwrap();
+    assert_eq!(fs::read(directory.path().join("q3.pptx")).unwrap(), whole);
+}
+
+#[test]
 fn a_file_damaged_on_the_way_is_fetched_again() {
     let (directory, path) = temporary();
     let server = Server::start();

@@ -42,17 +42,46 @@ pub(crate) fn deliver(part: &Path, sha256: &str, names: &Names, overwrite: bool)
     Ok(delivered)
 }
 
-/// Keeps a file that failed verification under `<name>.unverified`; `replaces` allows to replace what this
-/// same call put there. Blocks on the disk.
-pub(crate) fn keep_unverified(part: &Path, names: &Names, replaces: bool) -> Result<PathBuf, Error> {
-    let kept = names.unverified();
-    let moved = if replaces { fs::rename(part, &kept) } else { rename_new(part, &kept) };
-    match moved {
-        Ok(()) => Ok(kept),
-        // Somebody's earlier one: the part stays under its own name.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(part.to_owned()),
-        Err(error) => Err(stays(part, &kept, &error)),
+/// How many damaged files of one name are kept apart.
+const MOST_UNVERIFIED: u32 = 100;
+
+/// A file that failed verification, kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) path: PathBuf,
+    /// Whether this call put it there; the same file of an earlier run is not this call's to remove.
+    pub(crate) own: bool,
+}
+
+/// Takes a file that failed verification out of the way of the next fetch, which must not go on with it, and keeps
+/// it under `<name>.unverified`, or with a number where an earlier run's other file has that name. `before` is what
+/// this same call kept, and is replaced. Blocks on the disk.
+pub(crate) fn keep_unverified(
+    part: &Path,
+    sha256: &str,
+    names: &Names,
+    before: Option<&Kept>,
+) -> Result<Kept, Error> {
+    if let Some(before) = before.filter(|before| before.own) {
+        fs::rename(part, &before.path).map_err(|error| stays(part, &before.path, &error))?;
+        return Ok(before.clone());
     }
+    for number in 1..=MOST_UNVERIFIED {
+        let path = names.unverified(number);
+        match rename_new(part, &path) {
+            Ok(()) => return Ok(Kept { path, own: true }),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if sha256_of(&path).is_ok_and(|found| found == sha256) {
+                    // These very bytes are kept already.
+                    fs::remove_file(part).map_err(|error| stays(part, &path, &error))?;
+                    return Ok(Kept { path, own: false });
+                }
+            }
+            Err(error) => return Err(stays(part, &path, &error)),
+        }
+    }
+    let taken = io::Error::from(ErrorKind::AlreadyExists);
+    Err(stays(part, &names.unverified(MOST_UNVERIFIED), &taken))
 }
 
 fn stays(part: &Path, target: &Path, error: &io::Error) -> Error {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::answer::{Download, Job};
 use crate::client::{Client, Outcome, blocking, default_deadline};
 use crate::clock::Moment;
-use crate::deliver::{self, Delivered};
+use crate::deliver::{self, Delivered, Kept};
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::fetch::{Short, Source, asked_wait};
 use crate::job::JobId;
@@ -70,7 +70,11 @@ pub(crate) struct Order<'a> {
 enum File {
     Whole(Arrived),
     /// Kept, though it failed verification for this reason.
-    Damaged(Arrived, String),
+    Damaged {
+        file: Arrived,
+        why: String,
+        kept: Kept,
+    },
 }
 
 impl Client {
@@ -123,7 +127,7 @@ impl Client {
             let names = names_for(&order, &entry, at, &mut stems);
             match self.fetch_one(&mut job, at, &names, &order).await {
                 Ok(File::Whole(file)) => files.push(file),
-                Ok(File::Damaged(file, why)) => {
+                Ok(File::Damaged { file, why, .. }) => {
                     let message = format!("the file at {} {why}", file.path);
                     problems.push(Error::new(Kind::Incomplete, message));
                     unverified.push(file);
@@ -168,7 +172,7 @@ impl Client {
         names: &Names,
         order: &Order<'_>,
     ) -> Result<File, Error> {
-        let mut failed: Option<String> = None;
+        let mut failed: Option<(String, Kept)> = None;
         for fetch in 1.. {
             let path = names.part();
             let part = blocking(move || {
@@ -195,7 +199,7 @@ impl Client {
                 entry.map_or((1, "pptx".to_owned()), |entry| (entry.variant, entry.format.clone()));
             let checked = names.extension == "pptx";
             let (names, overwrite) = (names.clone(), order.target.overwrite);
-            let seen = failed.clone();
+            let before = failed.as_ref().map(|(_, kept)| kept.clone());
             let step = blocking(move || {
                 let arrived = |path: PathBuf, note| Arrived {
                     path: path.display().to_string(),
@@ -209,26 +213,28 @@ impl Client {
                     Ok(()) => {
                         let Delivered { path, note } =
                             deliver::deliver(&part.path, &part.sha256(), &names, overwrite)?;
-                        if seen.is_some() {
+                        if let Some(own) = before.filter(|before| before.own) {
                             // This call's own damaged copy of what is now there whole.
-                            let _ = std::fs::remove_file(names.unverified());
+                            let _ = std::fs::remove_file(own.path);
                         }
                         Ok(File::Whole(arrived(path, note)))
                     }
                     Err(why) => {
-                        let kept = deliver::keep_unverified(&part.path, &names, seen.is_some())?;
-                        Ok(File::Damaged(arrived(kept, None), why))
+                        let sha256 = part.sha256();
+                        let kept = deliver::keep_unverified(&part.path, &sha256, &names, before.as_ref())?;
+                        Ok(File::Damaged { file: arrived(kept.path.clone(), None), why, kept })
                     }
                 }
             })
             .await?;
             match step {
                 File::Whole(_) => return Ok(step),
-                File::Damaged(ref file, _) => {
-                    if failed.as_ref() == Some(&file.sha256) || fetch == MOST_FETCHES {
+                File::Damaged { ref file, ref kept, .. } => {
+                    let twice = failed.as_ref().is_some_and(|(before, _)| *before == file.sha256);
+                    if twice || fetch == MOST_FETCHES {
                         return Ok(step);
                     }
-                    failed = Some(file.sha256.clone());
+                    failed = Some((file.sha256.clone(), kept.clone()));
                 }
             }
         }

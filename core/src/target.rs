@@ -59,8 +59,10 @@ impl Names {
         self.directory.join(format!("{}.{}{ending}.part", self.stem, self.job))
     }
 
-    pub(crate) fn unverified(&self) -> PathBuf {
-        self.directory.join(format!("{}.unverified", self.stem))
+    /// Where a file that failed verification is kept; the first has no number.
+    pub(crate) fn unverified(&self, number: u32) -> PathBuf {
+        let number = if number > 1 { format!("-{number}") } else { String::new() };
+        self.directory.join(format!("{}{number}.unverified", self.stem))
     }
 }
 
