@@ -86,7 +86,14 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command, String
             rest.next();
             true
         }
-        Some("scenarios") => return Ok(Command::Scenarios),
+        Some("scenarios") => {
+            rest.next();
+            return match rest.next() {
+                None => Ok(Command::Scenarios),
+                Some(word) if word == "-h" || word == "--help" => Ok(Command::Help),
+                Some(word) => Err(format!("unknown argument {word:?}; scenarios takes none")),
+            };
+        }
         Some("serve") => {
             rest.next();
             false
@@ -108,6 +115,9 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command, String
             }
         };
         match name {
+            "--help" | "--version" | "--log" | "--exit-on-stdin-eof" if inline.is_some() => {
+                return Err(format!("{name} takes no value"));
+            }
             "-h" | "--help" => return Ok(Command::Help),
             "-V" | "--version" => return Ok(Command::Version),
             "--port" => settings.port = number(name, &value()?, "a port from 0 to 65535")?,

@@ -1,7 +1,9 @@
 //! The program: `serve` and `exec`, as a shell uses them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -58,9 +60,35 @@ fn serve_says_when_it_is_ready_and_ends_when_told() {
 fn serve_ends_with_its_standard_input_when_asked() {
     let (mut child, ready) =
         started(program().args(["serve", "--speed", "10", "--exit-on-stdin-eof"]).stdin(Stdio::piped()));
+    child.stdin.as_mut().unwrap().write_all(b"what is said is not read\n").unwrap();
     assert!(answers(&ready));
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
+    assert!(!answers(&ready));
+}
+
+#[test]
+fn serve_outlives_its_standard_input_unless_asked() {
+    let (mut child, ready) = started(program().stdin(Stdio::piped()));
+    drop(child.stdin.take());
+    let url = ready["base_url"].as_str().unwrap();
+    let key = ready["api_key"].as_str().unwrap();
+    assert_eq!(support::get(url, key, "/api/v1/status/none").status, 404, "the key is one, and it answers");
+    send(&child, Signal::TERM);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let (mut child, ready) = started(&mut program());
+    let port = ready["base_url"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
+    for arguments in [&["--port", &port][..], &["exec", "--port", &port, "--", "true"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{output:?}");
+    }
+    send(&child, Signal::TERM);
+    child.wait().unwrap();
 }
 
 #[test]
@@ -68,9 +96,14 @@ fn exec_ends_with_the_commands_exit_code() {
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$", 143)] {
         assert_eq!(run(&["exec", "--", "sh", "-c", script]).status.code(), Some(code), "{script}");
     }
-    let missing = run(&["exec", "--", "/nonexistent/command"]);
-    assert_eq!(missing.status.code(), Some(127));
-    assert!(String::from_utf8_lossy(&missing.stderr).contains("/nonexistent/command"));
+    for (command, code) in [("/nonexistent/command", 127), ("no-such-command", 127), ("/", 126)] {
+        let temporary = tempfile::tempdir().unwrap();
+        let output =
+            program().env("TMPDIR", temporary.path()).args(["exec", "--", command]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{command}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(command), "{output:?}");
+        assert_eq!(temporary.path().read_dir().unwrap().count(), 0, "{command}");
+    }
     let output = run(&["exec", "--", "sh", "-c", "cat; echo \"$1\"", "sh", "--help --"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "--help --\n", "what is after -- is the command's");
 }
@@ -92,16 +125,59 @@ fn exec_sets_the_variables_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn exec_hands_signals_to_the_command() {
-    // A shell's wait, unlike its read, is ended by a signal that it traps.
-    let script = "trap 'exit 9' TERM; echo ready; while :; do sleep 1 & wait $!; done";
-    let mut child =
-        program().args(["exec", "--", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+fn exec_answers_as_long_as_the_command_runs() {
+    let temporary = tempfile::tempdir().unwrap();
+    let script = "echo \"$PERCEPTIS_API_BASE_URL $PERCEPTIS_API_KEY\"; cat; exit 5";
+    let mut child = program()
+        .args(["exec", "--", "sh", "-c", script])
+        // Its own win over those that are there, so that nothing goes to the real service.
+        .env("PERCEPTIS_API_BASE_URL", "http://127.0.0.1:9")
+        .env("PERCEPTIS_API_KEY", "sk-of-somebody")
+        .env("TMPDIR", temporary.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    send(&child, Signal::TERM);
-    assert_eq!(child.wait().unwrap().code(), Some(9));
+    let (url, key) = line.trim().split_once(' ').unwrap();
+    let body = r#"{"prompt":"p","output_type":"deck"}"#;
+    let answer = support::generate(url, key, None, body);
+    assert_eq!(answer.status, 202);
+    let path = format!("/api/v1/status/{}", answer.json()["job_id"].as_str().unwrap());
+    assert_eq!(support::get(url, key, &path).status, 200);
+    assert_eq!(temporary.path().read_dir().unwrap().count(), 1, "while it runs");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(temporary.path().read_dir().unwrap().count(), 0, "and no more");
+    assert!(TcpStream::connect(url.strip_prefix("http://").unwrap()).is_err());
+}
+
+#[test]
+fn exec_hands_signals_to_the_command() {
+    // A shell's wait, unlike its read, is ended by a signal that it traps.
+    let traps = "trap 'exit 9' TERM; trap 'exit 8' INT; echo ready; while :; do sleep 1 & wait $!; done";
+    let falls = "echo ready; exec sleep 600";
+    for (script, signal, code) in [
+        (traps, Signal::TERM, 9),
+        (traps, Signal::INT, 8),
+        (falls, Signal::TERM, 143),
+        (falls, Signal::INT, 130),
+    ] {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut child = program()
+            .args(["exec", "--", "sh", "-c", script])
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        send(&child, signal);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{script}");
+        assert_eq!(temporary.path().read_dir().unwrap().count(), 0, "nothing is left behind");
+    }
 }
 
 #[test]
@@ -117,6 +193,13 @@ fn wrong_arguments_are_told_with_what_is_accepted() {
         (&["exec", "--"], "command"),
         (&["exec", "ls"], "ls"),
         (&["frobnicate"], "frobnicate"),
+        (&["--port", "-1"], "65535"),
+        (&["--speed", "nan"], "1 to 10000"),
+        (&["--seed", "x"], "whole number"),
+        (&["--log=no", "--version"], "--log"),
+        (&["--exit-on-stdin-eof=false", "--version"], "--exit-on-stdin-eof"),
+        (&["exec", "--exit-on-stdin-eof", "--", "true"], "--exit-on-stdin-eof"),
+        (&["scenarios", "frobnicate"], "frobnicate"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -19,6 +19,10 @@ pub fn part_of(header: Option<&str>, length: usize) -> Part {
     else {
         return Part::Whole;
     };
+    // parse() takes a sign, too.
+    if !first.bytes().chain(last.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return Part::Whole;
+    }
     match (first.parse::<usize>(), last.parse::<usize>()) {
         (Ok(first), _) if first >= length => Part::Unsatisfiable,
         (Ok(first), Ok(last)) if first <= last => Part::Bytes(first, last.min(length - 1)),
@@ -48,6 +52,8 @@ mod tests {
             (Some("bytes=10-"), Part::Unsatisfiable),
             (Some("bytes=-0"), Part::Unsatisfiable),
             (Some("bytes=5-4"), Part::Whole),
+            (Some("bytes=+4-5"), Part::Whole),
+            (Some("bytes=-+5"), Part::Whole),
             (Some("bytes=1-2,4-5"), Part::Whole),
             (Some("lines=1-2"), Part::Whole),
             (Some("bytes=x-y"), Part::Whole),

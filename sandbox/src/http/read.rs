@@ -192,6 +192,10 @@ fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Unread> {
     if all("host").len() > 1 {
         return Err(bad(400, "the request names two hosts"));
     }
+    // RFC 9112, 3.2. One of HTTP/1.0 is left to the check of the host.
+    if request.version == Some(1) && all("host").is_empty() {
+        return Err(bad(400, "the request names no host"));
+    }
     // Both, or two lengths, are how requests are smuggled (RFC 9112, 6.3).
     let length_of_body = match (all("transfer-encoding").as_slice(), all("content-length").as_slice()) {
         ([], []) => Length::Known(0),

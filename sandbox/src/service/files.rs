@@ -60,7 +60,9 @@ pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool, salt: u64) -> 
     let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes, &salt.to_le_bytes()])[..16]));
     // If-Range: the part only of the file that was begun, else the whole of the new one.
     let same = question.header("if-range").is_none_or(|validator| validator == etag);
-    let part = part_of(question.header("range").filter(|_| same && ranges), bytes.len());
+    // A range is of a GET alone (RFC 9110, 14.2).
+    let applies = same && ranges && question.method == "GET";
+    let part = part_of(question.header("range").filter(|_| applies), bytes.len());
     let length = bytes.len();
     let bytes = Bytes::from(bytes);
     let (status, body, range) = match part {

@@ -43,6 +43,37 @@ pub fn raw(base_url: &str, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
+/// Sends these bytes over one connection, and reads so many answers; where there are several texts, the next is sent
+/// when an answer has come.
+pub fn ask_each(base_url: &str, texts: &[String], count: usize) -> Vec<Answer> {
+    let mut stream = TcpStream::connect(base_url.strip_prefix("http://").unwrap()).unwrap();
+    let mut texts = texts.iter();
+    let mut buffer = Vec::new();
+    let mut answers = Vec::new();
+    while answers.len() < count {
+        if let Some(text) = texts.next() {
+            stream.write_all(text.as_bytes()).unwrap();
+        }
+        let answer = loop {
+            if buffer.windows(4).any(|window| window == b"\r\n\r\n") {
+                let answer = parse(&buffer);
+                let length = answer.header("content-length").unwrap().parse().unwrap();
+                if answer.body.len() >= length {
+                    break Answer { body: answer.body[..length].to_vec(), ..answer };
+                }
+            }
+            let mut block = [0; 4096];
+            let read = stream.read(&mut block).unwrap();
+            assert!(read > 0, "the connection ended: {:?}", String::from_utf8_lossy(&buffer));
+            buffer.extend_from_slice(&block[..read]);
+        };
+        let head = buffer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        buffer.drain(..head + answer.body.len());
+        answers.push(answer);
+    }
+    answers
+}
+
 /// One request with these headers; `Host` and `Connection: close` are added where they are not there.
 pub fn ask(base_url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     try_ask(base_url, method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no answer"))
