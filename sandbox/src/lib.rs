@@ -11,6 +11,7 @@ mod http;
 mod ooxml;
 mod sandbox;
 mod service;
+mod svg;
 
 pub use sandbox::{Running, Sandbox, Settings};
 pub use service::listing as scenarios;

@@ -179,9 +179,33 @@ fn bodies_are_validated() {
         r#"{"prompt":"p","output_type":"deck","reference_images":null,"template_name":null}"#,
         r#"{"prompt":"p","output_type":"deck","tomorrow":{"a":1},"variant_count":null}"#,
         r#"{"prompt":"p","output_type":"single_slide","reference_images":[{"data":"aGk=","mime_type":"image/png"}]}"#,
-        r#"{"prompt":"p","output_type":"deck","template_name":"Board","use_web_search":true,"use_knowledge_base":false}"#,
+        r#"{"prompt":"p","output_type":"deck","template_name":"Plum","use_web_search":true,"use_knowledge_base":false}"#,
     ] {
         assert_eq!(generate(url, KEY, None, good).status, 202, "{good}");
+    }
+}
+
+#[test]
+fn templates_go_by_name() {
+    let sandbox = start(1.0);
+    let url = sandbox.base_url();
+    for (name, status, code) in [
+        ("Harbour", 202, ""),
+        ("harbour", 404, "not_found"),
+        ("Nobody's", 404, "not_found"),
+        ("Quarterly Review", 409, "ambiguous_template_name"),
+    ] {
+        for output_type in ["deck", "single_slide"] {
+            let body =
+                json!({ "prompt": "p", "output_type": output_type, "template_name": name }).to_string();
+            let answer = generate(url, KEY, None, &body);
+            assert_eq!(answer.status, status, "{name}");
+            if status != 202 {
+                assert_eq!(answer.code(), code);
+                let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+                assert!(status == 409 || message.contains("Orchard"), "what there is: {message}");
+            }
+        }
     }
 }
 

@@ -597,7 +597,7 @@ fn what_is_delivered_is_billed_once() {
     for _ in 0..3 {
         world.state(&deck);
     }
-    assert_eq!(world.credits(), 3, "a title and two points");
+    assert_eq!(world.credits(), 8, "two points, and the six slides that every deck has");
     let credits = world.admin("GET", "credits", &Value::Null);
     assert_eq!(credits["keys"][0]["jobs"][0]["job_id"], deck);
 }

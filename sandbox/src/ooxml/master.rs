@@ -1,9 +1,9 @@
 //! The slide master, its layouts, the themes, the notes master, and the parts that every presentation has.
 
-use super::design::Design;
 use super::package::Package;
 use super::slide::GROUP;
 use super::xml::NAMESPACES;
+use crate::deck::{Design, TEXT};
 
 const LAYOUT: &str = "application/vnd.openxmlformats-officedocument.presentationml.slideLayout+xml";
 const MASTER_PART: &str = "ppt/slideMasters/slideMaster1.xml";
@@ -248,7 +248,7 @@ fn add_themes(package: &mut Package, design: &Design) {
 
 fn theme(design: &Design) -> String {
     let colour = |name: &str, value: &str| format!("<a:{name}><a:srgbClr val=\"{value}\"/></a:{name}>");
-    let mut colours = colour("dk1", "1A1A1A")
+    let mut colours = colour("dk1", TEXT)
         + &colour("lt1", "FFFFFF")
         + &colour("dk2", design.dark)
         + &colour("lt2", design.light);
@@ -256,9 +256,9 @@ fn theme(design: &Design) -> String {
         colours += &colour(&format!("accent{}", at + 1), value);
     }
     colours += &(colour("hlink", design.accents[0]) + &colour("folHlink", design.accents[3]));
-    let font = |name: &str| {
+    let font = |name: &str, face: &str| {
         format!(
-            "<a:{name}Font><a:latin typeface=\"Calibri\"/><a:ea typeface=\"\"/><a:cs typeface=\"\"/></a:{name}Font>"
+            "<a:{name}Font><a:latin typeface=\"{face}\"/><a:ea typeface=\"\"/><a:cs typeface=\"\"/></a:{name}Font>"
         )
     };
     let fill = "<a:solidFill><a:schemeClr val=\"phClr\"/></a:solidFill>";
@@ -275,8 +275,8 @@ fn theme(design: &Design) -> String {
          <a:lnStyleLst>{3}{4}{5}</a:lnStyleLst><a:effectStyleLst>{effect}{effect}{effect}</a:effectStyleLst>\
          <a:bgFillStyleLst>{fill}{fill}{fill}</a:bgFillStyleLst></a:fmtScheme></a:themeElements></a:theme>",
         design.name,
-        font("major"),
-        font("minor"),
+        font("major", design.fonts.0),
+        font("minor", design.fonts.1),
         line(6350),
         line(12_700),
         line(19_050),

@@ -2,24 +2,25 @@
 //!
 //! Every relationship target exists, every part has a content type, and the same deck is the same bytes.
 
-mod design;
+mod chart;
 mod master;
 mod package;
 mod properties;
 mod slide;
+mod table;
+mod text;
 mod xml;
 
 use std::fmt;
 
 use crate::deck::Deck;
 use package::Package;
+pub use xml::escaped;
 
 /// What a file is besides its slides.
 pub struct Properties<'a> {
     /// The document's identifier.
     pub id: &'a str,
-    /// Which design it has; any number.
-    pub design: usize,
     /// When it was made, in seconds since 1970.
     pub created: u64,
 }
@@ -42,6 +43,12 @@ impl From<zip::result::ZipError> for Error {
     }
 }
 
+impl From<rust_xlsxwriter::XlsxError> for Error {
+    fn from(error: rust_xlsxwriter::XlsxError) -> Error {
+        Error(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Error {
         Error(error.to_string())
@@ -50,12 +57,12 @@ impl From<std::io::Error> for Error {
 
 /// Writes a deck as a `.pptx`.
 pub fn write(deck: &Deck, properties: &Properties<'_>) -> Result<Vec<u8>, Error> {
-    let design = design::of(properties.design);
     let mut package = Package::default();
     properties::add(&mut package, deck, properties);
-    master::add(&mut package, design);
+    master::add(&mut package, &deck.design);
+    let mut counts = slide::Counts::default();
     for (at, slide) in deck.slides.iter().enumerate() {
-        slide::add(&mut package, at + 1, slide);
+        slide::add(&mut package, at + 1, slide, &mut counts)?;
     }
     slide::add_presentation(&mut package, deck.slides.len());
     package.write()

@@ -17,7 +17,7 @@ const CORE: &str = "http://schemas.openxmlformats.org/package/2006/relationships
 #[derive(Default)]
 pub struct Package {
     /// Name to content type and content, without a leading slash.
-    parts: BTreeMap<String, (&'static str, String)>,
+    parts: BTreeMap<String, (&'static str, Vec<u8>)>,
     /// Source part ("" for the package) to its relationships: kind and target part.
     relationships: BTreeMap<String, Vec<(&'static str, String)>>,
 }
@@ -25,7 +25,12 @@ pub struct Package {
 impl Package {
     /// Adds a part.
     pub fn part(&mut self, name: &str, content_type: &'static str, content: &str) {
-        self.parts.insert(name.to_owned(), (content_type, format!("{DECLARATION}{content}")));
+        self.bytes(name, content_type, format!("{DECLARATION}{content}").into_bytes());
+    }
+
+    /// Adds a part that is not XML.
+    pub fn bytes(&mut self, name: &str, content_type: &'static str, content: Vec<u8>) {
+        self.parts.insert(name.to_owned(), (content_type, content));
     }
 
     /// Relates a part to another and returns the relationship's id. `kind` is the last word of the type.
@@ -42,15 +47,17 @@ impl Package {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .last_modified_time(DateTime::default());
-        let mut add = |name: &str, text: &str| -> Result<(), Error> {
-            writer.start_file(name, options)?;
-            writer.write_all(text.as_bytes())?;
+        let packed = options.compression_method(CompressionMethod::Stored);
+        let mut add = |name: &str, content: &[u8]| -> Result<(), Error> {
+            let is_packed = [".png", ".jpeg", ".gif", ".xlsx"].iter().any(|end| name.ends_with(end));
+            writer.start_file(name, if is_packed { packed } else { options })?;
+            writer.write_all(content)?;
             Ok(())
         };
         // First, as readers that look at the beginning expect it.
-        add("[Content_Types].xml", &self.content_types())?;
+        add("[Content_Types].xml", self.content_types().as_bytes())?;
         for (source, all) in &self.relationships {
-            add(&relationships_part(source), &relationships(source, all))?;
+            add(&relationships_part(source), relationships(source, all).as_bytes())?;
         }
         for (name, (_, content)) in &self.parts {
             add(name, content)?;

@@ -2,7 +2,10 @@
 
 use super::package::Package;
 use super::xml::{NAMESPACES, escaped};
-use crate::deck::{Block, Bullet, Layout, Slide};
+use super::{Error, chart, table, text};
+use crate::deck::{
+    Anchor, Block, Colour, Format, Layout, Mark, Paragraph, Picture, Place, Role, Shape, Slide, Text,
+};
 
 const SLIDE: &str = "application/vnd.openxmlformats-officedocument.presentationml.slide+xml";
 const NOTES: &str = "application/vnd.openxmlformats-officedocument.presentationml.notesSlide+xml";
@@ -22,8 +25,15 @@ pub fn layout_part(layout: Layout) -> &'static str {
     }
 }
 
+/// Counts the parts of which several slides have some.
+#[derive(Default)]
+pub struct Counts {
+    charts: usize,
+    images: usize,
+}
+
 /// Adds the slide of this number, from 1, and its notes.
-pub fn add(package: &mut Package, number: usize, slide: &Slide) {
+pub fn add(package: &mut Package, number: usize, slide: &Slide, counts: &mut Counts) -> Result<(), Error> {
     let part = format!("ppt/slides/slide{number}.xml");
     let notes = format!("ppt/notesSlides/notesSlide{number}.xml");
     package.relate(&part, "slideLayout", layout_part(slide.layout));
@@ -31,17 +41,33 @@ pub fn add(package: &mut Package, number: usize, slide: &Slide) {
     package.relate(&notes, "notesMaster", "ppt/notesMasters/notesMaster1.xml");
     package.relate(&notes, "slide", &part);
 
-    let title_kind = if slide.layout == Layout::Title { "ctrTitle" } else { "title" };
-    let mut shapes = placeholder(2, "Title", &format!("type=\"{title_kind}\""), &paragraph(&slide.title, 0));
-    for (at, block) in slide.blocks.iter().enumerate() {
+    // Panels are behind the title; all else is before it.
+    let mut behind = String::new();
+    let mut before = String::new();
+    for (at, Shape { place, block }) in slide.shapes.iter().enumerate() {
         let id = at + 3;
-        shapes += &match block {
-            Block::Subtitle(text) => {
-                placeholder(id, "Subtitle", "type=\"subTitle\" idx=\"1\"", &paragraph(text, 0))
+        match block {
+            Block::Panel(colour) => behind += &panel(id, *place, *colour),
+            Block::Text(text) => before += &text_shape(id, *place, text),
+            Block::Chart(one) => {
+                counts.charts += 1;
+                let target = chart::add(package, counts.charts, one)?;
+                let reference = package.relate(&part, "chart", &target);
+                let content = format!(
+                    "<c:chart xmlns:c=\"http://schemas.openxmlformats.org/drawingml/2006/chart\" r:id=\"{reference}\"/>"
+                );
+                before += &frame(id, "Chart", *place, "chart", &content, &one.title);
             }
-            Block::Bullets(bullets) => placeholder(id, "Content", "idx=\"1\"", &paragraphs(bullets)),
-        };
+            Block::Table(one) => {
+                before += &frame(id, "Table", *place, "table", &table::table(one, *place), "");
+            }
+            Block::Picture(one) => {
+                counts.images += 1;
+                before += &picture(package, &part, id, counts.images, *place, one);
+            }
+        }
     }
+    let shapes = behind + &title(slide) + &before;
     package.part(
         &part,
         SLIDE,
@@ -53,7 +79,8 @@ pub fn add(package: &mut Package, number: usize, slide: &Slide) {
     let image = "<p:sp><p:nvSpPr><p:cNvPr id=\"2\" name=\"Slide Image\"/><p:cNvSpPr>\
         <a:spLocks noGrp=\"1\" noRot=\"1\" noChangeAspect=\"1\"/></p:cNvSpPr>\
         <p:nvPr><p:ph type=\"sldImg\"/></p:nvPr></p:nvSpPr><p:spPr/></p:sp>";
-    let text = placeholder(3, "Notes", "type=\"body\" idx=\"1\"", &paragraph(&slide.notes, 0));
+    let text =
+        placeholder(3, "Notes", "type=\"body\" idx=\"1\"", "", &inherited_body(&text::plain(&slide.notes)));
     package.part(
         &notes,
         NOTES,
@@ -62,6 +89,99 @@ pub fn add(package: &mut Package, number: usize, slide: &Slide) {
              <p:clrMapOvr><a:masterClrMapping/></p:clrMapOvr></p:notes>"
         ),
     );
+    Ok(())
+}
+
+fn title(slide: &Slide) -> String {
+    let kind = if slide.layout == Layout::Title { "type=\"ctrTitle\"" } else { "type=\"title\"" };
+    let Some((place, size, colour)) = slide.title.style else {
+        return placeholder(2, "Title", kind, "", &inherited_body(&text::plain(&slide.title.text)));
+    };
+    let text = Text {
+        role: Role::Note,
+        paragraphs: vec![Paragraph {
+            text: slide.title.text.clone(),
+            level: 0,
+            mark: Mark::None,
+            size,
+            bold: true,
+            colour,
+        }],
+        fill: None,
+        anchor: Anchor::Middle,
+        columns: 1,
+    };
+    placeholder(2, "Title", kind, &transform("a", place), &text::body(&text))
+}
+
+fn text_shape(id: usize, place: Place, text: &Text) -> String {
+    let (name, kind) = match text.role {
+        Role::Subtitle => ("Subtitle", "type=\"subTitle\" idx=\"1\""),
+        Role::Body => ("Content", "idx=\"1\""),
+        Role::Note => {
+            let ground = text.fill.map_or("<a:noFill/>".to_owned(), text::fill);
+            return format!(
+                "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Text {id}\"/><p:cNvSpPr txBox=\"1\"/><p:nvPr/></p:nvSpPr>\
+                 <p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>{ground}</p:spPr>{}</p:sp>",
+                transform("a", place),
+                text::body(text)
+            );
+        }
+    };
+    placeholder(id, name, kind, &transform("a", place), &text::body(text))
+}
+
+fn panel(id: usize, place: Place, colour: Colour) -> String {
+    format!(
+        "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Panel {id}\"/><p:cNvSpPr/><p:nvPr/></p:nvSpPr><p:spPr>{}\
+         <a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>{}<a:ln><a:noFill/></a:ln></p:spPr></p:sp>",
+        transform("a", place),
+        text::fill(colour)
+    )
+}
+
+fn frame(id: usize, name: &str, place: Place, kind: &str, content: &str, description: &str) -> String {
+    format!(
+        "<p:graphicFrame><p:nvGraphicFramePr><p:cNvPr id=\"{id}\" name=\"{name} {id}\" descr=\"{}\"/>\
+         <p:cNvGraphicFramePr><a:graphicFrameLocks noGrp=\"1\"/></p:cNvGraphicFramePr><p:nvPr/></p:nvGraphicFramePr>{}\
+         <a:graphic><a:graphicData uri=\"http://schemas.openxmlformats.org/drawingml/2006/{kind}\">{content}\
+         </a:graphicData></a:graphic></p:graphicFrame>",
+        escaped(description),
+        transform("p", place)
+    )
+}
+
+fn picture(
+    package: &mut Package,
+    slide: &str,
+    id: usize,
+    number: usize,
+    place: Place,
+    picture: &Picture,
+) -> String {
+    let (ending, content_type) = match picture.format {
+        Format::Png => ("png", "image/png"),
+        Format::Jpeg => ("jpeg", "image/jpeg"),
+        Format::Gif => ("gif", "image/gif"),
+    };
+    let part = format!("ppt/media/image{number}.{ending}");
+    package.bytes(&part, content_type, picture.data.to_vec());
+    let reference = package.relate(slide, "image", &part);
+    format!(
+        "<p:pic><p:nvPicPr><p:cNvPr id=\"{id}\" name=\"Picture {id}\" descr=\"{}\"/><p:cNvPicPr>\
+         <a:picLocks noChangeAspect=\"1\"/></p:cNvPicPr><p:nvPr/></p:nvPicPr><p:blipFill><a:blip r:embed=\"{reference}\"/>\
+         <a:stretch><a:fillRect/></a:stretch></p:blipFill><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>\
+         </p:spPr></p:pic>",
+        escaped(&picture.description),
+        transform("a", place)
+    )
+}
+
+fn transform(prefix: &str, place: Place) -> String {
+    let Place { x, y, width, height } = place;
+    format!(
+        "<{prefix}:xfrm><a:off x=\"{x}\" y=\"{y}\"/><a:ext cx=\"{width}\" cy=\"{height}\"/></{prefix}:xfrm>"
+    )
 }
 
 /// Adds `ppt/presentation.xml` with this many slides, 16:9.
@@ -93,38 +213,15 @@ pub fn add_presentation(package: &mut Package, slides: usize) {
     );
 }
 
-/// A shape that inherits its place and looks from the layout.
-fn placeholder(id: usize, name: &str, kind: &str, paragraphs: &str) -> String {
+/// A placeholder; without a transform it has its place from the layout.
+fn placeholder(id: usize, name: &str, kind: &str, transform: &str, body: &str) -> String {
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"{name} {id}\"/>\
-         <p:cNvSpPr><a:spLocks noGrp=\"1\"/></p:cNvSpPr><p:nvPr><p:ph {kind}/></p:nvPr></p:nvSpPr><p:spPr/>\
-         <p:txBody><a:bodyPr><a:normAutofit/></a:bodyPr><a:lstStyle/>{paragraphs}</p:txBody></p:sp>"
+         <p:cNvSpPr><a:spLocks noGrp=\"1\"/></p:cNvSpPr><p:nvPr><p:ph {kind}/></p:nvPr></p:nvSpPr>\
+         <p:spPr>{transform}</p:spPr>{body}</p:sp>"
     )
 }
 
-fn paragraphs(bullets: &[Bullet]) -> String {
-    if bullets.is_empty() {
-        return "<a:p/>".into();
-    }
-    bullets.iter().map(|bullet| paragraph(&bullet.text, bullet.level)).collect()
-}
-
-fn paragraph(text: &str, level: u8) -> String {
-    let mut attributes = if level > 0 { format!(" lvl=\"{level}\"") } else { String::new() };
-    if is_right_to_left(text) {
-        // The direction alone leaves a paragraph at the left.
-        attributes += " algn=\"r\" rtl=\"1\"";
-    }
-    let properties = if attributes.is_empty() { String::new() } else { format!("<a:pPr{attributes}/>") };
-    format!(
-        "<a:p>{properties}<a:r><a:rPr lang=\"en-US\" dirty=\"0\"/><a:t>{}</a:t></a:r></a:p>",
-        escaped(text)
-    )
-}
-
-/// By the first letter of a script that has a direction: Hebrew, Arabic and their kin, or any other.
-fn is_right_to_left(text: &str) -> bool {
-    text.chars().find(|c| c.is_alphabetic()).is_some_and(|c| {
-        matches!(u32::from(c), 0x590..=0x8ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x1_0800..=0x1_0fff | 0x1_e800..=0x1_efff)
-    })
+fn inherited_body(paragraphs: &str) -> String {
+    format!("<p:txBody><a:bodyPr><a:normAutofit/></a:bodyPr><a:lstStyle/>{paragraphs}</p:txBody>")
 }

@@ -11,6 +11,7 @@ use super::namespace::{Namespace, millis};
 use super::scenario;
 use super::{Control, Service};
 use crate::http::{Answer, Question};
+use crate::svg;
 
 /// Where it is.
 pub const PREFIX: &str = "/_sandbox/";
@@ -72,6 +73,13 @@ impl Service {
                 Ok(answer)
             }
             ("GET", "jobs", "") => list("jobs", namespace.jobs(MOST_LISTED)),
+            ("GET", "jobs", rest) => {
+                let found =
+                    rest.split_once("/slides/").and_then(|(id, file)| slide(namespace, id, file, question));
+                found.ok_or_else(|| {
+                    Answer::error(404, "not_found", "there is no such slide in this namespace")
+                })
+            }
             ("GET", "credits", "") => Ok(Answer::json(200, &namespace.credits())),
             ("GET", "violations", "") => {
                 Ok(Answer::json(200, &json!({ "violations": namespace.violations() })))
@@ -176,6 +184,23 @@ fn clock(namespace: &Namespace) -> Answer {
         "now_ms": millis(now), "unix": clock.unix(now), "speed": clock.speed(), "frozen": clock.is_frozen(),
     });
     Answer::json(200, &told)
+}
+
+/// `NUMBER.svg`: a slide of a variant, drawn.
+fn slide(namespace: &Namespace, id: &str, file: &str, question: &Question) -> Option<Answer> {
+    let number: usize = file.strip_suffix(".svg")?.parse().ok()?;
+    let job = namespace.store.job(id)?;
+    let variant = question.parameter("variant").map_or(Ok(1), str::parse).ok()?;
+    if !(1..=job.wanted.variants).contains(&variant) {
+        return None;
+    }
+    let deck = job.deck(variant);
+    let drawn = svg::draw(&deck, deck.slides.get(number.checked_sub(1)?)?);
+    let answer = Answer::new(200, "image/svg+xml", drawn)
+        .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+        .with("x-content-type-options", "nosniff")
+        .with("cache-control", "no-store");
+    Some(answer)
 }
 
 fn done() -> Answer {

@@ -130,9 +130,13 @@ pub fn break_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
         Fault::ZipCut => bytes[..bytes.len() * 2 / 3].to_vec(),
         Fault::ZipBadCrc => {
             let mut bytes = bytes.to_vec();
-            // The CRC in the first entry's central record (APPNOTE 4.3.12), and its copy before the data.
-            if let Some(at) = bytes.windows(4).position(|window| window == b"PK\x01\x02") {
-                bytes[at + 16] ^= 1;
+            // The CRC in the first entry's central record (APPNOTE 4.3.12), and its copy before the data. The
+            // record is found by the archive's end (4.3.16): a workbook within has records of its own.
+            let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06");
+            let start = end.and_then(|end| bytes.get(end + 16..end + 20)?.try_into().ok());
+            if let Some(crc) = start.and_then(|start| bytes.get_mut(u32::from_le_bytes(start) as usize + 16))
+            {
+                *crc ^= 1;
             }
             bytes[14] ^= 1;
             bytes

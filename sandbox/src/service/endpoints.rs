@@ -34,8 +34,8 @@ impl Service {
         }
         let wanted = match request::read(call.question) {
             Ok(wanted) => wanted,
-            Err(message) => {
-                let answer = Answer::error(400, "invalid_request", message);
+            Err(refusal) => {
+                let answer = refusal.answer();
                 if let (true, Some(text), Body::Bytes(body)) = (repeats, idempotency_key, &answer.body) {
                     let namespace = world.namespace(&call.namespace, self.speed);
                     namespace.store.keep_refusal(&bearer.key, text, answer.status, body);
@@ -80,8 +80,8 @@ impl Service {
                 let mut job = Job::new(&id, bearer.key.clone(), wanted, now, idempotency_key);
                 job.key_scenarios.clone_from(&bearer.scenarios);
                 let forgotten = world.namespace(&call.namespace, self.speed).store.insert(&id, job);
-                if let Some(forgotten) = forgotten {
-                    world.homes.remove(&forgotten);
+                for job in forgotten {
+                    world.homes.remove(&job);
                 }
                 world.homes.insert(id.clone(), call.namespace.clone());
                 let answer = accepted(&id, output_type);

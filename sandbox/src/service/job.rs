@@ -128,7 +128,7 @@ impl Job {
                 let missing = self.own(|fault| fault == Fault::FewerVariants).is_some();
                 u64::from(self.wanted.variants) - u64::from(missing)
             }
-            OutputType::Deck => deck::deck(&self.wanted.prompt).slides.len() as u64,
+            OutputType::Deck => self.wanted.slides as u64,
         }
     }
 
@@ -228,14 +228,24 @@ impl Job {
         }
     }
 
+    /// What is on the slides of a variant.
+    pub fn deck(&self, variant: u32) -> deck::Deck {
+        let Wanted { prompt, template, pictures, .. } = &self.wanted;
+        match self.wanted.output_type {
+            OutputType::SingleSlide => deck::single_slide(prompt, variant, *template, pictures),
+            OutputType::Deck => deck::deck(prompt, template.unwrap_or_else(|| deck::design(0))),
+        }
+    }
+
     /// The file of a variant: the same bytes each time.
     pub fn render(&self, id: &str, variant: u32, clock: &Clock) -> Result<Vec<u8>, ooxml::Error> {
-        let deck = match self.wanted.output_type {
-            OutputType::SingleSlide => deck::single_slide(&self.wanted.prompt, variant),
-            OutputType::Deck => deck::deck(&self.wanted.prompt),
-        };
-        let design = usize::try_from(self.seed % 97).unwrap_or(0) + variant as usize;
-        ooxml::write(&deck, &ooxml::Properties { id, design, created: clock.unix(self.created) })
+        ooxml::write(&self.deck(variant), &ooxml::Properties { id, created: clock.unix(self.created) })
+    }
+
+    /// What it takes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let pictures: usize = self.wanted.pictures.iter().map(|picture| picture.data.len()).sum();
+        self.wanted.prompt.len() + pictures + 512
     }
 
     /// A length between these seconds that is this job's own.
@@ -259,6 +269,9 @@ mod tests {
                     output_type,
                     prompt: "p".into(),
                     variants: 1,
+                    template: None,
+                    pictures: Vec::new(),
+                    slides: 10,
                     digest: [0; 32],
                     scenarios: Vec::new(),
                 };

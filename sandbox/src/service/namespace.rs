@@ -108,7 +108,7 @@ impl Namespace {
                 json!({
                     "job_id": id, "status": job.state(now).name(), "output_type": job.wanted.output_type.name(),
                     "created_at_ms": millis(job.created), "duration_ms": millis(job.duration()),
-                    "polls": job.polls, "variants": job.wanted.variants, "credits": job.credits(now),
+                    "polls": job.polls, "variants": job.wanted.variants, "slides": job.wanted.slides, "credits": job.credits(now),
                     "key": job.key.fingerprint(), "idempotency_key": job.idempotency_key,
                     "prompt": job.wanted.prompt.chars().take(200).collect::<String>(),
                 })

@@ -4,13 +4,16 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use super::scenario::Scenario;
+use crate::deck::{self, Design, Picture};
 use crate::hash;
-use crate::http::Question;
+use crate::http::{Answer, Question};
 
 /// The documentation has no limit; ten keep a mistake cheap.
 const MOST_VARIANTS: u64 = 10;
 /// What of a prompt is kept: far more than fits on slides.
 const MOST_PROMPT_BYTES: usize = 64 << 10;
+/// So many of the reference images are on the slide.
+const MOST_PICTURES: usize = 4;
 
 /// What kind of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +43,47 @@ pub struct Wanted {
     pub prompt: String,
     /// How many files.
     pub variants: u32,
+    /// The template that was asked for.
+    pub template: Option<Design>,
+    /// The reference images that can be shown.
+    pub pictures: Vec<Picture>,
+    /// How many slides its deck has; what a deck costs.
+    pub slides: usize,
     /// What its prompt asks to go wrong.
     pub scenarios: Vec<Scenario>,
     /// The digest of the body's meaning: the order of its fields and white space do not count.
     pub digest: [u8; 32],
 }
 
+/// Why a body is not accepted.
+#[derive(Debug)]
+pub struct Refusal {
+    status: u16,
+    code: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    /// What is answered.
+    pub fn answer(&self) -> Answer {
+        Answer::error(self.status, self.code, self.message.as_str())
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Refusal {
+        Refusal { status: 400, code: "invalid_request", message }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(message: &str) -> Refusal {
+        message.to_owned().into()
+    }
+}
+
 /// Reads and validates a body, or says what is wrong with it.
-pub fn read(question: &Question) -> Result<Wanted, String> {
+pub fn read(question: &Question) -> Result<Wanted, Refusal> {
     let kind = question.header("content-type").unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
@@ -70,7 +106,7 @@ pub fn read(question: &Question) -> Result<Wanted, String> {
     };
     for name in ["variant_count", "reference_images"] {
         if output_type == OutputType::Deck && field(name).is_some() {
-            return Err(format!("{name} goes with single_slide only"));
+            return Err(format!("{name} goes with single_slide only").into());
         }
     }
     // 3.0 is a whole number, too (JSON Schema, 6.1.1).
@@ -80,22 +116,30 @@ pub fn read(question: &Question) -> Result<Wanted, String> {
     let variants = match field("variant_count").map(whole) {
         None => 1,
         Some(Some(count @ 1..=MOST_VARIANTS)) => u32::try_from(count).unwrap_or(1),
-        Some(_) => return Err(format!("variant_count must be a whole number from 1 to {MOST_VARIANTS}")),
+        Some(_) => {
+            return Err(format!("variant_count must be a whole number from 1 to {MOST_VARIANTS}").into());
+        }
     };
-    if field("template_name").is_some_and(|name| name.as_str().is_none_or(str::is_empty)) {
-        return Err("template_name must be a string that is not empty".into());
-    }
+    let template = match field("template_name").map(Value::as_str) {
+        None => None,
+        Some(None | Some("")) => return Err("template_name must be a string that is not empty".into()),
+        Some(Some(name)) => Some(template(name)?),
+    };
     for name in ["use_web_search", "use_knowledge_base"] {
         if field(name).is_some_and(|value| !value.is_boolean()) {
-            return Err(format!("{name} must be true or false"));
+            return Err(format!("{name} must be true or false").into());
         }
     }
+    let mut pictures = Vec::new();
     match field("reference_images").map(Value::as_array) {
         None => {}
         Some(None) => return Err("reference_images must be an array".into()),
         Some(Some(images)) => {
             for (at, image) in images.iter().enumerate() {
-                check_image(image).map_err(|wrong| format!("reference_images[{at}]{wrong}"))?;
+                let bytes = image_of(image).map_err(|wrong| format!("reference_images[{at}]{wrong}"))?;
+                if pictures.len() < MOST_PICTURES {
+                    pictures.extend(deck::picture(bytes));
+                }
             }
         }
     }
@@ -108,20 +152,38 @@ pub fn read(question: &Question) -> Result<Wanted, String> {
         output_type,
         prompt: prompt[..end].to_owned(),
         variants,
+        template,
+        pictures,
+        slides: if output_type == OutputType::Deck { deck::slides_of(&prompt[..end]) } else { 1 },
         scenarios,
         // serde_json keeps an object's fields sorted, so equal objects are equal texts.
         digest: hash::sha256(&[body.to_string().as_bytes()]),
     })
 }
 
-fn check_image(image: &Value) -> Result<(), &'static str> {
+/// The docs say neither which templates there are nor how an unknown one is refused: as `not_found` here, which they
+/// have for resources that a key can't see.
+fn template(name: &str) -> Result<Design, Refusal> {
+    if name == deck::AMBIGUOUS {
+        let message = format!("more than one template has the name {name:?}");
+        return Err(Refusal { status: 409, code: "ambiguous_template_name", message });
+    }
+    deck::template(name).ok_or_else(|| {
+        let name: String = name.chars().take(60).collect();
+        let message =
+            format!("there is no template {name:?}; the sandbox has {}", deck::templates().join(", "));
+        Refusal { status: 404, code: "not_found", message }
+    })
+}
+
+fn image_of(image: &Value) -> Result<Vec<u8>, &'static str> {
     let mime_type = image.get("mime_type").and_then(Value::as_str).unwrap_or_default();
     if !mime_type.starts_with("image/") || mime_type.len() == "image/".len() {
         return Err(".mime_type must be an image type, such as image/png");
     }
     let data = image.get("data").and_then(Value::as_str).unwrap_or_default();
     match base64::engine::general_purpose::STANDARD.decode(data) {
-        Ok(bytes) if !bytes.is_empty() => Ok(()),
+        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
         _ => Err(".data must be base64 and not empty"),
     }
 }

@@ -7,8 +7,9 @@ use super::job::Job;
 use super::keys::ApiKey;
 use super::request::Wanted;
 
-/// The oldest jobs are forgotten beyond this.
+/// The oldest jobs are forgotten beyond this, and beyond so many bytes of prompts and images.
 const MOST_JOBS: usize = 100_000;
+const MOST_BYTES: usize = 512 << 20;
 const MOST_REFUSALS: usize = 10_000;
 
 /// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job, for the
@@ -41,6 +42,7 @@ pub enum Submitted {
 pub struct Store {
     jobs: HashMap<String, Job>,
     order: VecDeque<String>,
+    bytes: usize,
     submissions: HashMap<(Option<ApiKey>, String), String>,
     /// Refusals that are repeated: status and body under their key.
     refusals: HashMap<(ApiKey, String), (u16, Vec<u8>)>,
@@ -93,25 +95,28 @@ impl Store {
         Submitted::Known(id.clone(), job.wanted.output_type.name())
     }
 
-    /// Keeps a new job; returns the id of one that is forgotten for it.
-    pub fn insert(&mut self, id: &str, job: Job) -> Option<String> {
+    /// Keeps a new job; returns the ids of those that are forgotten for it.
+    pub fn insert(&mut self, id: &str, job: Job) -> Vec<String> {
         if let Some(text) = &job.idempotency_key {
             self.submissions.insert((Some(job.key.clone()), text.clone()), id.to_owned());
             self.submissions.insert((None, text.clone()), id.to_owned());
         }
+        self.bytes += job.bytes();
         self.jobs.insert(id.to_owned(), job);
         self.order.push_back(id.to_owned());
-        if self.order.len() <= MOST_JOBS {
-            return None;
+        let mut forgotten = Vec::new();
+        while self.order.len() > 1 && (self.order.len() > MOST_JOBS || self.bytes > MOST_BYTES) {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some(job) = self.jobs.remove(&oldest) {
+                self.bytes -= job.bytes();
+                if let Some(text) = job.idempotency_key {
+                    self.submissions.remove(&(Some(job.key), text.clone()));
+                    self.submissions.remove(&(None, text));
+                }
+            }
+            forgotten.push(oldest);
         }
-        let oldest = self.order.pop_front()?;
-        if let Some(job) = self.jobs.remove(&oldest)
-            && let Some(text) = job.idempotency_key
-        {
-            self.submissions.remove(&(Some(job.key), text.clone()));
-            self.submissions.remove(&(None, text));
-        }
-        Some(oldest)
+        forgotten
     }
 
     /// A refusal that is kept under this key.

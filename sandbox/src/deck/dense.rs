@@ -1,0 +1,298 @@
+//! A single slide, as dense as a consultant's: a claim, a chart, points, a table, and what follows from them. Variants
+//! differ in their arrangement and their colours, and say the same.
+
+use super::design::{self, Design};
+use super::figures::{self, Figure};
+use super::model::{Anchor, Block, Chart, Colour, Deck, Layout, Picture, Place, Role, Shape, Slide, Title};
+use super::parts::{self, MOST_TITLE, line, notes};
+use super::picture;
+use super::prompt::{self, Brief, Point, cut};
+
+const GAP: u32 = 228_600;
+const MOST_POINTS: usize = 6;
+
+/// What the arrangements work with.
+struct Matter<'a> {
+    brief: &'a Brief,
+    charts: Vec<Chart>,
+    said: Vec<String>,
+    pictures: Vec<Picture>,
+}
+
+/// The slide of a prompt in one of its variants, from 1. `template` is the design that was asked for by name.
+pub fn single_slide(prompt: &str, variant: u32, template: Option<Design>, sent: &[Picture]) -> Deck {
+    let brief = prompt::read(prompt);
+    let number = variant.saturating_sub(1) as usize;
+    // Four arrangements; those that come again differ in their colours.
+    let design = template.unwrap_or_else(|| design::of(number)).turned(number / 4);
+    let charts = figures::charts(&brief.figures, 3, &brief.text);
+    let has_figures = !brief.figures.is_empty();
+    let said = charts.iter().flat_map(|chart| figures::insights(chart, has_figures)).collect();
+    let matter = Matter { charts, said, pictures: sent.to_vec(), brief: &brief };
+    let title = cut(&brief.title, MOST_TITLE);
+    let (style, mut shapes) = match number % 4 {
+        0 => argument(&matter),
+        1 => columns(&matter),
+        2 => numbers(&matter),
+        _ => beside(&matter, &design),
+    };
+    // The dark panel ends before it.
+    let x = if number % 4 == 3 { 4.65 } else { 0.5 };
+    shapes.push(parts::text(
+        Place::inches(x, 7.08, 8.0, 0.32),
+        Role::Note,
+        vec![line(source(has_figures), 1000, Colour::Muted)],
+        Anchor::Middle,
+        1,
+    ));
+    let slide = Slide {
+        layout: Layout::Content,
+        title: Title { text: title.clone(), style: Some(style) },
+        shapes,
+        notes: notes(&brief.text),
+    };
+    Deck { title, design, slides: vec![slide] }
+}
+
+fn source(has_figures: bool) -> &'static str {
+    if has_figures {
+        "Source: figures as named in the prompt"
+    } else {
+        "Illustration; the prompt names no figures"
+    }
+}
+
+/// The title over the whole width, and the line under it.
+fn head(matter: &Matter<'_>) -> ((Place, u32, Colour), Shape) {
+    let place = Place::inches(0.5, 0.3, 12.33, 0.85);
+    let mut title = vec![line(&matter.brief.title, 2600, Colour::Dark).bold()];
+    super::measure::fit(&mut title, place, 1, 1800);
+    let size = title.first().map_or(1800, |title| title.size);
+    (
+        (place, size, Colour::Dark),
+        parts::text(
+            Place::inches(0.5, 1.12, 12.33, 0.42),
+            Role::Note,
+            vec![line(&lead(matter), 1400, Colour::Muted)],
+            Anchor::Middle,
+            1,
+        ),
+    )
+}
+
+fn lead(matter: &Matter<'_>) -> String {
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let points = count(matter.brief.points.len(), "point");
+    match matter.brief.figures.len() {
+        0 => points,
+        figures => format!("{points}, {}", count(figures, "figure")),
+    }
+}
+
+/// What follows, in one line on the deck's own colour.
+fn conclusion(matter: &Matter<'_>, place: Place) -> Shape {
+    let last = matter.brief.points.last().map(|point| point.text.as_str()).unwrap_or_default();
+    parts::bar(place, &format!("So what: {}", cut(last, 130)), 1600, Colour::Accent(1), Colour::White)
+}
+
+fn points<'a>(matter: &Matter<'a>, most: usize) -> &'a [Point] {
+    &matter.brief.points[..matter.brief.points.len().min(most)]
+}
+
+fn body(matter: &Matter<'_>, place: Place, colour: Colour) -> Shape {
+    parts::text(
+        place,
+        Role::Body,
+        parts::points(points(matter, MOST_POINTS), 1600, colour, 2),
+        Anchor::Top,
+        1,
+    )
+}
+
+/// The lower part of a place for the pictures, if there are any.
+fn with_pictures(matter: &Matter<'_>, place: Place, shapes: &mut Vec<Shape>) -> Place {
+    if matter.pictures.is_empty() {
+        return place;
+    }
+    let (upper, lower) = place.rows(0.55, GAP);
+    shapes.extend(parts::pictures(lower, &matter.pictures));
+    upper
+}
+
+type Arranged = ((Place, u32, Colour), Vec<Shape>);
+
+/// The chart at the left, the points at the right, the conclusion under both.
+fn argument(matter: &Matter<'_>) -> Arranged {
+    let (style, lead) = head(matter);
+    let (left, right) = Place::inches(0.5, 1.7, 12.33, 4.45).columns(0.56, GAP);
+    let mut shapes = vec![panel_behind(left), lead];
+    let (chart, said) = inner(left).rows(0.8, 76_200);
+    shapes.extend(parts::charts(chart, &matter.charts));
+    shapes.push(remarks(matter, said));
+    let right = with_pictures(matter, right, &mut shapes);
+    shapes.push(body(matter, right, Colour::Text));
+    shapes.push(conclusion(matter, Place::inches(0.5, 6.35, 12.33, 0.6)));
+    (style, shapes)
+}
+
+/// The points as cards, the chart and a table under them.
+fn columns(matter: &Matter<'_>) -> Arranged {
+    let (style, lead) = head(matter);
+    let mut shapes = vec![lead];
+    let cards = points(matter, 4);
+    for (at, (place, point)) in
+        Place::inches(0.5, 1.65, 12.33, 1.95).split(cards.len(), GAP).into_iter().zip(cards).enumerate()
+    {
+        let stripe = Place { height: 54_864, ..place };
+        shapes.push(parts::panel(place, Colour::Light));
+        shapes.push(parts::panel(stripe, Colour::Accent(u8::try_from(at % 5).unwrap_or(0) + 1)));
+        let mut paragraphs =
+            vec![line(&format!("{}  {}", at + 1, cut(&point.text, 90)), 1600, Colour::Dark).bold()];
+        paragraphs.extend(point.details.iter().take(3).map(|text| line(text, 1200, Colour::Text)));
+        let below = Place { y: place.y + stripe.height, height: place.height - stripe.height, ..place };
+        shapes.push(parts::text(below, Role::Note, paragraphs, Anchor::Top, 1));
+    }
+    let (left, right) = Place::inches(0.5, 3.75, 12.33, 2.5).columns(0.5, GAP);
+    shapes.extend(parts::charts(left, &matter.charts));
+    let right = match matter.pictures.as_slice() {
+        [] => right,
+        pictures => {
+            let (text, picture) = right.columns(0.5, GAP);
+            shapes.extend(parts::pictures(picture, pictures));
+            text
+        }
+    };
+    shapes.push(body(matter, right, Colour::Text));
+    shapes.push(conclusion(matter, Place::inches(0.5, 6.4, 12.33, 0.55)));
+    (style, shapes)
+}
+
+/// The figures in large type, then a table and the chart.
+fn numbers(matter: &Matter<'_>) -> Arranged {
+    let (style, lead) = head(matter);
+    let mut shapes = vec![lead];
+    let mut told: Vec<Figure> = matter.brief.figures.iter().take(5).cloned().collect();
+    if told.is_empty() {
+        told = matter.charts.iter().flat_map(figures::of_chart).take(5).collect();
+    }
+    for (place, figure) in Place::inches(0.5, 1.65, 12.33, 1.3).split(told.len(), GAP).into_iter().zip(&told)
+    {
+        shapes.extend(parts::callout(place, figure));
+    }
+    let (left, right) = Place::inches(0.5, 3.1, 12.33, 2.35).columns(0.55, GAP);
+    shapes.push(parts::table(left, points(matter, 5), 1100).0);
+    let right = with_pictures(matter, right, &mut shapes);
+    shapes.extend(parts::charts(right, &matter.charts));
+    let strip = Place::inches(0.5, 5.68, 12.33, 1.35);
+    shapes.push(parts::panel(Place::inches(0.5, 5.6, 12.33, 0.03), Colour::Accent(1)));
+    let paragraphs = parts::points(points(matter, MOST_POINTS), 1400, Colour::Text, 2);
+    shapes.push(parts::text(strip, Role::Body, paragraphs, Anchor::Top, 2));
+    (style, shapes)
+}
+
+/// The claim and the points on a dark panel at the left, the evidence at the right.
+fn beside(matter: &Matter<'_>, design: &Design) -> Arranged {
+    let panel = Place::inches(0.0, 0.0, 4.45, 7.5);
+    let place = Place::inches(0.4, 0.45, 3.75, 1.9);
+    let mut title = vec![line(&matter.brief.title, 2600, Colour::White).bold()];
+    super::measure::fit(&mut title, place, 1, 1400);
+    let size = title.first().map_or(1400, |title| title.size);
+    let mut shapes = vec![parts::panel(panel, Colour::Dark)];
+    shapes.push(parts::panel(Place::inches(0.5, 2.5, 0.9, 0.05), Colour::Accent(1)));
+    shapes.push(body(matter, Place::inches(0.4, 2.7, 3.75, 4.2), Colour::White));
+    let right = Place::inches(4.75, 0.45, 8.1, 6.5);
+    let (upper, lower) = right.rows(0.52, GAP);
+    let (chart, shown) = upper.columns(0.62, GAP);
+    shapes.extend(parts::charts(chart, &matter.charts));
+    match matter.pictures.as_slice() {
+        [] => shapes.extend(picture::drawn(design, &matter.brief.text).map(|drawn| Shape {
+            place: picture::within(shown, drawn.pixels),
+            block: Block::Picture(drawn),
+        })),
+        pictures => shapes.extend(parts::pictures(shown, pictures)),
+    }
+    let (table, said) = lower.rows(0.78, 76_200);
+    shapes.push(parts::table(table, points(matter, 5), 1100).0);
+    shapes.push(remarks(matter, said));
+    ((place, size, Colour::White), shapes)
+}
+
+/// What the figures say, in small type.
+fn remarks(matter: &Matter<'_>, place: Place) -> Shape {
+    let paragraphs =
+        matter.said.iter().take(4).map(|text| line(text, 1200, Colour::Muted).bullet()).collect();
+    parts::text(place, Role::Note, paragraphs, Anchor::Middle, 2)
+}
+
+fn panel_behind(place: Place) -> Shape {
+    parts::panel(place, Colour::Light)
+}
+
+fn inner(place: Place) -> Place {
+    const MARGIN: u32 = 91_440;
+    Place {
+        x: place.x + MARGIN,
+        y: place.y + MARGIN,
+        width: place.width - 2 * MARGIN,
+        height: place.height - 2 * MARGIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROMPT: &str =
+        "Rust pays\n- Defects: 2022 70, 2023 50, 2024 30\n  - memory\n- Speed\n- Hiring\n- Cost 12 %";
+
+    #[test]
+    fn every_variant_is_another_design_and_says_the_same() {
+        for template in [None, design::named("Plum")] {
+            let all: Vec<Deck> = (1..=10).map(|number| single_slide(PROMPT, number, template, &[])).collect();
+            for (at, deck) in all.iter().enumerate() {
+                assert!(all[at + 1..].iter().all(|other| other != deck), "{at}");
+                let slide = &deck.slides[0];
+                assert_eq!(slide.title.text, "Rust pays");
+                let has = |wanted: fn(&Block) -> bool| slide.shapes.iter().any(|shape| wanted(&shape.block));
+                assert!(has(|block| matches!(block, Block::Chart(_))));
+                let said = slide.text_of(Role::Body).unwrap();
+                assert!(said.paragraphs.iter().any(|paragraph| paragraph.text == "Hiring"), "{at}");
+                if let Some(template) = template {
+                    assert_eq!(deck.design.name, template.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_on_every_variant() {
+        let sent = picture::drawn(&design::of(0), "x").unwrap();
+        for number in 1..=4 {
+            let deck = single_slide(PROMPT, number, None, std::slice::from_ref(&sent));
+            let shown =
+                deck.slides[0].shapes.iter().filter(|shape| shape.block == Block::Picture(sent.clone()));
+            assert_eq!(shown.count(), 1, "{number}");
+        }
+    }
+
+    #[test]
+    fn all_is_on_the_slide() {
+        let long = format!(
+            "{}\n{}",
+            "Title ".repeat(40),
+            "- A point with many words in it, 5 %\n  - a detail\n".repeat(30)
+        );
+        for prompt in [PROMPT, "Rust", &long, "四半期計画\n- 成長、品質"] {
+            for number in 1..=4 {
+                for shape in &single_slide(prompt, number, None, &[]).slides[0].shapes {
+                    let Place { x, y, width, height } = shape.place;
+                    assert!(
+                        x + width <= super::super::WIDTH && y + height <= super::super::HEIGHT,
+                        "{shape:?}"
+                    );
+                    assert!(width > 0 && height > 0);
+                }
+            }
+        }
+    }
+}

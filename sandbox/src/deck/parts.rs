@@ -1,0 +1,158 @@
+//! The parts that slides of all kinds are made of.
+
+use super::figures::{self, Figure};
+use super::measure;
+use super::model::{
+    Anchor, Block, Chart, Colour, Mark, Paragraph, Picture, Place, Role, Shape, Size, Table, Text,
+};
+use super::picture;
+use super::prompt::{Point, cut, printable};
+
+/// More characters than this are cut from a title.
+pub const MOST_TITLE: usize = 120;
+/// And from a line.
+pub const MOST_LINE: usize = 240;
+const MOST_NOTES: usize = 4000;
+
+/// A ground in one colour.
+pub fn panel(place: Place, colour: Colour) -> Shape {
+    Shape { place, block: Block::Panel(colour) }
+}
+
+/// Text that is made to fit its place.
+pub fn text(place: Place, role: Role, mut paragraphs: Vec<Paragraph>, anchor: Anchor, columns: u8) -> Shape {
+    measure::fit(&mut paragraphs, place, columns, 900);
+    Shape { place, block: Block::Text(Text { role, paragraphs, fill: None, anchor, columns }) }
+}
+
+/// One line on a ground.
+pub fn bar(place: Place, words: &str, size: Size, ground: Colour, colour: Colour) -> Shape {
+    let mut shape = text(place, Role::Note, vec![line(words, size, colour).bold()], Anchor::Middle, 1);
+    if let Block::Text(text) = &mut shape.block {
+        text.fill = Some(ground);
+    }
+    shape
+}
+
+/// A figure in large type with what it is of, on a light ground.
+pub fn callout(place: Place, figure: &Figure) -> [Shape; 3] {
+    let (upper, lower) = place.rows(0.6, 0);
+    let told = figures::shown(figure.value, &figure.unit, figure.decimals);
+    [
+        panel(place, Colour::Light),
+        text(upper, Role::Note, vec![line(&told, 3200, Colour::Accent(1)).bold()], Anchor::Middle, 1),
+        text(lower, Role::Note, vec![line(&figure.label, 1200, Colour::Muted)], Anchor::Top, 1),
+    ]
+}
+
+/// A chart.
+pub fn chart(place: Place, chart: &Chart) -> Shape {
+    Shape { place, block: Block::Chart(chart.clone()) }
+}
+
+/// Charts beside each other, those with more figures wider.
+pub fn charts(place: Place, all: &[Chart]) -> Vec<Shape> {
+    const GAP: u32 = 152_400;
+    let weight = |chart: &Chart| chart.values.len().clamp(4, 7) as f64;
+    let mut rest = place;
+    let mut shapes = Vec::new();
+    for (at, one) in all.iter().enumerate() {
+        let share = weight(one) / all[at..].iter().map(weight).sum::<f64>();
+        let (left, right) = if at + 1 == all.len() { (rest, rest) } else { rest.columns(share, GAP) };
+        let size = if all.len() > 1 { 1000 } else { one.size };
+        shapes.push(chart(left, &Chart { size, ..one.clone() }));
+        rest = right;
+    }
+    shapes
+}
+
+/// Pictures beside each other, each whole.
+pub fn pictures(place: Place, all: &[Picture]) -> impl Iterator<Item = Shape> {
+    place.split(all.len(), 152_400).into_iter().zip(all).map(|(place, one)| Shape {
+        place: picture::within(place, one.pixels),
+        block: Block::Picture(one.clone()),
+    })
+}
+
+/// A line of text.
+pub fn line(text: &str, size: Size, colour: Colour) -> Paragraph {
+    Paragraph { text: cut(text, MOST_LINE), level: 0, mark: Mark::None, size, bold: false, colour }
+}
+
+impl Paragraph {
+    /// The same with a bullet.
+    pub fn bullet(mut self) -> Paragraph {
+        self.mark = Mark::Bullet;
+        self
+    }
+
+    /// The same, bold.
+    pub fn bold(mut self) -> Paragraph {
+        self.bold = true;
+        self
+    }
+
+    /// The same, further in.
+    pub fn nested(mut self) -> Paragraph {
+        self.level = 1;
+        self
+    }
+}
+
+/// Points and what is said of them, as bullets.
+pub fn points(all: &[Point], size: Size, colour: Colour, details: usize) -> Vec<Paragraph> {
+    let mut paragraphs = Vec::new();
+    for point in all {
+        paragraphs.push(line(&point.text, size, colour).bullet());
+        let below = point.details.iter().take(details);
+        paragraphs.extend(below.map(|text| line(text, size * 85 / 100 / 50 * 50, colour).bullet().nested()));
+    }
+    paragraphs
+}
+
+const WIDTHS: [f64; 4] = [0.07, 0.41, 0.36, 0.16];
+
+/// A table of points, as many as fit: number, point, what is said of it, and its first figure. Also how many are in it.
+pub fn table(place: Place, all: &[Point], size: Size) -> (Shape, usize) {
+    let points = f64::from(size) / 100.0;
+    // At most two lines of a cell.
+    let shown = |text: &str, column: usize| {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wide = (f64::from(place.width) * WIDTHS[column] / measure::POINT - 12.0) * 0.92 / points;
+        let lines = measure::wrap(&text, wide);
+        let kept: usize = lines.iter().take(2).map(|line| line.chars().count()).sum();
+        (if lines.len() > 2 { cut(&text, kept.max(2)) } else { text }, lines.len().min(2))
+    };
+    let figure = |point: &Point| -> Option<Figure> {
+        std::iter::once(&point.text)
+            .chain(&point.details)
+            .find_map(|line| figures::in_line(line).into_iter().next())
+    };
+    let mut rows = vec![["No.", "Point", "What it covers", "Figure"].map(String::from).to_vec()];
+    let row_of = |lines: usize| lines as f64 * points * measure::LINE + 6.0;
+    let mut left = f64::from(place.height) / measure::POINT - row_of(1);
+    for (at, point) in all.iter().enumerate() {
+        let (text, one) = shown(&point.text, 1);
+        let (covers, other) = match point.details.as_slice() {
+            [] => ("–".to_owned(), 1),
+            details => shown(&details.join("; "), 2),
+        };
+        left -= row_of(one.max(other));
+        if left < 0.0 && at > 0 {
+            break;
+        }
+        let figure = figure(point)
+            .map_or("–".into(), |figure| figures::shown(figure.value, &figure.unit, figure.decimals));
+        rows.push(vec![(at + 1).to_string(), text, covers, figure]);
+    }
+    let count = rows.len() - 1;
+    (Shape { place, block: Block::Table(Table { widths: WIDTHS.to_vec(), rows, size }) }, count)
+}
+
+/// What the speaker reads.
+pub fn notes(text: &str) -> String {
+    let flat: Vec<&str> = text.split_whitespace().collect();
+    let clean = printable(&flat.join(" "));
+    let clean = clean.trim();
+    if clean.is_empty() { "Notes".into() } else { cut(clean, MOST_NOTES) }
+}
