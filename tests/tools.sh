@@ -15,6 +15,7 @@ need pkg-config pkg-config
 need openssl openssl
 need soffice libreoffice-impress
 need pdftotext poppler-utils
+need curl curl
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -z "$missing" ] && exit 0
