@@ -13,5 +13,6 @@ mod sandbox;
 mod service;
 mod svg;
 
+pub use http::Limits;
 pub use sandbox::{Running, Sandbox, Settings};
 pub use service::listing as scenarios;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::http;
+use crate::http::{self, Limits};
 use crate::service::{Service, Setup};
 
 /// How a sandbox is run.
@@ -22,11 +22,13 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// Whether the journal goes to standard error, a line of JSON a request.
     pub log: bool,
+    /// What connections may take.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { port: 0, speed: 1.0, seed: None, log: false }
+        Settings { port: 0, speed: 1.0, seed: None, log: false, limits: Limits::default() }
     }
 }
 
@@ -35,6 +37,7 @@ pub struct Sandbox {
     listener: TcpListener,
     service: Arc<Service>,
     address: SocketAddr,
+    limits: Limits,
     control: mpsc::Receiver<http::Control>,
 }
 
@@ -61,7 +64,7 @@ impl Sandbox {
             log: settings.log,
             control: sender,
         });
-        Ok(Sandbox { listener, service: Arc::new(service), address, control })
+        Ok(Sandbox { listener, service: Arc::new(service), address, limits: settings.limits, control })
     }
 
     /// Where it is: `http://127.0.0.1:port`.
@@ -76,7 +79,7 @@ impl Sandbox {
 
     /// Answers for ever.
     pub async fn serve(self) {
-        http::serve(self.listener, self.service, self.control).await;
+        http::serve(self.listener, self.service, self.limits, self.control).await;
     }
 
     /// Runs a sandbox on a thread of its own, for a test.

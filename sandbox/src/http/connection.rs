@@ -1,24 +1,25 @@
 //! Connections: bounded in number and in the time that a request may take.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::message::Question;
+use super::message::{Answer, Question};
 use super::read::{Reader, Unread};
+use super::room::{Place, Room};
 use super::write::{After, Writer};
 use crate::service::Service;
 
-const MOST_CONNECTIONS: usize = 4096;
-/// How long a request's head, and then its body, may take once they have begun, and how long a connection may be
-/// silent.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-const BODY_TIME: Duration = Duration::from_secs(120);
-const IDLE_TIME: Duration = Duration::from_secs(120);
+/// How long what still comes is read after a request that can't be understood.
+const LINGERS: Duration = Duration::from_secs(2);
+/// How soon a port is asked for again.
+const BINDS_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is done to the listener.
 #[derive(Clone, Copy, Debug)]
@@ -27,110 +28,139 @@ pub enum Control {
     Refuse(Duration),
 }
 
+/// What connections may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many there are at once; the one that has been quiet longest leaves for one more.
+    pub connections: usize,
+    /// How long a request's head may take once it has begun.
+    pub head: Duration,
+    /// How long its body may take.
+    pub body: Duration,
+    /// How long a connection may be silent.
+    pub idle: Duration,
+    /// How long an answer may take before its connection, too, has to leave for another.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 4096,
+            head: Duration::from_secs(30),
+            body: Duration::from_secs(120),
+            idle: Duration::from_secs(120),
+            answer: Duration::from_secs(10),
+        }
+    }
+}
+
 /// Serves connections for ever; dropping this ends them all.
-pub async fn serve(mut listener: TcpListener, service: Arc<Service>, mut control: mpsc::Receiver<Control>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+pub async fn serve(
+    mut listener: TcpListener,
+    service: Arc<Service>,
+    limits: Limits,
+    mut control: mpsc::Receiver<Control>,
+) {
+    let room = Room::new(limits.connections, limits.answer);
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(Control::Refuse(time)) = control.recv() => {
                 let Ok(address) = listener.local_addr() else { return };
                 drop(listener);
                 tokio::time::sleep(time).await;
-                match bind(address) {
-                    Ok(again) => listener = again,
-                    Err(_) => return,
-                }
+                listener = bound_again(address).await;
                 continue;
             }
         };
-        let Ok((stream, _)) = accepted else {
-            // Out of descriptors: one of the connections has to end first.
-            if connections.join_next().await.is_none() {
-                tokio::task::yield_now().await;
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            // Whoever came is gone already.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // Out of descriptors, as a rule: another connection has to end first.
+            Err(_) => {
+                room.make().await;
+                continue;
             }
-            continue;
         };
+        let place = room.place().await;
         let service = Arc::clone(&service);
-        connections.spawn(async move {
-            connection(stream, &service).await;
-            drop(place);
-        });
+        connections.spawn(async move { connection(stream, &service, limits, place).await });
     }
 }
 
 /// A listener at this address, also right after another one was there.
-pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(1024)
+    // As many as may wait at once; the system has a bound of its own.
+    socket.listen(4096)
 }
 
-async fn connection(mut stream: TcpStream, service: &Service) {
+/// The same, whatever stands in the way for a moment: the port may be somebody's outgoing one.
+async fn bound_again(address: SocketAddr) -> TcpListener {
+    loop {
+        match bind(address) {
+            Ok(listener) => return listener,
+            Err(_) => tokio::time::sleep(BINDS_AGAIN).await,
+        }
+    }
+}
+
+/// What a connection has to say.
+enum Asked {
+    /// A request, and whether the connection stays open after its answer.
+    Request(Question, bool),
+    /// Something that can't be understood, and its head where that could.
+    Bad(Box<Answer>, Option<Question>),
+    /// Nothing that is heard: a scenario has it reset.
+    Reset,
+    /// Nothing more.
+    Nothing,
+}
+
+async fn connection(mut stream: TcpStream, service: &Service, limits: Limits, mut place: Place) {
     let _ = stream.set_nodelay(true);
     let (read, mut write) = stream.split();
     let mut reader = Reader::new(read);
     let mut dies = false;
     let after = loop {
-        if !matches!(tokio::time::timeout(IDLE_TIME, reader.some()).await, Ok(true)) {
-            break After::Close;
-        }
-        if dies {
-            break After::Reset;
-        }
-        let Ok(head) = tokio::time::timeout(HEAD_TIME, reader.head()).await else { break After::Close };
-        let head = match head {
-            Ok(head) => head,
-            Err(Unread::End) => break After::Close,
-            Err(Unread::Bad(answer)) => {
-                service.malformed(&answer);
-                let _ = Writer::new(&mut write).answer(&answer, false, false).await;
-                break After::Close;
-            }
+        let asked = tokio::select! {
+            biased;
+            asked = next(&mut reader, &mut write, service, limits, dies) => asked,
+            () = place.is_wanted() => break After::Close,
         };
-        let (mut question, keep_alive) = (head.question, head.keep_alive);
-        if service.resets_before(&question) {
-            break After::Reset;
-        }
-        let expects = question.header("expect").is_some_and(|text| text.eq_ignore_ascii_case("100-continue"));
-        if expects && Writer::new(&mut write).all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err() {
-            break After::Close;
-        }
-        let Ok(body) = tokio::time::timeout(BODY_TIME, reader.body(head.length)).await else {
-            break After::Close;
+        let (question, keep_alive) = match asked {
+            Asked::Request(question, keep_alive) => (question, keep_alive),
+            Asked::Bad(answer, head) => {
+                tokio::select! {
+                    () = refuse(&mut reader, &mut write, service, &answer, head) => {}
+                    () = place.is_wanted() => {}
+                }
+                break After::Close;
+            }
+            Asked::Reset => break After::Reset,
+            Asked::Nothing => break After::Close,
         };
-        match body {
-            Ok(body) => question.body = body,
-            Err(Unread::End) => break After::Close,
-            Err(Unread::Bad(answer)) => {
-                service.malformed(&answer);
-                let _ = Writer::new(&mut write).answer(&answer, false, false).await;
-                break After::Close;
-            }
-        }
-        let (answer, number) = service.answer(&question);
-        let mut writer = Writer::new(&mut write);
-        let written = writer.answer(&answer, question.method == "HEAD", keep_alive).await;
-        service.sent(number, writer.sent);
-        if answer.events && written.is_ok() {
-            events(&mut writer, service, &question).await;
+        // Asked before anything is done: what is answered is answered whole.
+        if !place.answers() {
             break After::Close;
         }
-        match written {
-            Ok(After::Keep) => {}
-            Ok(After::ResetAtNext) => dies = true,
-            Ok(After::Stall) => {
-                // Until the other end has gone.
-                while reader.some().await && reader.head().await.is_ok() {}
-                break After::Close;
-            }
-            Ok(end) => break end,
-            Err(_) => break After::Close,
+        let after = tokio::select! {
+            biased;
+            after = respond(&mut reader, &mut write, service, &question, keep_alive) => after,
+            () = place.is_wanted() => After::Close,
+        };
+        match after {
+            After::Keep => {}
+            After::ResetAtNext => dies = true,
+            end => break end,
         }
+        place.waits();
     };
     if after == After::Reset {
         // With no time to linger, closing is a reset.
@@ -138,12 +168,105 @@ async fn connection(mut stream: TcpStream, service: &Service) {
     }
 }
 
-/// Sends the journal as it grows, until the other end goes (server-sent events).
-async fn events<W: tokio::io::AsyncWrite + Unpin>(
-    writer: &mut Writer<'_, W>,
+/// Reads the next request.
+async fn next<R, W>(
+    reader: &mut Reader<R>,
+    write: &mut W,
+    service: &Service,
+    limits: Limits,
+    dies: bool,
+) -> Asked
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    if !matches!(tokio::time::timeout(limits.idle, reader.some()).await, Ok(true)) {
+        return Asked::Nothing;
+    }
+    if dies {
+        return Asked::Reset;
+    }
+    let late = |what: &str| Unread::bad(408, "timeout", &format!("the request's {what} took too long"));
+    let head = tokio::time::timeout(limits.head, reader.head()).await;
+    let head = match head.unwrap_or_else(|_| Err(late("head"))) {
+        Ok(head) => head,
+        Err(Unread::End) => return Asked::Nothing,
+        Err(Unread::Bad(answer)) => return Asked::Bad(answer, None),
+    };
+    let mut question = head.question;
+    if service.resets_before(&question) {
+        return Asked::Reset;
+    }
+    let expects = question.header("expect").is_some_and(|text| text.eq_ignore_ascii_case("100-continue"));
+    if expects
+        && head.length.is_allowed()
+        && Writer::new(write).all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_err()
+    {
+        return Asked::Nothing;
+    }
+    let body = tokio::time::timeout(limits.body, reader.body(head.length)).await;
+    match body.unwrap_or_else(|_| Err(late("body"))) {
+        Ok(body) => question.body = body,
+        Err(Unread::End) => return Asked::Nothing,
+        Err(Unread::Bad(answer)) => return Asked::Bad(answer, Some(question)),
+    }
+    Asked::Request(question, head.keep_alive)
+}
+
+/// Says what is wrong with a request, and ends the connection in order: closed with something unread it would be reset,
+/// and the answer perhaps lost.
+async fn refuse<R, W>(
+    reader: &mut Reader<R>,
+    write: &mut W,
+    service: &Service,
+    answer: &Answer,
+    head: Option<Question>,
+) where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let number = service.malformed(answer, head.as_ref());
+    let mut writer = Writer::new(write);
+    let written = writer.answer(answer, head.is_some_and(|head| head.method == "HEAD"), false).await;
+    service.sent(number, writer.sent);
+    if written.is_ok() && write.shutdown().await.is_ok() {
+        let _ = tokio::time::timeout(LINGERS, reader.ignore()).await;
+    }
+}
+
+/// Answers a request; what becomes of the connection then.
+async fn respond<R, W>(
+    reader: &mut Reader<R>,
+    write: &mut W,
     service: &Service,
     question: &Question,
-) {
+    keep_alive: bool,
+) -> After
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let (answer, number) = service.answer(question);
+    let mut writer = Writer::new(write);
+    let written = writer.answer(&answer, question.method == "HEAD", keep_alive).await;
+    service.sent(number, writer.sent);
+    match written {
+        Err(_) => After::Close,
+        Ok(_) if answer.events => {
+            events(&mut writer, service, question).await;
+            After::Close
+        }
+        Ok(After::Stall) => {
+            // Until the other end has gone.
+            reader.ignore().await;
+            After::Close
+        }
+        Ok(after) => after,
+    }
+}
+
+/// Sends the journal as it grows, until the other end goes (server-sent events).
+async fn events<W: AsyncWrite + Unpin>(writer: &mut Writer<'_, W>, service: &Service, question: &Question) {
     let mut news = service.news();
     let mut after = question.parameter("after").and_then(|text| text.parse().ok()).unwrap_or(0);
     loop {

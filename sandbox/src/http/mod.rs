@@ -5,9 +5,10 @@ mod connection;
 mod message;
 mod range;
 mod read;
+mod room;
 mod write;
 
-pub use connection::{Control, bind, serve};
+pub use connection::{Control, Limits, bind, serve};
 pub use message::{Answer, Body, Question, Wire};
 pub use range::{Part, part_of};
 pub use write::http_date;

@@ -18,6 +18,13 @@ pub enum Unread {
     Bad(Box<Answer>),
 }
 
+impl Unread {
+    /// What can't be understood, with the error that says so.
+    pub fn bad(status: u16, code: &str, message: &str) -> Unread {
+        Unread::Bad(Box::new(Answer::error(status, code, message)))
+    }
+}
+
 /// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
@@ -25,6 +32,13 @@ pub enum Length {
     Known(u64),
     /// Chunks.
     Chunked,
+}
+
+impl Length {
+    /// Whether it may be read, as far as can be said before.
+    pub fn is_allowed(self) -> bool {
+        !matches!(self, Length::Known(length) if length > MOST_BODY_BYTES)
+    }
 }
 
 /// A request's head.
@@ -61,15 +75,16 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             while self.buffer.starts_with(b"\r\n") {
                 self.buffer.advance(2);
             }
-            if let Some((head, length)) = parse(&self.buffer)? {
+            let parsed = parse(&self.buffer)?;
+            if parsed.as_ref().map_or(self.buffer.len(), |(_, length)| *length) > MOST_HEAD_BYTES {
+                return Err(bad(431, "the request's head is above 64 KiB"));
+            }
+            if let Some((head, length)) = parsed {
                 self.buffer.advance(length);
                 return Ok(head);
             }
-            if self.buffer.len() > MOST_HEAD_BYTES {
-                return Err(bad(431, "the request's head is above 64 KiB"));
-            }
             if !self.more().await {
-                return Err(Unread::End);
+                return Err(if self.buffer.is_empty() { Unread::End } else { cut() });
             }
         }
     }
@@ -77,7 +92,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// Reads a body.
     pub async fn body(&mut self, length: Length) -> Result<Bytes, Unread> {
         match length {
-            Length::Known(length) if length > MOST_BODY_BYTES => Err(bad(413, "the body is above 96 MiB")),
+            Length::Known(_) if !length.is_allowed() => Err(bad(413, "the body is above 96 MiB")),
             Length::Known(length) => self.exactly(usize::try_from(length).unwrap_or(usize::MAX)).await,
             Length::Chunked => self.chunks().await,
         }
@@ -93,7 +108,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                     _ => return Err(bad(400, "the chunked body can't be read")),
                 }
                 if !self.more().await {
-                    return Err(Unread::End);
+                    return Err(cut());
                 }
             };
             self.buffer.advance(start);
@@ -118,6 +133,9 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
                 self.buffer.advance(end + 2);
                 passed += end;
+                if passed > MOST_HEAD_BYTES {
+                    return Err(bad(431, "the trailers are above 64 KiB"));
+                }
                 if end == 0 {
                     return Ok(());
                 }
@@ -126,15 +144,23 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 return Err(bad(431, "the trailers are above 64 KiB"));
             }
             if !self.more().await {
-                return Err(Unread::End);
+                return Err(cut());
             }
+        }
+    }
+
+    /// Reads what still comes, and keeps none of it.
+    pub async fn ignore(&mut self) {
+        self.buffer.clear();
+        while self.more().await {
+            self.buffer.clear();
         }
     }
 
     async fn exactly(&mut self, length: usize) -> Result<Bytes, Unread> {
         while self.buffer.len() < length {
             if !self.more().await {
-                return Err(Unread::End);
+                return Err(cut());
             }
         }
         Ok(self.buffer.split_to(length).freeze())
@@ -149,7 +175,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 }
 
 fn bad(status: u16, message: &str) -> Unread {
-    Unread::Bad(Box::new(Answer::error(status, "invalid_request", message)))
+    Unread::bad(status, "invalid_request", message)
+}
+
+/// The other end went away, or said that it has no more to say.
+fn cut() -> Unread {
+    bad(400, "the request ends in its middle")
 }
 
 /// A head, and how many bytes it has; `None` when it is not whole yet.

@@ -9,6 +9,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::message::{Answer, Body, Wire};
 
+/// What fillers are made of. Not on the stack: that is a connection's own, whether it sends fillers or not.
+static FILLER: [u8; 64 << 10] = [b'x'; 64 << 10];
+
+const SMALL_BODY: usize = 16 << 10;
+
 /// What becomes of the connection after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -53,7 +58,7 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
             _ => real,
         };
         let orderly = if keep_alive { After::Keep } else { After::Close };
-        let head = head_of(answer, length, keep_alive);
+        let mut head = head_of(answer, length, keep_alive);
         match answer.wire {
             Wire::ResetBefore | Wire::ResetAfter => return Ok(After::Reset),
             Wire::CloseAfter => return Ok(After::Close),
@@ -89,21 +94,26 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
             Wire::DiesBetween => (real, After::ResetAtNext),
             _ => (real, orderly),
         };
-        self.all(&head).await?;
         if head_only {
-            return Ok(after);
+            return self.all(&head).await.map(|()| after);
         }
         match &answer.body {
             Body::Bytes(bytes) => {
                 let end = usize::try_from(body_bytes).unwrap_or(usize::MAX).min(bytes.len());
+                // Head and body in one packet, where that is worth a copy.
+                if end <= SMALL_BODY {
+                    head.extend_from_slice(&bytes[..end]);
+                    return self.all(&head).await.map(|()| after);
+                }
+                self.all(&head).await?;
                 self.all(&bytes[..end]).await?;
             }
             Body::Filler(_) => {
-                let block = [b'x'; 64 << 10];
+                self.all(&head).await?;
                 let mut left = body_bytes;
                 while left > 0 {
-                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-                    self.all(&block[..count]).await?;
+                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(FILLER.len());
+                    self.all(&FILLER[..count]).await?;
                     left -= count as u64;
                 }
             }

@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
+use crate::http::Question;
+
 const MOST_ENTRIES: usize = 2000;
-const MOST_BODY_BYTES: usize = 2048;
+/// What of any text is kept: a path can be 64 KiB long.
+const MOST_TEXT_BYTES: usize = 2048;
 
 /// One request and its answer.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +44,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The body, cut and as text.
-    pub fn set_body(&mut self, body: &[u8]) {
-        self.body = String::from_utf8_lossy(&body[..body.len().min(MOST_BODY_BYTES)]).into_owned();
+    /// What is asked, before anything is known of the answer.
+    pub fn of(question: &Question) -> Entry {
+        Entry {
+            method: cut(question.method.as_bytes()),
+            path: cut(question.path.as_bytes()),
+            idempotency_key: question.header("idempotency-key").map(|text| cut(text.as_bytes())),
+            range: question.header("range").map(|text| cut(text.as_bytes())),
+            body: cut(&question.body),
+            ..Entry::default()
+        }
     }
 
     /// As the admin API tells it.
@@ -57,13 +67,22 @@ impl Entry {
     }
 }
 
+fn cut(text: &[u8]) -> String {
+    String::from_utf8_lossy(&text[..text.len().min(MOST_TEXT_BYTES)]).into_owned()
+}
+
 /// The newest entries.
 #[derive(Debug, Default)]
 pub struct Journal(VecDeque<Entry>);
 
 impl Journal {
     /// Writes an entry; the oldest goes when there are too many.
-    pub fn write(&mut self, entry: Entry) {
+    pub fn write(&mut self, mut entry: Entry) {
+        for text in entry.faults.iter_mut().chain(&mut entry.job_id) {
+            if text.len() > MOST_TEXT_BYTES {
+                *text = cut(text.as_bytes());
+            }
+        }
         if self.0.len() == MOST_ENTRIES {
             self.0.pop_front();
         }

@@ -131,7 +131,7 @@ impl Service {
     /// Answers a request, and the number of its entry in the journal.
     pub fn answer(&self, question: &Question) -> (Answer, u64) {
         if let Err(refusal) = self.check_host(question) {
-            return (refusal, 0);
+            return self.journaled(refusal, DEFAULT, Entry::of(question));
         }
         if question.path.starts_with(admin::PREFIX) {
             return (self.administer(question), 0);
@@ -178,9 +178,14 @@ impl Service {
         resets
     }
 
-    /// Notes a request that could not be read.
-    pub fn malformed(&self, answer: &Answer) {
-        self.journaled(answer.clone(), DEFAULT, Entry::default());
+    /// Notes a request that could not be read, but perhaps its head; the number of its entry in the journal.
+    pub fn malformed(&self, answer: &Answer, head: Option<&Question>) -> u64 {
+        let (namespace, entry) = match head.map(|head| self.call(head)) {
+            Some(Ok(call)) => (call.namespace, call.entry),
+            Some(Err((_, entry))) => (DEFAULT.to_owned(), *entry),
+            None => (DEFAULT.to_owned(), Entry::default()),
+        };
+        self.journaled(answer.clone(), &namespace, entry).1
     }
 
     /// Notes how many bytes really went onto the wire.
@@ -221,14 +226,7 @@ impl Service {
 
     /// Who asks, in which namespace, with which scenarios.
     fn call<'a>(&self, question: &'a Question) -> Result<Call<'a>, (Answer, Box<Entry>)> {
-        let mut entry = Entry {
-            method: question.method.clone(),
-            path: question.path.clone(),
-            idempotency_key: question.header("idempotency-key").map(str::to_owned),
-            range: question.header("range").map(str::to_owned),
-            ..Entry::default()
-        };
-        entry.set_body(&question.body);
+        let mut entry = Entry::of(question);
         let header = match Scenario::parse_list(question.header(HEADER).unwrap_or_default()) {
             Ok(header) => header,
             Err(message) => return Err((Answer::error(400, "invalid_request", message), Box::new(entry))),

@@ -1,0 +1,81 @@
+//! The program as a child of the test, and what the system says of it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::Value;
+
+/// As Linux tells times to every program.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A sandbox in a process of its own; ends with this.
+pub struct Program {
+    child: Child,
+    pub url: String,
+}
+
+impl Program {
+    pub fn start() -> Program {
+        Program::run(&mut Command::new(env!("CARGO_BIN_EXE_perceptis-sandbox")))
+    }
+
+    /// With no more than so many descriptors.
+    pub fn with_descriptors(count: u32) -> Program {
+        let script = format!("ulimit -n {count}; exec \"$0\"");
+        Program::run(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_perceptis-sandbox")]))
+    }
+
+    fn run(command: &mut Command) -> Program {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        Program { child, url: ready["base_url"].as_str().unwrap().to_owned() }
+    }
+
+    /// How much memory it has, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    /// How long it has had a processor.
+    pub fn busy(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which may hold anything, the state is the third field; these are 14 and 15.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
+        TICK * ticks
+    }
+
+    /// Ends it; what it wrote to standard error.
+    pub fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        said
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Has this process, and its children, as many descriptors as that; says so where it can't.
+pub fn need_descriptors(count: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= count) {
+        return;
+    }
+    let wanted = Rlimit { current: Some(count), ..limit };
+    setrlimit(Resource::Nofile, wanted).unwrap_or_else(|error| {
+        panic!("this test needs {count} descriptors, and may have {limit:?} ({error}): raise `ulimit -Hn`")
+    });
+}
