@@ -268,15 +268,16 @@ where
 /// Sends the journal as it grows, until the other end goes (server-sent events).
 async fn events<W: AsyncWrite + Unpin>(writer: &mut Writer<'_, W>, service: &Service, question: &Question) {
     let mut news = service.news();
-    let mut after = question.parameter("after").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut after = service.journal_begins(question);
     loop {
-        let (text, last) = service.journal_events(question, after);
+        let (mut text, last) = service.journal_events(question, after);
         after = last;
-        // A line now and then, so that an end that has gone is noticed.
-        let text = if text.is_empty() { ":\n\n".to_owned() } else { text };
-        if writer.all(text.as_bytes()).await.is_err() {
+        if text.is_empty() && tokio::time::timeout(Duration::from_secs(15), news.changed()).await.is_err() {
+            // A line now and then, so that an end that has gone is noticed.
+            text = ":\n\n".to_owned();
+        }
+        if !text.is_empty() && writer.all(text.as_bytes()).await.is_err() {
             return;
         }
-        let _ = tokio::time::timeout(Duration::from_secs(15), news.changed()).await;
     }
 }

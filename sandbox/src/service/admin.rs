@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::keys::{DEFAULT, is_namespace};
+use super::files;
+use super::keys::{self, DEFAULT, is_namespace};
 use super::namespace::{Namespace, millis};
 use super::scenario;
 use super::{Control, Service};
@@ -16,6 +17,8 @@ use crate::svg;
 /// Where it is.
 pub const PREFIX: &str = "/_sandbox/";
 const MOST_LISTED: usize = 1000;
+/// Jobs on the page.
+const MOST_SHOWN: usize = 100;
 const LONGEST_ADVANCE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 impl Service {
@@ -40,6 +43,10 @@ impl Service {
         let list = |name: &str, values: Vec<Value>| Ok(Answer::json(200, &json!({ name: values })));
         match (question.method.as_str(), area, rest) {
             ("GET", "scenarios", "") => {
+                // By default as people read it: it is mostly asked for by hand.
+                if question.header("accept").is_some_and(|accept| accept.contains("application/json")) {
+                    return list("scenarios", scenario::described());
+                }
                 Ok(Answer::new(200, "text/plain; charset=utf-8", scenario::listing()))
             }
             ("GET", "rules", "") => list("rules", namespace.rules.list()),
@@ -55,15 +62,15 @@ impl Service {
                 Some(_) => Ok(done()),
                 None => Err(Answer::error(404, "not_found", "there is no such rule")),
             },
-            ("GET", "clock", "") => Ok(clock(namespace)),
+            ("GET", "clock", "") => Ok(Answer::json(200, &clock(namespace))),
             ("POST", "clock", "") => {
                 set_clock(namespace, &body)?;
-                Ok(clock(namespace))
+                Ok(Answer::json(200, &clock(namespace)))
             }
             ("GET", "journal", "") => {
                 let number = |name: &str| question.parameter(name).and_then(|text| text.parse().ok());
                 let most = number("limit").map_or(100, |most: u64| most.min(MOST_LISTED as u64));
-                let after = number("after").unwrap_or(0);
+                let after = namespace.journal.begins(question);
                 let entries = namespace.journal.after(after, usize::try_from(most).unwrap_or(MOST_LISTED));
                 list("entries", entries.map(super::Entry::describe).collect())
             }
@@ -73,26 +80,24 @@ impl Service {
                 Ok(answer)
             }
             ("GET", "jobs", "") => list("jobs", namespace.jobs(MOST_LISTED)),
-            ("GET", "jobs", rest) => {
-                let found =
-                    rest.split_once("/slides/").and_then(|(id, file)| slide(namespace, id, file, question));
-                found.ok_or_else(|| {
-                    Answer::error(404, "not_found", "there is no such slide in this namespace")
-                })
+            ("GET", "jobs", rest) => match rest.split_once("/slides/") {
+                Some((id, file)) => slide(namespace, id, file, question).ok_or_else(no_job),
+                None => {
+                    let url =
+                        |variant| files::url(&self.base_url, &self.signer, &namespace.clock, rest, variant);
+                    Ok(Answer::json(200, &namespace.job(rest, url).ok_or_else(no_job)?))
+                }
+            },
+            ("GET", "overview", "") => {
+                let mut told = overview(name, namespace);
+                told["namespaces"] = world.names().into();
+                Ok(Answer::json(200, &told))
             }
             ("GET", "credits", "") => Ok(Answer::json(200, &namespace.credits())),
             ("GET", "violations", "") => {
                 Ok(Answer::json(200, &json!({ "violations": namespace.violations() })))
             }
-            ("GET", "namespaces", "") => {
-                let mut names: Vec<Value> = world
-                    .namespaces
-                    .iter()
-                    .map(|(name, namespace)| json!({ "namespace": name, "jobs": namespace.store.len() }))
-                    .collect();
-                names.sort_by_key(ToString::to_string);
-                list("namespaces", names)
-            }
+            ("GET", "namespaces", "") => list("namespaces", world.names()),
             ("POST", "reset", "") => {
                 let (name, speed) = (name.to_owned(), self.speed);
                 world.homes.retain(|_, home| *home != name);
@@ -112,7 +117,7 @@ impl Service {
             (
                 _,
                 "scenarios" | "rules" | "clock" | "journal" | "events" | "jobs" | "credits" | "violations"
-                | "namespaces" | "reset" | "refuse",
+                | "namespaces" | "overview" | "reset" | "refuse",
                 _,
             ) => Err(Answer::error(405, "invalid_request", "this path does not take that method")
                 .with("allow", allowed(area))),
@@ -177,13 +182,24 @@ fn set_clock(namespace: &mut Namespace, body: &Value) -> Result<(), Answer> {
     Ok(())
 }
 
-fn clock(namespace: &Namespace) -> Answer {
+fn clock(namespace: &Namespace) -> Value {
     let clock = &namespace.clock;
     let now = clock.now();
-    let told = json!({
+    json!({
         "now_ms": millis(now), "unix": clock.unix(now), "speed": clock.speed(), "frozen": clock.is_frozen(),
-    });
-    Answer::json(200, &told)
+    })
+}
+
+/// What the page shows of a namespace, of one moment and in one answer.
+fn overview(name: &str, namespace: &Namespace) -> Value {
+    let api_key = format!("sk-sandbox-{name}");
+    let fingerprint =
+        keys::read(Some(&format!("Bearer {api_key}"))).ok().map(|bearer| bearer.key.fingerprint());
+    json!({
+        "namespace": name, "api_key": api_key, "key": fingerprint, "clock": clock(namespace),
+        "jobs": namespace.jobs(MOST_SHOWN), "rules": namespace.rules.list(),
+        "credits": namespace.credits()["credits"],
+    })
 }
 
 /// `NUMBER.svg`: a slide of a variant, drawn.
@@ -201,6 +217,10 @@ fn slide(namespace: &Namespace, id: &str, file: &str, question: &Question) -> Op
         .with("x-content-type-options", "nosniff")
         .with("cache-control", "no-store");
     Some(answer)
+}
+
+fn no_job() -> Answer {
+    Answer::error(404, "not_found", "there is no such job or slide in this namespace")
 }
 
 fn done() -> Answer {

@@ -57,8 +57,8 @@ pub struct Job {
     pub key_scenarios: Vec<Scenario>,
     /// What all chance in it comes from.
     seed: u64,
-    /// How it failed; a failure is for good.
-    failed: Option<Why>,
+    /// How and when it failed; a failure is for good.
+    failed: Option<(Why, Duration)>,
     /// How often it was said to be completed without its files.
     late: u64,
 }
@@ -98,13 +98,23 @@ impl Job {
         }
         let age = now.saturating_sub(self.created);
         let duration = self.duration();
-        if age < self.within(1, 2, 8).min(duration / 2) {
+        if age < self.pending() {
             State::Pending
         } else if age < duration || self.own(|fault| fault == Fault::NeverEnds).is_some() {
             State::Processing
         } else {
             State::Completed
         }
+    }
+
+    /// How long it waits before it is processed.
+    pub fn pending(&self) -> Duration {
+        self.within(1, 2, 8).min(self.duration() / 2)
+    }
+
+    /// When it failed, if it did.
+    pub fn failed_at(&self) -> Option<Duration> {
+        self.failed.map(|(_, at)| at)
     }
 
     /// How long it takes: 3 to 7 minutes for a slide, 5 to 15 for a deck, uniformly, unless its prompt says so.
@@ -147,7 +157,7 @@ impl Job {
             && self.polls as f64 >= scenario.number()
             && self.failed.is_none()
         {
-            self.failed = Some(why);
+            self.failed = Some((why, now));
         }
         let mut state = self.state(now);
         // From a rule, a header or a key, these last as long as they strike.
@@ -216,9 +226,10 @@ impl Job {
         answer
     }
 
-    fn error(&self) -> Value {
+    /// Why it failed, as a poll tells it.
+    pub fn error(&self) -> Value {
         let (code, message) = ("generation_failed", "the slides could not be made");
-        match self.failed {
+        match self.failed.map(|(why, _)| why) {
             None | Some(Why::Null) => Value::Null,
             Some(Why::Both) => json!({ "code": code, "message": message }),
             Some(Why::Code) => json!({ "code": code }),

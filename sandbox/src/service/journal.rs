@@ -96,6 +96,14 @@ impl Journal {
         Some(entry)
     }
 
+    /// The number after which a reader begins: `after`, and not before the `newest` so many.
+    pub fn begins(&self, question: &Question) -> u64 {
+        let number = |name: &str| question.parameter(name).and_then(|text| text.parse::<u64>().ok());
+        let newest = number("newest").and_then(|count| usize::try_from(count).ok());
+        let before = newest.and_then(|count| self.0.iter().rev().nth(count)).map_or(0, |entry| entry.number);
+        number("after").unwrap_or(0).max(before)
+    }
+
     /// The entries after this number, the oldest first, at most so many.
     pub fn after(&self, number: u64, most: usize) -> impl Iterator<Item = &Entry> {
         self.0.iter().filter(move |entry| entry.number > number).take(most)

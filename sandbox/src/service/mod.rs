@@ -18,7 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use crate::hash::{self, Signer};
@@ -81,6 +81,17 @@ impl World {
             self.order.push_back(name.to_owned());
         }
         self.namespaces.entry(name.to_owned()).or_insert_with(|| Namespace::new(speed))
+    }
+
+    /// The namespaces by name, with how many jobs each has.
+    fn names(&self) -> Vec<Value> {
+        let mut names: Vec<Value> = self
+            .namespaces
+            .iter()
+            .map(|(name, namespace)| json!({ "namespace": name, "jobs": namespace.store.len() }))
+            .collect();
+        names.sort_by_key(|one| one["namespace"].to_string());
+        names
     }
 }
 
@@ -185,7 +196,9 @@ impl Service {
             Some(Err((_, entry))) => (DEFAULT.to_owned(), *entry),
             None => (DEFAULT.to_owned(), Entry::default()),
         };
-        self.journaled(answer.clone(), &namespace, entry).1
+        let (_, number) = self.journaled(answer.clone(), &namespace, entry);
+        self.news.send_replace(number);
+        number
     }
 
     /// Notes how many bytes really went onto the wire.
@@ -208,6 +221,12 @@ impl Service {
     /// Changes whenever the journal does.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
+    }
+
+    /// The number after which a stream of the journal begins.
+    pub fn journal_begins(&self, question: &Question) -> u64 {
+        let name = question.parameter("namespace").unwrap_or(DEFAULT);
+        self.lock().namespace(name, self.speed).journal.begins(question)
     }
 
     /// The journal's entries after a number, as server-sent events, and the last one's number.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::job::{Job, State};
 use super::journal::Journal;
 use super::keys::ApiKey;
 use super::rules::Rules;
@@ -102,19 +103,32 @@ impl Namespace {
     /// The jobs, the newest first.
     pub fn jobs(&self, most: usize) -> Vec<Value> {
         let now = self.clock.now();
-        let newest = self.store.jobs().rev().take(most);
-        newest
-            .map(|(id, job)| {
-                json!({
-                    "job_id": id, "status": job.state(now).name(), "output_type": job.wanted.output_type.name(),
-                    "created_at_ms": millis(job.created), "duration_ms": millis(job.duration()),
-                    "polls": job.polls, "variants": job.wanted.variants, "slides": job.wanted.slides, "credits": job.credits(now),
-                    "key": job.key.fingerprint(), "idempotency_key": job.idempotency_key,
-                    "prompt": job.wanted.prompt.chars().take(200).collect::<String>(),
-                })
-            })
-            .collect()
+        self.store.jobs().rev().take(most).map(|(id, job)| describe(id, job, now)).collect()
     }
+
+    /// One job, with its whole prompt; `url` makes a fresh URL of a variant.
+    pub fn job(&self, id: &str, url: impl Fn(u32) -> String) -> Option<Value> {
+        let (now, job) = (self.clock.now(), self.store.job(id)?);
+        let mut told = describe(id, job, now);
+        let variants = if job.state(now) == State::Completed { job.wanted.variants } else { 0 };
+        told["downloads"] =
+            (1..=variants).map(|variant| json!({ "variant": variant, "url": url(variant) })).collect();
+        told["prompt"] = json!(job.wanted.prompt);
+        Some(told)
+    }
+}
+
+fn describe(id: &str, job: &Job, now: Duration) -> Value {
+    let state = job.state(now);
+    json!({
+        "job_id": id, "status": state.name(), "output_type": job.wanted.output_type.name(),
+        "created_at_ms": millis(job.created), "pending_ms": millis(job.pending()),
+        "duration_ms": millis(job.duration()), "failed_at_ms": job.failed_at().map(millis),
+        "error": job.error(), "polls": job.polls, "variants": job.wanted.variants,
+        "slides": job.wanted.slides, "credits": job.credits(now),
+        "key": job.key.fingerprint(), "idempotency_key": job.idempotency_key,
+        "prompt": job.wanted.prompt.chars().take(200).collect::<String>(),
+    })
 }
 
 /// Milliseconds, as far as they are counted.

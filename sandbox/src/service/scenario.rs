@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
+
 use crate::http::Wire;
 
 /// Where a scenario strikes.
@@ -51,6 +53,22 @@ pub enum Layer {
     File,
     /// What is done on the wire.
     Wire,
+}
+
+impl Layer {
+    /// As people read it.
+    fn name(self) -> &'static str {
+        match self {
+            Layer::Before => "before",
+            Layer::Access => "access",
+            Layer::Idempotency => "idempotency",
+            Layer::Request => "answer",
+            Layer::Job => "job",
+            Layer::Body => "body",
+            Layer::File => "file",
+            Layer::Wire => "wire",
+        }
+    }
 }
 
 /// What a `Retry-After` says.
@@ -390,6 +408,18 @@ impl Scenario {
     pub fn number(&self) -> f64 {
         self.value.parse().unwrap_or(0.0)
     }
+}
+
+/// The table as programs read it: `value` is the default, null where there is none to give.
+pub fn described() -> Vec<Value> {
+    let one = |entry: &Entry| {
+        let on: Vec<&str> = entry.on.iter().map(|endpoint| endpoint.name()).collect();
+        json!({
+            "name": entry.name, "layer": entry.layer.name(), "endpoints": on, "value": entry.value,
+            "about": entry.about,
+        })
+    };
+    TABLE.iter().map(one).collect()
 }
 
 /// The table as people read it.

@@ -1,0 +1,177 @@
+//! What the admin API tells of a namespace: jobs with files and slides, the overview, scenarios, the stream.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use perceptis_sandbox::{Running, Sandbox, Settings};
+use serde_json::{Value, json};
+use support::{Answer, KEY, accepted, ask, get, path_of};
+
+const DECK: &str = r#"{"prompt":"Plan\n- One & <b>all</b>\n- Two","output_type":"deck"}"#;
+const SLIDES: &str = r#"{"prompt":"One. Two. Three.","output_type":"single_slide","variant_count":2}"#;
+
+fn start() -> Running {
+    let sandbox = Sandbox::start(Settings::default()).unwrap();
+    admin(sandbox.base_url(), "POST", "clock", &json!({ "frozen": true }));
+    sandbox
+}
+
+fn admin(url: &str, method: &str, path: &str, body: &Value) -> Value {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = ask(url, method, &format!("/_sandbox/{path}"), &[], text.as_bytes());
+    assert!(answer.status < 300, "{path}: {answer:?}");
+    answer.json()
+}
+
+fn read(url: &str, path: &str) -> Answer {
+    ask(url, "GET", path, &[], b"")
+}
+
+#[test]
+fn scenarios_are_listed_for_people_and_for_programs() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    let text = read(url, "/_sandbox/scenarios");
+    assert_eq!(text.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(String::from_utf8(text.body).unwrap(), perceptis_sandbox::scenarios());
+    let json = ask(url, "GET", "/_sandbox/scenarios", &[("Accept", "application/json")], b"").json();
+    let all = json["scenarios"].as_array().unwrap();
+    assert_eq!(all.len() + 5, perceptis_sandbox::scenarios().lines().count());
+    let named = |name: &str| all.iter().find(|one| one["name"] == name).unwrap();
+    assert_eq!(
+        named("takes"),
+        &json!({
+            "name": "takes", "layer": "job", "endpoints": ["status"], "value": "1",
+            "about": "the job takes VALUE seconds",
+        })
+    );
+    assert_eq!((&named("html")["value"], &named("http_503")["value"]), (&Value::Null, &json!("")));
+}
+
+#[test]
+fn an_overview_is_of_one_moment() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    let key = "sk-sandbox-default";
+    let body = r#"{"prompt":"Plan [[sandbox: fail_after=1]]","output_type":"deck"}"#;
+    let failed = support::generate(url, key, None, body).json()["job_id"].as_str().unwrap().to_owned();
+    admin(url, "POST", "clock", &json!({ "advance_ms": 60_000 }));
+    get(url, key, &format!("/api/v1/status/{failed}"));
+    admin(url, "POST", "clock", &json!({ "advance_ms": 3_600_000 }));
+    admin(url, "POST", "rules", &json!({ "scenario": "html@status" }));
+    let job = accepted(url, DECK);
+    let told = admin(url, "GET", "overview", &Value::Null);
+    assert_eq!((&told["namespace"], &told["api_key"]), (&json!("default"), &json!(key)));
+    assert_eq!(told["clock"], admin(url, "GET", "clock", &Value::Null));
+    assert_eq!(told["rules"], admin(url, "GET", "rules", &Value::Null)["rules"]);
+    assert_eq!(told["jobs"], admin(url, "GET", "jobs", &Value::Null)["jobs"]);
+    assert_eq!(told["namespaces"], json!([{ "namespace": "default", "jobs": 2 }]));
+    assert_eq!(told["credits"], 0);
+    let (newest, oldest) = (&told["jobs"][0], &told["jobs"][1]);
+    assert_eq!(
+        (&newest["job_id"], &newest["slides"], &newest["error"]),
+        (&json!(job), &json!(8), &Value::Null)
+    );
+    assert_ne!(newest["key"], told["key"], "of another key of this namespace");
+    assert_eq!((&oldest["key"], &oldest["failed_at_ms"]), (&told["key"], &json!(60_000)));
+    assert_eq!(oldest["error"]["code"], "generation_failed");
+    assert!(oldest["pending_ms"].as_u64().unwrap() < oldest["duration_ms"].as_u64().unwrap());
+}
+
+#[test]
+fn a_job_is_told_with_its_files_and_drawn() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    let (deck, slides) = (accepted(url, DECK), accepted(url, SLIDES));
+    let of = |job: &str| admin(url, "GET", &format!("jobs/{job}"), &Value::Null);
+    assert_eq!(of(&deck)["downloads"], json!([]), "not before it is completed");
+    admin(url, "POST", "clock", &json!({ "advance_ms": 3_600_000 }));
+    let told = of(&slides);
+    assert_eq!((&told["status"], &told["prompt"]), (&json!("completed"), &json!("One. Two. Three.")));
+    assert_eq!((told["downloads"].as_array().unwrap().len(), &told["polls"]), (2, &json!(0)));
+    assert_eq!(told["downloads"][1]["variant"], 2);
+    let file = read(url, &path_of(told["downloads"][1]["url"].as_str().unwrap()));
+    assert_eq!((file.status, &file.body[..2]), (200, &b"PK"[..]));
+
+    let drawn = |job: &str, rest: &str| read(url, &format!("/_sandbox/jobs/{job}/slides/{rest}"));
+    let svg = drawn(&deck, "3.svg");
+    assert_eq!((svg.status, svg.header("content-type")), (200, Some("image/svg+xml")));
+    assert!(svg.header("content-security-policy").unwrap().starts_with("default-src 'none';"));
+    let text = String::from_utf8(svg.body).unwrap();
+    assert!(text.contains("One &amp; &lt;b&gt;all&lt;/b&gt;"), "{text}");
+    assert_ne!(drawn(&slides, "1.svg?variant=1").body, drawn(&slides, "1.svg?variant=2").body);
+    for (job, rest) in [
+        (deck.as_str(), "0.svg"),
+        (&deck, "9.svg"),
+        (&deck, "x.svg"),
+        (&deck, "1"),
+        (&deck, "1.svg?variant=2"),
+        (&deck, "1.svg?variant=0"),
+        (&deck, "1.svg?namespace=other"),
+        ("job_none", "1.svg"),
+    ] {
+        let answer = drawn(job, rest);
+        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{job} {rest}");
+    }
+    assert_eq!(read(url, "/_sandbox/jobs/job_none").status, 404);
+}
+
+#[test]
+fn a_stream_begins_with_the_newest_and_tells_what_could_not_be_read() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    for _ in 0..5 {
+        accepted(url, DECK);
+    }
+    let numbers = |path: &str| {
+        let told = admin(url, "GET", path, &Value::Null);
+        let entries = told["entries"].as_array().unwrap();
+        entries.iter().map(|entry| entry["number"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("journal?newest=2"), [4, 5]);
+    assert_eq!(numbers("journal?newest=2&after=4"), [5]);
+    assert_eq!(numbers("journal?newest=9"), [1, 2, 3, 4, 5]);
+    assert_eq!(numbers("journal?newest=0"), [0; 0]);
+
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET /_sandbox/events?newest=2 HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut seen = String::new();
+    let mut until = |count: usize| {
+        let mut bytes = [0; 4096];
+        while seen.matches("data: {").count() < count {
+            let read = stream.read(&mut bytes).unwrap();
+            assert!(read > 0, "it ended: {seen}");
+            seen += &String::from_utf8_lossy(&bytes[..read]);
+        }
+        seen.clone()
+    };
+    let text = until(2);
+    assert!(text.contains("id: 4\n") && text.contains("id: 5\n") && !text.contains("id: 3\n"), "{text}");
+    assert!(support::raw(url, b"NONSENSE\r\n\r\n").starts_with(b"HTTP/1.1 400 "));
+    assert!(until(3).contains("\"status\":400"));
+}
+
+#[test]
+fn a_stream_of_more_than_one_batch_comes_at_once() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    let host = url.strip_prefix("http://").unwrap();
+    let one = format!("GET /nope HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\n\r\n");
+    support::ask_each(url, &[one.repeat(1200)], 1200);
+    let mut stream = TcpStream::connect(host).unwrap();
+    // Less than the time after which an idle stream says something.
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    stream.write_all(format!("GET /_sandbox/events HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
+    let mut seen = Vec::new();
+    let mut bytes = [0; 65536];
+    while !String::from_utf8_lossy(&seen).contains("id: 1200\n") {
+        let read = stream.read(&mut bytes).unwrap();
+        assert!(read > 0);
+        seen.extend_from_slice(&bytes[..read]);
+    }
+}
