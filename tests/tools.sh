@@ -16,6 +16,7 @@ need openssl openssl
 need soffice libreoffice-impress
 need pdftotext poppler-utils
 need curl curl
+need chromium chromium
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -z "$missing" ] && exit 0

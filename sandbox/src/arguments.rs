@@ -34,6 +34,7 @@ OPTIONS
   -V, --version        the version
 
 TRY IT
+  Open the base URL in a browser: jobs, slides, journal, clock and faults on a page. Or, in a shell:
   $ perceptis-sandbox --speed 100 --port 8080 &
   $ curl -s -H 'Authorization: Bearer sk-sandbox-default' -H 'Content-Type: application/json' \\
       -d '{\"prompt\": \"Why teams adopt Rust\", \"output_type\": \"deck\"}' http://127.0.0.1:8080/api/v1/generate
@@ -46,7 +47,7 @@ MAKE IT GO WRONG
   [[sandbox: fail_after=3]] in a prompt. Then ask what happened, and what it cost:
   $ curl -s http://127.0.0.1:8080/_sandbox/journal; curl -s http://127.0.0.1:8080/_sandbox/credits
   $ curl -s -d '{\"advance_ms\": 600000}' http://127.0.0.1:8080/_sandbox/clock
-  also: rules, jobs, violations, namespaces, reset, refuse, events. Each takes ?namespace=mytest.
+  also: rules, jobs, violations, namespaces, overview, reset, refuse, events. Each takes ?namespace=mytest.
 
 Any key that looks like sk-... is accepted, and sees its own jobs only. Keys sk-sandbox-NAME have jobs, journal, rules,
 clock and credits of their own; all others share the namespace \"default\". Everything is kept in memory.

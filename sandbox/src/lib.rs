@@ -9,6 +9,7 @@ mod deck;
 mod hash;
 mod http;
 mod ooxml;
+mod page;
 mod sandbox;
 mod service;
 mod svg;

@@ -377,7 +377,8 @@ fn other_paths_methods_and_hosts_are_refused() {
     let port = url.rsplit(':').next().unwrap();
     for (method, path, allow) in [
         ("GET", "/nope", None),
-        ("GET", "/", None),
+        ("GET", "/page.html", None),
+        ("POST", "/", None),
         ("GET", "/api/v1/status/", None),
         ("GET", "/api/v1/status/a/b", None),
         ("POST", "/api/v1/generate/", None),

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::hash::{self, Signer};
 use crate::http::{Answer, Control, Question, Wire};
+use crate::page;
 use journal::Entry;
 use keys::{Bearer, DEFAULT, Refused};
 use namespace::Namespace;
@@ -149,6 +150,9 @@ impl Service {
         }
         if question.path == "/openapi.json" && question.method == "GET" {
             return (Answer::new(200, "application/json", OPENAPI), 0);
+        }
+        if let Some(answer) = page::answer(question) {
+            return (answer, 0);
         }
         let mut call = match self.call(question) {
             Ok(call) => call,

@@ -1,0 +1,99 @@
+// The journal: one line a request, the newest first, as they happen.
+
+import { admin, by, copyOf, time, write } from './tools.js';
+
+const MOST = 500;
+/** Entries whose bytes are not counted yet, by number. */
+const open = new Map();
+let lines = 0;
+
+/** Wires the filter. */
+export function startJournal() {
+  by('struck-only').addEventListener('change', () => {
+    by('journal').classList.toggle('only', by('struck-only').checked);
+  });
+}
+
+/** Forgets all lines. */
+export function clearJournal() {
+  open.clear();
+  by('journal').replaceChildren();
+  count();
+}
+
+/** Adds an entry at the top; the oldest goes when there are too many. */
+export function addEntry(entry) {
+  const node = copyOf('entry-template');
+  const find = (name) => node.querySelector(name);
+  write(find('.at'), time(entry.at_ms));
+  write(find('.method'), entry.method || '—');
+  write(find('.path'), entry.path || 'what could not be read');
+  find('.path').title = entry.path;
+  for (const fault of entry.faults) {
+    const chip = document.createElement('span');
+    chip.className = 'chip';
+    chip.textContent = fault;
+    find('.chips').append(chip);
+  }
+  node.classList.toggle('struck', entry.faults.length > 0);
+  // Zero is a request that was reset before it was read.
+  write(find('.status'), entry.status === 0 ? '—' : String(entry.status));
+  node.dataset.kind = String(Math.floor(entry.status / 100));
+  size(node, entry);
+  find('details').addEventListener('toggle', () => explain(node, entry), { once: true });
+  by('journal').prepend(node);
+  if (lines === MOST) by('journal').lastElementChild.remove();
+  count();
+}
+
+/** Asks again for what was not sent to its end when it was told of. */
+export async function completeEntries() {
+  for (const [number, { node, entry }] of [...open].slice(0, 5)) {
+    const { entries } = await admin('GET', `journal?after=${number - 1}&limit=1`);
+    const now = entries[0]?.number === number ? entries[0] : null;
+    if (!now || !node.isConnected) {
+      open.delete(number);
+    } else if (now.sent_bytes !== null) {
+      entry.sent_bytes = now.sent_bytes;
+      open.delete(number);
+      size(node, entry);
+    }
+  }
+}
+
+function size(node, entry) {
+  if (entry.sent_bytes === null) open.set(entry.number, { node, entry });
+  write(node.querySelector('.bytes'), entry.sent_bytes === null ? '…' : entry.sent_bytes.toLocaleString('en'));
+}
+
+function count() {
+  lines = by('journal').childElementCount;
+  write(by('journal-count'), lines === MOST ? `newest ${MOST}` : lines ? String(lines) : '');
+  by('journal-none').hidden = lines > 0;
+}
+
+/** What is not on the line. */
+function explain(node, entry) {
+  const facts = [
+    ['Number', entry.number],
+    ['Path', entry.path],
+    ['Virtual time', time(entry.at_ms)],
+    ['Wall time', new Date(entry.real_ms).toISOString().replace('T', ' ')],
+    ['Job', entry.job_id],
+    ['Key', entry.key],
+    ['Idempotency key', entry.idempotency_key],
+    ['Range', entry.range],
+    ['Struck by', entry.faults.join(', ')],
+    ['Answer', `${entry.answer_bytes.toLocaleString('en')} bytes of body`],
+  ];
+  for (const [name, value] of facts) {
+    if (value === null || value === '') continue;
+    const [term, told] = [document.createElement('dt'), document.createElement('dd')];
+    term.textContent = name;
+    told.textContent = value;
+    node.querySelector('.more').append(term, told);
+  }
+  const body = node.querySelector('.body');
+  body.hidden = entry.body === '';
+  body.textContent = entry.body;
+}
