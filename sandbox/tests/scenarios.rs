@@ -259,6 +259,14 @@ fn jobs(left: &mut Left) {
     world.advance(6);
     assert_eq!(world.state(&job)["status"], "completed");
     assert_eq!(world.credits(), 2, "a credit a variant");
+    // From a rule: what was completed stays so, and is billed, when the rule is gone.
+    let world = World::new();
+    let job = world.job(SLIDES);
+    world.rule("takes=5");
+    world.advance(6);
+    assert_eq!((world.credits(), &world.state(&job)["status"]), (0, &json!("completed")));
+    world.admin("DELETE", "rules", &Value::Null);
+    assert_eq!((world.credits(), &world.state(&job)["status"]), (2, &json!("completed")));
 
     for (name, error) in [
         ("fail_after=2", json!({ "code": "generation_failed", "message": "the slides could not be made" })),

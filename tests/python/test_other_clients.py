@@ -43,7 +43,7 @@ class World:
     def billed_once(self) -> None:
         """One job, one bill: three slides."""
         assert len(self.admin("jobs")["jobs"]) == 1
-        assert self.admin("credits")["credits"] == 3
+        assert self.admin("credits")["credits"] == 8
 
     def run(self, name: str, directory: Path) -> Path:
         """Runs a client; its file."""
@@ -69,7 +69,7 @@ def sound(done: subprocess.CompletedProcess[str], directory: Path) -> Path:
     assert "sk-sandbox" not in done.stdout + done.stderr
     with zipfile.ZipFile(file) as package:
         slides = [name for name in package.namelist() if name.startswith("ppt/slides/slide")]
-    assert len(slides) == 3
+    assert len(slides) == 8
     return Path(file)
 
 

@@ -106,13 +106,13 @@ def test_a_job_is_seen_to_complete_and_its_slides_are_drawn(page: Page, space: S
         page.click("[data-advance='300000']")
     page.until(shows(state(job), "completed"))
     page.until(shows("#announced", "Job completed: Plan"))
-    page.until(shows("#credits", "3"))
+    page.until(shows("#credits", "8"))
 
     page.click(".slides > summary")
     pictures = "[...document.querySelectorAll('.reel img')]"
-    page.until(f"{pictures}.length === 3 && {pictures}.every((one) => one.complete)")
+    page.until(f"{pictures}.length === 8 && {pictures}.every((one) => one.complete)")
     assert page.run(f"{pictures}.every((one) => one.naturalWidth > 0)")
-    assert page.run(f"{pictures}[0].alt") == "Slide 1 of 3, variant 1"
+    assert page.run(f"{pictures}[0].alt") == "Slide 1 of 8, variant 1"
 
     page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     page.click(".download")

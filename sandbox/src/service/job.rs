@@ -59,6 +59,8 @@ pub struct Job {
     seed: u64,
     /// How and when it failed; a failure is for good.
     failed: Option<(Why, Duration)>,
+    /// When a scenario that strikes polls had it completed before its time; then it is, and is billed.
+    early: Option<Duration>,
     /// How often it was said to be completed without its files.
     late: u64,
 }
@@ -82,6 +84,7 @@ impl Job {
             key_scenarios: Vec::new(),
             seed: hash::number(&[id.as_bytes()]),
             failed: None,
+            early: None,
             late: 0,
         }
     }
@@ -95,6 +98,9 @@ impl Job {
     pub fn state(&self, now: Duration) -> State {
         if self.failed.is_some() {
             return State::Failed;
+        }
+        if self.early.is_some() {
+            return State::Completed;
         }
         let age = now.saturating_sub(self.created);
         let duration = self.duration();
@@ -126,6 +132,11 @@ impl Job {
             OutputType::SingleSlide => self.within(2, 3 * 60, 7 * 60),
             OutputType::Deck => self.within(3, 5 * 60, 15 * 60),
         }
+    }
+
+    /// When it is completed, as far as is known.
+    pub fn delivered_at(&self) -> Duration {
+        self.early.unwrap_or_else(|| self.created.saturating_add(self.duration()))
     }
 
     /// What it costs once it is delivered: a credit for each variant, or for each slide of a deck.
@@ -171,6 +182,7 @@ impl Job {
                     now.saturating_sub(self.created).as_secs_f64() >= scenario.number()
                 });
                 if over && state != State::Failed {
+                    self.early.get_or_insert(now);
                     state = State::Completed;
                 }
             }

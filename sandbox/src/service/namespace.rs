@@ -87,7 +87,7 @@ impl Namespace {
             let of_key = keys.entry(job.key.fingerprint()).or_default();
             of_key.0 += credits;
             if credits > 0 {
-                let delivered = millis(job.created.saturating_add(job.duration()));
+                let delivered = millis(job.delivered_at());
                 of_key.1.push(json!({ "job_id": id, "credits": credits, "delivered_at_ms": delivered }));
             }
         }
