@@ -2,18 +2,18 @@
 
 use std::ffi::{OsStr, OsString};
 
-use perceptis_sandbox::Settings;
+use perceptis_sandbox::{Certificate, Settings};
 
 /// The page that a newcomer works from.
 pub const HELP: &str = "\
 perceptis-sandbox: the Perceptis service played locally, without a key, a network or a bill
 
 USAGE
-  perceptis-sandbox [serve] [--port N] [--speed N] [--seed N] [--log] [--exit-on-stdin-eof]
-  perceptis-sandbox exec [--port N] [--speed N] [--seed N] [--log] -- COMMAND [ARGUMENT ...]
+  perceptis-sandbox [serve] [--port N] [--speed N] [--seed N] [--tls] [--log] [--exit-on-stdin-eof]
+  perceptis-sandbox exec [--port N] [--speed N] [--seed N] [--tls] [--log] -- COMMAND [ARGUMENT ...]
   perceptis-sandbox scenarios
 
-serve answers on 127.0.0.1 until it gets SIGINT or SIGTERM. When it is ready it prints one line of JSON:
+serve answers on 127.0.0.1 until it gets SIGINT, SIGTERM or SIGHUP. When it is ready it prints one line of JSON:
   {\"base_url\": \"http://127.0.0.1:PORT\", \"api_key\": \"sk-sandbox-default\", \"pid\": N}
 
 exec starts a sandbox, sets PERCEPTIS_API_BASE_URL, PERCEPTIS_API_KEY, PERCEPTIS_TIME_SCALE and
@@ -28,6 +28,9 @@ OPTIONS
                        slide takes 3 to 7 minutes and a deck 5 to 15, as the real service's do; at 100 a
                        deck is there in seconds. 1 by default
   --seed N             the same seed gives the same job ids and durations; random by default
+  --tls[=CERTIFICATE]  speak TLS, with a certificate authority of its own: the ready line has its certificate's
+                       path as ca_file, exec sets PERCEPTIS_CA_FILE. CERTIFICATE is sound, or one that a client has
+                       to refuse: self_signed, expired, wrong_host; or plain_http. /_sandbox/ answers plain HTTP, too
   --log                print the journal to standard error, a line of JSON a request, without keys
   --exit-on-stdin-eof  end when standard input is closed, so that it never outlives whoever started it
   -h, --help           this page
@@ -116,6 +119,10 @@ pub fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command, String
             }
         };
         match name {
+            "--tls" => {
+                let named = inline.as_deref().map(Certificate::parse).transpose();
+                settings.tls = Some(named.map_err(|error| format!("--tls: {error}"))?.unwrap_or_default());
+            }
             "--help" | "--version" | "--log" | "--exit-on-stdin-eof" if inline.is_some() => {
                 return Err(format!("{name} takes no value"));
             }

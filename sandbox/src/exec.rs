@@ -1,14 +1,11 @@
 //! `exec`: runs a command beside a sandbox of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
-use perceptis_sandbox::{Sandbox, Settings};
+use perceptis_sandbox::{Sandbox, Settings, Temporary};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +25,11 @@ pub async fn exec(settings: &Settings, program: &OsStr, arguments: &[OsString]) 
 
 async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io::Result<u8> {
     // Before the command starts: a signal from now on is the command's.
-    let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = [
+        (signal(SignalKind::interrupt())?, Signal::INT),
+        (signal(SignalKind::terminate())?, Signal::TERM),
+        (signal(SignalKind::hangup())?, Signal::HUP),
+    ];
     let sandbox = Sandbox::bind(settings).await?;
     let directory = Temporary::new()?;
     let mut command = Command::new(program);
@@ -40,6 +41,9 @@ async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io
         .env("PERCEPTIS_TIME_SCALE", format!("{}", settings.speed.floor()))
         .env("PERCEPTIS_LEDGER", directory.path().join("ledger.db"))
         .kill_on_drop(true);
+    if let Some(file) = sandbox.ca_file() {
+        command.env("PERCEPTIS_CA_FILE", file);
+    }
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -57,14 +61,15 @@ async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io
 /// Waits for the command, and hands it the signals that are meant to end it.
 async fn wait(
     child: &mut Child,
-    (interrupt, terminate): &mut (tokio::signal::unix::Signal, tokio::signal::unix::Signal),
+    [interrupt, terminate, hangup]: &mut [(tokio::signal::unix::Signal, Signal); 3],
 ) -> io::Result<ExitStatus> {
     loop {
         let signal = tokio::select! {
             status = child.wait() => return status,
-            // A terminal sends it to the command, too; there it is the command's to decide.
-            _ = interrupt.recv() => Signal::INT,
-            _ = terminate.recv() => Signal::TERM,
+            // A terminal sends these to the command, too; there it is the command's to decide.
+            _ = interrupt.0.recv() => interrupt.1,
+            _ = terminate.0.recv() => terminate.1,
+            _ = hangup.0.recv() => hangup.1,
         };
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
@@ -78,27 +83,4 @@ async fn wait(
 fn code_of(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
-/// A directory for this user's eyes, gone when it is dropped.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new() -> io::Result<Temporary> {
-        let number = getrandom::u64().map_err(io::Error::other)?;
-        let path = std::env::temp_dir().join(format!("perceptis-sandbox-{number:016x}"));
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Temporary(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Nothing better can be done about a directory that can't be removed.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -13,7 +13,11 @@ mod page;
 mod sandbox;
 mod service;
 mod svg;
+mod temporary;
+mod tls;
 
 pub use http::Limits;
 pub use sandbox::{Running, Sandbox, Settings};
 pub use service::listing as scenarios;
+pub use temporary::Temporary;
+pub use tls::Certificate;

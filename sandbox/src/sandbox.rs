@@ -1,7 +1,8 @@
 //! A sandbox: a service on a port of this machine.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::http::{self, Limits};
 use crate::service::{Service, Setup};
+use crate::tls::{Certificate, Tls};
 
 /// How a sandbox is run.
 #[derive(Clone, Debug)]
@@ -24,11 +26,13 @@ pub struct Settings {
     pub log: bool,
     /// What connections may take.
     pub limits: Limits,
+    /// Whether it speaks TLS, and what it shows; can be changed while it runs.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { port: 0, speed: 1.0, seed: None, log: false, limits: Limits::default() }
+        Settings { port: 0, speed: 1.0, seed: None, log: false, limits: Limits::default(), tls: None }
     }
 }
 
@@ -36,8 +40,8 @@ impl Default for Settings {
 pub struct Sandbox {
     listener: TcpListener,
     service: Arc<Service>,
-    address: SocketAddr,
     limits: Limits,
+    tls: Option<Arc<Tls>>,
     control: mpsc::Receiver<http::Control>,
 }
 
@@ -55,6 +59,7 @@ impl Sandbox {
             Some(seed) => seed,
             None => getrandom::u64().map_err(io::Error::other)?,
         };
+        let tls = settings.tls.map(Tls::new).transpose()?.map(Arc::new);
         let (sender, control) = mpsc::channel(4);
         let service = Service::new(Setup {
             authority: address.to_string(),
@@ -62,14 +67,20 @@ impl Sandbox {
             seed,
             secret,
             log: settings.log,
+            tls: tls.clone(),
             control: sender,
         });
-        Ok(Sandbox { listener, service: Arc::new(service), address, limits: settings.limits, control })
+        Ok(Sandbox { listener, service: Arc::new(service), limits: settings.limits, tls, control })
     }
 
-    /// Where it is: `http://127.0.0.1:port`.
+    /// Where it is: `http://127.0.0.1:port`, or `https`.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.service.base_url().to_owned()
+    }
+
+    /// The certificate of its authority, as PEM, where it speaks TLS. Gone when the sandbox is.
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        self.tls.as_ref().map(|tls| tls.ca_file())
     }
 
     /// A key that it accepts. Any that looks like `sk-...` is one.
@@ -79,7 +90,7 @@ impl Sandbox {
 
     /// Answers for ever.
     pub async fn serve(self) {
-        http::serve(self.listener, self.service, self.limits, self.control).await;
+        http::serve(self.listener, self.service, self.limits, self.tls, self.control).await;
     }
 
     /// Runs a sandbox on a thread of its own, for a test.
@@ -90,6 +101,7 @@ impl Sandbox {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let sandbox = runtime.block_on(Sandbox::bind(&settings))?;
         let base_url = sandbox.base_url();
+        let ca_file = sandbox.ca_file();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("perceptis-sandbox".into()).spawn(move || {
             runtime.block_on(async {
@@ -99,13 +111,14 @@ impl Sandbox {
                 }
             });
         })?;
-        Ok(Running { base_url, stop: Some(stop), thread: Some(thread) })
+        Ok(Running { base_url, ca_file, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 /// A sandbox on a thread of its own; ends when it is dropped.
 pub struct Running {
     base_url: String,
+    ca_file: Option<PathBuf>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -114,6 +127,11 @@ impl Running {
     /// Where it is: `http://127.0.0.1:port`.
     pub fn base_url(&self) -> &str {
         &self.base_url
+    }
+
+    /// The certificate of its authority, as PEM, where it speaks TLS. Gone when the sandbox is.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
     }
 }
 

@@ -211,3 +211,41 @@ fn wrong_arguments_are_told_with_what_is_accepted() {
     assert!(run(&["exec", "--help"]).status.success());
     assert!(String::from_utf8(run(&["-V"]).stdout).unwrap().contains(env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn tls_comes_with_an_authority_that_goes_again() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let (mut child, ready) = started(program().arg("--tls"));
+        assert!(ready["base_url"].as_str().unwrap().starts_with("https://127.0.0.1:"));
+        let file = Path::new(ready["ca_file"].as_str().unwrap()).to_owned();
+        assert!(file.is_file());
+        send(&child, signal);
+        assert!(child.wait().unwrap().success());
+        assert!(!file.parent().unwrap().exists(), "{signal:?}");
+    }
+    let output =
+        run(&["exec", "--tls", "--", "sh", "-c", "echo $PERCEPTIS_API_BASE_URL; cat $PERCEPTIS_CA_FILE"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("https://") && text.contains("BEGIN CERTIFICATE"), "{text}");
+    let refused = run(&["--tls=odd"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("self_signed"), "what there is");
+    let listed = String::from_utf8(run(&["scenarios"]).stdout).unwrap();
+    assert!(listed.contains("wrong_host") && listed.contains("plain_http"));
+}
+
+#[test]
+fn exec_leaves_nothing_behind_when_its_terminal_goes() {
+    let mut child = program()
+        .args(["exec", "--", "sh", "-c", "echo $PERCEPTIS_LEDGER; exec sleep 600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let directory = Path::new(line.trim()).parent().unwrap().to_owned();
+    assert!(directory.is_dir());
+    send(&child, Signal::HUP);
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 1));
+    assert!(!directory.exists());
+}

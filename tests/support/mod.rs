@@ -68,14 +68,21 @@ pub struct Sandbox {
     pub base_url: String,
     pub api_key: String,
     pub speed: u32,
+    /// The certificate of its authority, where it speaks TLS.
+    pub ca_file: Option<String>,
     child: Child,
     input: Option<ChildStdin>,
 }
 
 impl Sandbox {
     pub fn start(speed: u32) -> Sandbox {
+        Sandbox::start_with(speed, &[])
+    }
+
+    pub fn start_with(speed: u32, arguments: &[&str]) -> Sandbox {
         let mut child = Command::new(sandbox_program())
             .args(["serve", "--speed", &speed.to_string(), "--exit-on-stdin-eof"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -85,18 +92,26 @@ impl Sandbox {
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
         let input = child.stdin.take();
-        Sandbox { base_url: text("base_url"), api_key: text("api_key"), speed, child, input }
+        let ca_file = ready["ca_file"].as_str().map(str::to_owned);
+        Sandbox { base_url: text("base_url"), api_key: text("api_key"), speed, ca_file, child, input }
     }
 
     /// A client of this sandbox at its speed.
     pub fn client(&self) -> api::Client {
+        self.client_with(&[])
+    }
+
+    /// The same with further settings.
+    pub fn client_with(&self, pairs: &[(&str, &str)]) -> api::Client {
         let scale = self.speed.to_string();
-        api::Client::new(&[
-            ("api_key", &self.api_key),
+        let mut all = vec![
+            ("api_key", self.api_key.as_str()),
             ("api_base_url", &self.base_url),
             ("time_scale", &scale),
-        ])
-        .unwrap()
+        ];
+        all.extend(self.ca_file.iter().map(|file| ("ca_file", file.as_str())));
+        all.extend(pairs);
+        api::Client::new(&all).unwrap()
     }
 
     /// Sets the variables of a program that talks to this sandbox.

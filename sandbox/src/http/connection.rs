@@ -9,12 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use super::message::{Answer, Question};
 use super::read::{Reader, Unread};
 use super::room::{Place, Room};
 use super::write::{After, Writer};
 use crate::service::Service;
+use crate::tls::{self, Certificate, Stream, Tls};
 
 /// How long what still comes is read after a request that can't be understood.
 const LINGERS: Duration = Duration::from_secs(2);
@@ -60,6 +62,7 @@ pub async fn serve(
     mut listener: TcpListener,
     service: Arc<Service>,
     limits: Limits,
+    tls: Option<Arc<Tls>>,
     mut control: mpsc::Receiver<Control>,
 ) {
     let room = Room::new(limits.connections, limits.answer);
@@ -87,8 +90,17 @@ pub async fn serve(
             }
         };
         let place = room.place().await;
-        let service = Arc::clone(&service);
-        connections.spawn(async move { connection(stream, &service, limits, place).await });
+        let (service, tls) = (Arc::clone(&service), tls.clone());
+        connections.spawn(async move {
+            let _ = stream.set_nodelay(true);
+            let opened = tokio::select! {
+                opened = open(stream, tls.as_deref(), &service, limits) => opened,
+                () = place.is_wanted() => None,
+            };
+            if let Some((stream, secure)) = opened {
+                connection(stream, secure, &service, limits, place).await;
+            }
+        });
     }
 }
 
@@ -123,9 +135,40 @@ enum Asked {
     Nothing,
 }
 
-async fn connection(mut stream: TcpStream, service: &Service, limits: Limits, mut place: Place) {
-    let _ = stream.set_nodelay(true);
-    let (read, mut write) = stream.split();
+/// Shakes hands where TLS is spoken; also whether the connection may be asked everything. What is not TLS on a port that
+/// speaks it may ask the admin API alone: it is how the port is made sound again.
+async fn open(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    service: &Service,
+    limits: Limits,
+) -> Option<(Stream, bool)> {
+    const HANDSHAKE: u8 = 22;
+    let Some(tls) = tls else { return Some((Stream::Plain(stream), true)) };
+    let mut first = [0];
+    let peeked = tokio::time::timeout(limits.idle, stream.peek(&mut first)).await;
+    if !matches!(peeked, Ok(Ok(1))) {
+        return None;
+    }
+    if first != [HANDSHAKE] {
+        return Some((Stream::Plain(stream), false));
+    }
+    let (certificate, config) = tls.next();
+    if certificate != Certificate::Sound {
+        service.shown(certificate.name());
+    }
+    // Read as a request, a handshake is a malformed one.
+    let Some(config) = config else { return Some((Stream::Plain(stream), false)) };
+    let accepting = TlsAcceptor::from(config).accept(stream);
+    match tokio::time::timeout(limits.head, accepting).await {
+        Ok(Ok(stream)) => Some((Stream::Tls(Box::new(stream)), true)),
+        // Refused, as it should be, or garbage.
+        _ => None,
+    }
+}
+
+async fn connection(stream: Stream, secure: bool, service: &Service, limits: Limits, mut place: Place) {
+    let (read, mut write) = tokio::io::split(stream);
     let mut reader = Reader::new(read);
     let mut dies = false;
     let after = loop {
@@ -146,6 +189,14 @@ async fn connection(mut stream: TcpStream, service: &Service, limits: Limits, mu
             Asked::Reset => break After::Reset,
             Asked::Nothing => break After::Close,
         };
+        if !secure && !tls::is_open(&question.path) {
+            let answer = Answer::error(400, "invalid_request", "this port speaks TLS: ask it by https");
+            tokio::select! {
+                () = refuse(&mut reader, &mut write, service, &answer, Some(question)) => {}
+                () = place.is_wanted() => {}
+            }
+            break After::Close;
+        }
         // Asked before anything is done: what is answered is answered whole.
         if !place.answers() {
             break After::Close;
@@ -162,9 +213,20 @@ async fn connection(mut stream: TcpStream, service: &Service, limits: Limits, mu
         }
         place.waits();
     };
-    if after == After::Reset {
+    let stream = reader.into_inner().unsplit(write);
+    match after {
         // With no time to linger, closing is a reset.
-        let _ = stream.set_zero_linger();
+        After::Reset => {
+            let _ = stream.tcp().set_zero_linger();
+        }
+        _ => end(stream).await,
+    }
+}
+
+/// Says goodbye where the protocol has a word for it, without waiting for long.
+async fn end(mut stream: Stream) {
+    if matches!(stream, Stream::Tls(_)) {
+        let _ = tokio::time::timeout(LINGERS, stream.shutdown()).await;
     }
 }
 

@@ -63,6 +63,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Reader { stream, buffer: BytesMut::new() }
     }
 
+    /// What is read from.
+    pub fn into_inner(self) -> R {
+        self.stream
+    }
+
     /// Waits until something comes; false when nothing more does.
     pub async fn some(&mut self) -> bool {
         !self.buffer.is_empty() || self.more().await

@@ -13,6 +13,7 @@ use super::scenario;
 use super::{Control, Service};
 use crate::http::{Answer, Question};
 use crate::svg;
+use crate::tls::Certificate;
 
 /// Where it is.
 pub const PREFIX: &str = "/_sandbox/";
@@ -47,7 +48,7 @@ impl Service {
                 if question.header("accept").is_some_and(|accept| accept.contains("application/json")) {
                     return list("scenarios", scenario::described());
                 }
-                Ok(Answer::new(200, "text/plain; charset=utf-8", scenario::listing()))
+                Ok(Answer::new(200, "text/plain; charset=utf-8", super::listing()))
             }
             ("GET", "rules", "") => list("rules", namespace.rules.list()),
             ("POST", "rules", "") => match namespace.rules.add(&body) {
@@ -104,6 +105,16 @@ impl Service {
                 world.namespaces.insert(name, Namespace::new(speed));
                 Ok(done())
             }
+            ("GET", "tls", "") => match &self.tls {
+                Some(tls) => Ok(Answer::json(200, &tls.describe())),
+                None => Err(no_tls()),
+            },
+            ("POST", "tls", "") => {
+                let tls = self.tls.as_ref().ok_or_else(no_tls)?;
+                let (certificate, times) = certificate(&body)?;
+                tls.show(certificate, times);
+                Ok(Answer::json(200, &tls.describe()))
+            }
             ("POST", "refuse", "") => {
                 let Some(time) =
                     body.get("ms").and_then(Value::as_u64).filter(|ms| (1..=60_000).contains(ms))
@@ -117,7 +128,7 @@ impl Service {
             (
                 _,
                 "scenarios" | "rules" | "clock" | "journal" | "events" | "jobs" | "credits" | "violations"
-                | "namespaces" | "overview" | "reset" | "refuse",
+                | "namespaces" | "overview" | "tls" | "reset" | "refuse",
                 _,
             ) => Err(Answer::error(405, "invalid_request", "this path does not take that method")
                 .with("allow", allowed(area))),
@@ -129,7 +140,7 @@ impl Service {
 fn allowed(area: &str) -> &'static str {
     match area {
         "rules" => "GET, POST, DELETE",
-        "clock" => "GET, POST",
+        "clock" | "tls" => "GET, POST",
         "reset" | "refuse" => "POST",
         _ => "GET",
     }
@@ -221,6 +232,28 @@ fn slide(namespace: &Namespace, id: &str, file: &str, question: &Question) -> Op
 
 fn no_job() -> Answer {
     Answer::error(404, "not_found", "there is no such job or slide in this namespace")
+}
+
+fn certificate(body: &Value) -> Result<(Certificate, Option<u64>), Answer> {
+    if let Some(unknown) = body
+        .as_object()
+        .and_then(|fields| fields.keys().find(|key| !["certificate", "times"].contains(&key.as_str())))
+    {
+        return Err(bad(format!("unknown key {unknown:?}; known are certificate, times")));
+    }
+    let name = body.get("certificate").and_then(Value::as_str).unwrap_or_default();
+    let certificate = Certificate::parse(name).map_err(bad)?;
+    match body.get("times") {
+        None | Some(Value::Null) => Ok((certificate, None)),
+        Some(times) => match times.as_u64().filter(|times| *times > 0) {
+            Some(times) => Ok((certificate, Some(times))),
+            None => Err(bad("times must be a whole number from 1")),
+        },
+    }
+}
+
+fn no_tls() -> Answer {
+    Answer::error(404, "not_found", "this sandbox speaks no TLS: it was started without --tls")
 }
 
 fn done() -> Answer {

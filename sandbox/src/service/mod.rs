@@ -15,7 +15,7 @@ mod scenario;
 mod store;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -24,12 +24,17 @@ use tokio::sync::{mpsc, watch};
 use crate::hash::{self, Signer};
 use crate::http::{Answer, Control, Question, Wire};
 use crate::page;
+use crate::tls::Tls;
 use journal::Entry;
 use keys::{Bearer, DEFAULT, Refused};
 use namespace::Namespace;
 use rules::{Source, Target};
-pub use scenario::listing;
 use scenario::{Endpoint, Fault, Layer, Scenario};
+
+/// Everything that can be made to go wrong, as people read it.
+pub fn listing() -> String {
+    scenario::listing() + &crate::tls::listing()
+}
 
 /// The API's description, written by hand.
 const OPENAPI: &str = include_str!("../../openapi.json");
@@ -54,6 +59,7 @@ pub struct Service {
     log: bool,
     world: Mutex<World>,
     news: watch::Sender<u64>,
+    tls: Option<Arc<Tls>>,
     control: mpsc::Sender<Control>,
 }
 
@@ -120,6 +126,8 @@ pub struct Setup {
     pub secret: [u8; 32],
     /// Whether the journal goes to standard error, too.
     pub log: bool,
+    /// Its TLS, where it speaks it.
+    pub tls: Option<Arc<Tls>>,
     /// Where the listener is told what to do.
     pub control: mpsc::Sender<Control>,
 }
@@ -128,7 +136,7 @@ impl Service {
     /// A service with nothing in it.
     pub fn new(setup: Setup) -> Service {
         Service {
-            base_url: format!("http://{}", setup.authority),
+            base_url: format!("{}://{}", if setup.tls.is_some() { "https" } else { "http" }, setup.authority),
             authority: setup.authority,
             speed: setup.speed,
             signer: Signer::new(&setup.secret),
@@ -136,8 +144,21 @@ impl Service {
             log: setup.log,
             world: Mutex::default(),
             news: watch::Sender::new(0),
+            tls: setup.tls,
             control: setup.control,
         }
+    }
+
+    /// Where it is.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Notes what a connection was shown in the place of a sound certificate.
+    pub fn shown(&self, certificate: &str) {
+        let entry = Entry { faults: vec![format!("tls_{certificate}")], ..Entry::default() };
+        let (_, number) = self.journaled(Answer::new(0, "", ""), DEFAULT, entry);
+        self.sent(number, 0);
     }
 
     /// Answers a request, and the number of its entry in the journal.
@@ -367,7 +388,7 @@ impl Service {
         }
         let foreign = question
             .header("origin")
-            .is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(is_own));
+            .is_some_and(|origin| !origin.split_once("://").is_some_and(|(_, host)| is_own(host)));
         if foreign {
             return Err(Answer::error(403, "forbidden", "no page of another origin drives this sandbox"));
         }

@@ -1,0 +1,93 @@
+//! The authority and what it signs. Keys are in memory only.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+use super::Certificate;
+
+/// As long as clients take certificates at all (CA/Browser Forum, 398 days), from a day ago: clocks differ.
+const DAYS: u64 = 397;
+const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// Everything that can be shown.
+pub struct Certificates {
+    /// The authority's certificate, as PEM.
+    pub authority: String,
+    configs: Vec<(Certificate, Arc<ServerConfig>)>,
+}
+
+impl Certificates {
+    /// A new authority, and a certificate of each kind.
+    pub fn new() -> Result<Certificates, Box<dyn std::error::Error + Send + Sync>> {
+        let today = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 86_400;
+        let now = (day(today.saturating_sub(1)), day(today + DAYS));
+        let mut params = params("Perceptis sandbox CA", &[], now)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate()?;
+        let authority = params.self_signed(&key)?.pem();
+        let issuer = Issuer::new(params, key);
+        let past = (day(18_262), day(18_628));
+        let mut configs = Vec::new();
+        for (certificate, hosts, valid) in [
+            (Certificate::Sound, &HERE[..], now),
+            (Certificate::SelfSigned, &HERE[..], now),
+            (Certificate::Expired, &HERE[..], past),
+            (Certificate::WrongHost, &["elsewhere.example"][..], now),
+        ] {
+            let mut params = self::params("Perceptis sandbox", hosts, valid)?;
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            let key = KeyPair::generate()?;
+            let signed = match certificate {
+                Certificate::SelfSigned => params.self_signed(&key)?,
+                _ => params.signed_by(&key, &issuer)?,
+            };
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_no_client_auth()
+                .with_single_cert(
+                    vec![signed.der().clone()],
+                    PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+                )?;
+            configs.push((certificate, Arc::new(config)));
+        }
+        Ok(Certificates { authority, configs })
+    }
+
+    /// How a handshake with this certificate is done; `None`: not at all.
+    pub fn config(&self, certificate: Certificate) -> Option<Arc<ServerConfig>> {
+        self.configs.iter().find(|(known, _)| *known == certificate).map(|(_, config)| Arc::clone(config))
+    }
+}
+
+/// A day since 1970, as year, month and day.
+fn day(days: u64) -> (i32, u8, u8) {
+    let (year, month, day) = crate::clock::civil(days);
+    (
+        i32::try_from(year).unwrap_or(i32::MAX),
+        u8::try_from(month).unwrap_or(1),
+        u8::try_from(day).unwrap_or(1),
+    )
+}
+
+type Day = (i32, u8, u8);
+
+fn params(name: &str, hosts: &[&str], (from, to): (Day, Day)) -> Result<CertificateParams, rcgen::Error> {
+    let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    let mut params = CertificateParams::new(hosts)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(from.0, from.1, from.2);
+    params.not_after = date_time_ymd(to.0, to.1, to.2);
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
