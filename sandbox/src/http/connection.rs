@@ -287,10 +287,10 @@ async fn refuse<R, W>(
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let number = service.malformed(answer, head.as_ref());
+    let noted = service.malformed(answer, head.as_ref());
     let mut writer = Writer::new(write);
     let written = writer.answer(answer, head.is_some_and(|head| head.method == "HEAD"), false).await;
-    service.sent(number, writer.sent);
+    service.sent(noted, writer.sent);
     if written.is_ok() && write.shutdown().await.is_ok() {
         let _ = tokio::time::timeout(LINGERS, reader.ignore()).await;
     }
@@ -308,10 +308,10 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let (answer, number) = service.answer(question);
+    let (answer, noted) = service.answer(question);
     let mut writer = Writer::new(write);
     let written = writer.answer(&answer, question.method == "HEAD", keep_alive).await;
-    service.sent(number, writer.sent);
+    service.sent(noted, writer.sent);
     match written {
         Err(_) => After::Close,
         Ok(_) if answer.events => {

@@ -114,6 +114,12 @@ struct Call<'a> {
     entry: Entry,
 }
 
+/// Where a request is in the journals.
+pub struct Noted {
+    namespace: String,
+    number: u64,
+}
+
 /// How a service is set up.
 pub struct Setup {
     /// `127.0.0.1:port`.
@@ -161,19 +167,19 @@ impl Service {
         self.sent(number, 0);
     }
 
-    /// Answers a request, and the number of its entry in the journal.
-    pub fn answer(&self, question: &Question) -> (Answer, u64) {
+    /// Answers a request, and says where it is in the journals, if it is.
+    pub fn answer(&self, question: &Question) -> (Answer, Option<Noted>) {
         if let Err(refusal) = self.check_host(question) {
             return self.journaled(refusal, DEFAULT, Entry::of(question));
         }
         if question.path.starts_with(admin::PREFIX) {
-            return (self.administer(question), 0);
+            return (self.administer(question), None);
         }
         if question.path == "/openapi.json" && question.method == "GET" {
-            return (Answer::new(200, "application/json", OPENAPI), 0);
+            return (Answer::new(200, "application/json", OPENAPI), None);
         }
         if let Some(answer) = page::answer(question) {
-            return (answer, 0);
+            return (answer, None);
         }
         let mut call = match self.call(question) {
             Ok(call) => call,
@@ -208,34 +214,31 @@ impl Service {
         let resets = !struck.is_empty();
         if resets {
             call.entry.faults = struck.into_iter().map(|scenario| scenario.text).collect();
-            let (_, number) = self.journaled(Answer::new(0, "", ""), &call.namespace, call.entry);
-            self.sent(number, 0);
+            let (_, noted) = self.journaled(Answer::new(0, "", ""), &call.namespace, call.entry);
+            self.sent(noted, 0);
         }
         resets
     }
 
-    /// Notes a request that could not be read, but perhaps its head; the number of its entry in the journal.
-    pub fn malformed(&self, answer: &Answer, head: Option<&Question>) -> u64 {
+    /// Notes a request that could not be read, but perhaps its head.
+    pub fn malformed(&self, answer: &Answer, head: Option<&Question>) -> Option<Noted> {
         let (namespace, entry) = match head.map(|head| self.call(head)) {
             Some(Ok(call)) => (call.namespace, call.entry),
             Some(Err((_, entry))) => (DEFAULT.to_owned(), *entry),
             None => (DEFAULT.to_owned(), Entry::default()),
         };
-        let (_, number) = self.journaled(answer.clone(), &namespace, entry);
-        self.news.send_replace(number);
-        number
+        self.journaled(answer.clone(), &namespace, entry).1
     }
 
     /// Notes how many bytes really went onto the wire.
-    pub fn sent(&self, number: u64, bytes: u64) {
-        if number == 0 {
-            return;
-        }
+    pub fn sent(&self, noted: Option<Noted>, bytes: u64) {
+        let Some(Noted { namespace, number }) = noted else { return };
         let mut world = self.lock();
-        let entry = world.namespaces.values_mut().find_map(|namespace| namespace.journal.sent(number, bytes));
-        let line = entry.map(|entry| entry.describe().to_string());
+        let namespace = world.namespaces.get_mut(&namespace);
+        let entry = namespace.and_then(|namespace| namespace.journal.sent(number, bytes));
+        let line = entry.filter(|_| self.log).map(|entry| entry.describe().to_string());
         drop(world);
-        if let (true, Some(line)) = (self.log, line) {
+        if let Some(line) = line {
             use std::io::Write as _;
             // Who reads it may be gone; the sandbox stays.
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -360,8 +363,8 @@ impl Service {
         answer
     }
 
-    /// Writes the journal and hands the answer on with its number.
-    fn journaled(&self, answer: Answer, namespace: &str, mut entry: Entry) -> (Answer, u64) {
+    /// Writes the journal and hands the answer on.
+    fn journaled(&self, answer: Answer, name: &str, mut entry: Entry) -> (Answer, Option<Noted>) {
         let mut world = self.lock();
         world.entries += 1;
         entry.number = world.entries;
@@ -369,10 +372,10 @@ impl Service {
         entry.answer_bytes = answer.body.length();
         entry.real_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, namespace::millis);
         let number = entry.number;
-        let namespace = world.namespace(namespace, self.speed);
+        let namespace = world.namespace(name, self.speed);
         entry.at_ms = namespace::millis(namespace.clock.now());
         namespace.journal.write(entry);
-        (answer, number)
+        (answer, Some(Noted { namespace: name.to_owned(), number }))
     }
 
     fn check_host(&self, question: &Question) -> Result<(), Answer> {

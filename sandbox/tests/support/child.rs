@@ -1,7 +1,10 @@
-//! The program as a child of the test, and what the system says of it.
+//! The program as a child of the test, what the system says of it, and a connection that asks much of it.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -65,6 +68,64 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A connection that is kept.
+pub struct Connection {
+    stream: TcpStream,
+    host: String,
+    key: String,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub fn to(url: &str, key: &str) -> Connection {
+        let host = url.strip_prefix("http://").unwrap().to_owned();
+        let stream = TcpStream::connect(&host).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Connection { stream, host, key: key.to_owned(), buffer: vec![0; 64 << 10] }
+    }
+
+    /// A job with a prompt as people write them; its id.
+    pub fn submit(&mut self, number: usize) -> String {
+        let body = format!(
+            r#"{{"prompt":"Quarterly review {number}: revenue by region, what we learned, what is next, risks.","output_type":"deck"}}"#
+        );
+        let answer = self.ask("POST", "/api/v1/generate", &body);
+        let id = answer.split(r#""job_id":""#).nth(1).unwrap_or_else(|| panic!("{answer}"));
+        id.split('"').next().unwrap().to_owned()
+    }
+
+    /// One request; its answer.
+    pub fn ask(&mut self, method: &str, path: &str, body: &str) -> String {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let idempotency = if method == "POST" {
+            format!("Idempotency-Key: 0e0c4a2e-{number:027}\r\n")
+        } else {
+            String::new()
+        };
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nAccept: */*\r\n\
+             Content-Type: application/json\r\n{idempotency}Content-Length: {}\r\n\r\n{body}",
+            self.host,
+            self.key,
+            body.len()
+        );
+        self.stream.write_all(text.as_bytes()).unwrap();
+        let mut end = 0;
+        loop {
+            let count = self.stream.read(&mut self.buffer[end..]).unwrap();
+            assert!(count > 0, "the connection ended");
+            end += count;
+            let text = std::str::from_utf8(&self.buffer[..end]).unwrap();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+            if body.len() >= length.parse().unwrap() {
+                return body.to_owned();
+            }
+        }
     }
 }
 

@@ -1,0 +1,97 @@
+//! What the sandbox costs: `cargo bench -p perceptis-sandbox`. Prints figures and judges none.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::panic)]
+
+#[path = "../tests/support/child.rs"]
+mod child;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use child::{Connection, Program};
+
+const JOBS: usize = 10_000;
+const CONNECTIONS: usize = 4;
+const TIME: Duration = Duration::from_secs(3);
+const KEY: &str = "sk-sandbox-load";
+
+fn main() {
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_perceptis-sandbox")).unwrap().len();
+    println!("binary                   {:>9.2} MiB", size as f64 / f64::from(1 << 20));
+
+    let mut starts: Vec<Duration> = (0..20)
+        .map(|_| {
+            let begin = Instant::now();
+            let program = Program::start();
+            let took = begin.elapsed();
+            drop(program);
+            took
+        })
+        .collect();
+    starts.sort();
+    println!("start to ready, median   {:>9.2} ms", starts[10].as_secs_f64() * 1000.0);
+
+    let program = Program::start();
+    println!("memory, idle             {:>9.2} MiB", program.memory() as f64 / 1024.0);
+
+    let before = program.busy();
+    let begin = Instant::now();
+    let ids: Vec<String> = all(|number| {
+        let mut connection = Connection::to(&program.url, KEY);
+        (number..JOBS).step_by(CONNECTIONS).map(|number| connection.submit(number)).collect::<Vec<_>>()
+    })
+    .concat();
+    rate("submissions", ids.len(), begin.elapsed(), program.busy() - before);
+    println!("memory, {JOBS} jobs      {:>9.2} MiB", program.memory() as f64 / 1024.0);
+
+    poll(&program, &ids, "polls, in work");
+    Connection::to(&program.url, KEY).ask(
+        "POST",
+        "/_sandbox/clock",
+        r#"{"namespace":"load","advance_ms":3600000}"#,
+    );
+    poll(&program, &ids, "polls, completed");
+    println!("memory, at the end       {:>9.2} MiB", program.memory() as f64 / 1024.0);
+}
+
+/// Does this on every connection at once.
+fn all<T: Send>(one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..CONNECTIONS)
+            .map(|number| {
+                let one = &one;
+                scope.spawn(move || one(number))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn poll(program: &Program, ids: &[String], what: &str) {
+    let next = AtomicUsize::new(0);
+    let before = program.busy();
+    let begin = Instant::now();
+    let polls: usize = all(|_| {
+        let mut connection = Connection::to(&program.url, KEY);
+        let mut count = 0;
+        while begin.elapsed() < TIME {
+            // Prime to the number of jobs: all of them, and in no order.
+            let id = &ids[next.fetch_add(7919, Ordering::Relaxed) % ids.len()];
+            let answer = connection.ask("GET", &format!("/api/v1/status/{id}"), "");
+            assert!(answer.contains(id.as_str()), "{answer}");
+            count += 1;
+        }
+        count
+    })
+    .iter()
+    .sum();
+    rate(what, polls, begin.elapsed(), program.busy() - before);
+}
+
+fn rate(what: &str, count: usize, wall: Duration, busy: Duration) {
+    let count = count as f64;
+    println!(
+        "{what:<24} {:>9.0} a second; {:.0} a second of the sandbox's processor",
+        count / wall.as_secs_f64(),
+        count / busy.as_secs_f64()
+    );
+}
