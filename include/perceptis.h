@@ -206,8 +206,9 @@ perceptis_code perceptis_client_new(const perceptis_config *config,
 /**
  * What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
  * ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
- * "elapsed_ms"}]}`, the oldest first; what is not known yet is null. For a line that shows the state while
- * another thread waits.
+ * "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms"}]}`, the oldest first; what is not known is null. The
+ * last three say when the job is likely to be done, from now, at the earliest and at the latest, by what jobs
+ * of its kind have taken. For a line that shows the state while another thread waits.
  *
  * On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
  * `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.
@@ -252,7 +253,12 @@ perceptis_config *perceptis_config_new(void);
  * - `allow_http`: `true` to use plain http to another machine [false]
  * - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
  * - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
- * - `poll_first_ms` [2000], `poll_max_ms` [10000]: between two polls of a job; at least 1000
+ * - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between two polls of
+ *   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
+ * - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
+ *   without asking [3600000]
+ * - `max_concurrent_submissions`: 1 to 64 [8]
+ * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
@@ -290,7 +296,8 @@ const char *perceptis_error_message(const perceptis_error *error);
  * What a program can branch on, as a JSON object: `http_status`, `api_code` (the service's own code),
  * `request_id`, `job_id`, `idempotency_key`, `retry_after_ms` where they apply, and always `retryable`
  * (whether the same call, unchanged, can succeed later and costs nothing twice) and `billed` ("no", "yes",
- * "unknown").
+ * "unknown"). `attempts` lists the newest of what was tried, oldest first: `at_ms` since the call began,
+ * `outcome` in a word or two, `http_status`; `attempts_omitted` says how many came before those.
  *
  * Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
  */
@@ -329,8 +336,9 @@ perceptis_code perceptis_client_new(const perceptis_config *config,
 /**
  * What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
  * ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
- * "elapsed_ms"}]}`, the oldest first; what is not known yet is null. For a line that shows the state while
- * another thread waits.
+ * "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms"}]}`, the oldest first; what is not known is null. The
+ * last three say when the job is likely to be done, from now, at the earliest and at the latest, by what jobs
+ * of its kind have taken. For a line that shows the state while another thread waits.
  *
  * On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
  * `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.
@@ -375,7 +383,12 @@ perceptis_config *perceptis_config_new(void);
  * - `allow_http`: `true` to use plain http to another machine [false]
  * - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
  * - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
- * - `poll_first_ms` [2000], `poll_max_ms` [10000]: between two polls of a job; at least 1000
+ * - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between two polls of
+ *   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
+ * - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
+ *   without asking [3600000]
+ * - `max_concurrent_submissions`: 1 to 64 [8]
+ * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
@@ -413,7 +426,8 @@ const char *perceptis_error_message(const perceptis_error *error);
  * What a program can branch on, as a JSON object: `http_status`, `api_code` (the service's own code),
  * `request_id`, `job_id`, `idempotency_key`, `retry_after_ms` where they apply, and always `retryable`
  * (whether the same call, unchanged, can succeed later and costs nothing twice) and `billed` ("no", "yes",
- * "unknown").
+ * "unknown"). `attempts` lists the newest of what was tried, oldest first: `at_ms` since the call began,
+ * `outcome` in a word or two, `http_status`; `attempts_omitted` says how many came before those.
  *
  * Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
  */
@@ -572,6 +586,8 @@ perceptis_options *perceptis_options_new(void);
  *   is submitted]
  * - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
  *   is the same job, however often it is submitted
+ * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
+ *   service may have forgotten its key and may bill a second job [false]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
  * accepted). The texts are copied. Any thread; does not block. Since 0.1.
@@ -823,6 +839,8 @@ perceptis_options *perceptis_options_new(void);
  *   is submitted]
  * - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
  *   is the same job, however often it is submitted
+ * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
+ *   service may have forgotten its key and may bill a second job [false]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
  * accepted). The texts are copied. Any thread; does not block. Since 0.1.

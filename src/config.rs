@@ -34,7 +34,12 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// - `allow_http`: `true` to use plain http to another machine [false]
 /// - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
 /// - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
-/// - `poll_first_ms` [2000], `poll_max_ms` [10000]: between two polls of a job; at least 1000
+/// - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between two polls of
+///   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
+/// - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
+///   without asking [3600000]
+/// - `max_concurrent_submissions`: 1 to 64 [8]
+/// - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
 /// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is

@@ -52,7 +52,8 @@ pub extern "C" fn perceptis_error_message(error: *const perceptis_error) -> *con
 /// What a program can branch on, as a JSON object: `http_status`, `api_code` (the service's own code),
 /// `request_id`, `job_id`, `idempotency_key`, `retry_after_ms` where they apply, and always `retryable`
 /// (whether the same call, unchanged, can succeed later and costs nothing twice) and `billed` ("no", "yes",
-/// "unknown").
+/// "unknown"). `attempts` lists the newest of what was tried, oldest first: `at_ms` since the call began,
+/// `outcome` in a word or two, `http_status`; `attempts_omitted` says how many came before those.
 ///
 /// Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]

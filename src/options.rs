@@ -33,6 +33,8 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 ///   is submitted]
 /// - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
 ///   is the same job, however often it is submitted
+/// - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
+///   service may have forgotten its key and may bill a second job [false]
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
 /// accepted). The texts are copied. Any thread; does not block. Since 0.1.

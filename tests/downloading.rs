@@ -386,8 +386,27 @@ fn a_file_beyond_the_bound_is_not_fetched() {
     server.job(&["/f"]).on("/f", Answer::Raw(head.into()));
     let error = server.client().run(&Request::deck(), &[("directory", &path)]).unwrap_err();
     assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("PROTOCOL", "yes"), "{error:?}");
-    assert!(error.message.contains("512 MiB"), "{error:?}");
+    assert!(error.message.contains("max_file_bytes, 536870912 bytes"), "{error:?}");
     assert!(listing(directory.path()).is_empty());
+
+    let file = deck("one");
+    let options = [("directory", &*path)];
+    for (most, code) in [(file.len(), None), (file.len() - 1, Some("PROTOCOL"))] {
+        // With a length and without one.
+        let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", file.len());
+        let chunked = [chunked.as_bytes(), &file, b"\r\n0\r\n\r\n"].concat();
+        for answer in [Answer::file(&file), Answer::Raw(chunked)] {
+            let server = Server::start();
+            server.job(&["/f"]).on("/f", answer);
+            let client = server.client_with(&[("max_file_bytes", &most.to_string())]);
+            let end = client.run(&Request::deck(), &options).map_err(|error| error.code);
+            assert_eq!(end.as_ref().err().map(String::as_str), code, "{most}: {end:?}");
+            assert_eq!(directory.path().join("j1.pptx").is_file(), code.is_none());
+            for left in listing(directory.path()) {
+                fs::remove_file(directory.path().join(left)).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

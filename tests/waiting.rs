@@ -161,14 +161,82 @@ fn a_job_is_asked_about_once_a_second_however_many_ask() {
     server.on(STATUS, status("pending", "[]"));
     // At the wall's own time, so that a second is a second.
     let client = server.client_with(&[("time_scale", "1")]);
-    let begin = std::time::Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..3 {
+        for _ in 0..8 {
             scope.spawn(|| client.get_status("j1", &[]).unwrap());
         }
     });
-    assert!(begin.elapsed() >= std::time::Duration::from_secs(2), "three polls need two seconds");
-    assert_eq!(server.seen().len(), 3);
+    let shared = server.seen().len();
+    assert!(shared <= 3, "{shared} polls for callers that could have shared one or two");
+    client.get_status("j1", &[]).unwrap();
+    client.get_status("j1", &[]).unwrap();
+    let seen = server.seen();
+    assert_eq!(seen.len(), shared + 2, "one after the other each asks anew");
+    for pair in seen.windows(2) {
+        assert!(pair[1].at - pair[0].at >= std::time::Duration::from_secs(1), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_job_has_one_poller_however_many_wait() {
+    let server = Server::start();
+    server.on("/api/v1/generate", accepted());
+    for _ in 0..6 {
+        server.on(STATUS, status("processing", "[]"));
+    }
+    server.on(STATUS, status("completed", FILE));
+    let client = server.client();
+    client.generate(&Request::deck(), &[]).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| client.wait("j1", &[]).unwrap());
+        }
+        // One of them gives up early, which disturbs nobody.
+        scope.spawn(|| client.wait("j1", &[("timeout_ms", "3000")]).unwrap_err());
+    });
+    assert_eq!(server.seen_at(STATUS).len(), 7);
+}
+
+#[test]
+fn a_limit_on_one_job_slows_the_polls_of_all() {
+    let server = Server::start();
+    let limited = Answer::error(429, "rate_limit_exceeded").with("Retry-After", "60");
+    server.on(STATUS, limited).on(STATUS, status("pending", "[]"));
+    server.on("/api/v1/status/j2", Answer::json(200, r#"{"status":"pending"}"#));
+    let client = server.client();
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.get_status("j1", &[("timeout_ms", "600000")]).unwrap());
+        while server.seen().is_empty() {
+            std::thread::yield_now();
+        }
+        // Whatever its answer to that poll does meanwhile, this one finds the hold or waits behind it.
+        client.get_status("j1", &[("timeout_ms", "600000")]).unwrap();
+        client.get_status("j2", &[("timeout_ms", "600000")]).unwrap();
+    });
+    let seen = server.seen();
+    let minute = std::time::Duration::from_secs(60) / 200;
+    assert!(seen[1..].iter().all(|later| later.at - seen[0].at >= minute), "{seen:?}");
+    let error = client.get_status("nope", &[]).unwrap_err();
+    assert_eq!(error.code, "NOT_FOUND", "other calls go on: {error:?}");
+}
+
+#[test]
+fn errors_list_the_attempts() {
+    let server = Server::start();
+    server
+        .on(STATUS, Answer::Drop)
+        .on(STATUS, status("pending", "[]"))
+        .on(STATUS, Answer::error(503, "down"));
+    let error = server.client().wait("j1", &[("timeout_ms", "900000")]).unwrap_err();
+    assert_eq!(error.code, "TIMEOUT", "{error:?}");
+    let attempts = error.details["attempts"].as_array().unwrap();
+    assert!(attempts.len() == 12 && error.details["attempts_omitted"].as_u64() > Some(0), "{error:?}");
+    assert_eq!((&attempts[11]["outcome"], &attempts[11]["http_status"]), (&"failed".into(), &503.into()));
+    let times: Vec<_> = attempts.iter().map(|attempt| attempt["at_ms"].as_u64().unwrap()).collect();
+    assert!(times.is_sorted() && times[11] <= 900_000, "{times:?}");
+
+    let error = server.client().wait("j1", &[("timeout_ms", "1")]).unwrap_err();
+    assert_eq!(error.details.get("attempts_omitted"), None, "{error:?}");
 }
 
 #[test]

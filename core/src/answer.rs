@@ -12,8 +12,8 @@ use crate::secret::ApiKey;
 use crate::table;
 use crate::transport::Reply;
 
-/// One file of a completed job.
-#[derive(Clone, Debug)]
+/// One file of a completed job. Has no `Debug`: its URL is a secret for as long as it holds.
+#[derive(Clone)]
 pub(crate) struct Download {
     pub(crate) url: String,
     pub(crate) format: String,
@@ -29,6 +29,12 @@ pub(crate) struct Job {
     pub(crate) downloads: Vec<Download>,
     /// Why a failed job failed, in the service's words.
     pub(crate) error: Option<String>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 /// Reads a status answer. Fields are read leniently (a number for text, null for none), since a finished

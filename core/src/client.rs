@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::attempt::Budget;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
 use crate::jitter::Jitter;
 use crate::job::JobId;
-use crate::pace::{Hold, Turns};
-use crate::retry::{Budget, Retry};
+use crate::pace::Gate;
+use crate::poller::Poller;
+use crate::schedule::{Estimates, Product};
 use crate::secret::ApiKey;
 use crate::tracker::Tracker;
 use crate::transport::Transport;
 
-const SUBMISSIONS_AT_ONCE: usize = 8;
-const POLLS_AT_ONCE: usize = 8;
-const DOWNLOADS_AT_ONCE: usize = 4;
+/// Files on their way at once.
+pub(crate) const DOWNLOADS_AT_ONCE: usize = 4;
 /// How many of its own jobs a client remembers; the oldest go first.
 const REMEMBERED_JOBS: usize = 10_000;
 
@@ -45,13 +46,11 @@ pub struct Client {
     pub(crate) clock: Clock,
     pub(crate) jitter: Jitter,
     pub(crate) transport: Transport,
-    pub(crate) turns: Turns,
-    pub(crate) poll_hold: Hold,
-    pub(crate) submit_hold: Hold,
-    pub(crate) submissions: Semaphore,
-    pub(crate) polls: Semaphore,
+    pub(crate) submissions: Gate,
+    pub(crate) poller: Poller,
+    pub(crate) estimates: Estimates,
     pub(crate) downloads: Semaphore,
-    budget: Budget,
+    pub(crate) budget: Budget,
     own: Mutex<OwnJobs>,
 }
 
@@ -60,6 +59,7 @@ pub struct Client {
 pub(crate) struct OwnJob {
     pub(crate) submitted: Moment,
     pub(crate) variants: u32,
+    pub(crate) product: Product,
 }
 
 #[derive(Debug, Default)]
@@ -78,14 +78,12 @@ impl Client {
         let clock = Clock::new(settings.time_scale);
         Ok(Client {
             transport: Transport::new(Arc::clone(&settings), clock)?,
+            submissions: Gate::new(settings.max_concurrent_submissions),
             settings,
             clock,
             jitter: Jitter::from_system()?,
-            turns: Turns::default(),
-            poll_hold: Hold::new(),
-            submit_hold: Hold::new(),
-            submissions: Semaphore::new(SUBMISSIONS_AT_ONCE),
-            polls: Semaphore::new(POLLS_AT_ONCE),
+            poller: Poller::default(),
+            estimates: Estimates::default(),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
             budget: Budget::new(),
             own: Mutex::default(),
@@ -100,6 +98,7 @@ impl Client {
         tracker: &Tracker,
         steps: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
+        tracker.begin(self.clock.now());
         tokio::select! {
             biased;
             result = steps => result.map_err(|failure| Failure {
@@ -114,14 +113,6 @@ impl Client {
 
     pub(crate) fn deadline(&self, asked: Option<Duration>, default: Duration) -> Moment {
         self.clock.now().after(asked.unwrap_or(default))
-    }
-
-    pub(crate) fn retry(&self, deadline: Moment) -> Retry<'_> {
-        Retry::new(self.clock, &self.jitter, &self.budget, deadline)
-    }
-
-    pub(crate) fn succeeded(&self) {
-        self.budget.give();
     }
 
     pub(crate) fn api_key(&self) -> Result<&ApiKey, Error> {

@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 const IO_FLOOR: Duration = Duration::from_millis(250);
 
 /// Timers do not advance while the machine is suspended, so long sleeps are cut and the clock is asked again.
-const SLICE: Duration = Duration::from_secs(10);
+const SLICE: Duration = Duration::from_secs(30);
 
 /// How long something took on the wall's clock, for people who watch it.
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +66,6 @@ impl Clock {
         Moment(Duration::new(seconds, nanoseconds).saturating_mul(self.scale))
     }
 
-    /// Waits this long.
-    pub(crate) async fn sleep(self, wait: Duration) {
-        self.sleep_until(self.now().after(wait)).await;
-    }
-
     /// Waits until then; at once when it is past.
     pub(crate) async fn sleep_until(self, then: Moment) {
         loop {
@@ -82,6 +77,11 @@ impl Clock {
             let real = left / self.scale + Duration::from_nanos(1);
             tokio::time::sleep(real.min(SLICE)).await;
         }
+    }
+
+    /// How long this takes on the wall's clock.
+    pub(crate) fn wall(self, duration: Duration) -> Duration {
+        duration / self.scale
     }
 
     /// What a network timeout of this length is on the wall's clock.

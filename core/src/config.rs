@@ -12,7 +12,7 @@ use crate::table::{self, WEEK_MS};
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 15] = [
     "api_key",
     "api_base_url",
     "app_name",
@@ -24,8 +24,16 @@ const KEYS: [&str; 12] = [
     "download_idle_timeout_ms",
     "poll_first_ms",
     "poll_max_ms",
+    "resubmit_window_ms",
+    "max_concurrent_submissions",
+    "max_file_bytes",
     "time_scale",
 ];
+
+/// Above this many submissions at once each would need a connection of its own for long.
+const MOST_SUBMISSIONS: u64 = 64;
+/// What `max_file_bytes` can be: 4 GiB.
+const MOST_FILE_BYTES: u64 = 4 << 30;
 
 /// What a client is made from.
 #[derive(Clone, Default)]
@@ -91,6 +99,9 @@ pub struct Settings {
     pub(crate) download_idle_timeout: Duration,
     pub(crate) poll_first: Duration,
     pub(crate) poll_max: Duration,
+    pub(crate) resubmit_window: Duration,
+    pub(crate) max_concurrent_submissions: usize,
+    pub(crate) max_file_bytes: u64,
     pub(crate) time_scale: u32,
 }
 
@@ -108,6 +119,9 @@ impl Default for Settings {
             download_idle_timeout: Duration::from_millis(30_000),
             poll_first: Duration::from_millis(2_000),
             poll_max: Duration::from_millis(10_000),
+            resubmit_window: Duration::from_secs(3_600),
+            max_concurrent_submissions: 8,
+            max_file_bytes: 512 << 20,
             time_scale: 1,
         }
     }
@@ -148,6 +162,16 @@ impl Settings {
             "download_idle_timeout_ms" => timeout().map(|value| self.download_idle_timeout = value),
             "poll_first_ms" => pace().map(|value| self.poll_first = value),
             "poll_max_ms" => pace().map(|value| self.poll_max = value),
+            "resubmit_window_ms" => {
+                // Short enough that no service forgets a key in it, or none at all.
+                table::integer(text, 0..=WEEK_MS)
+                    .map(|value| self.resubmit_window = Duration::from_millis(value))
+            }
+            "max_concurrent_submissions" => table::integer(text, 1..=MOST_SUBMISSIONS)
+                .map(|value| self.max_concurrent_submissions = usize::try_from(value).unwrap_or(1)),
+            "max_file_bytes" => {
+                table::integer(text, 1..=MOST_FILE_BYTES).map(|value| self.max_file_bytes = value)
+            }
             "time_scale" => table::integer(text, 1..=10_000)
                 .map(|value| self.time_scale = u32::try_from(value).unwrap_or(1)),
             _ => Err("nothing".to_owned()),

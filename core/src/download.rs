@@ -2,20 +2,24 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer::{Download, Job};
-use crate::client::{Client, Outcome, blocking, default_deadline};
+use crate::attempt::{Course, Ended, Why};
+use crate::client::{Client, DOWNLOADS_AT_ONCE, Outcome, blocking, default_deadline};
 use crate::clock::Moment;
 use crate::deliver::{self, Delivered, Kept};
 use crate::error::{Billed, Error, Failure, Kind};
-use crate::fetch::{Short, Source, asked_wait};
+use crate::fetch::Fetch;
 use crate::job::JobId;
 use crate::options::Options;
 use crate::part::Part;
-use crate::submit::{closed, unwritable};
+use crate::policy::Asking;
+use crate::submit::unwritable;
 use crate::target::{Names, Target, file_error};
 use crate::tracker::{Phase, Tracker};
 use crate::verify::verify_pptx;
@@ -26,6 +30,8 @@ const MOST_RENEWALS: u32 = 3;
 const MOST_FAILURES: u32 = 20;
 /// How often a file that fails verification is fetched whole.
 const MOST_FETCHES: u32 = 4;
+/// How many files of one job are fetched: what is above is no answer to a request that this library sends.
+const MOST_FILES: usize = 100;
 
 /// A file on disk, as results list it.
 #[derive(Serialize)]
@@ -66,6 +72,28 @@ pub(crate) struct Order<'a> {
     pub(crate) tracker: &'a Tracker,
 }
 
+/// The newest answer about the job whose files are fetched: a URL that one file finds expired is renewed for all.
+struct Newest {
+    job: Mutex<(u64, Arc<Job>)>,
+    renewing: tokio::sync::Mutex<()>,
+}
+
+impl Newest {
+    fn new(job: Arc<Job>) -> Newest {
+        Newest { job: Mutex::new((0, job)), renewing: tokio::sync::Mutex::default() }
+    }
+
+    /// The answer, and which it is.
+    fn get(&self) -> (u64, Arc<Job>) {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, job: Arc<Job>) {
+        let mut newest = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = (newest.0 + 1, job);
+    }
+}
+
 /// One file of the order.
 enum File {
     Whole(Arrived),
@@ -79,14 +107,20 @@ enum File {
 
 impl Client {
     /// Fetches the files of a completed job into the directory and under the name of the options.
-    pub async fn download(&self, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
+    pub async fn download(
+        self: &Arc<Client>,
+        job_id: &JobId,
+        options: &Options,
+        tracker: &Tracker,
+    ) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::DOWNLOAD);
         let options = options.clone();
         self.until(deadline, tracker, async {
             // Checked before the first request; how many names there will be is known only after it.
             let checked = options.clone();
             blocking(move || Target::prepare(&Options { name: None, ..checked }, 0)).await?;
-            let job = self.look(job_id, deadline, tracker).await?;
+            let course = Course::new(Asking::Look, deadline, tracker);
+            let job = self.look(job_id, course, tracker).await?;
             match job.status.as_str() {
                 "completed" => {}
                 "failed" => return Err(job_failed(job_id, &job).into()),
@@ -95,7 +129,7 @@ impl Client {
                         Kind::Incomplete,
                         format!("job {job_id} is {status}: it has no files yet; wait for it first"),
                     );
-                    let result = deck(job_id, &job, None, Billed::Unknown, &[], &[])?;
+                    let result = deck(job_id, &job, None, None, Billed::Unknown, &[], &[])?;
                     let error = error.retryable().with(|details| details.billed = Billed::Unknown);
                     return Err(Failure { error, result: Some(result) });
                 }
@@ -115,17 +149,23 @@ impl Client {
         .await
     }
 
-    /// Fetches every file that a completed job offers, and says what came.
-    pub(crate) async fn fetch_all(&self, mut job: Job, order: Order<'_>) -> Outcome {
+    /// Fetches every file that a completed job offers, several at once, and says what came.
+    pub(crate) async fn fetch_all(self: &Arc<Client>, job: Arc<Job>, order: Order<'_>) -> Outcome {
         order.tracker.phase(Phase::Downloading);
-        let _slot = self.downloads.acquire().await.map_err(closed)?;
         let (mut files, mut unverified) = (Vec::new(), Vec::new());
         let mut problems: Vec<Error> = Vec::new();
         let mut stems = HashSet::new();
-        for at in 0..job.downloads.len() {
-            let Some(entry) = job.downloads.get(at).cloned() else { break };
-            let names = names_for(&order, &entry, at, &mut stems);
-            match self.fetch_one(&mut job, at, &names, &order).await {
+        let newest = Newest::new(Arc::clone(&job));
+        let (order, newest) = (&order, &newest);
+        let fetches: Vec<_> = (job.downloads.iter().take(MOST_FILES).enumerate())
+            .map(|(at, entry)| {
+                let names = names_for(order, entry, at, &mut stems);
+                Box::pin(self.fetch_one(newest, at, entry, names, order))
+            })
+            .collect();
+        let fetched: Vec<_> = futures_util::stream::iter(fetches).buffered(DOWNLOADS_AT_ONCE).collect().await;
+        for file in fetched {
+            match file {
                 Ok(File::Whole(file)) => files.push(file),
                 Ok(File::Damaged { file, why, .. }) => {
                     let message = format!("the file at {} {why}", file.path);
@@ -135,8 +175,14 @@ impl Client {
                 Err(error) => problems.push(error),
             }
         }
-        job.output_type = job.output_type.or_else(|| order.output_type.map(str::to_owned));
-        let result = deck(order.job_id, &job, order.key, Billed::Yes, &files, &unverified)?;
+        if job.downloads.len() > MOST_FILES {
+            let message =
+                format!("the service offers {} files; {MOST_FILES} were fetched", job.downloads.len());
+            problems.push(Error::new(Kind::Incomplete, message));
+        }
+        let (_, job) = newest.get();
+        let result =
+            deck(order.job_id, &job, order.key, order.output_type, Billed::Yes, &files, &unverified)?;
         let asked = order.variants as usize;
         if problems.is_empty() && files.len() >= asked {
             return Ok(result);
@@ -166,12 +212,15 @@ impl Client {
     /// Fetches one file until it is whole and verified. Two identical downloads that fail verification are
     /// what the service has: they are kept.
     async fn fetch_one(
-        &self,
-        job: &mut Job,
+        self: &Arc<Client>,
+        newest: &Newest,
         at: usize,
-        names: &Names,
+        entry: &Download,
+        names: Names,
         order: &Order<'_>,
     ) -> Result<File, Error> {
+        let closed = |_| Error::new(Kind::Closed, "the client was closed");
+        let _place = self.downloads.acquire().await.map_err(closed)?;
         let mut failed: Option<(String, Kept)> = None;
         for fetch in 1.. {
             let path = names.part();
@@ -179,7 +228,7 @@ impl Client {
                 Part::open(&path).map_err(|error| file_error(&path, "can't be written", &error))
             })
             .await?;
-            let part = match self.fetch_whole(part, job, at, order).await {
+            let part = match self.fetch_whole(part, newest, at, entry, order).await {
                 Ok(part) => part,
                 Err(error) => {
                     let path = names.part();
@@ -194,9 +243,7 @@ impl Client {
                     return Err(error);
                 }
             };
-            let entry = job.downloads.get(at);
-            let (variant, format) =
-                entry.map_or((1, "pptx".to_owned()), |entry| (entry.variant, entry.format.clone()));
+            let (variant, format) = (entry.variant, entry.format.clone());
             let checked = names.extension == "pptx";
             let (names, overwrite) = (names.clone(), order.target.overwrite);
             let before = failed.as_ref().map(|(_, kept)| kept.clone());
@@ -243,49 +290,67 @@ impl Client {
 
     /// Fetches until all of the file has arrived.
     async fn fetch_whole(
-        &self,
-        mut part: Part,
-        job: &mut Job,
+        self: &Arc<Client>,
+        part: Part,
+        newest: &Newest,
         at: usize,
+        entry: &Download,
         order: &Order<'_>,
     ) -> Result<Part, Error> {
-        let mut source = Source::default();
-        let mut retry = self.retry(order.deadline);
-        let mut renewals = 0;
+        let resolve = |url: &str| {
+            self.settings.origin()?.resolve(url).ok_or_else(|| {
+                Error::new(Kind::Protocol, "the service gave a download URL that can't be read")
+            })
+        };
+        let (mut version, job) = newest.get();
+        let mut fetch = Fetch::new(self, resolve(url_of(&job, at, entry))?, part);
+        let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MOST_FAILURES);
+        let (mut renewals, mut reached) = (0, fetch.length());
         loop {
-            let before = part.length;
-            let text = job.downloads.get(at).map(|entry| entry.url.clone()).unwrap_or_default();
-            let Some(url) = self.settings.origin()?.resolve(&text) else {
-                return Err(Error::new(Kind::Protocol, "the service gave a download URL that can't be read"));
+            let Ended { why, error } = match self.attempts(&mut course, &mut fetch).await {
+                Ok(()) => break,
+                Err(ended) => ended,
             };
-            let (now, result) = self.fetch_rest(url, part, &mut source).await?;
-            part = now;
-            if part.length > before {
-                retry.progressed();
+            if fetch.length() > reached {
+                reached = fetch.length();
                 renewals = 0;
             }
-            match result {
-                Ok(()) => return Ok(part),
-                Err(Short::Final(error)) => return Err(error),
-                Err(Short::Expired(error)) if renewals == MOST_RENEWALS => return Err(error),
-                Err(Short::Expired(error)) => {
-                    renewals += 1;
-                    order.tracker.bears(&error, None);
-                    let fresh = self.look(order.job_id, order.deadline, order.tracker).await?;
-                    if fresh.downloads.len() > at {
-                        *job = fresh;
-                    }
-                }
-                Err(Short::Passing(error)) => {
-                    let floor = asked_wait(&error);
-                    order.tracker.bears(&error, floor);
-                    if retry.failures() >= MOST_FAILURES || retry.pause(floor).await.is_err() {
-                        return Err(error.retryable());
-                    }
-                }
+            match why {
+                Why::Renew if renewals < MOST_RENEWALS => renewals += 1,
+                Why::Often | Why::Late(_) => return Err(error.retryable()),
+                _ => return Err(error),
             }
+            order.tracker.bears(&error, None);
+            let job = self.renew(newest, version, order).await?;
+            version = job.0;
+            fetch.url = resolve(url_of(&job.1, at, entry))?;
         }
+        fetch.into_part().ok_or_else(|| Error::new(Kind::Internal, "a download ended without its file"))
     }
+
+    /// A newer answer about the job than this one, asked for once however many files need it.
+    async fn renew(
+        self: &Arc<Client>,
+        newest: &Newest,
+        version: u64,
+        order: &Order<'_>,
+    ) -> Result<(u64, Arc<Job>), Error> {
+        let _turn = newest.renewing.lock().await;
+        let now = newest.get();
+        if now.0 != version {
+            return Ok(now);
+        }
+        let course = self.patient(order.deadline, order.tracker);
+        newest.set(self.look(order.job_id, course, order.tracker).await?);
+        Ok(newest.get())
+    }
+}
+
+/// The URL of the file that was at this place in the first answer.
+fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
+    let same = |other: &&Download| other.variant == entry.variant && other.format == entry.format;
+    let here = job.downloads.get(at).filter(same);
+    here.or_else(|| job.downloads.iter().find(same)).map_or(&entry.url, |found| &found.url)
 }
 
 /// The names of the file at this place. The service's variant numbers are used where they are distinct and
@@ -311,6 +376,7 @@ fn deck(
     job_id: &JobId,
     job: &Job,
     key: Option<&str>,
+    output_type: Option<&str>,
     billed: Billed,
     files: &[Arrived],
     unverified: &[Arrived],
@@ -319,7 +385,7 @@ fn deck(
     let deck = Deck {
         job_id: job_id.as_str(),
         status: &job.status,
-        output_type: job.output_type.as_deref(),
+        output_type: job.output_type.as_deref().or(output_type),
         idempotency_key: key,
         billed,
         files,

@@ -1,5 +1,6 @@
 //! What went wrong, whether it was billed, and what a program can branch on.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -65,6 +66,17 @@ pub enum Billed {
     Unknown,
 }
 
+/// One attempt to reach the service, as errors list them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tried {
+    /// When its end was known, in milliseconds of the client's time since the operation began.
+    pub at_ms: u64,
+    /// What it came to, in a word or two: "accepted", "no answer", a job's new status.
+    pub outcome: Cow<'static, str>,
+    /// The HTTP status, where one came and was not a success.
+    pub http_status: Option<u16>,
+}
+
 /// What a program reads from an error, as the JSON object of `perceptis_error_details`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Details {
@@ -90,6 +102,16 @@ pub struct Details {
     pub retryable: bool,
     /// What is known about the bill.
     pub billed: Billed,
+    /// The newest attempts of the operation, and what else came of it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Tried>,
+    /// How many attempts came before those.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attempts_omitted: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Clone)]

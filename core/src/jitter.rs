@@ -29,7 +29,8 @@ impl Jitter {
         wait.saturating_add((wait / 10).mul_f64(self.fraction()))
     }
 
-    fn fraction(&self) -> f64 {
+    /// Anything from 0 to 1.
+    pub(crate) fn fraction(&self) -> f64 {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).f64()
     }
 }

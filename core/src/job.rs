@@ -1,6 +1,7 @@
 //! Job ids: opaque, from the service or from a caller, and never another path.
 
 use std::fmt;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -14,8 +15,8 @@ const MOST_BYTES: usize = 200;
 const MOST_FILE_BYTES: usize = 96;
 
 /// A job id that can be put into a URL and a file name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct JobId(String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(Arc<str>);
 
 impl JobId {
     /// An id that a caller names.
@@ -48,7 +49,7 @@ impl JobId {
             && !text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\'))
             // Not even encoded: URLs treat %2e%2e as the folder above.
             && text.bytes().any(|byte| byte != b'.');
-        sound.then(|| JobId(text.to_owned()))
+        sound.then(|| JobId(text.into()))
     }
 
     /// The id as the service gave it.

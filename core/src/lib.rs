@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod attempt;
 mod client;
 mod clock;
 mod config;
@@ -24,10 +25,12 @@ mod options;
 mod origin;
 mod pace;
 mod part;
+mod policy;
 mod poll;
+mod poller;
 mod request;
-mod retry;
 mod run;
+pub mod schedule;
 mod secret;
 mod submit;
 mod table;

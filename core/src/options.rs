@@ -13,7 +13,7 @@ use crate::table::{self, WEEK_MS};
 /// The longest `name`, in bytes: with a job id and an ending it still fits a file system's 255.
 const MOST_NAME_BYTES: usize = 120;
 
-const KEYS: [&str; 5] = ["timeout_ms", "directory", "name", "overwrite", "idempotency_key"];
+const KEYS: [&str; 6] = ["timeout_ms", "directory", "name", "overwrite", "idempotency_key", "resubmit"];
 
 /// The options of one call.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,7 @@ pub struct Options {
     pub(crate) name: Option<String>,
     pub(crate) overwrite: bool,
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) resubmit: bool,
 }
 
 impl Options {
@@ -37,6 +38,7 @@ impl Options {
             "directory" => directory(text).map(|value| self.directory = Some(value)),
             "name" => name(text).map(|value| self.name = Some(value)),
             "overwrite" => table::boolean(text).map(|value| self.overwrite = value),
+            "resubmit" => table::boolean(text).map(|value| self.resubmit = value),
             "idempotency_key" if key::is_sound(text) => {
                 self.idempotency_key = Some(text.to_owned());
                 Ok(())

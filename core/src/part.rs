@@ -4,14 +4,22 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use reqwest::header::HeaderValue;
+use rustix::fs::{Mode, OFlags, XattrFlags};
 
 use crate::hash::Hasher;
+
+/// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A file
+/// system without such attributes forgets it: then the checksums in the file are all that guards it.
+const ETAG: &str = "user.perceptis.etag";
+const MOST_ETAG_BYTES: usize = 1024;
 
 /// What has arrived of a file, and its digest so far.
 pub(crate) struct Part {
     pub(crate) path: PathBuf,
     pub(crate) length: u64,
+    /// What names the file at the other end, where the service gave it a strong validator.
+    pub(crate) etag: Option<HeaderValue>,
     file: File,
     hasher: Hasher,
 }
@@ -33,7 +41,23 @@ impl Part {
             hasher.update(&buffer[..count]);
             length += count as u64;
         }
-        Ok(Part { path: path.to_owned(), length, file, hasher })
+        let etag = if length > 0 { read_etag(&file) } else { None };
+        Ok(Part { path: path.to_owned(), length, etag, file, hasher })
+    }
+
+    /// Remembers what names the file at the other end.
+    pub(crate) fn set_etag(&mut self, etag: Option<HeaderValue>) {
+        if self.etag == etag {
+            return;
+        }
+        // Failures are those of file systems without attributes, and of attributes that were never there.
+        let _ = match &etag {
+            Some(etag) if etag.len() <= MOST_ETAG_BYTES => {
+                rustix::fs::fsetxattr(&self.file, ETAG, etag.as_bytes(), XattrFlags::empty())
+            }
+            _ => rustix::fs::fremovexattr(&self.file, ETAG),
+        };
+        self.etag = etag;
     }
 
     /// Adds what has arrived.
@@ -50,6 +74,7 @@ impl Part {
         self.file.seek(SeekFrom::Start(0))?;
         self.hasher = Hasher::new();
         self.length = 0;
+        self.set_etag(None);
         Ok(())
     }
 
@@ -62,4 +87,10 @@ impl Part {
     pub(crate) fn sha256(&self) -> String {
         self.hasher.hex_so_far()
     }
+}
+
+fn read_etag(file: &File) -> Option<HeaderValue> {
+    let mut buffer = [0_u8; MOST_ETAG_BYTES];
+    let count = rustix::fs::fgetxattr(file, ETAG, &mut buffer).ok()?;
+    HeaderValue::from_bytes(buffer.get(..count)?).ok()
 }

@@ -1,17 +1,19 @@
 //! A request in, files out.
 
+use std::sync::Arc;
+
 use crate::client::{Client, Outcome, blocking, default_deadline};
 use crate::download::Order;
 use crate::job::JobId;
 use crate::options::Options;
 use crate::request::Request;
 use crate::target::Target;
-use crate::tracker::Tracker;
+use crate::tracker::{Phase, Tracker};
 
 impl Client {
     /// Submits a request, waits for its job and fetches the files. Whatever can be wrong with the call or
     /// the target is found before anything is submitted.
-    pub async fn run(&self, request: &Request, options: &Options, tracker: &Tracker) -> Outcome {
+    pub async fn run(self: &Arc<Client>, request: &Request, options: &Options, tracker: &Tracker) -> Outcome {
         let single = request.output_type() == "single_slide";
         let default = if single { default_deadline::SLIDE } else { default_deadline::DECK };
         let deadline = self.deadline(options.timeout, default);
@@ -20,10 +22,12 @@ impl Client {
             let variants = request.variants();
             let given = options.clone();
             let target = blocking(move || Target::prepare(&given, variants)).await?;
-            let accepted = self.submit(request, options, deadline, tracker).await?;
+            // In boxes of their own: a call waits for minutes between these two, and should be small then.
+            let accepted = Box::pin(self.submit(request, options, deadline, tracker)).await?;
             let job_id = accepted.job_id;
             let target = hold(target, &job_id, variants).await?;
-            let job = self.wait_until_completed(&job_id, variants, tracker).await?;
+            tracker.phase(Phase::Waiting);
+            let job = self.watch(&job_id, variants, tracker).await?;
             let output_type = request.output_type();
             let order = Order {
                 job_id: &job_id,
@@ -34,7 +38,7 @@ impl Client {
                 deadline,
                 tracker,
             };
-            self.fetch_all(job, order).await
+            Box::pin(self.fetch_all(job, order)).await
         })
         .await
     }

@@ -1,16 +1,15 @@
 //! Submitting: the step that costs money.
 //!
-//! Every attempt ends in one of four ways (see [`Attempt`]). Once one attempt's fate is unknown, only an
-//! acceptance settles the submission: the same key with the same bytes goes out again until then, and any
-//! other end says "unknown", never "nothing happened".
-
-use std::time::Duration;
+//! Every attempt ends in one of four ways: accepted, not sent, refused, unknown (see `policy.rs`). Once one
+//! attempt's fate is unknown, only an acceptance settles the submission: the same key with the same bytes goes
+//! out again until then, and any other end says "unknown", never "nothing happened".
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer;
+use crate::attempt::{Attempt, Course, Ended, Miss, Why};
 use crate::client::{Client, Outcome, OwnJob, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Kind};
@@ -18,23 +17,10 @@ use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key;
 use crate::options::Options;
+use crate::policy::{Asking, Came};
 use crate::request::Request;
+use crate::schedule::Product;
 use crate::tracker::{Phase, Tracker};
-
-/// How often a submission tries to connect where nothing has been sent yet: about a minute in all.
-const MOST_CONNECTS: u32 = 8;
-
-/// How one attempt to submit ended.
-enum Attempt {
-    /// A 2xx with a sound job id: the service has the job.
-    Accepted(JobId, String),
-    /// The connection was never made: nothing was sent.
-    NotSent(Error),
-    /// A 4xx other than 408: the service has seen the request and made no job of it.
-    Refused(Error),
-    /// All else: a job may exist. Whether asking again is covered by the retry rules.
-    Unknown { error: Error, again: bool },
-}
 
 /// A submission that the service accepted.
 pub(crate) struct Accepted {
@@ -46,12 +32,41 @@ pub(crate) struct Accepted {
 
 /// What `generate` hands out.
 #[derive(Serialize)]
-struct Submission<'a> {
+struct Submitted<'a> {
     job_id: &'a str,
     idempotency_key: &'a str,
     output_type: String,
     billed: Billed,
     answer: &'a RawValue,
+}
+
+/// A request on its way to the service: always the same bytes under the same key.
+struct Submission<'a> {
+    client: &'a Client,
+    body: Bytes,
+    key: &'a str,
+    tracker: &'a Tracker,
+}
+
+impl Attempt for Submission<'_> {
+    type Good = (JobId, String);
+
+    async fn once(&mut self) -> Result<(JobId, String), Miss> {
+        let client = self.client;
+        let local = |error| Miss::new(Came::Fault, error);
+        let url = client.settings.origin().map_err(local)?.generate();
+        let secret = client.api_key().map_err(local)?;
+        let first_byte = FirstByte::default();
+        self.tracker.sending(&first_byte);
+        let submission = Some((self.body.clone(), self.key, &first_byte));
+        let reply = client.transport.call(url, submission, client.settings.submit_timeout).await?;
+        match reply.status {
+            200..=299 => {
+                answer::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
+            }
+            status => Err(Miss::new(Came::Status(status), answer::refusal(&reply, secret))),
+        }
+    }
 }
 
 impl Client {
@@ -61,7 +76,7 @@ impl Client {
         let deadline = self.deadline(options.timeout, default_deadline::GENERATE);
         self.until(deadline, tracker, async {
             let accepted = self.submit(request, options, deadline, tracker).await?;
-            let result = Submission {
+            let result = Submitted {
                 job_id: accepted.job_id.as_str(),
                 idempotency_key: &accepted.key,
                 output_type: request.output_type(),
@@ -88,114 +103,47 @@ impl Client {
         };
         tracker.key(&key);
         tracker.phase(Phase::Submitting);
-        let mut retry = self.retry(deadline);
-        loop {
-            self.wait_for_hold(deadline, &key, tracker).await?;
-            let (error, again) = match self.attempt(body.clone(), &key, tracker).await? {
-                Attempt::Accepted(job_id, json) => {
-                    self.remember(
-                        &job_id,
-                        OwnJob { submitted: self.clock.now(), variants: request.variants() },
-                    );
-                    tracker.accepted(&job_id);
-                    self.succeeded();
-                    return Ok(Accepted { job_id, key, json });
-                }
-                Attempt::NotSent(error) => {
-                    tracker.nothing_came_of_it();
-                    // As long as nothing was sent, giving up costs nothing, and waiting for ever helps nobody.
-                    let again = error.details().retryable
-                        && (retry.failures() < MOST_CONNECTS || tracker.is_outcome_unknown());
-                    (error, again)
-                }
-                Attempt::Refused(error) => {
-                    tracker.nothing_came_of_it();
-                    // While the first request is in work, a service may answer the second with a conflict.
-                    let again = error.kind() == Kind::RateLimited
-                        || error.details().retryable
-                        || error.kind() == Kind::Conflict && tracker.is_outcome_unknown();
-                    (error, again)
-                }
-                Attempt::Unknown { error, again } => {
-                    tracker.outcome_unknown();
-                    (error, again)
-                }
-            };
-            let floor = error.details().retry_after_ms.map(Duration::from_millis);
-            if let Some(floor) = floor.filter(|_| error.kind() == Kind::RateLimited) {
-                self.submit_hold.extend(self.clock, floor);
-            }
-            if !again {
-                return Err(settle(error, tracker, &key));
-            }
-            tracker.bears(&error, floor);
-            if let Err(wait) = retry.pause(floor).await {
-                return Err(settle(error.retry_after(Some(floor.unwrap_or(wait))), tracker, &key));
-            }
-        }
-    }
-
-    /// Waits while the service holds back all submissions of this key, unless that is beyond the deadline.
-    async fn wait_for_hold(&self, deadline: Moment, key: &str, tracker: &Tracker) -> Result<(), Error> {
-        let Some(until) = self.submit_hold.until() else { return Ok(()) };
-        if until <= deadline {
-            self.clock.sleep_until(until).await;
-            return Ok(());
-        }
-        let wait = until.since(self.clock.now());
-        let error = Error::new(
-            Kind::RateLimited,
-            format!(
-                "the service asked to submit nothing for another {} s, beyond the deadline",
-                wait.as_secs()
-            ),
-        );
-        Err(settle(error.retryable().retry_after(Some(wait)), tracker, key))
-    }
-
-    async fn attempt(&self, body: Bytes, key: &str, tracker: &Tracker) -> Result<Attempt, Error> {
-        let url = self.settings.origin()?.generate();
-        let _slot = self.submissions.acquire().await.map_err(closed)?;
-        let first_byte = FirstByte::default();
-        tracker.sending(&first_byte);
-        let submission = Some((body, key, &first_byte));
-        let reply = match self.transport.call(url, submission, self.settings.submit_timeout).await {
-            Ok(reply) => reply,
-            Err(lost) if lost.sent => return Ok(Attempt::Unknown { error: lost.error, again: true }),
-            Err(lost) => return Ok(Attempt::NotSent(lost.error)),
+        let window = (!options.resubmit).then_some(self.settings.resubmit_window);
+        let mut course =
+            Course::new(Asking::Submit, deadline, tracker).through(&self.submissions).within(window);
+        let mut submission = Submission { client: self, body, key: &key, tracker };
+        let (job_id, json) = match self.attempts(&mut course, &mut submission).await {
+            Ok(accepted) => accepted,
+            Err(ended) => return Err(settle(ended, tracker, &key)),
         };
-        let secret = self.api_key()?;
-        Ok(match reply.status {
-            200..=299 => match answer::read_accepted(&reply, secret) {
-                Ok((job_id, json)) => Attempt::Accepted(job_id, json),
-                Err(error) => Attempt::Unknown { error, again: true },
-            },
-            408 => Attempt::Unknown { error: answer::refusal(&reply, secret), again: true },
-            400..=499 => Attempt::Refused(answer::refusal(&reply, secret)),
-            status => Attempt::Unknown { error: answer::refusal(&reply, secret), again: status >= 500 },
-        })
+        let now = self.clock.now();
+        let (variants, product) = (request.variants(), Product::of(&request.output_type()));
+        self.remember(&job_id, OwnJob { submitted: now, variants, product });
+        tracker.accepted(&job_id, now);
+        Ok(Accepted { job_id, key, json })
     }
 }
 
 /// The error that ends a submission: as it is while every attempt came to nothing, "unknown" otherwise.
-fn settle(error: Error, tracker: &Tracker, key: &str) -> Error {
+fn settle(ended: Ended, tracker: &Tracker, key: &str) -> Error {
+    let Ended { why, error } = ended;
+    let error = match why {
+        Why::Late(wait) | Why::Stale(wait) => error.retry_after(Some(wait)),
+        _ => error,
+    };
     if !tracker.is_outcome_unknown() {
         return error.with(|details| details.billed = Billed::No);
     }
-    let message = format!(
-        "whether the service accepted the request is unknown: the same request with the idempotency key {key} \
-         settles it and is not billed twice (last: {error})"
-    );
+    let way_out = if matches!(why, Why::Stale(_)) {
+        format!(
+            "it was not sent again, since after resubmit_window_ms the service may have forgotten the key {key} \
+             and make a second job; the option resubmit sends it all the same"
+        )
+    } else {
+        format!("the same request with the idempotency key {key} settles it and is not billed twice")
+    };
+    let message = format!("whether the service accepted the request is unknown: {way_out} (last: {error})");
     error.restate(Kind::OutcomeUnknown, message).with(|details| {
         details.billed = Billed::Unknown;
         details.idempotency_key = Some(key.to_owned());
         // Without the key, the same call again would be another submission.
         details.retryable = false;
     })
-}
-
-pub(crate) fn closed(_: tokio::sync::AcquireError) -> Error {
-    Error::new(Kind::Closed, "the client was closed")
 }
 
 pub(crate) fn unwritable(error: serde_json::Error) -> Error {

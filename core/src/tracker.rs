@@ -1,13 +1,16 @@
 //! Where an operation stands, readable at any time: for whoever shows it, and for the error that has to be
 //! told when the operation is ended from outside, at whatever await it happens to be.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::clock::Stopwatch;
-use crate::error::{Billed, Error, Kind};
+use crate::attempt::Miss;
+use crate::clock::{Moment, Stopwatch};
+use crate::error::{Billed, Details, Error, Kind, Tried};
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
 
@@ -39,6 +42,25 @@ struct Situation {
     /// What last went wrong and was borne.
     cause: Option<Error>,
     retry_after: Option<Duration>,
+    /// When it began, in the client's time.
+    began: Option<Moment>,
+    /// The newest of its attempts, and how many came before them.
+    tried: VecDeque<Tried>,
+    omitted: u32,
+    eta: Option<Eta>,
+}
+
+/// How many attempts an error lists.
+const LISTED: usize = 12;
+
+/// When the job is likely to be done, from now on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Eta {
+    /// On the wall's clock, as whoever watches it has it: when this was estimated.
+    pub(crate) made: Stopwatch,
+    pub(crate) low: Duration,
+    pub(crate) likely: Duration,
+    pub(crate) high: Duration,
 }
 
 /// The situation of one operation, shared by those who run it, watch it and end it.
@@ -58,6 +80,13 @@ pub struct Activity {
     status: Option<String>,
     idempotency_key: Option<String>,
     elapsed_ms: u64,
+    eta_ms: Option<u64>,
+    eta_low_ms: Option<u64>,
+    eta_high_ms: Option<u64>,
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Tracker {
@@ -76,13 +105,20 @@ impl Tracker {
     /// What is shown of it.
     pub fn activity(&self) -> Activity {
         let now = self.lock();
+        let eta = |bound: fn(&Eta) -> Duration| {
+            let eta = now.eta.as_ref().filter(|_| now.phase == Phase::Waiting)?;
+            Some(milliseconds(bound(eta).saturating_sub(eta.made.elapsed())))
+        };
         Activity {
+            eta_ms: eta(|eta| eta.likely),
+            eta_low_ms: eta(|eta| eta.low),
+            eta_high_ms: eta(|eta| eta.high),
             operation: self.operation,
             phase: now.phase,
             job_id: now.job_id.as_ref().map(ToString::to_string),
             status: now.status.clone(),
             idempotency_key: now.idempotency_key.clone(),
-            elapsed_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: milliseconds(self.started.elapsed()),
         }
     }
 
@@ -126,6 +162,7 @@ impl Tracker {
                 details.job_id = now.job_id.as_ref().map(ToString::to_string);
                 details.idempotency_key.clone_from(&now.idempotency_key);
                 details.billed = billed;
+                now.list_attempts(details);
                 // A repeated `run` or `generate` without a key of the caller's would be another submission.
                 let asks = matches!(self.operation, "get_status" | "wait" | "download");
                 let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
@@ -155,7 +192,23 @@ impl Tracker {
             if let Some(key) = &now.idempotency_key {
                 details.idempotency_key.get_or_insert_with(|| key.clone());
             }
+            now.list_attempts(details);
         })
+    }
+
+    /// The operation begins.
+    pub(crate) fn begin(&self, now: Moment) {
+        self.lock().began = Some(now);
+    }
+
+    /// An attempt failed.
+    pub(crate) fn missed(&self, miss: &Miss, now: Moment) {
+        self.lock().list(now, miss.came.word().into(), miss.error.details().http_status);
+    }
+
+    /// When the job is likely to be done.
+    pub(crate) fn expects(&self, eta: Option<Eta>) {
+        self.lock().eta = eta;
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
@@ -188,8 +241,9 @@ impl Tracker {
     }
 
     /// The service has the job: every doubt is settled.
-    pub(crate) fn accepted(&self, job_id: &JobId) {
+    pub(crate) fn accepted(&self, job_id: &JobId, at: Moment) {
         let mut now = self.lock();
+        now.list(at, "accepted".into(), None);
         now.job_id = Some(job_id.clone());
         now.in_flight = None;
         now.unknown = false;
@@ -198,9 +252,12 @@ impl Tracker {
     }
 
     /// The service said how the job stands.
-    pub(crate) fn status(&self, status: &str) {
+    pub(crate) fn status(&self, status: &str, at: Moment) {
         let mut now = self.lock();
-        now.status = Some(status.to_owned());
+        if now.status.as_deref() != Some(status) {
+            now.status = Some(status.to_owned());
+            now.list(at, shown(status), None);
+        }
         now.cause = None;
         now.retry_after = None;
     }
@@ -214,5 +271,29 @@ impl Tracker {
 
     fn lock(&self) -> MutexGuard<'_, Situation> {
         self.situation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A status as a list of attempts names it; it can be anything.
+fn shown(status: &str) -> Cow<'static, str> {
+    match ["pending", "processing", "completed", "failed"].into_iter().find(|known| *known == status) {
+        Some(known) => known.into(),
+        None => status.chars().take(40).collect::<String>().into(),
+    }
+}
+
+impl Situation {
+    fn list(&mut self, at: Moment, outcome: Cow<'static, str>, http_status: Option<u16>) {
+        if self.tried.len() == LISTED {
+            self.tried.pop_front();
+            self.omitted += 1;
+        }
+        let at_ms = self.began.map_or(0, |began| milliseconds(at.since(began)));
+        self.tried.push_back(Tried { at_ms, outcome, http_status });
+    }
+
+    fn list_attempts(&self, details: &mut Details) {
+        details.attempts = self.tried.iter().cloned().collect();
+        details.attempts_omitted = self.omitted;
     }
 }

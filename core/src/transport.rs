@@ -9,11 +9,13 @@ use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, 
 use reqwest::{Body, Client, Method, Response};
 use url::Url;
 
+use crate::attempt::Miss;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::error::{Error, Kind};
 use crate::first_byte::FirstByte;
 use crate::origin::is_loopback;
+use crate::policy::Came;
 use crate::tls;
 
 const MOST_ANSWER_BYTES: usize = 1 << 20;
@@ -27,13 +29,6 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-}
-
-/// A request that got no whole answer.
-pub(crate) struct Lost {
-    /// Whether anything may have reached the service: only a failed connect proves that nothing did.
-    pub(crate) sent: bool,
-    pub(crate) error: Error,
 }
 
 /// The HTTP clients: one that honours the proxy variables, and one for this machine, which never does.
@@ -70,8 +65,8 @@ impl Transport {
         url: Url,
         submission: Option<(Bytes, &str, &FirstByte)>,
         timeout: Duration,
-    ) -> Result<Reply, Lost> {
-        let client = self.client(&url).map_err(|error| Lost { sent: false, error })?;
+    ) -> Result<Reply, Miss> {
+        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
         let request = match submission {
             None => client.get(url),
             Some((body, key, first_byte)) => client
@@ -82,64 +77,54 @@ impl Transport {
         };
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let exchange = async {
-            let response = request
-                .send()
-                .await
-                .map_err(|error| Lost { sent: !error.is_connect(), error: self.transport_error(error) })?;
-            self.read(response).await.map_err(|error| Lost { sent: true, error })
+            let response = request.send().await.map_err(|error| self.transport_miss(error))?;
+            self.read(response).await
         };
         match tokio::time::timeout(self.clock.io(timeout), exchange).await {
             Ok(result) => result,
-            Err(_) => Err(Lost {
-                sent: true,
-                error: Error::new(
-                    Kind::Transport,
-                    format!("the service did not answer within {} ms", timeout.as_millis()),
-                )
-                .retryable(),
-            }),
+            Err(_) => {
+                let message = format!("the service did not answer within {} ms", timeout.as_millis());
+                Err(Miss::new(Came::Lost, Error::new(Kind::Transport, message).retryable()))
+            }
         }
     }
 
     /// Fetches a download URL: without the API key, without following redirects.
-    pub(crate) async fn fetch(&self, url: Url, headers: HeaderMap) -> Result<Response, Error> {
-        let send = self.client(&url)?.get(url).headers(headers).send();
-        match self.idle(send).await? {
-            Ok(response) => Ok(response),
-            Err(error) => Err(self.transport_error(error)),
-        }
+    pub(crate) async fn fetch(&self, url: Url, headers: HeaderMap) -> Result<Response, Miss> {
+        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
+        let send = client.get(url).headers(headers).send();
+        self.idle(send).await?.map_err(|error| self.transport_miss(error))
     }
 
     /// The next piece of a download; `None` at its end.
-    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Error> {
-        self.idle(response.chunk()).await?.map_err(|error| self.transport_error(error))
+    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Miss> {
+        self.idle(response.chunk()).await?.map_err(|error| self.transport_miss(error))
     }
 
-    async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Error> {
+    async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
         let timeout = self.settings.download_idle_timeout;
         tokio::time::timeout(self.clock.io(timeout), step).await.map_err(|_| {
-            Error::new(
-                Kind::Transport,
-                format!("the download brought nothing for {} ms", timeout.as_millis()),
-            )
+            let message = format!("the download brought nothing for {} ms", timeout.as_millis());
+            Miss::new(Came::Lost, Error::new(Kind::Transport, message).retryable())
         })
     }
 
-    async fn read(&self, mut response: Response) -> Result<Reply, Error> {
+    async fn read(&self, mut response: Response) -> Result<Reply, Miss> {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let mut body = BytesMut::new();
         if status.is_success() {
-            let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-            if encoded {
-                return Err(Error::new(
-                    Kind::Protocol,
-                    "the service sent a compressed answer, which was not asked for",
-                ));
+            let unreadable = |what: &str| {
+                let message = format!("the service's answer ({}) {what}", status.as_u16());
+                let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
+                Miss::new(Came::Unreadable, error)
+            };
+            if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+                return Err(unreadable("is compressed, which was not asked for"));
             }
-            while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
+            while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_miss(error))? {
                 if body.len() + chunk.len() > MOST_ANSWER_BYTES {
-                    return Err(Error::new(Kind::Protocol, "the service's answer is above 1 MiB"));
+                    return Err(unreadable("is above 1 MiB"));
                 }
                 body.extend_from_slice(&chunk);
             }
@@ -181,15 +166,18 @@ impl Transport {
         })
     }
 
-    fn transport_error(&self, error: reqwest::Error) -> Error {
-        let stage =
-            if error.is_connect() { "the host could not be reached" } else { "the connection failed" };
+    fn transport_miss(&self, error: reqwest::Error) -> Miss {
         let untrusted = is_untrusted(&error);
+        let (came, stage) = match (untrusted, error.is_connect()) {
+            (true, _) => (Came::Untrusted, "the host's certificate is not trusted"),
+            (false, true) => (Came::NotSent, "the host could not be reached"),
+            (false, false) => (Came::Lost, "the connection failed"),
+        };
         let cause = deepest(&error.without_url());
         let cause = self.settings.api_key().map(|key| key.scrub(&cause)).unwrap_or(cause);
         let error = Error::new(Kind::Transport, format!("{stage}: {cause}"));
         // A certificate that is not trusted now will not be in a second.
-        if untrusted { error } else { error.retryable() }
+        Miss::new(came, if untrusted { error } else { error.retryable() })
     }
 }
 

@@ -1,80 +1,195 @@
 //! Waiting for a job's end. A failed poll is not a failed job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::answer::Job;
-use crate::client::{Client, Outcome, default_deadline};
+use crate::client::{Client, Outcome, OwnJob, default_deadline};
+use crate::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
 use crate::job::JobId;
 use crate::options::Options;
-use crate::pace::Distances;
-use crate::tracker::{Phase, Tracker};
+use crate::policy::{self, Asking, Next};
+use crate::poller::Polled;
+use crate::schedule::{Product, Schedule};
+use crate::tracker::{Eta, Phase, Tracker};
 
 /// How long after a submission "not found" can mean "not yet".
 const NOT_YET: Duration = Duration::from_secs(30);
 /// How often "completed" without all files is asked again before it counts.
 const LATE_FILES: u32 = 5;
 
+/// How the waiting of one caller ends.
+type End = Result<Arc<Job>, Error>;
+
+/// Those who wait for one job, and when it is asked about for them.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    own: Option<OwnJob>,
+    schedule: Schedule,
+    /// How often the job was completed without all its files.
+    late: u32,
+    /// How old the job was when it was last seen unfinished.
+    unfinished: Duration,
+    waiters: Vec<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    expected: u32,
+    tracker: Tracker,
+    end: oneshot::Sender<End>,
+}
+
+/// What those who wait are to be told, once no lock is held.
+pub(crate) struct Tell {
+    trackers: Vec<Tracker>,
+    eta: Option<Eta>,
+    ended: Vec<(oneshot::Sender<End>, End)>,
+}
+
 impl Client {
     /// Waits until a job is completed and returns the service's last answer.
-    pub async fn wait(&self, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
+    pub async fn wait(self: &Arc<Client>, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
         // Until the first answer nobody knows what is made; the longer deadline is the safe one.
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
         self.until(deadline, tracker, async {
             let expected = self.own_job(job_id).map_or(1, |own| own.variants);
-            Ok(self.wait_until_completed(job_id, expected, tracker).await?.json)
+            tracker.phase(Phase::Waiting);
+            Ok(self.watch(job_id, expected, tracker).await?.json.clone())
         })
         .await
     }
 
-    /// Polls until the job is completed with `expected` files, has failed, or can't be seen. Has no end of
-    /// its own but these: the caller's deadline is around it.
-    pub(crate) async fn wait_until_completed(
-        &self,
-        job_id: &JobId,
-        expected: u32,
-        tracker: &Tracker,
-    ) -> Result<Job, Error> {
-        tracker.phase(Phase::Waiting);
+    /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
+    pub(crate) fn new_watch(&self, job_id: &JobId, now: Moment) -> (Watch, Moment) {
         let own = self.own_job(job_id);
-        let mut distances = Distances::new(self.settings.poll_first, self.settings.poll_max);
-        if let Some(own) = own {
-            self.clock.sleep_until(own.submitted.after(distances.next())).await;
-        }
-        let mut late = 0;
-        loop {
-            let mut floor = None;
-            match self.poll(job_id, tracker).await {
-                Ok(job) if job.status == "completed" => {
-                    if job.downloads.len() >= expected.max(1) as usize || late == LATE_FILES {
-                        return Ok(job);
-                    }
-                    late += 1;
+        let mut schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
+        let first = match own {
+            Some(own) => {
+                let window = self.estimates.window(own.product);
+                let first = schedule.next(Some(Duration::ZERO), &window, self.jitter.fraction());
+                own.submitted.after(first)
+            }
+            None => now,
+        };
+        (Watch { own, schedule, late: 0, unfinished: Duration::ZERO, waiters: Vec::new() }, first)
+    }
+}
+
+impl Watch {
+    /// One more who waits, under this number.
+    pub(crate) fn join(&mut self, number: u64, expected: u32, tracker: Tracker) -> oneshot::Receiver<End> {
+        let (end, receiver) = oneshot::channel();
+        self.waiters.push(Waiter { number, expected, tracker, end });
+        receiver
+    }
+
+    /// One less; whether nobody is left.
+    pub(crate) fn leave(&mut self, number: u64) -> bool {
+        self.waiters.retain(|waiter| waiter.number != number);
+        self.waiters.is_empty()
+    }
+
+    /// What a poll means to those who wait, and when to ask again; `None`: nobody waits any more.
+    pub(crate) fn judge(
+        &mut self,
+        client: &Client,
+        job_id: &JobId,
+        polled: &Polled,
+        now: Moment,
+    ) -> (Tell, Option<Moment>) {
+        let age = self.own.map(|own| now.since(own.submitted));
+        let trackers = self.waiters.iter().map(|waiter| waiter.tracker.clone()).collect();
+        let mut tell = Tell { trackers, eta: None, ended: Vec::new() };
+        let mut floor = Duration::ZERO;
+        match polled {
+            Ok(job) if job.status == "completed" => {
+                if let (Some(own), Some(age), 0) = (self.own, age, self.late) {
+                    client.estimates.learn(own.product, (self.unfinished + age) / 2);
                 }
-                Ok(job) if job.status == "failed" => return Err(job_failed(job_id, &job)),
-                Ok(_) => {}
-                Err(error) => {
-                    let fresh = own.is_some_and(|own| self.clock.now().since(own.submitted) < NOT_YET);
-                    match error.kind() {
-                        Kind::Unauthenticated | Kind::NotEligible => return Err(unseen(error)),
-                        Kind::NotFound if !fresh => return Err(unseen(error)),
-                        Kind::Configuration | Kind::Internal | Kind::Closed => return Err(unseen(error)),
-                        // All else passes: an outage, an unreadable answer, a limit.
-                        _ => {
-                            floor = error.details().retry_after_ms.map(Duration::from_millis);
-                            tracker.bears(&error, floor);
-                        }
-                    }
+                let offered = job.downloads.len();
+                let enough = self.late == LATE_FILES;
+                self.late += 1;
+                self.end(&mut tell, |waiter| {
+                    (enough || offered >= waiter.expected.max(1) as usize).then(|| Ok(Arc::clone(job)))
+                });
+            }
+            Ok(job) if job.status == "failed" => {
+                self.end(&mut tell, |_| Some(Err(job_failed(job_id, job))));
+            }
+            Ok(_) => self.unfinished = age.unwrap_or_default(),
+            Err(miss) => {
+                floor = miss.floor().unwrap_or_default();
+                let young = age.is_some_and(|age| age < NOT_YET);
+                match policy::next(miss.came, Asking::Wait) {
+                    Next::Young if young => {}
+                    Next::Again => {}
+                    _ => self.end(&mut tell, |_| Some(Err(unseen(job_id, &miss.error)))),
                 }
             }
-            let distance = distances.next().max(floor.unwrap_or_default());
-            self.clock.sleep(self.jitter.tenth_more(distance)).await;
+        }
+        if self.waiters.is_empty() {
+            return (tell, None);
+        }
+        // Files that are late are not to be expected at any age.
+        let age = age.filter(|_| self.late == 0);
+        let product = self.own.map_or(Product::Deck, |own| own.product);
+        let window = client.estimates.window(product);
+        tell.eta = age.and_then(|age| window.left(age)).map(|(low, likely, high)| {
+            let wall = |left| client.clock.wall(left);
+            Eta { made: Stopwatch::start(), low: wall(low), likely: wall(likely), high: wall(high) }
+        });
+        if self.late == 1 {
+            self.schedule = Schedule::new(client.settings.poll_first, client.settings.poll_max);
+        }
+        let distance = self.schedule.next(age, &window, client.jitter.fraction());
+        (tell, Some(now.after(distance.max(client.jitter.tenth_more(floor)))))
+    }
+
+    /// Ends the waiting of those for whom there is an end.
+    fn end(&mut self, tell: &mut Tell, end: impl Fn(&Waiter) -> Option<End>) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            match end(&waiter) {
+                Some(result) => tell.ended.push((waiter.end, result)),
+                None => self.waiters.push(waiter),
+            }
         }
     }
 }
 
-fn unseen(error: Error) -> Error {
-    error.with(|details| details.billed = Billed::Unknown)
+impl Tell {
+    /// Tells everybody what the poll brought, and those whose waiting is over that it is.
+    pub(crate) fn say(self, polled: &Polled, now: Moment) {
+        for tracker in self.trackers {
+            match polled {
+                Ok(job) => {
+                    tracker.expects(self.eta);
+                    tracker.status(&job.status, now);
+                }
+                Err(miss) => {
+                    tracker.missed(miss, now);
+                    tracker.bears(&miss.error, miss.floor());
+                }
+            }
+        }
+        for (end, result) in self.ended {
+            // Nobody listens any more only when that caller has gone.
+            let _ = end.send(result);
+        }
+    }
+}
+
+/// The job may well go on; this client can't see it.
+fn unseen(job_id: &JobId, error: &Error) -> Error {
+    let message = match error.kind() {
+        Kind::NotFound => format!("job {job_id} can't be found: {error}; nothing more is known of its bill"),
+        _ => format!("job {job_id} can't be asked about: {error}; it goes on, and can be waited for again"),
+    };
+    error.clone().restate(error.kind(), message).with(|details| details.billed = Billed::Unknown)
 }
 
 /// The error of a job that the service gave up.

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 /// One request, as it came over the wire.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Seen {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// When it had come whole.
+    pub at: Instant,
 }
 
 impl Seen {
@@ -203,10 +206,11 @@ fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
-    let mut seen = Seen { method, path, headers, body: String::new() };
+    let mut seen = Seen { method, path, headers, body: String::new(), at: Instant::now() };
     let length: u64 = seen.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut body = Vec::new();
     reader.take(length).read_to_end(&mut body).ok()?;
     seen.body = String::from_utf8_lossy(&body).into_owned();
+    seen.at = Instant::now();
     Some(seen)
 }
