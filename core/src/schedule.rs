@@ -41,7 +41,7 @@ impl Product {
             Product::Slide => (minutes(3, 7), 33),
             Product::Deck => (minutes(5, 15), 82),
         };
-        Window { low, high, polls }
+        Window { low, high, distance: (high - low) / (2 * polls), polls }
     }
 }
 
@@ -50,6 +50,8 @@ impl Product {
 pub struct Window {
     low: Duration,
     high: Duration,
+    /// Between two polls within it.
+    distance: Duration,
     /// How many polls within it a job may take on average.
     polls: u32,
 }
@@ -92,10 +94,13 @@ impl Estimates {
         seen.sort_unstable();
         // The twentieth at either end may be strays, and a tenth is for those that have not been seen.
         let stray = seen.len() / 20;
-        let low = (seen[stray] / 10 * 9).min(documented.high);
-        let high = seen[seen.len() - 1 - stray].saturating_mul(11) / 10;
-        let high = high.clamp(low + NARROWEST, documented.high * LATEST);
-        Window { low, high, ..documented }
+        let (early, late) = (seen[stray], seen[seen.len() - 1 - stray]);
+        let low = (early / 10 * 9).min(documented.high);
+        let high = (late.saturating_mul(11) / 10).clamp(low + NARROWEST, documented.high * LATEST);
+        // What is likely lies between what was seen and what is allowed for.
+        let likely = (late.saturating_sub(early).min(high - low) + (high - low)) / 2;
+        let distance = likely / (2 * documented.polls);
+        Window { low, high, distance, ..documented }
     }
 
     fn lock(&self) -> MutexGuard<'_, [VecDeque<Duration>; 2]> {
@@ -125,9 +130,7 @@ impl Schedule {
                 let grown = self.last.map_or(self.first, |last| last * SPARSE_GROWTH);
                 grown.min(self.most * SPARSE).min(window.low - age).max(self.first)
             }
-            Some(age) if age <= window.high => {
-                ((window.high - window.low) / (2 * window.polls)).clamp(self.first, self.most)
-            }
+            Some(age) if age <= window.high => window.distance.clamp(self.first, self.most),
             _ => self.last.map_or(self.first, |last| last + last / 4).min(self.most),
         };
         self.last = Some(distance);
