@@ -39,7 +39,7 @@ impl Product {
         let minutes = |low: u64, high: u64| (Duration::from_secs(low * 60), Duration::from_secs(high * 60));
         let ((low, high), polls) = match self {
             Product::Slide => (minutes(3, 7), 33),
-            Product::Deck => (minutes(5, 15), 82),
+            Product::Deck => (minutes(5, 15), 84),
         };
         Window { low, high, distance: (high - low) / (2 * polls), polls }
     }
@@ -160,6 +160,36 @@ mod tests {
         assert!((60..=70).contains(&within.len()), "{within:?}");
         let overdue: Vec<_> = ages.windows(2).skip_while(|pair| pair[0] < 500).map(|p| p[1] - p[0]).collect();
         assert!(overdue.iter().all(|distance| *distance == 10), "{overdue:?}");
+    }
+
+    /// The documented durations, all equally likely: seen within two seconds on average, in so many polls.
+    #[test]
+    fn delays_and_polls_are_within_their_bounds() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for (product, low, high, most_polls) in
+            [(Product::Slide, 180.0, 420.0, 40.0), (Product::Deck, 300.0, 900.0, 90.0)]
+        {
+            for learns in [false, true] {
+                let (estimates, jobs) = (Estimates::default(), 20_000);
+                let (mut delays, mut polls) = (Duration::ZERO, 0_u32);
+                for _ in 0..jobs {
+                    let done = Duration::from_secs_f64(low + (high - low) * random.f64());
+                    let (window, mut age) = (estimates.window(product), Duration::ZERO);
+                    let mut schedule = Schedule::new(s(2), s(10));
+                    while age < done {
+                        age += schedule.next(Some(age), &window, random.f64());
+                        polls += 1;
+                    }
+                    delays += age - done;
+                    if learns {
+                        estimates.learn(product, done);
+                    }
+                }
+                let (delay, asked) = (delays / jobs, f64::from(polls) / f64::from(jobs));
+                let within = delay <= s(2) && asked <= most_polls;
+                assert!(within, "{product:?}, learns {learns}: {delay:?}, {asked} polls");
+            }
+        }
     }
 
     #[test]
