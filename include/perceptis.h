@@ -71,6 +71,12 @@ typedef struct perceptis_request perceptis_request;
 typedef int32_t perceptis_code;
 
 /**
+ * Takes a log record: a JSON object that is valid during the call. Called on a thread of the library's own,
+ * never twice at once, with no lock held; may not call the functions of this header that block. Since 0.2.
+ */
+typedef void (*perceptis_log_function)(void *user, const char *record_json);
+
+/**
  * It worked.
  */
 #define PERCEPTIS_OK 0
@@ -259,6 +265,7 @@ perceptis_config *perceptis_config_new(void);
  *   without asking [3600000]
  * - `max_concurrent_submissions`: 1 to 64 [8]
  * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
+ * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
@@ -269,6 +276,25 @@ perceptis_code perceptis_config_set(perceptis_config *config,
                                     const char *key,
                                     const char *value,
                                     perceptis_error **error);
+
+/**
+ * Sets the function that takes the log records of clients made from this configuration, and what it is
+ * called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
+ * "request", "retrying", "poll failed", "outcome unknown", "status", "finished", "failed") and, where they
+ * apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
+ * `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
+ * neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
+ * 1,024; the next record says how many in `dropped`.
+ *
+ * The function is called on one thread of the client's own, never twice at once, with no lock held, and may
+ * not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
+ * `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
+ * then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+ */
+perceptis_code perceptis_config_set_log(perceptis_config *config,
+                                        perceptis_log_function log,
+                                        void *user,
+                                        perceptis_error **error);
 
 /**
  * Frees a configuration. Clients made from it are not touched. NULL is accepted.
@@ -389,6 +415,7 @@ perceptis_config *perceptis_config_new(void);
  *   without asking [3600000]
  * - `max_concurrent_submissions`: 1 to 64 [8]
  * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
+ * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
@@ -399,6 +426,25 @@ perceptis_code perceptis_config_set(perceptis_config *config,
                                     const char *key,
                                     const char *value,
                                     perceptis_error **error);
+
+/**
+ * Sets the function that takes the log records of clients made from this configuration, and what it is
+ * called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
+ * "request", "retrying", "poll failed", "outcome unknown", "status", "finished", "failed") and, where they
+ * apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
+ * `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
+ * neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
+ * 1,024; the next record says how many in `dropped`.
+ *
+ * The function is called on one thread of the client's own, never twice at once, with no lock held, and may
+ * not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
+ * `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
+ * then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+ */
+perceptis_code perceptis_config_set_log(perceptis_config *config,
+                                        perceptis_log_function log,
+                                        void *user,
+                                        perceptis_error **error);
 
 /**
  * Frees a configuration. Clients made from it are not touched. NULL is accepted.

@@ -2,15 +2,16 @@
 
 use std::ffi::c_char;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use perceptis_core::{Client, Config, Error, Kind};
+use perceptis_core::{Client, Config, Error, Kind, Sink};
 
 use crate::arguments;
 use crate::code::perceptis_code;
 use crate::config::perceptis_config;
 use crate::error::{c_text, perceptis_error};
 use crate::guard;
+use crate::log::{CallbackLog, Ear};
 use crate::runtime::Shared;
 
 /// The longest wait for a client's end: a week, in milliseconds.
@@ -21,6 +22,7 @@ const MOST_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Since 0.1.
 pub struct perceptis_client {
     shared: Arc<Shared>,
+    log: Option<Arc<CallbackLog>>,
 }
 
 impl perceptis_client {
@@ -47,13 +49,15 @@ pub extern "C" fn perceptis_client_new(
     guard::call(error, || {
         arguments::place("client", client)?;
         let from_environment = Config::default();
-        let config = match arguments::handle("config", config) {
-            Ok(config) => &config.config,
-            Err(_) => &from_environment,
+        let (config, log) = match arguments::handle("config", config) {
+            Ok(config) => (&config.config, config.log),
+            Err(_) => (&from_environment, None),
         };
-        let made = Client::new(config.settle(|name| std::env::var_os(name))?)?;
+        let log = log.map(|callback| Arc::new(CallbackLog::new(callback)));
+        let sink = log.as_ref().map(|log| Arc::new(Ear(Arc::clone(log))) as Arc<dyn Sink>);
+        let made = Client::new(config.settle(|name| std::env::var_os(name))?, sink)?;
         let shared = Arc::new(Shared::new(made));
-        guard::put(client, || Box::into_raw(Box::new(perceptis_client { shared })));
+        guard::put(client, || Box::into_raw(Box::new(perceptis_client { shared, log })));
         Ok(())
     })
 }
@@ -101,7 +105,16 @@ pub extern "C" fn perceptis_client_close(
             let message = format!("argument timeout_ms is {timeout_ms}; accepted is 0 to {MOST_CLOSE_MS}");
             return Err(Error::invalid(message).into());
         }
-        Ok(client.shared().close(Duration::from_millis(timeout_ms.unsigned_abs()))?)
+        let end = Instant::now() + Duration::from_millis(timeout_ms.unsigned_abs());
+        let closed = client.shared().close(end.saturating_duration_since(Instant::now()));
+        // From here on the log is silent, also after a close that took too long.
+        if let Some(log) = client.log.as_ref().filter(|_| !is_not_done(&closed))
+            && !log.stop(end.saturating_duration_since(Instant::now()))
+        {
+            closed?;
+            return Err(Error::new(Kind::Timeout, "the log's callback has not come back").into());
+        }
+        Ok(closed?)
     })
 }
 
@@ -117,7 +130,16 @@ pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
     let _ = guard::guarded(|| {
         // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
         let client = unsafe { Box::from_raw(client) };
+        let forked = client.shared.check_process().is_err();
         client.shared.abandon();
+        if let Some(log) = client.log.filter(|_| !forked) {
+            log.stop(Duration::ZERO);
+        }
         Ok(())
     });
+}
+
+/// Whether the close was refused, so that nothing has ended.
+fn is_not_done(closed: &Result<(), Error>) -> bool {
+    closed.as_ref().is_err_and(|error| matches!(error.kind(), Kind::Forked | Kind::WouldDeadlock))
 }

@@ -1,6 +1,6 @@
 //! Configurations as C sees them.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
 use perceptis_core::Config;
 
@@ -8,10 +8,12 @@ use crate::arguments;
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
+use crate::log::{Callback, perceptis_log_function};
 
 /// What a client is made from. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_config {
     pub(crate) config: Config,
+    pub(crate) log: Option<Callback>,
 }
 
 /// A configuration with nothing set.
@@ -20,7 +22,7 @@ pub struct perceptis_config {
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
-    Box::into_raw(Box::new(perceptis_config { config: Config::default() }))
+    Box::into_raw(Box::new(perceptis_config { config: Config::default(), log: None }))
 }
 
 /// Sets a key from text; the last value wins. What is not set is taken from the environment variable
@@ -40,6 +42,7 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 ///   without asking [3600000]
 /// - `max_concurrent_submissions`: 1 to 64 [8]
 /// - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
+/// - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
 /// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
@@ -56,6 +59,31 @@ pub extern "C" fn perceptis_config_set(
         let config = arguments::handle_mut("config", config)?;
         let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
         Ok(config.config.set(key, value)?)
+    })
+}
+
+/// Sets the function that takes the log records of clients made from this configuration, and what it is
+/// called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
+/// "request", "retrying", "poll failed", "outcome unknown", "status", "finished", "failed") and, where they
+/// apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
+/// `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
+/// neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
+/// 1,024; the next record says how many in `dropped`.
+///
+/// The function is called on one thread of the client's own, never twice at once, with no lock held, and may
+/// not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
+/// `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
+/// then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_config_set_log(
+    config: *mut perceptis_config,
+    log: perceptis_log_function,
+    user: *mut c_void,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        arguments::handle_mut("config", config)?.log = Callback::new(log, user);
+        Ok(())
     })
 }
 

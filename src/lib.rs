@@ -16,6 +16,7 @@ pub mod error;
 mod guard;
 pub mod json;
 pub mod library;
+pub mod log;
 pub mod operations;
 pub mod options;
 mod outcome;

@@ -27,6 +27,16 @@ thread_local! {
     static OWN: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Marks the thread that it is made on as one of the library's own.
+pub(crate) struct OwnThread;
+
+impl OwnThread {
+    pub(crate) fn enter() -> OwnThread {
+        OWN.set(true);
+        OwnThread
+    }
+}
+
 /// What a client handle, its running calls and its tasks share.
 pub(crate) struct Shared {
     client: Arc<Client>,
@@ -172,7 +182,7 @@ impl Shared {
         Ok((Running { shared: Arc::clone(self), number }, handle))
     }
 
-    fn check_process(&self) -> Result<(), Error> {
+    pub(crate) fn check_process(&self) -> Result<(), Error> {
         if self.process == std::process::id() {
             return Ok(());
         }
@@ -228,10 +238,10 @@ fn new_runtime() -> Result<Runtime, Error> {
 
 /// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run
 /// a handler of the program.
-struct SignalsBlocked(libc::sigset_t);
+pub(crate) struct SignalsBlocked(libc::sigset_t);
 
 impl SignalsBlocked {
-    fn new() -> SignalsBlocked {
+    pub(crate) fn new() -> SignalsBlocked {
         let mut all = std::mem::MaybeUninit::uninit();
         let mut before = std::mem::MaybeUninit::uninit();
         // SAFETY: sigfillset initializes its set, pthread_sigmask reads the first and writes the second; both

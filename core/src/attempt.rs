@@ -83,13 +83,14 @@ pub(crate) struct Course<'a> {
     window: Option<Duration>,
     began: Option<Moment>,
     failures: u32,
+    attempts: u32,
 }
 
 impl<'a> Course<'a> {
     /// Attempts to the deadline.
     pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> Course<'a> {
         let (gate, most, window) = (None, u32::MAX, None);
-        Course { asking, deadline, tracker, gate, most, window, began: None, failures: 0 }
+        Course { asking, deadline, tracker, gate, most, window, began: None, failures: 0, attempts: 0 }
     }
 
     /// The same through a gate that all such requests pass.
@@ -157,6 +158,7 @@ impl Client {
             };
             let begun = self.clock.now();
             course.began.get_or_insert(begun);
+            course.attempts += 1;
             let result = attempt.once().await;
             let now = self.clock.now();
             let miss = match result {
@@ -178,7 +180,12 @@ impl Client {
             if miss.progressed {
                 self.budget.give();
             }
-            if let Err(why) = course.judge(&miss) {
+            let doubted = course.asking == Asking::Resubmit;
+            let judged = course.judge(&miss);
+            if !doubted && course.asking == Asking::Resubmit {
+                self.log.in_doubt(course.tracker);
+            }
+            if let Err(why) = judged {
                 return Err(Ended { why, error: miss.error });
             }
             course.tracker.bears(&miss.error, floor);
@@ -186,6 +193,7 @@ impl Client {
             if let Err(why) = course.allows(now.after(wait), floor.unwrap_or(wait)) {
                 return Err(Ended { why, error: miss.error });
             }
+            self.log.retrying(course.tracker, course.attempts, &miss, wait);
             self.clock.sleep_until(now.after(wait)).await;
         }
     }

@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
 use crate::jitter::Jitter;
 use crate::job::JobId;
+use crate::log::{Log, Sink};
 use crate::pace::Gate;
 use crate::poller::Poller;
 use crate::schedule::{Estimates, Product};
@@ -51,6 +52,7 @@ pub struct Client {
     pub(crate) estimates: Estimates,
     pub(crate) downloads: Semaphore,
     pub(crate) budget: Budget,
+    pub(crate) log: Log,
     own: Mutex<OwnJobs>,
 }
 
@@ -69,15 +71,17 @@ struct OwnJobs {
 }
 
 impl Client {
-    /// A client with these settings. Opens nothing: certificates and connections come with the first request.
+    /// A client with these settings that tells `sink`, where there is one, what it does. Opens nothing:
+    /// certificates and connections come with the first request.
     ///
     /// # Errors
     /// `Configuration` when the CA file can't be read.
-    pub fn new(settings: Settings) -> Result<Client, Error> {
+    pub fn new(settings: Settings, sink: Option<Arc<dyn Sink>>) -> Result<Client, Error> {
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         Ok(Client {
             transport: Transport::new(Arc::clone(&settings), clock)?,
+            log: Log::new(sink, settings.log_level),
             submissions: Gate::new(settings.max_concurrent_submissions),
             settings,
             clock,
@@ -99,7 +103,8 @@ impl Client {
         steps: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         tracker.begin(self.clock.now());
-        tokio::select! {
+        self.log.started(tracker);
+        let end = tokio::select! {
             biased;
             result = steps => result.map_err(|failure| Failure {
                 error: tracker.complete(failure.error),
@@ -108,7 +113,9 @@ impl Client {
             () = self.clock.sleep_until(deadline) => {
                 Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
             }
-        }
+        };
+        self.log.finished(tracker, end.as_ref().err().map(|failure| &failure.error));
+        end
     }
 
     pub(crate) fn deadline(&self, asked: Option<Duration>, default: Duration) -> Moment {

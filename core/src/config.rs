@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
+use crate::log::Level;
 use crate::origin::Origin;
 use crate::secret::{self, ApiKey};
 use crate::table::{self, WEEK_MS};
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "api_key",
     "api_base_url",
     "app_name",
@@ -27,6 +28,7 @@ const KEYS: [&str; 15] = [
     "resubmit_window_ms",
     "max_concurrent_submissions",
     "max_file_bytes",
+    "log_level",
     "time_scale",
 ];
 
@@ -102,6 +104,7 @@ pub struct Settings {
     pub(crate) resubmit_window: Duration,
     pub(crate) max_concurrent_submissions: usize,
     pub(crate) max_file_bytes: u64,
+    pub(crate) log_level: Level,
     pub(crate) time_scale: u32,
 }
 
@@ -122,6 +125,7 @@ impl Default for Settings {
             resubmit_window: Duration::from_secs(3_600),
             max_concurrent_submissions: 8,
             max_file_bytes: 512 << 20,
+            log_level: Level::Info,
             time_scale: 1,
         }
     }
@@ -172,6 +176,13 @@ impl Settings {
             "max_file_bytes" => {
                 table::integer(text, 1..=MOST_FILE_BYTES).map(|value| self.max_file_bytes = value)
             }
+            "log_level" => match Level::NAMES.iter().find(|(name, _)| *name == text) {
+                Some((_, level)) => {
+                    self.log_level = *level;
+                    Ok(())
+                }
+                None => Err(Level::NAMES.map(|(name, _)| name).join(", ")),
+            },
             "time_scale" => table::integer(text, 1..=10_000)
                 .map(|value| self.time_scale = u32::try_from(value).unwrap_or(1)),
             _ => Err("nothing".to_owned()),

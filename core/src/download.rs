@@ -303,7 +303,7 @@ impl Client {
             })
         };
         let (mut version, job) = newest.get();
-        let mut fetch = Fetch::new(self, resolve(url_of(&job, at, entry))?, part);
+        let mut fetch = Fetch::new(self, order.job_id, resolve(url_of(&job, at, entry))?, part);
         let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MOST_FAILURES);
         let (mut renewals, mut reached) = (0, fetch.length());
         loop {

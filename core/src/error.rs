@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 /// The class of an error. The C ABI gives each a fixed number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Kind {
     /// The call itself: NULL, not UTF-8, an unknown key, a bad value.
     InvalidArgument,

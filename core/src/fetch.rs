@@ -13,6 +13,7 @@ use crate::answer;
 use crate::attempt::{Attempt, Miss};
 use crate::client::{Client, blocking};
 use crate::error::{Error, Kind};
+use crate::job::JobId;
 use crate::origin::is_loopback;
 use crate::part::Part;
 use crate::policy::Came;
@@ -28,11 +29,13 @@ pub(crate) struct Fetch<'a> {
     pub(crate) url: Url,
     /// Gone only when the disk has failed.
     part: Option<Part>,
+    job_id: &'a str,
+    attempts: u32,
 }
 
 impl<'a> Fetch<'a> {
-    pub(crate) fn new(client: &'a Client, url: Url, part: Part) -> Fetch<'a> {
-        Fetch { client, url, part: Some(part) }
+    pub(crate) fn new(client: &'a Client, job_id: &'a JobId, url: Url, part: Part) -> Fetch<'a> {
+        Fetch { client, url, part: Some(part), job_id: job_id.as_str(), attempts: 0 }
     }
 
     /// How much has arrived.
@@ -53,11 +56,20 @@ impl Attempt for Fetch<'_> {
             Miss::new(Came::Fault, Error::new(Kind::Internal, "a download goes on after its disk failed"))
         })?;
         let before = part.length;
-        let disk = |error| Miss::new(Came::Fault, error);
-        let (part, result) = self.client.fetch_rest(self.url.clone(), part).await.map_err(disk)?;
-        let progressed = part.length > before;
-        self.part = Some(part);
-        result.map_err(|miss| Miss { progressed, ..miss })
+        self.attempts += 1;
+        let begun = self.client.clock.now();
+        let result = match self.client.fetch_rest(self.url.clone(), part).await {
+            Ok((part, result)) => {
+                let progressed = part.length > before;
+                self.part = Some(part);
+                result.map_err(|miss| Miss { progressed, ..miss })
+            }
+            Err(disk) => Err(Miss::new(Came::Fault, disk)),
+        };
+        let took = self.client.clock.now().since(begun);
+        let came = result.as_ref().copied();
+        self.client.log.request("download", Some(self.job_id), self.attempts, took, came);
+        result
     }
 }
 

@@ -25,7 +25,9 @@ impl Attempt for Look<'_> {
 
     async fn once(&mut self) -> Polled {
         let job = self.client.look_once(self.job_id).await?;
-        self.tracker.status(&job.status, self.client.clock.now());
+        if self.tracker.status(&job.status, self.client.clock.now()) {
+            self.client.log.status(self.tracker);
+        }
         Ok(job)
     }
 }
@@ -62,18 +64,22 @@ impl Client {
     }
 
     /// Asks the service once.
-    pub(crate) async fn ask(&self, job_id: &JobId) -> Polled {
+    pub(crate) async fn ask(&self, job_id: &JobId, attempt: u32) -> Polled {
         let local = |error| Miss::new(Came::Fault, error);
         let url = self.settings.origin().map_err(local)?.status(job_id);
         let secret = self.api_key().map_err(local)?;
-        let reply = self.transport.call(url, None, self.settings.status_timeout).await?;
-        match reply.status {
+        let begun = self.clock.now();
+        let reply = self.transport.call(url, None, self.settings.status_timeout).await;
+        let polled = reply.and_then(|reply| match reply.status {
             200..=299 => match answer::read_job(&reply, job_id, secret) {
                 Ok(job) => Ok(Arc::new(job)),
                 Err(error) => Err(Miss::new(Came::Unreadable, error)),
             },
             status => Err(Miss::new(Came::Status(status), answer::refusal(&reply, secret))),
-        }
+        });
+        let took = self.clock.now().since(begun);
+        self.log.request("status", Some(job_id.as_str()), attempt, took, polled.as_ref().map(|_| ()));
+        polled
     }
 
     /// The course of looks that are to succeed whatever the service says meanwhile, short of a refusal.

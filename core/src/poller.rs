@@ -64,6 +64,8 @@ struct Entry {
     last: Option<Moment>,
     polling: bool,
     due: Option<Moment>,
+    /// How often this client has asked about it.
+    polls: u32,
     looks: Vec<oneshot::Sender<Polled>>,
     watch: Option<Watch>,
 }
@@ -84,6 +86,8 @@ pub(crate) struct Turn {
     client: Arc<Client>,
     job_id: JobId,
     begun: Moment,
+    /// Which poll of the job this is, from 1.
+    number: u32,
     /// Whether the task holds it, which looks for what is due by itself after each poll.
     of_task: bool,
     done: bool,
@@ -121,7 +125,7 @@ impl Client {
     pub(crate) async fn look_once(self: &Arc<Client>, job_id: &JobId) -> Polled {
         match self.begin_look(job_id) {
             Begun::Yours(turn) => {
-                let polled = self.ask(job_id).await;
+                let polled = self.ask(job_id, turn.number).await;
                 turn.end(polled.clone());
                 polled
             }
@@ -137,8 +141,10 @@ impl Client {
         let entry = state.jobs.entry(job_id.clone()).or_default();
         if free && !entry.polling && entry.free_at(now) <= now && self.poller.pace.start(now).is_ok() {
             entry.polling = true;
+            entry.polls += 1;
+            let turn = Turn::new(self, job_id.clone(), now, entry.polls, false);
             state.polling += 1;
-            return Begun::Yours(Turn::new(self, job_id.clone(), now, false));
+            return Begun::Yours(turn);
         }
         let (sender, receiver) = oneshot::channel();
         entry.looks.retain(|look| !look.is_closed());
@@ -218,7 +224,7 @@ async fn drive(client: Arc<Client>) {
         let next = loop {
             match client.poller.take(&client, polls.is_empty()) {
                 Due::Now(turn) => polls.push(async {
-                    let polled = client.ask(&turn.job_id).await;
+                    let polled = client.ask(&turn.job_id, turn.number).await;
                     turn.end(polled);
                 }),
                 Due::At(then) => break Some(then),
@@ -303,11 +309,14 @@ impl Poller {
             }
             state.due.pop();
             state.polling += 1;
+            let mut number = 1;
             if let Some(entry) = state.jobs.get_mut(&job_id) {
                 entry.due = None;
                 entry.polling = true;
+                entry.polls += 1;
+                number = entry.polls;
             }
-            return Due::Now(Turn::new(client, job_id, now, true));
+            return Due::Now(Turn::new(client, job_id, now, number, true));
         }
     }
 
@@ -343,8 +352,8 @@ impl State {
 }
 
 impl Turn {
-    fn new(client: &Arc<Client>, job_id: JobId, begun: Moment, of_task: bool) -> Turn {
-        Turn { client: Arc::clone(client), job_id, begun, of_task, done: false }
+    fn new(client: &Arc<Client>, job_id: JobId, begun: Moment, number: u32, of_task: bool) -> Turn {
+        Turn { client: Arc::clone(client), job_id, begun, number, of_task, done: false }
     }
 
     /// Gives the turn back and hands what the poll brought to everybody who asks about the job.
@@ -372,7 +381,7 @@ impl Turn {
             told = Some(tell);
         });
         if let Some(told) = told {
-            told.say(&polled, now);
+            told.say(&client, &polled, now);
         }
         for look in looks {
             // Nobody listens any more only when that caller has gone.

@@ -46,6 +46,7 @@ struct Submission<'a> {
     body: Bytes,
     key: &'a str,
     tracker: &'a Tracker,
+    attempts: u32,
 }
 
 impl Attempt for Submission<'_> {
@@ -59,13 +60,19 @@ impl Attempt for Submission<'_> {
         let first_byte = FirstByte::default();
         self.tracker.sending(&first_byte);
         let submission = Some((self.body.clone(), self.key, &first_byte));
-        let reply = client.transport.call(url, submission, client.settings.submit_timeout).await?;
-        match reply.status {
+        self.attempts += 1;
+        let begun = client.clock.now();
+        let reply = client.transport.call(url, submission, client.settings.submit_timeout).await;
+        let accepted = reply.and_then(|reply| match reply.status {
             200..=299 => {
                 answer::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
             }
             status => Err(Miss::new(Came::Status(status), answer::refusal(&reply, secret))),
-        }
+        });
+        let job_id = accepted.as_ref().ok().map(|(job_id, _)| job_id.as_str());
+        let took = client.clock.now().since(begun);
+        client.log.request("generate", job_id, self.attempts, took, accepted.as_ref().map(|_| ()));
+        accepted
     }
 }
 
@@ -106,7 +113,7 @@ impl Client {
         let window = (!options.resubmit).then_some(self.settings.resubmit_window);
         let mut course =
             Course::new(Asking::Submit, deadline, tracker).through(&self.submissions).within(window);
-        let mut submission = Submission { client: self, body, key: &key, tracker };
+        let mut submission = Submission { client: self, body, key: &key, tracker, attempts: 0 };
         let (job_id, json) = match self.attempts(&mut course, &mut submission).await {
             Ok(accepted) => accepted,
             Err(ended) => return Err(settle(ended, tracker, &key)),

@@ -251,15 +251,17 @@ impl Tracker {
         now.retry_after = None;
     }
 
-    /// The service said how the job stands.
-    pub(crate) fn status(&self, status: &str, at: Moment) {
+    /// The service said how the job stands; whether that is news.
+    pub(crate) fn status(&self, status: &str, at: Moment) -> bool {
         let mut now = self.lock();
-        if now.status.as_deref() != Some(status) {
+        let news = now.status.as_deref() != Some(status);
+        if news {
             now.status = Some(status.to_owned());
             now.list(at, shown(status), None);
         }
         now.cause = None;
         now.retry_after = None;
+        news
     }
 
     /// Something went wrong that the operation bears.

@@ -163,16 +163,19 @@ impl Watch {
 
 impl Tell {
     /// Tells everybody what the poll brought, and those whose waiting is over that it is.
-    pub(crate) fn say(self, polled: &Polled, now: Moment) {
+    pub(crate) fn say(self, client: &Client, polled: &Polled, now: Moment) {
         for tracker in self.trackers {
             match polled {
                 Ok(job) => {
                     tracker.expects(self.eta);
-                    tracker.status(&job.status, now);
+                    if tracker.status(&job.status, now) {
+                        client.log.status(&tracker);
+                    }
                 }
                 Err(miss) => {
                     tracker.missed(miss, now);
                     tracker.bears(&miss.error, miss.floor());
+                    client.log.poll_failed(&tracker, miss);
                 }
             }
         }

@@ -8,6 +8,7 @@ use libloading::Library;
 use serde_json::Value;
 
 pub type Opaque = *mut c_void;
+pub type LogFunction = Option<unsafe extern "C" fn(*mut c_void, *const c_char)>;
 
 /// Declares the functions and loads each by its name.
 macro_rules! functions {
@@ -43,6 +44,7 @@ functions! {
     perceptis_error_free(Opaque);
     perceptis_config_new() -> Opaque;
     perceptis_config_set(Opaque, *const c_char, *const c_char, *mut Opaque) -> i32;
+    perceptis_config_set_log(Opaque, LogFunction, *mut c_void, *mut Opaque) -> i32;
     perceptis_config_free(Opaque);
     perceptis_client_new(Opaque, *mut Opaque, *mut Opaque) -> i32;
     perceptis_client_activity(Opaque, *mut *mut c_char, *mut Opaque) -> i32;
@@ -173,6 +175,11 @@ unsafe impl Sync for Client {}
 
 impl Client {
     pub fn new(pairs: &[(&str, &str)]) -> Result<Client, Error> {
+        Client::with_log(pairs, None, ptr::null_mut())
+    }
+
+    /// A client that hands its log records to a function.
+    pub fn with_log(pairs: &[(&str, &str)], log: LogFunction, user: *mut c_void) -> Result<Client, Error> {
         let api = functions();
         let config = Handle(unsafe { (api.perceptis_config_new)() }, api.perceptis_config_free);
         for (key, value) in pairs {
@@ -181,6 +188,7 @@ impl Client {
                 (api.perceptis_config_set)(config.0, key.as_ptr(), value.as_ptr(), error)
             })?;
         }
+        call(|error| unsafe { (api.perceptis_config_set_log)(config.0, log, user, error) })?;
         let mut client = ptr::dangling_mut::<c_void>();
         let made = call(|error| unsafe { (api.perceptis_client_new)(config.0, &raw mut client, error) });
         assert_eq!(client.is_null(), made.is_err());

@@ -148,6 +148,8 @@ pub fn status(status: &str, downloads: &str) -> Answer {
 }
 
 fn serve(stream: &TcpStream, state: &Mutex<State>) {
+    // An answer is written in two steps, and no test waits for a delayed acknowledgement.
+    stream.set_nodelay(true).unwrap();
     let mut reader = BufReader::new(stream);
     loop {
         let Some(seen) = read_request(&mut reader) else { return };
