@@ -200,7 +200,71 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::secret::parse_key;
+
+    fn reply(status: u16, body: Vec<u8>) -> Reply {
+        Reply { status, headers: HeaderMap::new(), body: body.into() }
+    }
+
+    /// JSON that looks like the service's, with anything in the place of anything.
+    fn near_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[ -~ü\u{0}]{0,12}".prop_map(Value::from),
+            Just(Value::from("completed")),
+        ];
+        let name = prop_oneof![
+            Just("status".to_owned()),
+            Just("job_id".into()),
+            Just("downloads".into()),
+            Just("url".into()),
+            Just("variant".into()),
+            Just("error".into()),
+            Just("code".into()),
+            Just("message".into()),
+            "[a-z]{1,4}",
+        ];
+        let value = leaf.prop_recursive(4, 40, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::btree_map(name.clone(), inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        });
+        value.prop_map(|value| value.to_string())
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_or_refused(status in 200_u16..600, bytes: Vec<u8>, json in near_json(), cut in 0_usize..400) {
+            let (key, job_id) = (parse_key("sk-1").unwrap(), JobId::from_caller("j1").unwrap());
+            let mut short = json.clone().into_bytes();
+            short.truncate(cut);
+            for body in [bytes, json.into_bytes(), short] {
+                let reply = reply(status, body);
+                if let Ok(job) = read_job(&reply, &job_id, &key) {
+                    prop_assert!(serde_json::from_str::<Value>(&job.json).unwrap().is_object());
+                }
+                if let Ok((job_id, _)) = read_accepted(&reply, &key) {
+                    prop_assert!(JobId::from_caller(job_id.as_str()).is_ok());
+                }
+                let error = refusal(&reply, &key);
+                prop_assert!(error.message().len() < 4_000 && !error.message().contains(char::is_control));
+            }
+        }
+
+        #[test]
+        fn any_retry_after_is_read_or_ignored(text in "[0-9eE.+: a-zA-Z,-]{0,40}", date in "[ -~]{0,40}") {
+            let headers = [(RETRY_AFTER, text), (DATE, date)].map(|(name, text)| (name, text.parse().unwrap()));
+            prop_assert!(retry_after(&HeaderMap::from_iter(headers)).is_none_or(|wait| wait <= FOREVER));
+        }
+    }
 
     fn wait(pairs: &[(&'static str, &str)]) -> Option<Duration> {
         let headers = pairs

@@ -256,3 +256,42 @@ async fn restarted(mut part: Part) -> Result<Part, Error> {
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(range: &[u8]) -> Option<HeaderMap> {
+        let value = HeaderValue::from_bytes(range).ok()?;
+        Some(HeaderMap::from_iter([(CONTENT_RANGE, value)]))
+    }
+
+    #[test]
+    fn ranges_are_read_as_rfc_9110_writes_them() {
+        for (text, range, unsatisfied) in [
+            ("bytes 5-9/10", Some((5, Some(10))), None),
+            ("bytes 5-9/*", Some((5, None)), None),
+            ("bytes */10", None, Some(10)),
+            ("bytes 18446744073709551616-/1", None, None),
+            ("items 5-9/10", None, None),
+            ("bytes -9/10", None, None),
+            ("bytes 5/10", None, None),
+            ("", None, None),
+        ] {
+            let headers = headers(text.as_bytes()).unwrap();
+            assert_eq!(content_range(&headers), range, "{text}");
+            assert_eq!(unsatisfied_length(&headers), unsatisfied, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_range_is_read_or_refused(text in "(bytes )?[0-9*/ -]{0,60}", bytes: Vec<u8>) {
+            for headers in [headers(text.as_bytes()), headers(&bytes)].into_iter().flatten() {
+                let _ = (content_range(&headers), unsatisfied_length(&headers));
+            }
+        }
+    }
+}

@@ -38,3 +38,59 @@ pub(crate) fn verify_pptx(path: &Path) -> Result<(), String> {
     }
     if presentation { Ok(()) } else { Err("is a zip without a presentation".into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn judged(bytes: &[u8]) -> Result<(), String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        verify_pptx(file.path())
+    }
+
+    fn sound() -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let stored =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        for (name, options) in
+            [("ppt/presentation.xml", stored), ("ppt/slides/slide1.xml", Default::default())]
+        {
+            zip.start_file(name, options).unwrap();
+            zip.write_all(name.repeat(9).as_bytes()).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn every_flipped_byte_of_the_content_is_found() {
+        let whole = sound();
+        assert_eq!(judged(&whole), Ok(()));
+        let content = whole.windows(8).position(|bytes| bytes == b"xmlppt/p").unwrap() + 3;
+        for at in content..content + 100 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            assert!(judged(&bytes).is_err(), "byte {at}");
+        }
+        for end in 0..whole.len() {
+            assert!(judged(&whole[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_is_judged(bytes: Vec<u8>, flips in proptest::collection::vec((0_usize..600, any::<u8>()), 1..6)) {
+            let _ = judged(&bytes);
+            let mut near = sound();
+            for (at, byte) in flips {
+                let at = at % near.len();
+                near[at] = byte;
+            }
+            let _ = judged(&near);
+        }
+    }
+}
