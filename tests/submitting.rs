@@ -202,6 +202,69 @@ fn the_key_goes_nowhere_but_to_the_service() {
 }
 
 #[test]
+fn a_limit_on_one_submission_holds_back_the_others() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::error(429, "rate_limit_exceeded").with("Retry-After", "60"));
+    server.on(GENERATE, accepted());
+    let client = server.client();
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap());
+        while server.seen().is_empty() {
+            std::thread::yield_now();
+        }
+        // The answer may still be on its way: what is sent before it comes is no fault.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        client.generate(&Request::deck(), &[]).unwrap();
+    });
+    let seen = server.seen();
+    let minute = std::time::Duration::from_secs(60) / 200;
+    assert!(seen.len() == 3 && seen[1..].iter().all(|later| later.at - seen[0].at >= minute), "{seen:?}");
+}
+
+#[test]
+fn so_many_submissions_go_out_at_once_and_no_more() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::Meet(2, Box::new(accepted())));
+    let client = server.client_with(&[("max_concurrent_submissions", "1"), ("time_scale", "1")]);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            // Two that are never together at the server wait for each other until their time is over.
+            let run = || client.generate(&Request::deck(), &[("timeout_ms", "400")]).unwrap_err();
+            scope.spawn(run);
+        }
+    });
+    let client = server.client_with(&[("max_concurrent_submissions", "2")]);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap());
+        }
+    });
+}
+
+#[test]
+fn in_doubt_a_submission_is_repeated_while_the_service_is_sure_to_know_its_key() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::Drop);
+    let client = server.client_with(&[("resubmit_window_ms", "0")]);
+    let error = client.generate(&Request::deck(), &[]).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("OUTCOME_UNKNOWN", "unknown"));
+    assert!(error.message.contains("resubmit"), "{error:?}");
+    assert_eq!(server.seen().len(), 1, "not sent again without being asked to");
+
+    let server = Server::start();
+    server.on(GENERATE, Answer::Drop).on(GENERATE, accepted());
+    let client = server.client_with(&[("resubmit_window_ms", "0")]);
+    client.generate(&Request::deck(), &[("resubmit", "true")]).unwrap();
+    assert_eq!(distinct(&server), (1, 1));
+
+    // What is not in doubt is not concerned.
+    let server = Server::start();
+    server.on(GENERATE, Answer::error(429, "rate_limit_exceeded")).on(GENERATE, accepted());
+    let client = server.client_with(&[("resubmit_window_ms", "0")]);
+    client.generate(&Request::deck(), &[]).unwrap();
+}
+
+#[test]
 fn what_ends_a_submission_under_way_says_that_its_fate_is_unknown() {
     let server = Server::start();
     server.on(GENERATE, Answer::Stall);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Instant;
 
@@ -36,6 +36,8 @@ pub enum Answer {
     Drop,
     /// Nothing, until the client gives up.
     Stall,
+    /// This answer, once so many requests wait for one such at the same time.
+    Meet(usize, Box<Answer>),
 }
 
 impl Answer {
@@ -65,20 +67,28 @@ struct State {
     /// What is left to answer for a path; the last answer is repeated.
     answers: HashMap<String, Vec<Answer>>,
     seen: Vec<Seen>,
+    meeting: usize,
+    met: usize,
 }
 
 /// The server, on a port of its own, until the test's process ends.
 #[derive(Clone)]
 pub struct Server {
     pub base_url: String,
-    state: Arc<Mutex<State>>,
+    state: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
 impl Server {
     pub fn start() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
-        let state: Arc<Mutex<State>> = Arc::default();
+        let state: Arc<Shared> = Arc::default();
         let server = Server { base_url, state: Arc::clone(&state) };
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -91,7 +101,7 @@ impl Server {
 
     /// Adds an answer to those for this path (`*` for all without their own).
     pub fn on(&self, path: &str, answer: Answer) -> &Server {
-        self.state.lock().unwrap().answers.entry(path.into()).or_default().push(answer);
+        self.state.state.lock().unwrap().answers.entry(path.into()).or_default().push(answer);
         self
     }
 
@@ -110,7 +120,7 @@ impl Server {
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.state.lock().unwrap().seen.clone()
+        self.state.state.lock().unwrap().seen.clone()
     }
 
     /// The requests for a path.
@@ -147,14 +157,14 @@ pub fn status(status: &str, downloads: &str) -> Answer {
     )
 }
 
-fn serve(stream: &TcpStream, state: &Mutex<State>) {
+fn serve(stream: &TcpStream, shared: &Shared) {
     // An answer is written in two steps, and no test waits for a delayed acknowledgement.
     stream.set_nodelay(true).unwrap();
     let mut reader = BufReader::new(stream);
     loop {
         let Some(seen) = read_request(&mut reader) else { return };
         let answer = {
-            let mut state = state.lock().unwrap();
+            let mut state = shared.state.lock().unwrap();
             let path = if state.answers.contains_key(&seen.path) { seen.path.clone() } else { "*".into() };
             state.seen.push(seen);
             match state.answers.get_mut(&path) {
@@ -162,6 +172,18 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
                 Some(answers) => answers[0].clone(),
                 None => Answer::error(404, "not_found"),
             }
+        };
+        let answer = match answer {
+            Answer::Meet(count, answer) => {
+                let mut state = shared.state.lock().unwrap();
+                state.meeting += 1;
+                state.met = state.met.max(state.meeting);
+                shared.changed.notify_all();
+                let mut state = shared.changed.wait_while(state, |state| state.met < count).unwrap();
+                state.meeting -= 1;
+                *answer
+            }
+            answer => answer,
         };
         let mut writer = stream;
         match answer {
@@ -190,6 +212,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) {
                 let _ = std::io::copy(&mut reader, &mut std::io::sink());
                 return;
             }
+            Answer::Meet(..) => unreachable!("met above"),
         }
     }
 }
