@@ -6,6 +6,7 @@
 //! Time enters in `clock.rs`, chance in `jitter.rs`, and nowhere else.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod answer;
 mod attempt;
 mod client;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::advice;
 use crate::attempt::Miss;
 use crate::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Details, Error, Kind, Tried};
@@ -182,7 +183,7 @@ impl Tracker {
             _ if submitted => Billed::Unknown,
             _ => error.details().billed,
         };
-        error.with(|details| {
+        let error = error.with(|details| {
             if !failed && details.billed == Billed::No {
                 details.billed = billed;
             }
@@ -193,7 +194,11 @@ impl Tracker {
                 details.idempotency_key.get_or_insert_with(|| key.clone());
             }
             now.list_attempts(details);
-        })
+        });
+        // Nothing was asked for yet: the sentence is about the call, and complete.
+        let local =
+            matches!(error.kind(), Kind::InvalidArgument | Kind::Configuration | Kind::OutcomeUnknown);
+        if local { error } else { advice::explained(error, self.operation == "get_status") }
     }
 
     /// The operation begins.
