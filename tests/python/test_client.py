@@ -44,8 +44,10 @@ def test_a_deck_is_made_and_opens(client: perceptis.Client, tmp_path: Path) -> N
     assert file.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
     assert (result.status, result.output_type, result.billed) == ("completed", "deck", "yes")
     assert result.raw["job"]["job_id"] == result.job_id
-    slides = pptx.Presentation(str(file.path)).slides
-    assert [slide.shapes.title.text for slide in slides] == ["Why teams adopt Rust", "It is fast", "It is safe"]
+    titles = [slide.shapes.title.text for slide in pptx.Presentation(str(file.path)).slides]
+    # What else is in a deck is the service's business.
+    assert titles[0] == "Why teams adopt Rust"
+    assert [title for title in titles if title.startswith("It is")] == ["It is fast", "It is safe"]
     assert os.listdir(tmp_path) == ["rust.pptx"]
 
 
