@@ -50,7 +50,7 @@ MAKE IT GO WRONG
   [[sandbox: fail_after=3]] in a prompt. Then ask what happened, and what it cost:
   $ curl -s http://127.0.0.1:8080/_sandbox/journal; curl -s http://127.0.0.1:8080/_sandbox/credits
   $ curl -s -d '{\"advance_ms\": 600000}' http://127.0.0.1:8080/_sandbox/clock
-  also: rules, jobs, violations, namespaces, overview, reset, refuse, events. Each takes ?namespace=mytest.
+  also: scenarios, rules, jobs, violations, namespaces, overview, reset, refuse, tls, events. Each takes ?namespace=mytest.
 
 Any key that looks like sk-... is accepted, and sees its own jobs only. Keys sk-sandbox-NAME have jobs, journal, rules,
 clock and credits of their own; all others share the namespace \"default\". Everything is kept in memory.

@@ -1,7 +1,20 @@
 //! The sandbox's time: the wall's, sped up, put forward or stopped. Nothing waits for it; states are computed from
 //! it.
 
+use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How fast a clock can run.
+pub const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
+
+/// Whether a clock can run this fast.
+pub fn check(speed: f64) -> io::Result<()> {
+    if SPEEDS.contains(&speed) {
+        return Ok(());
+    }
+    let message = format!("the speed can't be {speed}; accepted is a number from 0.001 to 100000");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
 
 /// A virtual clock.
 #[derive(Clone, Debug)]
@@ -22,7 +35,10 @@ impl Clock {
 
     /// Virtual time since the clock began.
     pub fn now(&self) -> Duration {
-        if self.frozen { self.base } else { self.base + self.since.elapsed().mul_f64(self.speed) }
+        if self.frozen {
+            return self.base;
+        }
+        self.base.saturating_add(self.since.elapsed().mul_f64(self.speed))
     }
 
     /// How fast it runs.

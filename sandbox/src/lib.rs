@@ -8,6 +8,7 @@ mod clock;
 mod deck;
 mod hash;
 mod http;
+mod namespace_clock;
 mod ooxml;
 mod page;
 mod sandbox;
@@ -17,6 +18,7 @@ mod temporary;
 mod tls;
 
 pub use http::Limits;
+pub use namespace_clock::NamespaceClock;
 pub use sandbox::{Running, Sandbox, Settings};
 pub use service::listing as scenarios;
 pub use temporary::Temporary;

@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock;
 use crate::http::{self, Limits};
+use crate::namespace_clock::NamespaceClock;
 use crate::service::{Service, Setup};
 use crate::tls::{Certificate, Tls};
 
@@ -18,7 +20,7 @@ use crate::tls::{Certificate, Tls};
 pub struct Settings {
     /// The port on 127.0.0.1; 0 for any that is free.
     pub port: u16,
-    /// How many times as fast as the wall's its clock runs: 1 to 10,000.
+    /// How many times as fast as the wall's its clocks run at first: 0.001 to 100,000.
     pub speed: f64,
     /// What its job ids come from; `None` for chance.
     pub seed: Option<u64>,
@@ -42,15 +44,16 @@ pub struct Sandbox {
     service: Arc<Service>,
     limits: Limits,
     tls: Option<Arc<Tls>>,
-    control: mpsc::Receiver<http::Control>,
+    control: mpsc::Receiver<http::Refuse>,
 }
 
 impl Sandbox {
     /// Takes the port. Connections wait until [`Sandbox::serve`].
     ///
     /// # Errors
-    /// When the port is taken or the system gives no random bytes.
+    /// When the port is taken, the system gives no random bytes, or a setting is out of its bounds.
     pub async fn bind(settings: &Settings) -> io::Result<Sandbox> {
+        clock::check(settings.speed)?;
         let listener = http::bind((Ipv4Addr::LOCALHOST, settings.port).into())?;
         let address = listener.local_addr()?;
         let mut secret = [0; 32];
@@ -102,6 +105,7 @@ impl Sandbox {
         let sandbox = runtime.block_on(Sandbox::bind(&settings))?;
         let base_url = sandbox.base_url();
         let ca_file = sandbox.ca_file();
+        let service = Arc::clone(&sandbox.service);
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("perceptis-sandbox".into()).spawn(move || {
             runtime.block_on(async {
@@ -111,7 +115,7 @@ impl Sandbox {
                 }
             });
         })?;
-        Ok(Running { base_url, ca_file, stop: Some(stop), thread: Some(thread) })
+        Ok(Running { base_url, ca_file, service, stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -119,6 +123,7 @@ impl Sandbox {
 pub struct Running {
     base_url: String,
     ca_file: Option<PathBuf>,
+    service: Arc<Service>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -132,6 +137,15 @@ impl Running {
     /// The certificate of its authority, as PEM, where it speaks TLS. Gone when the sandbox is.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
+    }
+
+    /// The clock of a namespace; keys without one of their own are in `default`. The same as `/_sandbox/clock`, without
+    /// HTTP. From any thread.
+    ///
+    /// # Errors
+    /// When the namespace's name is not 1 to 64 letters, digits, `-`, `_` and `.`.
+    pub fn clock<'a>(&'a self, namespace: &'a str) -> io::Result<NamespaceClock<'a>> {
+        NamespaceClock::new(&self.service, namespace)
     }
 }
 

@@ -325,7 +325,7 @@ fn answers_that_nobody_reads_keep_nobody_out() {
     let job = accepted(url, SLIDE);
     let path = format!("GET /api/v1/status/{job} HTTP/1.1");
     let mut open = Vec::new();
-    for scenario in ["stall_head", "stall_body", "large_body=1000000000", "drip=1000"].repeat(10) {
+    for scenario in ["no_answer", "stall_body", "large_body=1000000000", "drip=1000"].repeat(10) {
         let mut stream = connect(url);
         let text = request(url, &path, &format!("X-Perceptis-Sandbox: {scenario}\r\n\r\n"));
         stream.write_all(text.as_bytes()).unwrap();
@@ -353,7 +353,7 @@ fn without_descriptors_it_neither_spins_nor_stops() {
     let stalled: Vec<TcpStream> = (0..60)
         .map(|_| {
             let mut stream = connect(url);
-            let text = request(url, &path, "X-Perceptis-Sandbox: stall_head\r\n\r\n");
+            let text = request(url, &path, "X-Perceptis-Sandbox: no_answer\r\n\r\n");
             stream.write_all(text.as_bytes()).unwrap();
             stream
         })

@@ -39,19 +39,102 @@ fn scenarios_are_listed_for_people_and_for_programs() {
     assert_eq!(String::from_utf8(text.body).unwrap(), perceptis_sandbox::scenarios());
     let json = ask(url, "GET", "/_sandbox/scenarios", &[("Accept", "application/json")], b"").json();
     let all = json["scenarios"].as_array().unwrap();
-    // Certificates, which no request can ask for, are below.
+    // What no request can ask for is below.
     let for_people = perceptis_sandbox::scenarios();
-    let scenarios = for_people.split("\nWith --tls").next().unwrap();
-    assert_eq!(all.len() + 5, scenarios.lines().count());
+    let (scenarios, more) = for_people.split_once("\n\n").unwrap().1.split_once("\n\n").unwrap();
+    assert_eq!(all.len(), scenarios.lines().count());
+    for other in ["user=N", "refuse", "self_signed", "expired", "wrong_host", "plain_http"] {
+        assert!(more.contains(&format!("\n{other} ")), "{other}: {more}");
+    }
     let named = |name: &str| all.iter().find(|one| one["name"] == name).unwrap();
     assert_eq!(
         named("takes"),
         &json!({
-            "name": "takes", "layer": "job", "endpoints": ["status"], "value": "1",
+            "name": "takes", "layer": "pace", "endpoints": ["status"], "value": "1",
             "about": "the job takes VALUE seconds",
         })
     );
     assert_eq!((&named("html")["value"], &named("http_503")["value"]), (&Value::Null, &json!("")));
+}
+
+#[test]
+fn every_path_and_method_is_in_the_description_and_nothing_else() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    let description = read(url, "/openapi.json").json();
+    let paths = description["paths"].as_object().unwrap();
+    let readme = include_str!("../README.md");
+    for (path, methods) in paths.iter().filter(|(path, _)| path.starts_with("/_sandbox/")) {
+        let asked = path.replace("{id}", "1").replace("{job_id}", "job_none").replace("{number}", "1");
+        let described: Vec<String> =
+            methods.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+            if (method, asked.as_str()) == ("GET", "/_sandbox/events") {
+                continue; // without an end; followed below
+            }
+            let answer = ask(url, method, &asked, &[], b"");
+            let known = described.iter().any(|name| name == method);
+            assert_eq!(answer.status != 405, known, "{method} {asked}: {answer:?}");
+            if !known {
+                let mut allowed: Vec<&str> = answer.header("allow").unwrap().split(", ").collect();
+                allowed.sort_unstable();
+                let mut described: Vec<&str> = described.iter().map(String::as_str).collect();
+                described.sort_unstable();
+                assert_eq!(allowed, described, "{asked}");
+            }
+        }
+        let area = path.split('/').nth(2).unwrap();
+        assert!(readme.contains(area), "{area} is not in the README");
+    }
+    for path in
+        ["/_sandbox/", "/_sandbox/nope", "/_sandbox/clock/x", "/_sandbox/refuse/x", "/_sandbox/scenarios/x"]
+    {
+        let answer = read(url, path);
+        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{path}");
+    }
+    // What the help names, it has.
+    let help = include_str!("../src/arguments.rs");
+    let also = help.split("also: ").nth(1).unwrap().split('.').next().unwrap();
+    for area in also.split([',', ' ', '\n']).filter(|word| !word.is_empty()) {
+        assert!(paths.contains_key(&format!("/_sandbox/{area}")), "{area}");
+    }
+}
+
+#[test]
+fn what_is_asked_of_it_wrongly_is_told_so() {
+    let sandbox = start();
+    let url = sandbox.base_url();
+    for (method, path, body) in [
+        ("GET", "journal?limit=x", ""),
+        ("GET", "journal?after=-1", ""),
+        ("GET", "journal?newest=", ""),
+        ("GET", "events?after=1.5", ""),
+        ("GET", "clock?namespace=a/b", ""),
+        ("POST", "clock?namespace=a/b", r#"{"namespace":"a"}"#),
+        ("POST", "clock", r#"{"namespace":7}"#),
+        ("POST", "clock", r#"{"advance_ms":0.5}"#),
+        ("POST", "reset", r#"{"all":true}"#),
+        ("POST", "refuse", r#"{"ms":0}"#),
+        ("POST", "refuse", r#"{"ms":100,"for":1}"#),
+        ("POST", "rules", "[]"),
+        ("POST", "rules", "no JSON"),
+    ] {
+        let answer = ask(url, method, &format!("/_sandbox/{path}"), &[], body.as_bytes());
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request"),
+            "{method} {path} {body}"
+        );
+    }
+    // A whole number is one however it is written, and a body's namespace comes first.
+    let told = admin(
+        url,
+        "POST",
+        "clock?namespace=a",
+        &json!({ "namespace": "b", "frozen": true, "advance_ms": 5e3 }),
+    );
+    assert!(told["now_ms"].as_u64().unwrap() >= 5000);
+    assert_eq!(admin(url, "GET", "clock?namespace=b", &Value::Null), told);
 }
 
 #[test]

@@ -100,9 +100,9 @@ struct Left(BTreeSet<String>);
 impl Left {
     fn new() -> Left {
         let names = perceptis_sandbox::scenarios();
-        // Certificates are below, and tested where TLS is.
-        let names = names.split("\nWith --tls").next().unwrap_or_default();
-        let names = names.lines().skip(5).filter_map(|line| line.split([' ', '=']).next());
+        // What is below has tests of its own: keys, refusals, certificates.
+        let names = names.split("\n\n").nth(1).unwrap_or_default();
+        let names = names.lines().filter_map(|line| line.split([' ', '=']).next());
         Left(names.map(str::to_owned).collect())
     }
 
@@ -169,9 +169,31 @@ fn idempotency(left: &mut Left) {
     assert_eq!(submit(&other, "busy", DECK).status, 202);
     other.admin("DELETE", &format!("rules/{rule}"), &Value::Null);
 
-    other.rule(left.done("refusals_kept"));
+    // Whatever the error was, and whatever became of the job; but a limit and a conflict are over some time.
+    other.rule(left.done("errors_kept"));
     assert_eq!(submit(&other, "bad", "{}").status, 400);
     assert_eq!(submit(&other, "bad", DECK).status, 400, "the refusal is repeated");
+    let jobs = || other.admin("GET", "jobs", &Value::Null)["jobs"].as_array().unwrap().len();
+    for (scenario, made, then) in [
+        ("http_500", 0, 500),
+        ("http_400", 0, 400),
+        ("made_then_500", 1, 500),
+        ("http_429", 0, 202),
+        ("reset_after", 1, 202),
+    ] {
+        let before = jobs();
+        let headers = [("Idempotency-Key", scenario), ("X-Perceptis-Sandbox", scenario)];
+        let first = other.request("POST", "/api/v1/generate", &headers, DECK);
+        assert_eq!(jobs(), before + made, "{scenario}");
+        let again = submit(&other, scenario, DECK);
+        assert_eq!(again.status, then, "{scenario}");
+        if then != 202 {
+            assert_eq!(again.body, first.unwrap().body, "{scenario}: the same words");
+        }
+    }
+    submit(&other, "sound", DECK);
+    assert_eq!(submit(&other, "sound", SLIDES).code(), "idempotency_conflict");
+    assert_eq!(submit(&other, "sound", DECK).status, 202, "a conflict is not the key's own error");
 }
 
 fn statuses(left: &mut Left) {
@@ -317,6 +339,17 @@ fn jobs(left: &mut Left) {
         assert_eq!(state["status"], "completed");
         assert!(check(&state), "{name}: {state}");
     }
+    // The time it takes is a layer of its own: it goes together with what becomes of the job.
+    let (world, job) = directed("takes=5, fewer_variants");
+    world.advance(6);
+    assert_eq!(world.state(&job)["downloads"].as_array().unwrap().len(), 1);
+    let mut world = World::new();
+    world.key = "sk-sandbox-t--takes=5--no_downloads".into();
+    let job = world.job(SLIDES);
+    world.advance(6);
+    let state = world.state(&job);
+    assert_eq!((&state["status"], &state["downloads"]), (&json!("completed"), &json!([])));
+
     let (world, job) = directed(left.done("late_downloads=2"));
     world.advance(3600);
     let counts: Vec<usize> =
@@ -360,6 +393,14 @@ fn bodies(left: &mut Left) {
     }
 }
 
+/// Whether this is a zip whose checksums hold.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Ok(mut archive) = zip::ZipArchive::new(std::io::Cursor::new(bytes)) else { return false };
+    (0..archive.len()).all(|at| {
+        archive.by_index(at).is_ok_and(|mut file| std::io::copy(&mut file, &mut std::io::sink()).is_ok())
+    })
+}
+
 fn files(left: &mut Left) {
     let world = World::new();
     let (_, paths) = world.completed(DECK);
@@ -378,7 +419,18 @@ fn files(left: &mut Left) {
     assert_eq!(get(left.done("http_416"), &[("Range", "bytes=1-")]).status, 416);
     assert_eq!(get(left.done("ranges_ignored"), &[("Range", "bytes=1-")]).status, 200);
     let name = left.done("etag_changes");
-    assert_ne!(get(name, &[]).header("etag"), get(name, &[]).header("etag"));
+    let (one, two) = (get(name, &[]), get(name, &[]));
+    assert!(one.header("etag") != two.header("etag") && one.body != two.body && one.body != sound.body);
+    assert!(is_whole(&one.body) && is_whole(&two.body), "each is a file of its own");
+    // In mid-download: whoever goes on without asking for the same file gets one that is none.
+    let begun = get("etag_changes=5000", &[]);
+    assert_eq!((begun.status, begun.body.len()), (200, 5000));
+    let etag = begun.header("etag").unwrap();
+    let careful = ask(world.url(), "GET", path, &[("Range", "bytes=5000-"), ("If-Range", etag)], b"");
+    assert!(careful.status == 200 && is_whole(&careful.body), "begun anew");
+    let blind = ask(world.url(), "GET", path, &[("Range", "bytes=5000-")], b"");
+    assert_eq!(blind.status, 206);
+    assert!(!is_whole(&[begun.body, blind.body].concat()));
     let cut = get(left.done("cut_at=100"), &[]);
     assert_eq!(cut.body, sound.body[..100]);
     assert_eq!(cut.header("content-length").unwrap(), sound.body.len().to_string());
@@ -399,11 +451,22 @@ fn files(left: &mut Left) {
     let once = get(left.done("redirect_once"), &[]);
     let next = path_of(once.header("location").unwrap());
     let again = ask(world.url(), "GET", &next, &[("X-Perceptis-Sandbox", "redirect_once")], b"");
-    assert_eq!((again.status, again.body), (200, sound.body));
+    assert_eq!((again.status, again.body), (200, sound.body.clone()));
     let round = get(left.done("redirect_loop"), &[]);
     let next = path_of(round.header("location").unwrap());
     assert_eq!(ask(world.url(), "GET", &next, &[("X-Perceptis-Sandbox", "redirect_loop")], b"").status, 302);
     assert_eq!(get(left.done("redirect_to"), &[]).header("location"), Some("http://192.0.2.1/file"));
+    for (name, to) in [
+        (left.done("redirect_other_host"), world.url().replace("127.0.0.1", "localhost")),
+        (left.done("redirect_to_http"), world.url().to_owned()),
+    ] {
+        let location = get(name, &[]).header("location").unwrap().to_owned();
+        assert!(location.starts_with(&format!("{to}/files/")), "{name}: {location}");
+        let host = to.strip_prefix("http://").unwrap();
+        let next = path_of(&location);
+        let again = ask(world.url(), "GET", &next, &[("X-Perceptis-Sandbox", name), ("Host", host)], b"");
+        assert_eq!((again.status, again.body), (200, sound.body.clone()), "{name}");
+    }
 }
 
 fn wires(left: &mut Left) {
@@ -443,7 +506,9 @@ fn wires(left: &mut Left) {
     assert!(half.starts_with("HTTP/1.1 200") && !half.contains(&body) && reset, "{half}");
     let (dripped, _, _) = raw(left.done("drip=2000"));
     assert!(dripped.len() < 20 && "HTTP/1.1 200".starts_with(&dripped[..dripped.len().min(12)]), "{dripped}");
-    assert_eq!(raw(left.done("stall_head")).0, "");
+    assert_eq!(raw(left.done("no_answer")).0, "");
+    let (begun, _, _) = raw(left.done("stall_head"));
+    assert!(begun.starts_with("HTTP/1.1 200 ") && !begun.contains("\r\n\r\n"), "{begun}");
     let (stalled, _, _) = raw(left.done("stall_body"));
     assert!(stalled.contains("\r\n\r\n") && !stalled.contains(&body), "{stalled}");
     let (long, _, _) = raw(left.done("length_long"));
@@ -469,6 +534,25 @@ fn wires(left: &mut Left) {
     let mut more = Vec::new();
     let end = stream.read_to_end(&mut more);
     assert!(end.is_err() && more.is_empty(), "the connection is reset at the next request");
+
+    // Last, as it strikes all: by the time the answer is there, nobody is let in any more.
+    let answer = raw(left.done("connection_refused=300")).0;
+    assert!(answer.ends_with(&body) && answer.contains("connection: close"), "{answer}");
+    assert!(is_refused(&address));
+    until_accepted(&address);
+    assert_eq!(world.last()["faults"], json!(["connection_refused=300"]));
+}
+
+fn is_refused(address: &str) -> bool {
+    TcpStream::connect(address).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// Looks until it is so, up to a bound that is never reached.
+fn until_accepted(address: &str) {
+    let begin = std::time::Instant::now();
+    while is_refused(address) {
+        assert!(begin.elapsed() < Duration::from_secs(20));
+    }
 }
 
 #[test]
@@ -483,8 +567,11 @@ fn what_is_unknown_is_refused_with_the_list() {
     let rule = ask(world.url(), "POST", "/_sandbox/rules", &[], br#"{"scenario":"nonsense"}"#);
     assert!(rule.status == 400 && says(rule).contains("half_answer"));
     world.key = "sk-sandbox-t--nonsense".into();
+    let key = says(world.generate(DECK));
+    assert!(key.contains("half_answer") && key.contains("user=N"), "{key}");
+    world.key = "sk-sandbox-t/1".into();
     let key = world.generate(DECK);
-    assert!(key.status == 400 && says(key).contains("half_answer"));
+    assert!(key.status == 400 && says(key).contains("a namespace is"));
     for bad in [
         json!({ "scenario": "html", "tiems": 1 }),
         json!({}),
@@ -514,6 +601,53 @@ fn the_strongest_source_wins_and_layers_go_together() {
     assert_eq!(world.poll(&job).unwrap().status, 502, "after two times the rule is over");
     let rules = world.admin("GET", "rules", &Value::Null);
     assert_eq!(rules["rules"][0]["fired"], 2, "{rules}");
+}
+
+#[test]
+fn a_rule_fires_when_it_changes_something() {
+    let world = World::new();
+    let job = world.job(DECK);
+    let path = format!("/api/v1/status/{job}");
+    let fired = |id: u64| {
+        let rules = world.admin("GET", "rules", &Value::Null);
+        let rule = rules["rules"].as_array().unwrap().iter().find(|rule| rule["id"] == id).unwrap().clone();
+        rule["fired"].as_u64().unwrap()
+    };
+    let limit = world.rule("rate_limit=2@status*1");
+    let codes: Vec<u16> = (0..4).map(|_| world.poll(&job).unwrap().status).collect();
+    assert_eq!(codes, [200, 200, 429, 200], "one refusal, not one request");
+    assert_eq!(fired(limit), 1);
+    let late = world.rule("not_found_at_first=5");
+    world.advance(10);
+    assert_eq!((world.poll(&job).unwrap().status, fired(late)), (200, 0));
+    let early = world.rule("no_downloads*1");
+    world.poll(&job);
+    assert_eq!((fired(early), &world.last()["faults"]), (0, &json!([])), "nothing is completed yet");
+    let fails = world.admin("POST", "rules", &json!({ "scenario": "fail_after=7", "times": 1, "job": job }));
+    assert_eq!(world.state(&job)["status"], "processing");
+    assert_eq!(world.state(&job)["status"], "failed", "at its seventh poll");
+    assert_eq!(fired(fails["id"].as_u64().unwrap()), 1);
+    assert_eq!(world.last()["faults"], json!(["fail_after=7"]));
+
+    let matched = |fields: Value| {
+        let mut rule = json!({ "scenario": "http_500" });
+        rule.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        world.admin("POST", "rules", &rule)["id"].as_u64().unwrap()
+    };
+    for (fields, fires) in [
+        (json!({ "method": "POST" }), 0),
+        (json!({ "method": "get", "times": 1 }), 1),
+        (json!({ "path": "/api/v1/generate" }), 0),
+        (json!({ "path": "/api/*/status/*", "times": 1 }), 1),
+        (json!({ "job": "job_other" }), 0),
+        (json!({ "job": job, "times": 1 }), 1),
+        (json!({ "probability": 0.0 }), 0),
+        (json!({ "probability": 1.0, "seed": 7, "times": 1 }), 1),
+    ] {
+        let id = matched(fields.clone());
+        let status = world.request("GET", &path, &[], "").unwrap().status;
+        assert_eq!((fired(id), status == 500), (fires, fires == 1), "{fields}");
+    }
 }
 
 #[test]
@@ -567,6 +701,39 @@ fn the_clock_is_put_forward_sped_up_and_stopped() {
 }
 
 #[test]
+fn the_clock_is_in_a_rust_tests_hands_without_http() {
+    let world = World::new();
+    let job = world.job(DECK);
+    let clock = world.sandbox.clock("t").unwrap();
+    assert!(clock.is_frozen());
+    let before = clock.now();
+    assert_eq!(clock.now(), before, "it stands still");
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(clock.now(), before + Duration::from_secs(3600));
+    assert_eq!(world.state(&job)["status"], "completed", "what HTTP is told is of the same clock");
+    assert_eq!(world.admin("GET", "clock", &Value::Null)["now_ms"], clock.now().as_millis() as u64);
+    let other = world.sandbox.clock("other").unwrap();
+    assert!(!other.is_frozen() && other.now() < Duration::from_secs(600), "each namespace has its own");
+    other.set_speed(50_000.0).unwrap();
+    assert_eq!(other.speed(), 50_000.0);
+    let running = other.now();
+    while other.now() < running + Duration::from_secs(100) {}
+    other.set_frozen(true);
+    assert_eq!(other.now(), other.now());
+    for speed in [0.0, -1.0, f64::NAN, f64::INFINITY, 100_001.0] {
+        assert!(other.set_speed(speed).is_err(), "{speed}");
+        assert!(Sandbox::start(Settings { speed, ..Settings::default() }).is_err(), "{speed}");
+    }
+    assert!(world.sandbox.clock("").is_err() && world.sandbox.clock("a/b").is_err());
+    // The end of time is no panic.
+    clock.advance(Duration::MAX);
+    clock.advance(Duration::MAX);
+    clock.set_frozen(false);
+    assert_eq!(clock.now(), Duration::MAX);
+    assert_eq!(world.state(&job)["status"], "completed");
+}
+
+#[test]
 fn the_journal_tells_what_was_asked_and_sent_and_no_key() {
     let world = World::new();
     let job = world.request("POST", "/api/v1/generate", &[("Idempotency-Key", "order-1")], DECK).unwrap();
@@ -576,12 +743,17 @@ fn the_journal_tells_what_was_asked_and_sent_and_no_key() {
     assert_eq!(entry["job_id"], job.json()["job_id"]);
     assert!(entry["sent_bytes"].as_u64().unwrap() > entry["answer_bytes"].as_u64().unwrap());
     assert!(entry["body"].as_str().unwrap().contains("Plan"));
+    assert_eq!(serde_json::from_str::<Value>(entry["answer"].as_str().unwrap()).unwrap(), job.json());
     world.rule("half_answer*1");
     world.request("GET", &format!("/api/v1/status/{}", job.json()["job_id"].as_str().unwrap()), &[], "");
     let entry = world.last();
     assert_eq!(entry["faults"], json!(["half_answer*1"]));
     let all = world.admin("GET", "journal", &Value::Null).to_string();
     assert!(!all.contains("sk-sandbox"), "{all}");
+    let (_, paths) = world.completed(SLIDES);
+    let all = world.admin("GET", "journal", &Value::Null).to_string();
+    let signature = paths[1].split("signature=").nth(1).unwrap();
+    assert!(all.contains("&signature=...") && !all.contains(signature), "{all}");
     assert!(all.contains("key_"));
 
     // The same as it happens.
@@ -624,21 +796,36 @@ fn polls_that_come_too_soon_are_noted() {
     assert_eq!(violations(), 0);
     world.state(&job);
     assert_eq!(violations(), 1);
+    // Nor does a key belong to a download, which may be another host's.
+    let (job, paths) = world.completed(DECK);
+    assert_eq!(ask(world.url(), "GET", &paths[0], &[], b"").status, 200);
+    assert_eq!((violations(), &world.last()["key"]), (1, &Value::Null));
+    assert_eq!(world.request("GET", &paths[0], &[], "").unwrap().status, 200);
+    let told = world.admin("GET", "violations", &Value::Null)["violations"][1].clone();
+    assert_eq!((&told["rule"], &told["job_id"]), (&json!("no key with a download"), &json!(job)));
+    assert!(world.last()["key"].as_str().unwrap().starts_with("key_"));
 }
 
 #[test]
 fn connections_can_be_refused_for_a_while() {
     let world = World::new();
-    world.admin("POST", "refuse", &json!({ "ms": 300 }));
     let address = world.url().strip_prefix("http://").unwrap();
+    // One that is there already goes on, and can ask for more of it.
+    let mut kept = TcpStream::connect(address).unwrap();
+    world.admin("POST", "refuse", &json!({ "ms": 300 }));
+    assert!(is_refused(address), "from the moment at which it is answered");
+    let body = r#"{"ms":600}"#;
+    let text = format!(
+        "POST /_sandbox/refuse HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     let begin = std::time::Instant::now();
-    let mut refused = false;
-    // Both ends are waited for by looking, up to a bound that is never reached.
-    while !refused && begin.elapsed() < Duration::from_secs(20) {
-        refused = TcpStream::connect(address).is_err();
-    }
-    assert!(refused);
-    while TcpStream::connect(address).is_err() && begin.elapsed() < Duration::from_secs(20) {}
+    kept.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    until_accepted(address);
+    assert!(begin.elapsed() >= Duration::from_millis(590), "the longer of both");
     assert_eq!(world.generate(DECK).status, 202);
 }
 

@@ -131,6 +131,35 @@ fn download_urls_speak_tls_too() {
 }
 
 #[test]
+fn a_download_can_be_redirected_from_https_to_http() {
+    let sandbox = start(Certificate::Sound);
+    let body = r#"{"prompt":"p [[sandbox: takes=0, redirect_to_http]]","output_type":"deck"}"#;
+    let head = format!(
+        "POST /api/v1/generate HTTP/1.1\r\nAuthorization: Bearer sk-1\r\nContent-Type: application/json\r\nContent-Length: {}",
+        body.len()
+    );
+    let answer = sent(&sandbox, "localhost", &head, body).unwrap();
+    let json: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let path = format!("/_sandbox/jobs/{}", json["job_id"].as_str().unwrap());
+    let told = ask(&plain(&sandbox), "GET", &path, &[], b"").json();
+    let url = told["downloads"][0]["url"].as_str().unwrap();
+    let path = url.strip_prefix(sandbox.base_url()).unwrap();
+    let answer = verified(&sandbox, "localhost", &format!("GET {path} HTTP/1.1")).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 302 "), "{answer}");
+    let location = answer.split("\r\nlocation: ").nth(1).unwrap().lines().next().unwrap();
+    // Whoever follows gets the file, and is seen to have followed.
+    let followed = ask(&plain(&sandbox), "GET", location.strip_prefix(&plain(&sandbox)).unwrap(), &[], b"");
+    assert_eq!((followed.status, &followed.body[..2]), (200, &b"PK"[..]));
+    assert_eq!(ask(&plain(&sandbox), "GET", path, &[], b"").status, 400, "by http only where that leads");
+    let journal = ask(&plain(&sandbox), "GET", "/_sandbox/journal", &[], b"").json();
+    assert_eq!(journal["entries"][1]["faults"], json!(["redirect_to_http"]));
+    assert_eq!(
+        (&journal["entries"][2]["status"], &journal["entries"][2]["faults"]),
+        (&json!(200), &json!([]))
+    );
+}
+
+#[test]
 fn the_authoritys_file_is_for_this_user_and_gone_at_the_end_and_no_key_is_in_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let sandbox = start(Certificate::Sound);

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use super::message::{Answer, Question};
+use super::message::{Answer, Events, Question, Wire};
 use super::read::{Reader, Unread};
 use super::room::{Place, Room};
 use super::write::{After, Writer};
@@ -23,11 +24,13 @@ const LINGERS: Duration = Duration::from_secs(2);
 /// How soon a port is asked for again.
 const BINDS_AGAIN: Duration = Duration::from_millis(50);
 
-/// What is done to the listener.
-#[derive(Clone, Copy, Debug)]
-pub enum Control {
-    /// Refuse connections for so long.
-    Refuse(Duration),
+/// Refuse connections for so long.
+#[derive(Debug)]
+pub struct Refuse {
+    /// How long.
+    pub time: Duration,
+    /// Told when none is accepted any more.
+    pub done: oneshot::Sender<()>,
 }
 
 /// What connections may take.
@@ -63,7 +66,7 @@ pub async fn serve(
     service: Arc<Service>,
     limits: Limits,
     tls: Option<Arc<Tls>>,
-    mut control: mpsc::Receiver<Control>,
+    mut control: mpsc::Receiver<Refuse>,
 ) {
     let room = Room::new(limits.connections, limits.answer);
     let mut connections = JoinSet::new();
@@ -71,10 +74,10 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(Control::Refuse(time)) = control.recv() => {
+            Some(refuse) = control.recv() => {
                 let Ok(address) = listener.local_addr() else { return };
                 drop(listener);
-                tokio::time::sleep(time).await;
+                refuse_for(refuse, &mut control).await;
                 listener = bound_again(address).await;
                 continue;
             }
@@ -113,7 +116,24 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-/// The same, whatever stands in the way for a moment: the port may be somebody's outgoing one.
+/// Waits for the end of this refusal, and of those that are asked for meanwhile on connections that there are.
+async fn refuse_for(first: Refuse, control: &mut mpsc::Receiver<Refuse>) {
+    let mut end = Instant::now();
+    let mut asked = Some(first);
+    loop {
+        if let Some(Refuse { time, done }) = asked.take() {
+            end = end.max(Instant::now() + time);
+            // Whoever asked may be gone.
+            let _ = done.send(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => return,
+            next = control.recv() => asked = next,
+        }
+    }
+}
+
+/// A listener, whatever stands in the way for a moment: the port may be somebody's outgoing one.
 async fn bound_again(address: SocketAddr) -> TcpListener {
     loop {
         match bind(address) {
@@ -189,7 +209,7 @@ async fn connection(stream: Stream, secure: bool, service: &Service, limits: Lim
             Asked::Reset => break After::Reset,
             Asked::Nothing => break After::Close,
         };
-        if !secure && !tls::is_open(&question.path) {
+        if !secure && !tls::is_open(&question) {
             let answer = Answer::error(400, "invalid_request", "this port speaks TLS: ask it by https");
             tokio::select! {
                 () = refuse(&mut reader, &mut write, service, &answer, Some(question)) => {}
@@ -309,15 +329,18 @@ where
     W: AsyncWrite + Unpin,
 {
     let (answer, noted) = service.answer(question);
+    if let Wire::ThenRefused(time) = answer.wire {
+        service.refuse(Duration::from_millis(time)).await;
+    }
     let mut writer = Writer::new(write);
     let written = writer.answer(&answer, question.method == "HEAD", keep_alive).await;
     service.sent(noted, writer.sent);
+    if let (Ok(_), Some(stream)) = (&written, answer.events) {
+        events(&mut writer, service, stream).await;
+        return After::Close;
+    }
     match written {
         Err(_) => After::Close,
-        Ok(_) if answer.events => {
-            events(&mut writer, service, question).await;
-            After::Close
-        }
         Ok(After::Stall) => {
             // Until the other end has gone.
             reader.ignore().await;
@@ -328,12 +351,10 @@ where
 }
 
 /// Sends the journal as it grows, until the other end goes (server-sent events).
-async fn events<W: AsyncWrite + Unpin>(writer: &mut Writer<'_, W>, service: &Service, question: &Question) {
+async fn events<W: AsyncWrite + Unpin>(writer: &mut Writer<'_, W>, service: &Service, mut stream: Events) {
     let mut news = service.news();
-    let mut after = service.journal_begins(question);
     loop {
-        let (mut text, last) = service.journal_events(question, after);
-        after = last;
+        let mut text = service.journal_events(&mut stream);
         if text.is_empty() && tokio::time::timeout(Duration::from_secs(15), news.changed()).await.is_err() {
             // A line now and then, so that an end that has gone is noticed.
             text = ":\n\n".to_owned();

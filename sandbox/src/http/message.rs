@@ -66,6 +66,8 @@ pub enum Wire {
     /// One byte, then a pause of this many milliseconds.
     Drip(u64),
     /// Nothing, for ever.
+    NoAnswer,
+    /// Half of the head, and then nothing, for ever.
     StallHead,
     /// The head and half of the body, and then nothing, for ever.
     StallBody,
@@ -75,6 +77,8 @@ pub enum Wire {
     LengthShort,
     /// A sound answer that leaves the connection open, which is then reset.
     DiesBetween,
+    /// A sound answer, written when the listener is gone for so many milliseconds.
+    ThenRefused(u64),
     /// `100 Continue`, though nobody asked, before the answer.
     Continue,
     /// `103 Early Hints` before the answer.
@@ -97,7 +101,16 @@ pub struct Answer {
     /// How it gets onto the wire.
     pub wire: Wire,
     /// An endless stream of events follows instead of a body.
-    pub events: bool,
+    pub events: Option<Events>,
+}
+
+/// A stream of a journal.
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// Whose journal.
+    pub namespace: String,
+    /// The number of the last entry that is not in it.
+    pub after: u64,
 }
 
 impl Answer {
@@ -108,7 +121,7 @@ impl Answer {
             headers: vec![("content-type", content_type.to_owned())],
             body: Body::Bytes(body.into()),
             wire: Wire::Sound,
-            events: false,
+            events: None,
         }
     }
 

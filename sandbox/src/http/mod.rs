@@ -8,7 +8,7 @@ mod read;
 mod room;
 mod write;
 
-pub use connection::{Control, Limits, bind, serve};
-pub use message::{Answer, Body, Question, Wire};
+pub use connection::{Limits, Refuse, bind, serve};
+pub use message::{Answer, Body, Events, Question, Wire};
 pub use range::{Part, part_of};
 pub use write::http_date;

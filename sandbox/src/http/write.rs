@@ -57,12 +57,14 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
             Wire::LengthShort => real.saturating_sub(real.min(10).max(real / 2)),
             _ => real,
         };
+        let keep_alive = keep_alive && !matches!(answer.wire, Wire::ThenRefused(_));
         let orderly = if keep_alive { After::Keep } else { After::Close };
         let mut head = head_of(answer, length, keep_alive);
         match answer.wire {
             Wire::ResetBefore | Wire::ResetAfter => return Ok(After::Reset),
             Wire::CloseAfter => return Ok(After::Close),
-            Wire::StallHead => return Ok(After::Stall),
+            Wire::NoAnswer => return Ok(After::Stall),
+            Wire::StallHead => return self.all(&head[..head.len() / 2]).await.map(|()| After::Stall),
             Wire::Continue => self.all(b"HTTP/1.1 100 Continue\r\n\r\n").await?,
             Wire::EarlyHints => {
                 self.all(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n").await?;
@@ -135,10 +137,10 @@ fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
     for (name, value) in &answer.headers {
         let _ = write!(head, "{name}: {value}\r\n");
     }
-    if !told && !answer.events {
+    if !told && answer.events.is_none() {
         let _ = write!(head, "content-length: {length}\r\n");
     }
-    if !keep_alive || answer.events {
+    if !keep_alive || answer.events.is_some() {
         head += "connection: close\r\n";
     }
     match answer.wire {

@@ -56,10 +56,19 @@ impl Package {
         };
         // First, as readers that look at the beginning expect it.
         add("[Content_Types].xml", self.content_types().as_bytes())?;
-        for (source, all) in &self.relationships {
+        let is_root = |source: &str| source.is_empty();
+        let is_property = |name: &str| name.starts_with("docProps/");
+        for (source, all) in self.relationships.iter().filter(|(source, _)| is_root(source)) {
             add(&relationships_part(source), relationships(source, all).as_bytes())?;
         }
-        for (name, (_, content)) in &self.parts {
+        // Soon after, so that two editions of a file differ from near their beginning on.
+        for (name, (_, content)) in self.parts.iter().filter(|(name, _)| is_property(name)) {
+            add(name, content)?;
+        }
+        for (source, all) in self.relationships.iter().filter(|(source, _)| !is_root(source)) {
+            add(&relationships_part(source), relationships(source, all).as_bytes())?;
+        }
+        for (name, (_, content)) in self.parts.iter().filter(|(name, _)| !is_property(name)) {
             add(name, content)?;
         }
         Ok(writer.finish()?.into_inner())

@@ -93,7 +93,9 @@ function explain(node, entry) {
     told.textContent = value;
     node.querySelector('.more').append(term, told);
   }
-  const body = node.querySelector('.body');
-  body.hidden = entry.body === '';
-  body.textContent = entry.body;
+  for (const [selector, text] of [['.body', entry.body], ['.answer', entry.answer]]) {
+    const body = node.querySelector(selector);
+    body.hidden = text === '';
+    body.textContent = text;
+  }
 }

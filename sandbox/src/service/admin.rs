@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::files;
-use super::keys::{self, DEFAULT, is_namespace};
+use super::keys::{self, DEFAULT, NAMESPACES, is_namespace};
 use super::namespace::{Namespace, millis};
-use super::scenario;
-use super::{Control, Service};
-use crate::http::{Answer, Question};
+use super::request::whole;
+use super::scenario::LONGEST_REFUSAL_MS;
+use super::{Service, table};
+use crate::clock::SPEEDS;
+use crate::http::{Answer, Events, Question, Wire};
 use crate::svg;
 use crate::tls::Certificate;
 
@@ -31,22 +33,24 @@ impl Service {
     }
 
     fn administered(&self, question: &Question) -> Result<Answer, Answer> {
-        let body = read_body(question)?;
-        let name = match body.get("namespace").and_then(Value::as_str).or(question.parameter("namespace")) {
-            None => DEFAULT,
-            Some(name) if is_namespace(name) => name,
-            Some(_) => return Err(bad("a namespace is 1 to 64 letters, digits, '-', '_' and '.'")),
-        };
-        let mut world = self.lock();
-        let namespace = world.namespace(name, self.speed);
         let path = question.path.strip_prefix(PREFIX).unwrap_or_default();
         let (area, rest) = path.split_once('/').unwrap_or((path, ""));
+        let allowed = allowed(area, rest)
+            .ok_or_else(|| Answer::error(404, "not_found", "the admin API has no such path"))?;
+        if !allowed.split(", ").any(|method| method == question.method) {
+            let message = format!("this path takes {allowed}");
+            return Err(Answer::error(405, "invalid_request", message).with("allow", allowed));
+        }
+        let body = read_body(question)?;
+        let name = namespace_of(question, &body).ok_or_else(|| bad(NAMESPACES))?;
+        let mut world = self.lock();
+        let namespace = world.namespace(name, self.speed);
         let list = |name: &str, values: Vec<Value>| Ok(Answer::json(200, &json!({ name: values })));
         match (question.method.as_str(), area, rest) {
             ("GET", "scenarios", "") => {
                 // By default as people read it: it is mostly asked for by hand.
                 if question.header("accept").is_some_and(|accept| accept.contains("application/json")) {
-                    return list("scenarios", scenario::described());
+                    return list("scenarios", table::described());
                 }
                 Ok(Answer::new(200, "text/plain; charset=utf-8", super::listing()))
             }
@@ -69,15 +73,15 @@ impl Service {
                 Ok(Answer::json(200, &clock(namespace)))
             }
             ("GET", "journal", "") => {
-                let number = |name: &str| question.parameter(name).and_then(|text| text.parse().ok());
-                let most = number("limit").map_or(100, |most: u64| most.min(MOST_LISTED as u64));
-                let after = namespace.journal.begins(question);
+                let most = count(question, "limit")?.map_or(100, |most| most.min(MOST_LISTED as u64));
+                let after = namespace.journal.begins(count(question, "after")?, count(question, "newest")?);
                 let entries = namespace.journal.after(after, usize::try_from(most).unwrap_or(MOST_LISTED));
                 list("entries", entries.map(super::Entry::describe).collect())
             }
             ("GET", "events", "") => {
+                let after = namespace.journal.begins(count(question, "after")?, count(question, "newest")?);
                 let mut answer = Answer::new(200, "text/event-stream", "").with("cache-control", "no-store");
-                answer.events = true;
+                answer.events = Some(Events { namespace: name.to_owned(), after });
                 Ok(answer)
             }
             ("GET", "jobs", "") => list("jobs", namespace.jobs(MOST_LISTED)),
@@ -100,6 +104,7 @@ impl Service {
             }
             ("GET", "namespaces", "") => list("namespaces", world.names()),
             ("POST", "reset", "") => {
+                check_keys(&body, &["namespace"])?;
                 let (name, speed) = (name.to_owned(), self.speed);
                 world.homes.retain(|_, home| *home != name);
                 world.namespaces.insert(name, Namespace::new(speed));
@@ -116,33 +121,60 @@ impl Service {
                 Ok(Answer::json(200, &tls.describe()))
             }
             ("POST", "refuse", "") => {
-                let Some(time) =
-                    body.get("ms").and_then(Value::as_u64).filter(|ms| (1..=60_000).contains(ms))
-                else {
-                    return Err(bad("ms must be a whole number from 1 to 60000"));
+                check_keys(&body, &["namespace", "ms"])?;
+                let time = body.get("ms").and_then(whole);
+                let Some(time) = time.filter(|ms| (1..=LONGEST_REFUSAL_MS).contains(ms)) else {
+                    return Err(bad(format!("ms must be a whole number from 1 to {LONGEST_REFUSAL_MS}")));
                 };
-                // Full only when it is about to be done already.
-                let _ = self.control.try_send(Control::Refuse(Duration::from_millis(time)));
-                Ok(done())
+                let mut answer = done();
+                answer.wire = Wire::ThenRefused(time);
+                Ok(answer)
             }
-            (
-                _,
-                "scenarios" | "rules" | "clock" | "journal" | "events" | "jobs" | "credits" | "violations"
-                | "namespaces" | "overview" | "tls" | "reset" | "refuse",
-                _,
-            ) => Err(Answer::error(405, "invalid_request", "this path does not take that method")
-                .with("allow", allowed(area))),
-            _ => Err(Answer::error(404, "not_found", "the admin API has no such path")),
+            _ => Err(no_job()),
         }
     }
 }
 
-fn allowed(area: &str) -> &'static str {
-    match area {
-        "rules" => "GET, POST, DELETE",
-        "clock" | "tls" => "GET, POST",
-        "reset" | "refuse" => "POST",
-        _ => "GET",
+/// The methods of a path, if there is one.
+fn allowed(area: &str, rest: &str) -> Option<&'static str> {
+    Some(match (area, rest) {
+        ("rules", "") => "GET, POST, DELETE",
+        ("rules", _) => "DELETE",
+        ("clock" | "tls", "") => "GET, POST",
+        ("reset" | "refuse", "") => "POST",
+        ("scenarios" | "journal" | "events" | "overview" | "credits" | "violations" | "namespaces", "")
+        | ("jobs", _) => "GET",
+        _ => return None,
+    })
+}
+
+/// Which namespace a request is about: its body's, its query's, or the default.
+fn namespace_of<'a>(question: &'a Question, body: &'a Value) -> Option<&'a str> {
+    let asked = question.parameter("namespace").unwrap_or(DEFAULT);
+    let named = match body.get("namespace") {
+        None => asked,
+        Some(name) => name.as_str()?,
+    };
+    [asked, named].into_iter().all(is_namespace).then_some(named)
+}
+
+/// A whole number out of the query.
+fn count(question: &Question, name: &str) -> Result<Option<u64>, Answer> {
+    let Some(text) = question.parameter(name) else { return Ok(None) };
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Beyond 64 bits it is more than there will ever be.
+    match digits.then(|| text.parse().unwrap_or(u64::MAX)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(bad(format!("{name} must be a whole number"))),
+    }
+}
+
+fn check_keys(body: &Value, known: &[&str]) -> Result<(), Answer> {
+    let unknown =
+        body.as_object().and_then(|fields| fields.keys().find(|key| !known.contains(&key.as_str())));
+    match unknown {
+        Some(unknown) => Err(bad(format!("unknown key {unknown:?}; known are {}", known.join(", ")))),
+        None => Ok(()),
     }
 }
 
@@ -157,22 +189,19 @@ fn read_body(question: &Question) -> Result<Value, Answer> {
 }
 
 fn set_clock(namespace: &mut Namespace, body: &Value) -> Result<(), Answer> {
-    const KEYS: [&str; 4] = ["namespace", "advance_ms", "speed", "frozen"];
+    check_keys(body, &["namespace", "advance_ms", "speed", "frozen"])?;
     let fields = body.as_object().ok_or_else(|| bad("the body must be a JSON object"))?;
-    if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(bad(format!("unknown key {unknown:?}; known are {}", KEYS.join(", "))));
-    }
     // All is checked before anything is done.
     let advance = match fields.get("advance_ms") {
         None => None,
-        Some(value) => match value.as_u64().filter(|ms| *ms <= LONGEST_ADVANCE_MS) {
+        Some(value) => match whole(value).filter(|ms| *ms <= LONGEST_ADVANCE_MS) {
             Some(ms) => Some(Duration::from_millis(ms)),
             None => return Err(bad("advance_ms must be a whole number, at most ten years")),
         },
     };
     let speed = match fields.get("speed") {
         None => None,
-        Some(value) => match value.as_f64().filter(|speed| (0.001..=100_000.0).contains(speed)) {
+        Some(value) => match value.as_f64().filter(|speed| SPEEDS.contains(speed)) {
             Some(speed) => Some(speed),
             None => return Err(bad("speed must be a number from 0.001 to 100000")),
         },
@@ -235,17 +264,12 @@ fn no_job() -> Answer {
 }
 
 fn certificate(body: &Value) -> Result<(Certificate, Option<u64>), Answer> {
-    if let Some(unknown) = body
-        .as_object()
-        .and_then(|fields| fields.keys().find(|key| !["certificate", "times"].contains(&key.as_str())))
-    {
-        return Err(bad(format!("unknown key {unknown:?}; known are certificate, times")));
-    }
+    check_keys(body, &["namespace", "certificate", "times"])?;
     let name = body.get("certificate").and_then(Value::as_str).unwrap_or_default();
     let certificate = Certificate::parse(name).map_err(bad)?;
     match body.get("times") {
         None | Some(Value::Null) => Ok((certificate, None)),
-        Some(times) => match times.as_u64().filter(|times| *times > 0) {
+        Some(times) => match whole(times).filter(|times| *times > 0) {
             Some(times) => Ok((certificate, Some(times))),
             None => Err(bad("times must be a whole number from 1")),
         },

@@ -153,8 +153,9 @@ pub fn break_delivery(answer: &mut Answer, scenario: &Scenario) {
     let length = answer.body.length();
     match scenario.fault {
         // What is said stays the whole length; what comes is less.
-        Fault::CutAt => {
-            if let Body::Bytes(bytes) = &answer.body {
+        Fault::CutAt | Fault::EtagChanges => {
+            let whole = scenario.fault == Fault::EtagChanges && scenario.number() == 0.0;
+            if let (false, Body::Bytes(bytes)) = (whole, &answer.body) {
                 let end = usize::try_from((scenario.number() as u64).min(length)).unwrap_or(0);
                 let cut = bytes.slice(..end);
                 answer.set("content-length", length.to_string());

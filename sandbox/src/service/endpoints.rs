@@ -7,8 +7,8 @@ use serde_json::json;
 use super::job::{Job, State};
 use super::scenario::{Endpoint, Fault, Layer, Scenario};
 use super::store::{Keeping, Submitted};
-use super::{Call, Service, breakage, files, job_id, not_found, request, strike, unauthorized};
-use crate::http::{Answer, Body};
+use super::{Call, Service, breakage, files, job_id, not_found, request, unauthorized};
+use crate::http::Answer;
 
 impl Service {
     /// `POST /api/v1/generate`. The docs leave open which 2xx says yes: 202 here, as the job only begins.
@@ -21,58 +21,34 @@ impl Service {
             let message = "Idempotency-Key must be 1 to 255 visible ASCII characters";
             return Answer::error(400, "invalid_request", message);
         }
-        let mut world = self.lock();
-        let kept = strike(&mut world, self.speed, call, Endpoint::Generate, &[Layer::Idempotency]);
-        call.entry.faults.extend(kept.iter().map(|scenario| scenario.text.clone()));
-        let kept = kept.into_iter().next();
-        let repeats = kept.as_ref().is_some_and(|scenario| scenario.fault == Fault::RefusalsKept);
-        if let (true, Some(text)) = (repeats, idempotency_key)
-            && let Some((status, body)) =
-                world.namespace(&call.namespace, self.speed).store.refusal(&bearer.key, text)
-        {
-            return Answer::new(*status, "application/json", body.clone());
-        }
         let wanted = match request::read(call.question) {
             Ok(wanted) => wanted,
-            Err(refusal) => {
-                let answer = refusal.answer();
-                if let (true, Some(text), Body::Bytes(body)) = (repeats, idempotency_key, &answer.body) {
-                    let namespace = world.namespace(&call.namespace, self.speed);
-                    namespace.store.keep_refusal(&bearer.key, text, answer.status, body);
-                }
-                return answer;
-            }
+            Err(refusal) => return refusal.answer(),
         };
-        let seconds = |fault: Fault| {
-            let scenario = kept.as_ref().filter(|scenario| scenario.fault == fault)?;
-            Duration::try_from_secs_f64(scenario.number()).ok()
-        };
+        let fault = call.keeping.as_ref().map(|scenario| scenario.fault);
         let keeping = Keeping {
-            forgotten_after: seconds(Fault::KeysForgotten),
-            in_work: seconds(Fault::ConflictInWork),
-            per_organization: kept
-                .as_ref()
-                .is_some_and(|scenario| scenario.fault == Fault::KeysPerOrganization),
+            forgotten: fault == Some(Fault::KeysForgotten),
+            in_work: fault == Some(Fault::ConflictInWork),
+            per_organization: fault == Some(Fault::KeysPerOrganization),
         };
+        let mut world = self.lock();
         let accepted = |id: &str, output_type: &str| {
             Answer::json(202, &json!({ "job_id": id, "status": "pending", "output_type": output_type }))
         };
         let namespace = world.namespace(&call.namespace, self.speed);
         let now = namespace.clock.now();
-        match namespace.store.look_up(&bearer.key, idempotency_key, &wanted, now, keeping) {
+        let mut conflict = |message: &str| {
+            call.conflicts = true;
+            Answer::error(409, "idempotency_conflict", message)
+        };
+        match namespace.store.look_up(&bearer.key, idempotency_key, &wanted, keeping) {
             Submitted::Known(id, output_type) => {
                 let answer = accepted(&id, output_type);
                 call.entry.job_id = Some(id);
                 answer
             }
-            Submitted::Conflict => {
-                Answer::error(409, "idempotency_conflict", "this Idempotency-Key was used with another body")
-            }
-            Submitted::InWork => Answer::error(
-                409,
-                "idempotency_conflict",
-                "the first request with this Idempotency-Key is in work",
-            ),
+            Submitted::Conflict => conflict("this Idempotency-Key was used with another body"),
+            Submitted::InWork => conflict("the first request with this Idempotency-Key is in work"),
             Submitted::New => {
                 let id = job_id(self.seed, world.jobs);
                 world.jobs += 1;
@@ -95,18 +71,24 @@ impl Service {
     pub(super) fn status(&self, call: &mut Call<'_>) -> Answer {
         let (Some(bearer), Some(id)) = (&call.bearer, call.job.clone()) else { return not_found() };
         let mut world = self.lock();
-        let struck = strike(&mut world, self.speed, call, Endpoint::Status, &[Layer::Job]);
-        call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
         let namespace = world.namespace(&call.namespace, self.speed);
         let now = namespace.clock.now();
         if namespace.store.job(&id).is_none_or(|job| job.key != bearer.key) {
             return not_found();
         }
         namespace.watch_pace(&id, now);
+        // How long it takes first: what else becomes of it is seen at its end.
+        if self.strike_one(&mut world, call, Endpoint::Status, Layer::Pace).is_some()
+            && let Some(job) = world.namespace(&call.namespace, self.speed).store.job_mut(&id)
+        {
+            job.complete(now);
+        }
+        let struck = self.strike_one(&mut world, call, Endpoint::Status, Layer::Job);
+        let namespace = world.namespace(&call.namespace, self.speed);
         let clock = namespace.clock.clone();
         let Some(job) = namespace.store.job_mut(&id) else { return not_found() };
         let url = |variant| files::url(&self.base_url, &self.signer, &clock, &id, variant);
-        let told = job.poll(&id, now, struck.first(), url);
+        let told = job.poll(&id, now, struck.as_ref(), url);
         Answer::json(200, &told).with("cache-control", "no-store")
     }
 
@@ -122,18 +104,29 @@ impl Service {
                 let status = u16::try_from(scenario.number() as u64).unwrap_or(403).clamp(400, 499);
                 return Answer::error(status, "expired", "the URL has expired; poll the job for a fresh one");
             }
-            (Some(Fault::RedirectToHost), Some(scenario)) => {
+            (Some(Fault::RedirectTo), Some(scenario)) => {
                 return Answer::new(302, "text/plain", "").with("location", scenario.value.clone());
             }
-            (Some(Fault::RedirectLoop), _) => return files::redirect(question, &self.base_url),
-            (Some(Fault::RedirectOnce), _) if question.parameter("again").is_none() => {
-                return files::redirect(question, &self.base_url);
+            (Some(Fault::RedirectLoop | Fault::RedirectOnce), _) => {
+                return files::redirect(question, &self.base_url, "1");
+            }
+            (Some(Fault::RedirectOtherHost), _) => {
+                let base_url = self.base_url.replace("127.0.0.1", "localhost");
+                return files::redirect(question, &base_url, "host");
+            }
+            (Some(Fault::RedirectToHttp), _) => {
+                return files::redirect(question, &format!("http://{}", self.authority), "http");
             }
             _ => {}
         }
         let rendered = {
             let mut world = self.lock();
+            let edition = (fault == Some(Fault::EtagChanges)).then_some(world.entries);
             let namespace = world.namespace(&call.namespace, self.speed);
+            let known = call.job.as_deref().filter(|job| namespace.store.job(job).is_some());
+            if let (Some(job), true) = (known, question.header("authorization").is_some()) {
+                namespace.watch_download(job);
+            }
             let asked = match files::check(question, &self.signer, &namespace.clock) {
                 Ok(asked) => asked,
                 Err(refusal) => return refusal,
@@ -142,7 +135,7 @@ impl Service {
             let job = namespace.store.job(&asked.job_id);
             match job.filter(|job| (1..=job.wanted.variants).contains(&asked.variant)) {
                 Some(job) if job.state(Duration::MAX) != State::Failed => {
-                    job.render(&asked.job_id, asked.variant, &namespace.clock)
+                    job.render(&asked.job_id, asked.variant, edition, &namespace.clock)
                 }
                 _ => return not_found(),
             }
@@ -155,7 +148,6 @@ impl Service {
         };
         let bytes = struck.and_then(|scenario| breakage::break_file(&bytes, scenario)).unwrap_or(bytes);
         let ranges = fault != Some(Fault::RangesIgnored);
-        let salt = if fault == Some(Fault::EtagChanges) { self.lock().entries } else { 0 };
-        files::deliver(bytes, question, ranges, salt)
+        files::deliver(bytes, question, ranges)
     }
 }

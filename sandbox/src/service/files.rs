@@ -25,7 +25,7 @@ pub struct Asked {
 /// A fresh URL of a file.
 pub fn url(base_url: &str, signer: &Signer, clock: &Clock, job_id: &str, variant: u32) -> String {
     let holds = HOLDS.max(HOLDS_AT_LEAST.mul_f64(clock.speed()));
-    let expires = (clock.now() + holds).as_millis();
+    let expires = clock.now().saturating_add(holds).as_millis();
     let path = format!("{FILES}{job_id}/{variant}.pptx");
     let signature = signer.sign(&signed_text(&path, &expires.to_string()));
     format!("{base_url}{path}?expires={expires}&signature={signature}")
@@ -49,15 +49,15 @@ pub fn check(question: &Question, signer: &Signer, clock: &Clock) -> Result<Aske
     parsed.ok_or_else(super::not_found)
 }
 
-/// To the same file, by a URL that differs.
-pub fn redirect(question: &Question, base_url: &str) -> Answer {
-    let url = format!("{base_url}{}?{}&again=1", question.path, question.query);
+/// To the same file elsewhere, by a URL that says what led there.
+pub fn redirect(question: &Question, base_url: &str, again: &str) -> Answer {
+    let url = format!("{base_url}{}?{}&again={again}", question.path, question.query);
     Answer::new(302, "text/plain", "").with("location", url)
 }
 
-/// The bytes, or the part of them that is asked for where `ranges` are honoured. `salt` makes another ETag.
-pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool, salt: u64) -> Answer {
-    let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes, &salt.to_le_bytes()])[..16]));
+/// The bytes, or the part of them that is asked for where `ranges` are honoured.
+pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool) -> Answer {
+    let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes])[..16]));
     // If-Range: the part only of the file that was begun, else the whole of the new one.
     let same = question.header("if-range").is_none_or(|validator| validator == etag);
     // A range is of a GET alone (RFC 9110, 14.2).

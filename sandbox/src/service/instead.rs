@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::scenario::{Endpoint, Fault, RetryAfter, Scenario};
-use super::{Call, Service, not_found};
+use super::not_found;
+use super::scenario::{Fault, RetryAfter, Scenario};
 use crate::http::Answer;
 
-impl Service {
+impl Scenario {
     /// What is answered in the place of the service's answer, if anything is.
-    pub(super) fn instead(&self, call: &Call<'_>, endpoint: Endpoint, scenario: &Scenario) -> Option<Answer> {
+    pub(super) fn instead(&self) -> Option<Answer> {
+        let scenario = self;
         let error = |status: u16, code: &str| {
             Answer::error(status, code, format!("the scenario {} asks for it", scenario.text))
         };
@@ -49,21 +50,8 @@ impl Service {
             Fault::Redirect(status) => {
                 Some(Answer::new(status, "text/plain", "").with("location", scenario.value.clone()))
             }
-            Fault::NotFoundAtFirst => {
-                let mut world = self.lock();
-                let namespace = world.namespace(&call.namespace, self.speed);
-                let created = namespace.store.job(call.job.as_deref()?)?.created;
-                let age = namespace.clock.now().saturating_sub(created);
-                (age.as_secs_f64() < scenario.number()).then(not_found)
-            }
-            Fault::RateLimit => {
-                let mut world = self.lock();
-                let namespace = world.namespace(&call.namespace, self.speed);
-                let now = namespace.clock.now();
-                let key = &call.bearer.as_ref()?.key;
-                let above = namespace.is_above(key, endpoint.name(), scenario.number() as u64, now);
-                above.then(|| error(429, "rate_limit_exceeded").with("retry-after", "1"))
-            }
+            Fault::NotFoundAtFirst => Some(not_found()),
+            Fault::RateLimit => Some(error(429, "rate_limit_exceeded").with("retry-after", "1")),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! A job. Its state is a function of when it was created, what time it is, and how often it was asked about:
 //! nothing ticks.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -153,7 +154,29 @@ impl Job {
         }
     }
 
-    /// The answer to a poll, with what strikes it. `url` makes a fresh URL of a variant.
+    /// Whether a scenario of the job's layers changes anything about the next poll: only then it strikes, and is counted.
+    pub fn heeds(&self, scenario: &Scenario, now: Duration) -> bool {
+        let state = self.state(now);
+        let ends = !matches!(state, State::Completed | State::Failed);
+        let age = now.saturating_sub(self.created);
+        match scenario.fault {
+            Fault::Takes => ends && age.as_secs_f64() >= scenario.number(),
+            Fault::FailAfter(_) => self.failed.is_none() && (self.polls + 1) as f64 >= scenario.number(),
+            Fault::NeverEnds => state == State::Completed || (ends && age >= self.duration()),
+            Fault::StepBack => state == State::Processing && !self.polls.is_multiple_of(2),
+            Fault::UnknownStatus => state != State::Completed,
+            Fault::NoDownloads | Fault::FewerVariants | Fault::OtherFormat => state == State::Completed,
+            Fault::LateDownloads => state == State::Completed && (self.late as f64) < scenario.number(),
+            _ => true,
+        }
+    }
+
+    /// Completed from now on, whatever its time is.
+    pub fn complete(&mut self, now: Duration) {
+        self.early.get_or_insert(now);
+    }
+
+    /// The answer to a poll, with what strikes it and is [heeded](Job::heeds). `url` makes a fresh URL of a variant.
     pub fn poll(
         &mut self,
         id: &str,
@@ -164,40 +187,23 @@ impl Job {
         self.polls += 1;
         self.polled = Some(now);
         let fault = struck.map(|scenario| scenario.fault);
-        if let (Some(Fault::FailAfter(why)), Some(scenario)) = (fault, struck)
-            && self.polls as f64 >= scenario.number()
-            && self.failed.is_none()
-        {
+        if let Some(Fault::FailAfter(why)) = fault {
             self.failed = Some((why, now));
         }
-        let mut state = self.state(now);
         // From a rule, a header or a key, these last as long as they strike.
-        match fault {
-            Some(Fault::NeverEnds) if state == State::Completed => state = State::Processing,
-            Some(Fault::StepBack) if state == State::Processing && self.polls.is_multiple_of(2) => {
-                state = State::Pending
-            }
-            Some(Fault::Takes) => {
-                let over = struck.is_some_and(|scenario| {
-                    now.saturating_sub(self.created).as_secs_f64() >= scenario.number()
-                });
-                if over && state != State::Failed {
-                    self.early.get_or_insert(now);
-                    state = State::Completed;
-                }
-            }
-            _ => {}
-        }
+        let state = match fault {
+            Some(Fault::NeverEnds) => State::Processing,
+            Some(Fault::StepBack) => State::Pending,
+            _ => self.state(now),
+        };
         let mut variants: Vec<u32> =
             if state == State::Completed { (1..=self.wanted.variants).collect() } else { Vec::new() };
         let mut format = "pptx".to_owned();
         match (fault, struck) {
             (Some(Fault::NoDownloads), _) => variants.clear(),
-            (Some(Fault::LateDownloads), Some(scenario)) if state == State::Completed => {
+            (Some(Fault::LateDownloads), _) => {
                 self.late += 1;
-                if self.late as f64 <= scenario.number() {
-                    variants.clear();
-                }
+                variants.clear();
             }
             (Some(Fault::FewerVariants), _) => {
                 variants.pop();
@@ -217,7 +223,7 @@ impl Job {
             "error": if state == State::Failed { self.error() } else { Value::Null },
         });
         match (fault, struck) {
-            (Some(Fault::UnknownStatus), Some(scenario)) if state != State::Completed => {
+            (Some(Fault::UnknownStatus), Some(scenario)) => {
                 answer["status"] = json!(scenario.value);
             }
             (Some(Fault::DownloadsNull), _) => answer["downloads"] = Value::Null,
@@ -260,9 +266,19 @@ impl Job {
         }
     }
 
-    /// The file of a variant: the same bytes each time.
-    pub fn render(&self, id: &str, variant: u32, clock: &Clock) -> Result<Vec<u8>, ooxml::Error> {
-        ooxml::write(&self.deck(variant), &ooxml::Properties { id, created: clock.unix(self.created) })
+    /// The file of a variant: the same bytes each time, but for another edition.
+    pub fn render(
+        &self,
+        id: &str,
+        variant: u32,
+        edition: Option<u64>,
+        clock: &Clock,
+    ) -> Result<Vec<u8>, ooxml::Error> {
+        let mut deck = self.deck(variant);
+        if let Some(edition) = edition {
+            let _ = write!(deck.title, ", edition {edition}");
+        }
+        ooxml::write(&deck, &ooxml::Properties { id, created: clock.unix(self.created) })
     }
 
     /// What it takes in memory, about.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use crate::http::Question;
+use crate::http::{Answer, Body, Question};
 
 const MOST_ENTRIES: usize = 2000;
 /// What of any text is kept: a path can be 64 KiB long.
@@ -35,6 +35,8 @@ pub struct Entry {
     pub body: String,
     /// The status that was meant.
     pub status: u16,
+    /// The beginning of the answer's body, where it is text, without the signatures of URLs.
+    pub answer: String,
     /// The scenarios that struck.
     pub faults: Vec<String>,
     /// The length of the answer's body.
@@ -56,15 +58,39 @@ impl Entry {
         }
     }
 
+    /// What is answered.
+    pub fn answered(&mut self, answer: &Answer) {
+        self.status = answer.status;
+        self.answer_bytes = answer.body.length();
+        let kind = answer.headers.iter().find(|(name, _)| *name == "content-type");
+        let is_text = kind.is_some_and(|(_, kind)| kind.starts_with("text/") || kind == "application/json");
+        if let (true, Body::Bytes(body)) = (is_text, &answer.body) {
+            self.answer = unsigned(&cut(body));
+        }
+    }
+
     /// As the admin API tells it.
     pub fn describe(&self) -> Value {
         json!({
             "number": self.number, "at_ms": self.at_ms, "real_ms": self.real_ms, "method": self.method,
             "path": self.path, "key": self.key, "idempotency_key": self.idempotency_key, "range": self.range,
-            "job_id": self.job_id, "body": self.body, "status": self.status, "faults": self.faults,
+            "job_id": self.job_id, "body": self.body, "status": self.status, "answer": self.answer, "faults": self.faults,
             "answer_bytes": self.answer_bytes, "sent_bytes": self.sent_bytes,
         })
     }
+}
+
+/// Without what makes a download URL one that can be fetched.
+fn unsigned(text: &str) -> String {
+    const MARK: &str = "signature=";
+    let mut parts = text.split(MARK);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        told += MARK;
+        told += "...";
+        told += part.trim_start_matches(|letter: char| letter.is_ascii_hexdigit());
+    }
+    told
 }
 
 fn cut(text: &[u8]) -> String {
@@ -97,11 +123,10 @@ impl Journal {
     }
 
     /// The number after which a reader begins: `after`, and not before the `newest` so many.
-    pub fn begins(&self, question: &Question) -> u64 {
-        let number = |name: &str| question.parameter(name).and_then(|text| text.parse::<u64>().ok());
-        let newest = number("newest").and_then(|count| usize::try_from(count).ok());
+    pub fn begins(&self, after: Option<u64>, newest: Option<u64>) -> u64 {
+        let newest = newest.and_then(|count| usize::try_from(count).ok());
         let before = newest.and_then(|count| self.0.iter().rev().nth(count)).map_or(0, |entry| entry.number);
-        number("after").unwrap_or(0).max(before)
+        after.unwrap_or(0).max(before)
     }
 
     /// The entries after this number, the oldest first, at most so many.

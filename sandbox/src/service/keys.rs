@@ -37,8 +37,8 @@ pub struct Bearer {
 pub enum Refused {
     /// 401, without quoting it.
     Key(&'static str),
-    /// 400: a scenario that nobody knows.
-    Scenario(String),
+    /// 400: a namespace that can't be, or a scenario that nobody knows.
+    Form(String),
 }
 
 /// Reads `Authorization: Bearer sk-...`: `sk-sandbox-<namespace>--<scenario>--<scenario>`, or any other key, which is
@@ -62,14 +62,21 @@ pub fn read(header: Option<&str>) -> Result<Bearer, Refused> {
     let name = parts.next().unwrap_or_default();
     let scenarios: Result<Vec<Scenario>, String> =
         parts.filter(|part| !part.is_empty()).filter(|part| !is_user(part)).map(Scenario::parse).collect();
+    // Silently in another namespace, tests that should share nothing would.
+    if !name.is_empty() && !is_namespace(name) {
+        return Err(Refused::Form(NAMESPACES.to_owned()));
+    }
     // Which key of the organization it is: user=2 is another than user=1, and sees none of its jobs.
     let user: String = rest.split("--").filter(|part| is_user(part)).collect();
     Ok(Bearer {
         key: identity(&format!("{PREFIX}{name}--{user}")),
-        namespace: if is_namespace(name) { name.to_owned() } else { DEFAULT.to_owned() },
-        scenarios: scenarios.map_err(Refused::Scenario)?,
+        namespace: if name.is_empty() { DEFAULT.to_owned() } else { name.to_owned() },
+        scenarios: scenarios.map_err(|message| Refused::Form(format!("{message}, and user=N")))?,
     })
 }
+
+/// What a namespace can be called, in words.
+pub const NAMESPACES: &str = "a namespace is 1 to 64 letters, digits, '-', '_' and '.'";
 
 /// What a namespace can be called.
 pub fn is_namespace(name: &str) -> bool {
@@ -98,6 +105,8 @@ mod tests {
         assert_eq!((with.namespace.as_str(), with.scenarios.len()), ("t1", 2));
         assert_eq!(with.key, bearer("sk-sandbox-t1").key, "scenarios do not make another key");
         assert_ne!(bearer("sk-sandbox-t1--user=2").key, bearer("sk-sandbox-t1").key);
-        assert!(matches!(read(Some("Bearer sk-sandbox-t1--nonsense")), Err(Refused::Scenario(_))));
+        for refused in ["sk-sandbox-t1--nonsense", "sk-sandbox-t/1", "sk-sandbox-t:1--takes=1"] {
+            assert!(matches!(read(Some(&format!("Bearer {refused}"))), Err(Refused::Form(_))), "{refused}");
+        }
     }
 }

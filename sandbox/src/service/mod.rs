@@ -8,32 +8,36 @@ mod instead;
 mod job;
 mod journal;
 mod keys;
+mod layers;
 mod namespace;
 mod request;
 mod rules;
 mod scenario;
 mod store;
+mod table;
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::Clock;
 use crate::hash::{self, Signer};
-use crate::http::{Answer, Control, Question, Wire};
+use crate::http::{Answer, Events, Question, Refuse};
 use crate::page;
 use crate::tls::Tls;
 use journal::Entry;
-use keys::{Bearer, DEFAULT, Refused};
+use keys::{ApiKey, Bearer, DEFAULT, Refused};
+use layers::strike;
 use namespace::Namespace;
-use rules::{Source, Target};
 use scenario::{Endpoint, Fault, Layer, Scenario};
 
 /// Everything that can be made to go wrong, as people read it.
 pub fn listing() -> String {
-    scenario::listing() + &crate::tls::listing()
+    table::listing() + &crate::tls::listing()
 }
 
 /// The API's description, written by hand.
@@ -44,9 +48,6 @@ const STATUS: &str = "/api/v1/status/";
 const FILES: &str = "/files/";
 const HEADER: &str = "x-perceptis-sandbox";
 const MOST_NAMESPACES: usize = 1000;
-
-/// What is struck while a request is answered. Access and idempotency are judged where they belong.
-const LAYERS: [Layer; 4] = [Layer::Request, Layer::Body, Layer::File, Layer::Wire];
 
 /// The service's whole state, in memory.
 pub struct Service {
@@ -60,7 +61,7 @@ pub struct Service {
     world: Mutex<World>,
     news: watch::Sender<u64>,
     tls: Option<Arc<Tls>>,
-    control: mpsc::Sender<Control>,
+    control: mpsc::Sender<Refuse>,
 }
 
 /// What the lock guards.
@@ -111,7 +112,34 @@ struct Call<'a> {
     job: Option<String>,
     /// What a submission's own prompt asks for.
     own: Vec<Scenario>,
+    /// How its idempotency key is kept.
+    keeping: Option<Scenario>,
+    /// Whether its idempotency key is another submission's.
+    conflicts: bool,
     entry: Entry,
+}
+
+impl<'a> Call<'a> {
+    fn new(question: &'a Question, namespace: String, entry: Entry) -> Call<'a> {
+        Call {
+            question,
+            namespace,
+            bearer: None,
+            header: Vec::new(),
+            job: None,
+            own: Vec::new(),
+            keeping: None,
+            conflicts: false,
+            entry,
+        }
+    }
+
+    /// Whose errors are kept under which key, if they are.
+    fn keeps_errors(&self) -> Option<(&ApiKey, &str)> {
+        let keeps = self.keeping.as_ref().is_some_and(|scenario| scenario.fault == Fault::ErrorsKept);
+        let (bearer, text) = (self.bearer.as_ref()?, self.question.header("idempotency-key")?);
+        keeps.then_some((&bearer.key, text))
+    }
 }
 
 /// Where a request is in the journals.
@@ -135,7 +163,7 @@ pub struct Setup {
     /// Its TLS, where it speaks it.
     pub tls: Option<Arc<Tls>>,
     /// Where the listener is told what to do.
-    pub control: mpsc::Sender<Control>,
+    pub control: mpsc::Sender<Refuse>,
 }
 
 impl Service {
@@ -251,24 +279,27 @@ impl Service {
         self.news.subscribe()
     }
 
-    /// The number after which a stream of the journal begins.
-    pub fn journal_begins(&self, question: &Question) -> u64 {
-        let name = question.parameter("namespace").unwrap_or(DEFAULT);
-        self.lock().namespace(name, self.speed).journal.begins(question)
+    /// Reads or changes a namespace's clock.
+    ///
+    /// # Errors
+    /// When the namespace can't be called so.
+    pub fn clock<T>(&self, name: &str, with: impl FnOnce(&mut Clock) -> T) -> Result<T, &'static str> {
+        if !keys::is_namespace(name) {
+            return Err(keys::NAMESPACES);
+        }
+        Ok(with(&mut self.lock().namespace(name, self.speed).clock))
     }
 
-    /// The journal's entries after a number, as server-sent events, and the last one's number.
-    pub fn journal_events(&self, question: &Question, after: u64) -> (String, u64) {
+    /// What is new in a journal, as server-sent events; passes over it.
+    pub fn journal_events(&self, events: &mut Events) -> String {
         let mut world = self.lock();
-        let name = question.parameter("namespace").unwrap_or(DEFAULT);
-        let namespace = world.namespace(name, self.speed);
-        let mut last = after;
+        let namespace = world.namespace(&events.namespace, self.speed);
         let mut text = String::new();
-        for entry in namespace.journal.after(after, 500) {
-            last = entry.number;
-            text += &format!("id: {last}\ndata: {}\n\n", entry.describe());
+        for entry in namespace.journal.after(events.after, 500) {
+            events.after = entry.number;
+            let _ = write!(text, "id: {}\ndata: {}\n\n", entry.number, entry.describe());
         }
-        (text, last)
+        text
     }
 
     /// Who asks, in which namespace, with which scenarios.
@@ -285,7 +316,10 @@ impl Service {
             // A download needs no key: it is its job's.
             let home = job.as_ref().and_then(|job| self.lock().homes.get(job).cloned());
             let namespace = home.unwrap_or_else(|| DEFAULT.to_owned());
-            return Ok(Call { question, namespace, bearer: None, header, job, own: Vec::new(), entry });
+            if let Ok(bearer) = keys::read(question.header("authorization")) {
+                entry.key = Some(bearer.key.fingerprint());
+            }
+            return Ok(Call { header, job, ..Call::new(question, namespace, entry) });
         }
         match keys::read(question.header("authorization")) {
             Ok(bearer) => {
@@ -293,74 +327,28 @@ impl Service {
                 let namespace = bearer.namespace.clone();
                 // A submission's own directives strike it, too, where they name a layer above the job's.
                 let own = if question.path == GENERATE { directives(&question.body) } else { Vec::new() };
-                Ok(Call { question, namespace, bearer: Some(bearer), header, job, own, entry })
+                let bearer = Some(bearer);
+                Ok(Call { bearer, header, job, own, ..Call::new(question, namespace, entry) })
             }
-            Err(Refused::Scenario(message)) => {
+            Err(Refused::Form(message)) => {
                 Err((Answer::error(400, "invalid_request", message), Box::new(entry)))
             }
             Err(Refused::Key(message)) if endpoint_of(&question.path).is_some() => {
                 Err((unauthorized(message), Box::new(entry)))
             }
-            Err(Refused::Key(_)) => Ok(Call {
-                question,
-                namespace: DEFAULT.into(),
-                bearer: None,
-                header,
-                job,
-                own: Vec::new(),
-                entry,
-            }),
+            Err(Refused::Key(_)) => {
+                Ok(Call { header, job, ..Call::new(question, DEFAULT.to_owned(), entry) })
+            }
         }
     }
 
-    /// One request through all layers: who may ask, what is answered, and what is done to that.
-    fn through_the_layers(&self, call: &mut Call<'_>, endpoint: Endpoint) -> Answer {
-        let access = strike(&mut self.lock(), self.speed, call, endpoint, &[Layer::Access]);
-        call.entry.faults.extend(access.iter().map(|scenario| scenario.text.clone()));
-        match access.first().map(|scenario| scenario.fault) {
-            Some(Fault::Revoked) => return unauthorized("the API key was revoked"),
-            Some(Fault::UnknownKey) => return unauthorized("the API key is unknown"),
-            Some(Fault::Trial) => {
-                return Answer::error(
-                    403,
-                    "not_eligible",
-                    "the API needs a paid Business or Enterprise plan",
-                );
-            }
-            _ => {}
+    /// Has connections refused for so long; returns when none is accepted any more.
+    pub async fn refuse(&self, time: Duration) {
+        let (done, refused) = oneshot::channel();
+        if self.control.send(Refuse { time, done }).await.is_ok() {
+            // An error is a listener that has gone for good: it refuses, too.
+            let _ = refused.await;
         }
-        let struck = strike(&mut self.lock(), self.speed, call, endpoint, &LAYERS);
-        call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
-        let on = |layer: Layer| struck.iter().find(|scenario| scenario.layer == layer);
-        let request = on(Layer::Request);
-        let mut answer = match request.and_then(|scenario| self.instead(call, endpoint, scenario)) {
-            Some(answer) => answer,
-            None => match endpoint {
-                Endpoint::Generate => self.generate(call),
-                Endpoint::Status => self.status(call),
-                Endpoint::Download => self.download(call, on(Layer::File)),
-            },
-        };
-        if let Some(Fault::MadeThen(status)) = request.map(|scenario| scenario.fault) {
-            answer = Answer::error(status, "internal", "the job was made all the same");
-            if status == 302 {
-                answer.set("location", "/elsewhere");
-            }
-        }
-        if let Some(scenario) = on(Layer::File) {
-            breakage::break_delivery(&mut answer, scenario);
-        }
-        if let Some(scenario) = on(Layer::Body) {
-            answer.headers.retain(|(name, _)| *name != "content-length");
-            breakage::break_body(&mut answer, scenario);
-        }
-        if let Some(Fault::OnTheWire(wire)) = on(Layer::Wire).map(|scenario| scenario.fault) {
-            answer.wire = wire;
-            if matches!(wire, Wire::LengthLong | Wire::LengthShort) {
-                answer.headers.retain(|(name, _)| *name != "content-length");
-            }
-        }
-        answer
     }
 
     /// Writes the journal and hands the answer on.
@@ -368,8 +356,7 @@ impl Service {
         let mut world = self.lock();
         world.entries += 1;
         entry.number = world.entries;
-        entry.status = answer.status;
-        entry.answer_bytes = answer.body.length();
+        entry.answered(&answer);
         entry.real_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, namespace::millis);
         let number = entry.number;
         let namespace = world.namespace(name, self.speed);
@@ -401,31 +388,6 @@ impl Service {
     fn lock(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The scenarios of these layers that strike a call, strongest first, counted.
-fn strike(
-    world: &mut World,
-    speed: f64,
-    call: &Call<'_>,
-    endpoint: Endpoint,
-    layers: &[Layer],
-) -> Vec<Scenario> {
-    let namespace = world.namespace(&call.namespace, speed);
-    let job = call.job.as_deref();
-    let known = job.and_then(|job| namespace.store.job(job));
-    let own = known.map_or_else(|| call.own.clone(), |job| job.wanted.scenarios.clone());
-    let of_key = match &call.bearer {
-        Some(bearer) => bearer.scenarios.clone(),
-        None => known.map(|job| job.key_scenarios.clone()).unwrap_or_default(),
-    };
-    let sources = [
-        Source { name: "header", scenarios: &call.header },
-        Source { name: "key", scenarios: &of_key },
-        Source { name: job.unwrap_or("prompt"), scenarios: &own },
-    ];
-    let target = Target { endpoint, method: &call.question.method, path: &call.question.path, job };
-    namespace.rules.strike(&target, &sources, layers)
 }
 
 /// The directives in a submission's prompt; what is wrong with them is said when the body is validated.

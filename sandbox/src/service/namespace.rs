@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::job::{Job, State};
 use super::journal::Journal;
 use super::keys::ApiKey;
-use super::rules::Rules;
+use super::rules::{Rules, Source, Target};
+use super::scenario::{Fault, Layer, Scenario};
 use super::store::Store;
 use crate::clock::Clock;
 
@@ -29,8 +30,26 @@ pub struct Namespace {
     /// Its journal.
     pub journal: Journal,
     violations: VecDeque<Value>,
-    /// How many requests a key made in which second.
-    meters: HashMap<(ApiKey, &'static str), (u64, u64)>,
+    meters: Meters,
+}
+
+/// How many requests a key made in which second.
+#[derive(Debug, Default)]
+struct Meters(HashMap<(ApiKey, &'static str), (u64, u64)>);
+
+impl Meters {
+    /// Counts a request; how many there were in its second, with this one.
+    fn count(&mut self, key: &ApiKey, endpoint: &'static str, now: Duration) -> u64 {
+        if self.0.len() > MOST_METERS {
+            self.0.clear();
+        }
+        let (second, count) = self.0.entry((key.clone(), endpoint)).or_insert((now.as_secs(), 0));
+        if *second != now.as_secs() {
+            (*second, *count) = (now.as_secs(), 0);
+        }
+        *count += 1;
+        *count
+    }
 }
 
 impl Namespace {
@@ -42,40 +61,66 @@ impl Namespace {
             rules: Rules::default(),
             journal: Journal::default(),
             violations: VecDeque::new(),
-            meters: HashMap::new(),
+            meters: Meters::default(),
         }
     }
 
     /// Notes a poll that came too soon after the last one of its job.
     pub fn watch_pace(&mut self, job_id: &str, now: Duration) {
         let last = self.store.job(job_id).and_then(|job| job.polled);
-        let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| *gap < BETWEEN_POLLS) else {
-            return;
-        };
+        if let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| *gap < BETWEEN_POLLS) {
+            self.violated(job_id, now, Some(gap), "one poll a second");
+        }
+    }
+
+    /// Notes a download that was asked for with a key, which is nobody's business there.
+    pub fn watch_download(&mut self, job_id: &str) {
+        self.violated(job_id, self.clock.now(), None, "no key with a download");
+    }
+
+    fn violated(&mut self, job_id: &str, now: Duration, gap: Option<Duration>, rule: &str) {
         if self.violations.len() == MOST_VIOLATIONS {
             self.violations.pop_front();
         }
-        self.violations.push_back(
-            json!({ "job_id": job_id, "at_ms": millis(now), "gap_ms": millis(gap), "rule": "one poll a second" }),
-        );
+        let gap = gap.map(millis);
+        self.violations
+            .push_back(json!({ "job_id": job_id, "at_ms": millis(now), "gap_ms": gap, "rule": rule }));
     }
 
-    /// The polls that came too soon.
+    /// What the documentation forbids, and a client did: polls that came too soon, keys sent where they must not go.
     pub fn violations(&self) -> Vec<&Value> {
         self.violations.iter().collect()
     }
 
-    /// Counts a request; whether it is above so many a second.
-    pub fn is_above(&mut self, key: &ApiKey, endpoint: &'static str, most: u64, now: Duration) -> bool {
-        if self.meters.len() > MOST_METERS {
-            self.meters.clear();
-        }
-        let (second, count) = self.meters.entry((key.clone(), endpoint)).or_insert((now.as_secs(), 0));
-        if *second != now.as_secs() {
-            (*second, *count) = (now.as_secs(), 0);
-        }
-        *count += 1;
-        *count > most
+    /// The scenarios of these layers that strike a request, strongest first, counted.
+    pub fn strike(&mut self, target: &Target<'_>, sources: &[Source<'_>], layers: &[Layer]) -> Vec<Scenario> {
+        let now = self.clock.now();
+        let Namespace { rules, store, meters, .. } = self;
+        let submitted = |any: bool| {
+            store.submission(target.key.filter(|_| !any), target.idempotency_key?).map(|(_, job)| job)
+        };
+        let age = |job: &Job| now.saturating_sub(job.created).as_secs_f64();
+        let mut requests = None;
+        rules.strike(target, sources, layers, |scenario| match scenario.fault {
+            Fault::RateLimit => target.key.is_some_and(|key| {
+                // Once a request, however many scenarios ask.
+                let count = || meters.count(key, target.endpoint.name(), now);
+                *requests.get_or_insert_with(count) > scenario.number() as u64
+            }),
+            Fault::KeysForgotten => submitted(false).is_some_and(|job| age(job) >= scenario.number()),
+            Fault::ConflictInWork => submitted(false).is_some_and(|job| age(job) < scenario.number()),
+            Fault::KeysPerOrganization => submitted(true).is_some_and(|job| Some(&job.key) != target.key),
+            Fault::ErrorsKept => target.idempotency_key.is_some(),
+            Fault::RedirectOnce | Fault::RedirectOtherHost | Fault::RedirectToHttp => !target.again,
+            fault => {
+                let job = target.job.and_then(|job| store.job(job));
+                match (fault, scenario.layer) {
+                    (Fault::NotFoundAtFirst, _) => job.is_some_and(|job| age(job) < scenario.number()),
+                    (_, Layer::Pace | Layer::Job) => job.is_some_and(|job| job.heeds(scenario, now)),
+                    _ => true,
+                }
+            }
+        })
     }
 
     /// What each key was billed, by job: on delivery, once, nothing for failures.

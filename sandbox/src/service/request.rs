@@ -109,10 +109,6 @@ pub fn read(question: &Question) -> Result<Wanted, Refusal> {
             return Err(format!("{name} goes with single_slide only").into());
         }
     }
-    // 3.0 is a whole number, too (JSON Schema, 6.1.1).
-    let whole = |value: &Value| {
-        value.as_u64().or_else(|| (1..=MOST_VARIANTS).find(|count| value.as_f64() == Some(*count as f64)))
-    };
     let variants = match field("variant_count").map(whole) {
         None => 1,
         Some(Some(count @ 1..=MOST_VARIANTS)) => u32::try_from(count).unwrap_or(1),
@@ -159,6 +155,15 @@ pub fn read(question: &Question) -> Result<Wanted, Refusal> {
         // serde_json keeps an object's fields sorted, so equal objects are equal texts.
         digest: hash::sha256(&[body.to_string().as_bytes()]),
     })
+}
+
+/// A whole number; 3.0 is one, too (JSON Schema, 6.1.1).
+pub fn whole(value: &Value) -> Option<u64> {
+    // Every number below this is an f64 exactly.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let of_float =
+        |number: f64| (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64);
+    value.as_u64().or_else(|| value.as_f64().and_then(of_float))
 }
 
 /// The docs say neither which templates there are nor how an unknown one is refused: as `not_found` here, which they

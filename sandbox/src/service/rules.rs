@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::keys::ApiKey;
+use super::request::whole;
 use super::scenario::{Endpoint, Layer, Scenario};
 use crate::hash;
 
@@ -34,6 +36,12 @@ pub struct Target<'a> {
     pub path: &'a str,
     /// The job that it is about, where it is about one.
     pub job: Option<&'a str>,
+    /// Who asks.
+    pub key: Option<&'a ApiKey>,
+    /// Under which idempotency key.
+    pub idempotency_key: Option<&'a str>,
+    /// Whether a redirect of ours led here.
+    pub again: bool,
 }
 
 /// Scenarios that come with a request and not from a rule, and what their counts are kept under.
@@ -71,7 +79,7 @@ impl Rules {
         };
         let number = |name: &str| match fields.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => value.as_u64().map(Some).ok_or_else(|| format!("{name} must be a whole number")),
+            Some(value) => whole(value).map(Some).ok_or_else(|| format!("{name} must be a whole number")),
         };
         let mut scenario = Scenario::parse(&text("scenario")?.ok_or("scenario is missing")?)?;
         scenario.times = number("times")?.or(scenario.times);
@@ -113,12 +121,19 @@ impl Rules {
         self.rules.len() < before || id.is_none()
     }
 
-    /// The scenarios that strike this request, of these layers at most one each, and counts them.
-    pub fn strike(&mut self, target: &Target<'_>, sources: &[Source<'_>], layers: &[Layer]) -> Vec<Scenario> {
+    /// The scenarios that strike this request, of these layers at most one each, and counts them. What would change
+    /// nothing, by `heeds`, neither strikes nor counts.
+    pub fn strike(
+        &mut self,
+        target: &Target<'_>,
+        sources: &[Source<'_>],
+        layers: &[Layer],
+        mut heeds: impl FnMut(&Scenario) -> bool,
+    ) -> Vec<Scenario> {
         let mut struck: Vec<Scenario> = Vec::new();
         for rule in &mut self.rules {
             let wanted = layers.contains(&rule.scenario.layer) && !taken(&struck, rule.scenario.layer);
-            if wanted && rule.matches(target) && rule.counts() {
+            if wanted && rule.matches(target) && heeds(&rule.scenario) && rule.counts() {
                 struck.push(rule.scenario.clone());
             }
         }
@@ -127,6 +142,7 @@ impl Rules {
                 if !layers.contains(&scenario.layer)
                     || taken(&struck, scenario.layer)
                     || !scenario.on.contains(&target.endpoint)
+                    || !heeds(scenario)
                 {
                     continue;
                 }
@@ -230,12 +246,21 @@ mod tests {
 
     #[test]
     fn rules_count_skip_and_repeat_their_chances() {
-        let target =
-            Target { endpoint: Endpoint::Status, method: "GET", path: "/api/v1/status/j", job: Some("j") };
+        let target = Target {
+            endpoint: Endpoint::Status,
+            method: "GET",
+            path: "/api/v1/status/j",
+            job: Some("j"),
+            key: None,
+            idempotency_key: None,
+            again: false,
+        };
         let strikes = |rule: Value| {
             let mut rules = Rules::default();
             rules.add(&rule).unwrap();
-            let hits = (0..200).filter(|_| !rules.strike(&target, &[], &[Layer::Request]).is_empty()).count();
+            let hits = (0..200)
+                .filter(|_| !rules.strike(&target, &[], &[Layer::Request], |_| true).is_empty())
+                .count();
             assert_eq!(rules.list()[0]["fired"], hits);
             hits
         };

@@ -1,13 +1,13 @@
-//! Scenarios: what can be made to go wrong, each by name. One table, which `perceptis-sandbox scenarios` prints.
+//! Scenarios: what can be made to go wrong, as it is asked for. Which there are is in the [table](super::table).
 //!
 //! A scenario is written `NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP]`: `http_503@status*2+1` lets one poll pass and
 //! fails the next two.
 
-use std::fmt::Write as _;
-
-use serde_json::{Value, json};
-
+use super::table::{self, TABLE};
 use crate::http::Wire;
+
+/// Connections are refused no longer than this at once: whoever asked must be able to ask again.
+pub const LONGEST_REFUSAL_MS: u64 = 60_000;
 
 /// Where a scenario strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum Layer {
     Idempotency,
     /// What is answered in the place of the service's answer.
     Request,
+    /// How long the job takes.
+    Pace,
     /// What becomes of the job.
     Job,
     /// What is done to the body.
@@ -57,12 +59,13 @@ pub enum Layer {
 
 impl Layer {
     /// As people read it.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Layer::Before => "before",
             Layer::Access => "access",
             Layer::Idempotency => "idempotency",
             Layer::Request => "answer",
+            Layer::Pace => "pace",
             Layer::Job => "job",
             Layer::Body => "body",
             Layer::File => "file",
@@ -102,7 +105,7 @@ pub enum Fault {
     KeysForgotten,
     KeysPerOrganization,
     ConflictInWork,
-    RefusalsKept,
+    ErrorsKept,
     // Request
     Http(u16, &'static str),
     Limited(RetryAfter),
@@ -150,7 +153,9 @@ pub enum Fault {
     ZeroBytes,
     RedirectOnce,
     RedirectLoop,
-    RedirectToHost,
+    RedirectTo,
+    RedirectOtherHost,
+    RedirectToHttp,
     // Wire
     OnTheWire(Wire),
 }
@@ -171,141 +176,6 @@ pub enum Why {
     /// An error within an error.
     Nested,
 }
-
-/// One line of the table.
-pub struct Entry {
-    /// Its name.
-    pub name: &'static str,
-    layer: Layer,
-    on: &'static [Endpoint],
-    /// The value where none is given; `None`: it takes none.
-    value: Option<&'static str>,
-    /// What it does, in a line.
-    pub about: &'static str,
-    fault: Fault,
-}
-
-const G: &[Endpoint] = &[Endpoint::Generate];
-const S: &[Endpoint] = &[Endpoint::Status];
-const D: &[Endpoint] = &[Endpoint::Download];
-const GS: &[Endpoint] = &[Endpoint::Generate, Endpoint::Status];
-const ALL: &[Endpoint] = &[Endpoint::Generate, Endpoint::Status, Endpoint::Download];
-
-const fn entry(
-    name: &'static str,
-    layer: Layer,
-    on: &'static [Endpoint],
-    value: Option<&'static str>,
-    fault: Fault,
-    about: &'static str,
-) -> Entry {
-    Entry { name, layer, on, value, about, fault }
-}
-
-/// The table.
-#[rustfmt::skip]
-pub const TABLE: &[Entry] = &[
-    entry("revoked", Layer::Access, GS, None, Fault::Revoked, "401: the key was revoked"),
-    entry("trial", Layer::Access, GS, None, Fault::Trial, "403: the organization is on a trial plan"),
-    entry("unknown_key", Layer::Access, GS, None, Fault::UnknownKey, "401: nobody knows the key"),
-
-    entry("keys_forgotten", Layer::Idempotency, G, Some("60"), Fault::KeysForgotten, "idempotency keys are forgotten after VALUE seconds"),
-    entry("keys_per_organization", Layer::Idempotency, G, None, Fault::KeysPerOrganization, "idempotency keys are the namespace's, not the API key's"),
-    entry("conflict_in_work", Layer::Idempotency, G, Some("10"), Fault::ConflictInWork, "409 to a repeated key for VALUE seconds, while the first is in work"),
-    entry("refusals_kept", Layer::Idempotency, G, None, Fault::RefusalsKept, "a refusal is remembered under its key and repeated"),
-
-    entry("http_400", Layer::Request, ALL, None, Fault::Http(400, "invalid_request"), "400 invalid_request"),
-    entry("http_401", Layer::Request, ALL, None, Fault::Http(401, "unauthorized"), "401"),
-    entry("http_403", Layer::Request, ALL, None, Fault::Http(403, "forbidden"), "403"),
-    entry("http_404", Layer::Request, ALL, None, Fault::Http(404, "not_found"), "404 not_found"),
-    entry("http_408", Layer::Request, ALL, None, Fault::Http(408, "timeout"), "408"),
-    entry("http_409", Layer::Request, ALL, None, Fault::Http(409, "idempotency_conflict"), "409 idempotency_conflict"),
-    entry("ambiguous_template", Layer::Request, G, None, Fault::Http(409, "ambiguous_template_name"), "409 ambiguous_template_name"),
-    entry("http_410", Layer::Request, ALL, None, Fault::Http(410, "gone"), "410"),
-    entry("http_416", Layer::Request, D, None, Fault::Http(416, "invalid_request"), "416, whatever range was asked for"),
-    entry("http_422", Layer::Request, ALL, None, Fault::Http(422, "invalid_request"), "422"),
-    entry("http_425", Layer::Request, ALL, None, Fault::Http(425, "too_early"), "425"),
-    entry("http_429", Layer::Request, ALL, Some("5"), Fault::Limited(RetryAfter::Seconds), "429 with Retry-After: VALUE seconds"),
-    entry("http_429_date", Layer::Request, ALL, Some("5"), Fault::Limited(RetryAfter::Date), "429 with Retry-After: the date in VALUE seconds"),
-    entry("http_429_fraction", Layer::Request, ALL, Some("1.5"), Fault::Limited(RetryAfter::Fraction), "429 with Retry-After: a fraction"),
-    entry("http_429_negative", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Negative), "429 with Retry-After: -5"),
-    entry("http_429_past", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Past), "429 with Retry-After: a date an hour ago"),
-    entry("http_429_huge", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Huge), "429 with Retry-After: 99999999999999999999"),
-    entry("http_429_missing", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Missing), "429 without Retry-After"),
-    entry("http_500", Layer::Request, ALL, None, Fault::Http(500, "internal"), "500"),
-    entry("http_502", Layer::Request, ALL, None, Fault::Http(502, "bad_gateway"), "502"),
-    entry("http_503", Layer::Request, ALL, Some(""), Fault::Http(503, "unavailable"), "503, with Retry-After: VALUE seconds where one is given"),
-    entry("http_504", Layer::Request, ALL, None, Fault::Http(504, "timeout"), "504"),
-    entry("made_then_500", Layer::Request, G, None, Fault::MadeThen(500), "the job is made, and then 500"),
-    entry("made_then_408", Layer::Request, G, None, Fault::MadeThen(408), "the job is made, and then 408"),
-    entry("made_then_302", Layer::Request, G, None, Fault::MadeThen(302), "the job is made, and then a redirect"),
-    entry("made_then_401", Layer::Request, G, None, Fault::MadeThen(401), "the job is made, and then 401"),
-    entry("not_found_at_first", Layer::Request, S, Some("10"), Fault::NotFoundAtFirst, "404 for the job's first VALUE seconds"),
-    entry("redirect_302", Layer::Request, GS, Some("/elsewhere"), Fault::Redirect(302), "302 to VALUE"),
-    entry("redirect_307", Layer::Request, GS, Some("/elsewhere"), Fault::Redirect(307), "307 to VALUE"),
-    entry("rate_limit", Layer::Request, GS, Some("1"), Fault::RateLimit, "429 above VALUE requests a second for each key"),
-
-    entry("takes", Layer::Job, S, Some("1"), Fault::Takes, "the job takes VALUE seconds"),
-    entry("fail_after", Layer::Job, S, Some("1"), Fault::FailAfter(Why::Both), "the job fails at its VALUE-th poll"),
-    entry("fail_code_only", Layer::Job, S, Some("1"), Fault::FailAfter(Why::Code), "the same; its error has a code only"),
-    entry("fail_message_only", Layer::Job, S, Some("1"), Fault::FailAfter(Why::Message), "the same; its error has a message only"),
-    entry("fail_text", Layer::Job, S, Some("1"), Fault::FailAfter(Why::Text), "the same; its error is a text"),
-    entry("fail_null", Layer::Job, S, Some("1"), Fault::FailAfter(Why::Null), "the same; its error is null"),
-    entry("fail_nested", Layer::Job, S, Some("1"), Fault::FailAfter(Why::Nested), "the same; its error is in an error"),
-    entry("never_ends", Layer::Job, S, None, Fault::NeverEnds, "the job is processing for ever"),
-    entry("unknown_status", Layer::Job, S, Some("polishing"), Fault::UnknownStatus, "the status is VALUE, which nobody has seen"),
-    entry("step_back", Layer::Job, S, None, Fault::StepBack, "processing becomes pending again"),
-    entry("no_downloads", Layer::Job, S, None, Fault::NoDownloads, "completed, with no downloads"),
-    entry("late_downloads", Layer::Job, S, Some("2"), Fault::LateDownloads, "completed, with no downloads for VALUE polls"),
-    entry("downloads_null", Layer::Job, S, None, Fault::DownloadsNull, "downloads is null"),
-    entry("fewer_variants", Layer::Job, S, None, Fault::FewerVariants, "the last variant is missing"),
-    entry("other_format", Layer::Job, S, Some("key"), Fault::OtherFormat, "the format is VALUE"),
-    entry("unknown_fields", Layer::Job, S, None, Fault::UnknownFields, "fields that nobody has seen"),
-    entry("numbers_for_text", Layer::Job, S, None, Fault::NumbersForText, "numbers where text was, and text where numbers were"),
-
-    entry("html", Layer::Body, ALL, None, Fault::Html, "a proxy's HTML page, with 200"),
-    entry("empty", Layer::Body, GS, None, Fault::Empty, "no body"),
-    entry("cut_json", Layer::Body, GS, None, Fault::CutJson, "JSON cut in the middle, of the length that it says"),
-    entry("not_utf8", Layer::Body, GS, None, Fault::NotUtf8, "a byte that is no UTF-8"),
-    entry("bom", Layer::Body, GS, None, Fault::Bom, "a byte order mark before the JSON"),
-    entry("deep", Layer::Body, GS, Some("100000"), Fault::Deep, "arrays nested VALUE deep"),
-    entry("duplicate_keys", Layer::Body, GS, None, Fault::DuplicateKeys, "every key twice; the last one counts"),
-    entry("large_body", Layer::Body, GS, Some("52428800"), Fault::Large, "a body of VALUE bytes"),
-    entry("gzip", Layer::Body, GS, None, Fault::Gzip, "compressed, though nobody asked"),
-    entry("gzip_bomb", Layer::Body, GS, None, Fault::GzipBomb, "a small body that unpacks to 100 MB"),
-    entry("wrong_content_type", Layer::Body, GS, None, Fault::WrongContentType, "text/plain"),
-
-    entry("expired", Layer::File, D, Some("403"), Fault::Expired, "the URL has expired: VALUE is 401, 403, 404 or 410"),
-    entry("signature_refused", Layer::File, D, None, Fault::SignatureRefused, "403: the signature is refused"),
-    entry("ranges_ignored", Layer::File, D, None, Fault::RangesIgnored, "200 with the whole file, whatever range was asked for"),
-    entry("etag_changes", Layer::File, D, None, Fault::EtagChanges, "another ETag each time"),
-    entry("cut_at", Layer::File, D, Some("1000"), Fault::CutAt, "the connection ends after VALUE bytes of the body"),
-    entry("wrong_length", Layer::File, D, None, Fault::WrongLength, "a Content-Length below the file's"),
-    entry("zip_cut", Layer::File, D, None, Fault::ZipCut, "a zip without its end, of the length that it says"),
-    entry("zip_bad_crc", Layer::File, D, None, Fault::ZipBadCrc, "a zip in which a checksum is wrong"),
-    entry("not_a_zip", Layer::File, D, None, Fault::NotAZip, "bytes that are no zip"),
-    entry("zip_without_presentation", Layer::File, D, None, Fault::ZipWithoutPresentation, "a sound zip that is no presentation"),
-    entry("gigabyte", Layer::File, D, Some("1073741824"), Fault::Gigabyte, "VALUE bytes"),
-    entry("zero_bytes", Layer::File, D, None, Fault::ZeroBytes, "an empty file"),
-    entry("redirect_once", Layer::File, D, None, Fault::RedirectOnce, "302 to the same file"),
-    entry("redirect_loop", Layer::File, D, None, Fault::RedirectLoop, "302 for ever"),
-    entry("redirect_to", Layer::File, D, Some("http://192.0.2.1/file"), Fault::RedirectToHost, "302 to VALUE"),
-
-    entry("reset_before", Layer::Before, ALL, None, Fault::OnTheWire(Wire::ResetBefore), "reset before the request is read"),
-    entry("reset_after", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::ResetAfter), "reset after all is done, before the answer"),
-    entry("close_after", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::CloseAfter), "closed after all is done, before the answer"),
-    entry("half_answer", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::Half), "half of the answer, then a reset"),
-    entry("drip", Layer::Wire, ALL, Some("1000"), Fault::OnTheWire(Wire::Drip(1000)), "one byte, then a pause of VALUE milliseconds of the wall's"),
-    entry("stall_head", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::StallHead), "not a byte, for ever"),
-    entry("stall_body", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::StallBody), "half of the body, then nothing for ever"),
-    entry("length_long", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::LengthLong), "a Content-Length above what comes"),
-    entry("length_short", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::LengthShort), "a Content-Length below what comes"),
-    entry("dies_between", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::DiesBetween), "the connection is kept, and reset at the next request"),
-    entry("continue_100", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::Continue), "100 Continue before the answer"),
-    entry("early_hints_103", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::EarlyHints), "103 Early Hints before the answer"),
-    entry("huge_headers", Layer::Wire, ALL, Some("512"), Fault::OnTheWire(Wire::HugeHeaders(512)), "VALUE kilobytes of further headers"),
-    entry("forbidden_headers", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::ForbiddenHeaders), "header lines that HTTP forbids"),
-];
 
 /// A scenario as it was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -347,9 +217,8 @@ impl Scenario {
             None => (rest, None),
         };
         let Some(entry) = TABLE.iter().find(|entry| entry.name == name) else {
-            let known: Vec<&str> = TABLE.iter().map(|entry| entry.name).collect();
             let name: String = name.chars().take(60).collect();
-            return Err(format!("unknown scenario {name:?}; known are {}", known.join(", ")));
+            return Err(format!("unknown scenario {name:?}; known are {}", table::names()));
         };
         let on = match endpoint {
             None => entry.on.to_vec(),
@@ -367,6 +236,9 @@ impl Scenario {
         };
         let fault = match entry.fault {
             Fault::OnTheWire(Wire::Drip(_)) => Fault::OnTheWire(Wire::Drip(number(&value)?)),
+            Fault::OnTheWire(Wire::ThenRefused(_)) => {
+                Fault::OnTheWire(Wire::ThenRefused(number(&value)?.min(LONGEST_REFUSAL_MS)))
+            }
             Fault::OnTheWire(Wire::HugeHeaders(_)) => {
                 Fault::OnTheWire(Wire::HugeHeaders(number(&value)?.min(16 << 10)))
             }
@@ -374,7 +246,7 @@ impl Scenario {
         };
         let numeric = !matches!(
             fault,
-            Fault::UnknownStatus | Fault::OtherFormat | Fault::Redirect(_) | Fault::RedirectToHost
+            Fault::UnknownStatus | Fault::OtherFormat | Fault::Redirect(_) | Fault::RedirectTo
         );
         if numeric
             && !value.is_empty()
@@ -410,36 +282,6 @@ impl Scenario {
     }
 }
 
-/// The table as programs read it: `value` is the default, null where there is none to give.
-pub fn described() -> Vec<Value> {
-    let one = |entry: &Entry| {
-        let on: Vec<&str> = entry.on.iter().map(|endpoint| endpoint.name()).collect();
-        json!({
-            "name": entry.name, "layer": entry.layer.name(), "endpoints": on, "value": entry.value,
-            "about": entry.about,
-        })
-    };
-    TABLE.iter().map(one).collect()
-}
-
-/// The table as people read it.
-pub fn listing() -> String {
-    let mut text = String::from(
-        "A scenario is written NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP], several with commas between them.\n\
-         Strongest first: rules of the admin API (POST /_sandbox/rules), the header X-Perceptis-Sandbox, the key\n\
-         (sk-sandbox-NAMESPACE--SCENARIO--...), a directive in the prompt ([[sandbox: SCENARIO]]).\n\
-         Seconds are the sandbox's own unless a line says otherwise.\n\n",
-    );
-    for entry in TABLE {
-        let on: Vec<&str> = entry.on.iter().map(|endpoint| endpoint.name()).collect();
-        let default =
-            entry.value.filter(|value| !value.is_empty()).map_or(String::new(), |value| format!("={value}"));
-        let name = format!("{}{default}", entry.name);
-        let _ = writeln!(text, "{name:<36} {:<26} {}", on.join(","), entry.about);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -470,14 +312,5 @@ mod tests {
             assert!(error.contains(says), "{bad}: {error}");
         }
         assert!(Scenario::in_prompt("[[sandbox: html").is_err());
-    }
-
-    #[test]
-    fn names_are_distinct() {
-        let mut names: Vec<_> = TABLE.iter().map(|entry| entry.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), TABLE.len());
-        assert_eq!(listing().lines().count(), TABLE.len() + 5);
     }
 }

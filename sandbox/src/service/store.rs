@@ -1,7 +1,6 @@
 //! The jobs of a namespace, bounded, and the idempotency keys under which they were submitted.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use super::job::Job;
 use super::keys::ApiKey;
@@ -10,18 +9,18 @@ use super::request::Wanted;
 /// The oldest jobs are forgotten beyond this, and beyond so many bytes of prompts and images.
 const MOST_JOBS: usize = 100_000;
 const MOST_BYTES: usize = 512 << 20;
-const MOST_REFUSALS: usize = 10_000;
+const MOST_ERRORS: usize = 10_000;
 
 /// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job, for the
 /// API key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keeping {
-    /// Forgotten after this.
-    pub forgotten_after: Option<Duration>,
+    /// This one is forgotten.
+    pub forgotten: bool,
     /// One set of keys for all API keys.
     pub per_organization: bool,
-    /// A repeated key is a conflict for so long.
-    pub in_work: Option<Duration>,
+    /// The first submission under this key is still in work.
+    pub in_work: bool,
 }
 
 /// What became of a submission.
@@ -44,8 +43,8 @@ pub struct Store {
     order: VecDeque<String>,
     bytes: usize,
     submissions: HashMap<(Option<ApiKey>, String), String>,
-    /// Refusals that are repeated: status and body under their key.
-    refusals: HashMap<(ApiKey, String), (u16, Vec<u8>)>,
+    /// Errors that are repeated: status and body under their key.
+    errors: HashMap<(ApiKey, String), (u16, Vec<u8>)>,
 }
 
 impl Store {
@@ -69,24 +68,26 @@ impl Store {
         self.jobs.len()
     }
 
+    /// The job that was submitted under an idempotency key, by this API key or by any.
+    pub fn submission(&self, key: Option<&ApiKey>, idempotency_key: &str) -> Option<(&String, &Job)> {
+        let id = self.submissions.get(&(key.cloned(), idempotency_key.to_owned()))?;
+        self.jobs.get_key_value(id)
+    }
+
     /// Whether this submission is a new job.
     pub fn look_up(
         &self,
         key: &ApiKey,
         idempotency_key: Option<&str>,
         wanted: &Wanted,
-        now: Duration,
         keeping: Keeping,
     ) -> Submitted {
         let Some(text) = idempotency_key else { return Submitted::New };
-        let owner = (!keeping.per_organization).then(|| key.clone());
-        let known = self.submissions.get(&(owner, text.to_owned()));
-        let Some((id, job)) = known.and_then(|id| self.jobs.get_key_value(id)) else { return Submitted::New };
-        let age = now.saturating_sub(job.created);
-        if keeping.forgotten_after.is_some_and(|limit| age >= limit) {
+        let owner = (!keeping.per_organization).then_some(key);
+        let Some((id, job)) = self.submission(owner, text).filter(|_| !keeping.forgotten) else {
             return Submitted::New;
-        }
-        if keeping.in_work.is_some_and(|limit| age < limit) {
+        };
+        if keeping.in_work {
             return Submitted::InWork;
         }
         if job.wanted.digest != wanted.digest {
@@ -119,15 +120,15 @@ impl Store {
         forgotten
     }
 
-    /// A refusal that is kept under this key.
-    pub fn refusal(&self, key: &ApiKey, idempotency_key: &str) -> Option<&(u16, Vec<u8>)> {
-        self.refusals.get(&(key.clone(), idempotency_key.to_owned()))
+    /// An error that is kept under this key.
+    pub fn error(&self, key: &ApiKey, idempotency_key: &str) -> Option<&(u16, Vec<u8>)> {
+        self.errors.get(&(key.clone(), idempotency_key.to_owned()))
     }
 
-    /// Keeps a refusal.
-    pub fn keep_refusal(&mut self, key: &ApiKey, idempotency_key: &str, status: u16, body: &[u8]) {
-        if self.refusals.len() < MOST_REFUSALS {
-            self.refusals.insert((key.clone(), idempotency_key.to_owned()), (status, body.to_vec()));
+    /// Keeps an error.
+    pub fn keep_error(&mut self, key: &ApiKey, idempotency_key: &str, status: u16, body: &[u8]) {
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.insert((key.clone(), idempotency_key.to_owned()), (status, body.to_vec()));
         }
     }
 }

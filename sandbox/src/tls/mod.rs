@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::http::Question;
 use crate::temporary::Temporary;
 use certificates::Certificates;
 pub use stream::Stream;
@@ -145,7 +146,9 @@ impl Tls {
     }
 }
 
-/// Whether a path is one that is answered without TLS on a port that speaks it: what makes it sound again.
-pub fn is_open(path: &str) -> bool {
-    Path::new(path).starts_with("/_sandbox")
+/// Whether this is answered without TLS on a port that speaks it: what makes it sound again, and where a redirect of ours
+/// leads from https to http.
+pub fn is_open(question: &Question) -> bool {
+    Path::new(&question.path).starts_with("/_sandbox")
+        || (question.path.starts_with("/files/") && question.parameter("again") == Some("http"))
 }
