@@ -447,7 +447,8 @@ fn files(left: &mut Left) {
     let other = zip::ZipArchive::new(std::io::Cursor::new(other)).unwrap();
     assert!(other.file_names().all(|name| !name.unwrap().contains("presentation")));
     assert!(get(left.done("zero_bytes"), &[]).body.is_empty());
-    assert_eq!(get(left.done("gigabyte=3000000"), &[]).body.len(), 3_000_000);
+    let large = get(left.done("gigabyte=3000000"), &[("Range", "bytes=5-")]);
+    assert_eq!((large.status, large.header("content-range"), large.body.len()), (200, None, 3_000_000));
     let once = get(left.done("redirect_once"), &[]);
     let next = path_of(once.header("location").unwrap());
     let again = ask(world.url(), "GET", &next, &[("X-Perceptis-Sandbox", "redirect_once")], b"");
@@ -796,12 +797,17 @@ fn polls_that_come_too_soon_are_noted() {
     assert_eq!(violations(), 0);
     world.state(&job);
     assert_eq!(violations(), 1);
+    // Whatever a poll is answered.
+    world.rule("http_503@status*1");
+    assert_eq!(world.poll(&job).unwrap().status, 503);
+    assert_eq!(violations(), 2);
+    world.advance(1);
     // Nor does a key belong to a download, which may be another host's.
     let (job, paths) = world.completed(DECK);
     assert_eq!(ask(world.url(), "GET", &paths[0], &[], b"").status, 200);
-    assert_eq!((violations(), &world.last()["key"]), (1, &Value::Null));
+    assert_eq!((violations(), &world.last()["key"]), (2, &Value::Null));
     assert_eq!(world.request("GET", &paths[0], &[], "").unwrap().status, 200);
-    let told = world.admin("GET", "violations", &Value::Null)["violations"][1].clone();
+    let told = world.admin("GET", "violations", &Value::Null)["violations"][2].clone();
     assert_eq!((&told["rule"], &told["job_id"]), (&json!("no key with a download"), &json!(job)));
     assert!(world.last()["key"].as_str().unwrap().starts_with("key_"));
 }

@@ -168,6 +168,8 @@ pub fn break_delivery(answer: &mut Answer, scenario: &Scenario) {
             answer.wire = Wire::LengthShort;
         }
         Fault::Gigabyte => {
+            answer.status = 200;
+            answer.headers.retain(|(name, _)| *name != "content-range");
             answer.body = Body::Filler(scenario.number() as u64);
             answer.headers.retain(|(name, _)| *name != "content-length");
         }

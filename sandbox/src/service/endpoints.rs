@@ -76,7 +76,6 @@ impl Service {
         if namespace.store.job(&id).is_none_or(|job| job.key != bearer.key) {
             return not_found();
         }
-        namespace.watch_pace(&id, now);
         // How long it takes first: what else becomes of it is seen at its end.
         if self.strike_one(&mut world, call, Endpoint::Status, Layer::Pace).is_some()
             && let Some(job) = world.namespace(&call.namespace, self.speed).store.job_mut(&id)

@@ -185,7 +185,6 @@ impl Job {
         url: impl Fn(u32) -> String,
     ) -> Value {
         self.polls += 1;
-        self.polled = Some(now);
         let fault = struck.map(|scenario| scenario.fault);
         if let Some(Fault::FailAfter(why)) = fault {
             self.failed = Some((why, now));

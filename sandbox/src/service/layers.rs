@@ -11,6 +11,9 @@ const LAYERS: [Layer; 4] = [Layer::Request, Layer::Body, Layer::File, Layer::Wir
 impl Service {
     /// One request through all layers: who may ask, what is answered, and what is done to that.
     pub(super) fn through_the_layers(&self, call: &mut Call<'_>, endpoint: Endpoint) -> Answer {
+        if let (Endpoint::Status, Some(job), Some(bearer)) = (endpoint, &call.job, &call.bearer) {
+            self.lock().namespace(&call.namespace, self.speed).watch_pace(job, &bearer.key);
+        }
         let access = self.strike_one(&mut self.lock(), call, endpoint, Layer::Access);
         match access.map(|scenario| scenario.fault) {
             Some(Fault::Revoked) => return unauthorized("the API key was revoked"),

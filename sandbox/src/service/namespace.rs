@@ -65,9 +65,11 @@ impl Namespace {
         }
     }
 
-    /// Notes a poll that came too soon after the last one of its job.
-    pub fn watch_pace(&mut self, job_id: &str, now: Duration) {
-        let last = self.store.job(job_id).and_then(|job| job.polled);
+    /// Notes a poll that came too soon after the last one of its job, whatever either is answered.
+    pub fn watch_pace(&mut self, job_id: &str, key: &ApiKey) {
+        let now = self.clock.now();
+        let Some(job) = self.store.job_mut(job_id).filter(|job| job.key == *key) else { return };
+        let last = job.polled.replace(now);
         if let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| *gap < BETWEEN_POLLS) {
             self.violated(job_id, now, Some(gap), "one poll a second");
         }
