@@ -13,7 +13,8 @@ use crate::table::{self, WEEK_MS};
 /// The longest `name`, in bytes: with a job id and an ending it still fits a file system's 255.
 const MOST_NAME_BYTES: usize = 120;
 
-const KEYS: [&str; 6] = ["timeout_ms", "directory", "name", "overwrite", "idempotency_key", "resubmit"];
+const KEYS: [&str; 7] =
+    ["timeout_ms", "directory", "name", "overwrite", "idempotency_key", "resubmit", "progress"];
 
 /// The options of one call.
 #[derive(Clone, Debug, Default)]
@@ -24,9 +25,15 @@ pub struct Options {
     pub(crate) overwrite: bool,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) resubmit: bool,
+    pub(crate) progress: bool,
 }
 
 impl Options {
+    /// Whether the caller wants to be told how the call goes on.
+    pub fn progress(&self) -> bool {
+        self.progress
+    }
+
     /// Sets an option from text.
     ///
     /// # Errors
@@ -39,6 +46,7 @@ impl Options {
             "name" => name(text).map(|value| self.name = Some(value)),
             "overwrite" => table::boolean(text).map(|value| self.overwrite = value),
             "resubmit" => table::boolean(text).map(|value| self.resubmit = value),
+            "progress" => table::boolean(text).map(|value| self.progress = value),
             "idempotency_key" if key::is_sound(text) => {
                 self.idempotency_key = Some(text.to_owned());
                 Ok(())
@@ -115,6 +123,7 @@ mod tests {
             ("name", ""),
             ("name", "deck.PPTX"),
             ("overwrite", "yes"),
+            ("progress", "1"),
             ("idempotency_key", ""),
             ("idempotency_key", "a b"),
             ("directory", ""),

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,17 @@ struct Situation {
     tried: VecDeque<Tried>,
     omitted: u32,
     eta: Option<Eta>,
+    observer: Option<Observer>,
+}
+
+/// Who is told of changes.
+#[derive(Clone)]
+struct Observer(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// How many attempts an error lists.
@@ -101,6 +113,12 @@ impl Tracker {
         let tracker = Tracker::new(operation);
         tracker.lock().job_id = Some(job_id.clone());
         tracker
+    }
+
+    /// Has this called after each change of what [`Tracker::activity`] shows, with no lock held, on the thread that
+    /// made the change. That time passes is no change.
+    pub fn on_change(&self, observer: Arc<dyn Fn() + Send + Sync>) {
+        self.lock().observer = Some(Observer(observer));
     }
 
     /// What is shown of it.
@@ -217,11 +235,11 @@ impl Tracker {
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
-        self.lock().phase = phase;
+        self.change(|now| std::mem::replace(&mut now.phase, phase) != phase);
     }
 
     pub(crate) fn key(&self, key: &str) {
-        self.lock().idempotency_key = Some(key.to_owned());
+        self.change(|now| now.idempotency_key.replace(key.to_owned()).as_deref() != Some(key));
     }
 
     /// A submission goes out; from its first byte until something is known of it, its fate is not.
@@ -247,26 +265,28 @@ impl Tracker {
 
     /// The service has the job: every doubt is settled.
     pub(crate) fn accepted(&self, job_id: &JobId, at: Moment) {
-        let mut now = self.lock();
-        now.list(at, "accepted".into(), None);
-        now.job_id = Some(job_id.clone());
-        now.in_flight = None;
-        now.unknown = false;
-        now.cause = None;
-        now.retry_after = None;
+        self.change(|now| {
+            now.list(at, "accepted".into(), None);
+            now.in_flight = None;
+            now.unknown = false;
+            now.cause = None;
+            now.retry_after = None;
+            now.job_id.replace(job_id.clone()).as_ref() != Some(job_id)
+        });
     }
 
     /// The service said how the job stands; whether that is news.
     pub(crate) fn status(&self, status: &str, at: Moment) -> bool {
-        let mut now = self.lock();
-        let news = now.status.as_deref() != Some(status);
-        if news {
-            now.status = Some(status.to_owned());
-            now.list(at, shown(status), None);
-        }
-        now.cause = None;
-        now.retry_after = None;
-        news
+        self.change(|now| {
+            now.cause = None;
+            now.retry_after = None;
+            let news = now.status.as_deref() != Some(status);
+            if news {
+                now.status = Some(status.to_owned());
+                now.list(at, shown(status), None);
+            }
+            news
+        })
     }
 
     /// Something went wrong that the operation bears.
@@ -274,6 +294,19 @@ impl Tracker {
         let mut now = self.lock();
         now.cause = Some(cause.clone());
         now.retry_after = retry_after;
+    }
+
+    /// Changes something and, where that shows, tells the observer; whether it does.
+    fn change(&self, change: impl FnOnce(&mut Situation) -> bool) -> bool {
+        let (shows, observer) = {
+            let mut now = self.lock();
+            let shows = change(&mut now);
+            (shows, now.observer.clone().filter(|_| shows))
+        };
+        if let Some(Observer(tell)) = observer {
+            tell();
+        }
+        shows
     }
 
     fn lock(&self) -> MutexGuard<'_, Situation> {
@@ -302,5 +335,32 @@ impl Situation {
     fn list_attempts(&self, details: &mut Details) {
         details.attempts = self.tried.iter().cloned().collect();
         details.attempts_omitted = self.omitted;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_shows_is_told_once_and_with_no_lock_held() {
+        let (tracker, told) = (Tracker::new("run"), Arc::new(AtomicUsize::new(0)));
+        let (watched, count) = (tracker.clone(), Arc::clone(&told));
+        tracker.on_change(Arc::new(move || {
+            // Would hang if the change still held the lock.
+            let _ = watched.activity();
+            count.fetch_add(1, Ordering::Relaxed);
+        }));
+        let (job_id, now) = (JobId::from_caller("j1").unwrap(), crate::clock::Clock::new(1).now());
+        for _ in 0..2 {
+            tracker.phase(Phase::Submitting);
+            tracker.key("k");
+            tracker.accepted(&job_id, now);
+            tracker.status("pending", now);
+            tracker.bears(&Error::new(Kind::Server, "down"), None);
+        }
+        assert_eq!(told.load(Ordering::Relaxed), 4, "the same again is no change");
     }
 }
