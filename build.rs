@@ -26,6 +26,8 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let mut sources: Vec<PathBuf> = fs::read_dir(root.join("src"))?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()?;
+    // It names the others, which would come twice.
+    sources.retain(|source| !source.ends_with("lib.rs"));
     sources.sort();
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in &sources {

@@ -4,14 +4,14 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Client, Config, Error, Kind, Sink};
+use perceptis_core::{Client, Config, Error, Kind};
 
 use crate::arguments;
 use crate::code::perceptis_code;
 use crate::config::perceptis_config;
 use crate::error::{c_text, perceptis_error};
 use crate::guard;
-use crate::log::{CallbackLog, Ear};
+use crate::log::Log;
 use crate::runtime::Shared;
 
 /// The longest wait for a client's end: a week, in milliseconds.
@@ -22,7 +22,7 @@ const MOST_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
 /// Since 0.1.
 pub struct perceptis_client {
     shared: Arc<Shared>,
-    log: Option<Arc<CallbackLog>>,
+    log: Option<Log>,
 }
 
 impl perceptis_client {
@@ -50,12 +50,11 @@ pub extern "C" fn perceptis_client_new(
         arguments::place("client", client)?;
         let from_environment = Config::default();
         let (config, log) = match arguments::handle("config", config) {
-            Ok(config) => (&config.config, config.log),
+            Ok(config) => (&config.config, config.log.clone()),
             Err(_) => (&from_environment, None),
         };
-        let log = log.map(|callback| Arc::new(CallbackLog::new(callback)));
-        let sink = log.as_ref().map(|log| Arc::new(Ear(Arc::clone(log))) as Arc<dyn Sink>);
-        let made = Client::new(config.settle(|name| std::env::var_os(name))?, sink)?;
+        let log = log.map(Log::new);
+        let made = Client::new(config.settle(|name| std::env::var_os(name))?, log.as_ref().map(Log::sink))?;
         let shared = Arc::new(Shared::new(made));
         guard::put(client, || Box::into_raw(Box::new(perceptis_client { shared, log })));
         Ok(())
@@ -129,11 +128,14 @@ pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
     }
     let _ = guard::guarded(|| {
         // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
-        let client = unsafe { Box::from_raw(client) };
-        let forked = client.shared.check_process().is_err();
+        let client = *unsafe { Box::from_raw(client) };
+        let forked = !client.shared.is_of_this_process();
         client.shared.abandon();
-        if let Some(log) = client.log.filter(|_| !forked) {
-            log.stop(Duration::ZERO);
+        match client.log {
+            // The parent's, too.
+            log if forked => std::mem::forget(log),
+            Some(log) => drop(log.stop(Duration::ZERO)),
+            None => {}
         }
         Ok(())
     });

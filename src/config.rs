@@ -8,12 +8,13 @@ use crate::arguments;
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
-use crate::log::{Callback, perceptis_log_function};
+use crate::log::{Callback, Target, perceptis_log_function};
+use crate::queue::perceptis_queue;
 
 /// What a client is made from. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_config {
     pub(crate) config: Config,
-    pub(crate) log: Option<Callback>,
+    pub(crate) log: Option<Target>,
 }
 
 /// A configuration with nothing set.
@@ -82,7 +83,30 @@ pub extern "C" fn perceptis_config_set_log(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     guard::call(error, || {
-        arguments::handle_mut("config", config)?.log = Callback::new(log, user);
+        arguments::handle_mut("config", config)?.log = Callback::new(log, user).map(Target::Callback);
+        Ok(())
+    })
+}
+
+/// Sets the queue that gets the log records of clients made from this configuration, as events of the kind
+/// `PERCEPTIS_EVENT_LOG` with the record as their JSON; NULL: no log. So nothing is called on a thread of the
+/// library's. At most 1,024 records wait; the oldest make room, and an event tells how many. The records are
+/// those of `perceptis_config_set_log`, which this replaces, and none comes after `perceptis_client_close`.
+///
+/// The queue is not taken over, and may be freed before the client. Errors: `INVALID_ARGUMENT`, `FORKED`. Any
+/// thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_config_set_log_queue(
+    config: *mut perceptis_config,
+    queue: *mut perceptis_queue,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let config = arguments::handle_mut("config", config)?;
+        config.log = match arguments::handle("queue", queue) {
+            Ok(queue) => Some(Target::Queue(queue.inbox()?)),
+            Err(_) => None,
+        };
         Ok(())
     })
 }

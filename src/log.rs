@@ -1,19 +1,23 @@
-//! A client's log as C sees it: records handed to a callback, on a thread of the log's own.
+//! A client's log as C sees it: records that become events of a queue, or are handed to a callback, on a thread of
+//! the log's own.
 //!
-//! Records wait in a bounded queue, so that a slow callback delays nobody; the oldest make room, and the next one
+//! For a callback, records wait in a bounded queue, so that a slow callback delays nobody; the oldest make room, and the next one
 //! that is handed out says how many. Who may do what: [`perceptis_core::Sink::take`] appends under the lock, from
 //! any thread; the log's thread takes the first under the lock and calls without it; [`CallbackLog::stop`] waits,
 //! holding the lock only while it sleeps, until that thread is in no call and will begin none.
 
 use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use perceptis_core::Sink;
 
 use crate::error::c_text;
-use crate::runtime::{OwnThread, SignalsBlocked};
+use crate::inbox::Inbox;
+use crate::threads::{self, SignalsBlocked};
 
 /// How many records wait for the callback.
 const MOST_WAITING: usize = 1024;
@@ -40,8 +44,72 @@ impl Callback {
     }
 
     fn call(self, record: &CString) {
-        // SAFETY: the program gave this function for this use; the record lives until it returns.
-        unsafe { (self.function)(self.user, record.as_ptr()) };
+        threads::in_callback(|| {
+            // SAFETY: the program gave this function for this use; the record lives until it returns.
+            unsafe { (self.function)(self.user, record.as_ptr()) };
+        });
+    }
+}
+
+/// Where records go that a configuration asks for.
+#[derive(Clone)]
+pub(crate) enum Target {
+    Callback(Callback),
+    Queue(Arc<Inbox>),
+}
+
+/// The log of one client.
+pub(crate) enum Log {
+    Callback(Arc<CallbackLog>),
+    Queue(Arc<QueueLog>),
+}
+
+impl Log {
+    pub(crate) fn new(target: Target) -> Log {
+        match target {
+            Target::Callback(callback) => Log::Callback(Arc::new(CallbackLog::new(callback))),
+            Target::Queue(inbox) => Log::Queue(Arc::new(QueueLog { inbox, silent: AtomicBool::new(false) })),
+        }
+    }
+
+    /// Its end in `core`.
+    pub(crate) fn sink(&self) -> Arc<dyn Sink> {
+        match self {
+            Log::Callback(log) => Arc::new(Ear(Arc::clone(log))),
+            Log::Queue(log) => Arc::<QueueLog>::clone(log),
+        }
+    }
+
+    /// Takes no further records; those that came are told within `timeout`, or not at all. Whether the callback, where
+    /// there is one, has come back.
+    pub(crate) fn stop(&self, timeout: Duration) -> bool {
+        match self {
+            Log::Callback(log) => log.stop(timeout),
+            Log::Queue(log) => {
+                log.silent.store(true, Ordering::Release);
+                true
+            }
+        }
+    }
+}
+
+/// A log that ends in a queue.
+pub(crate) struct QueueLog {
+    inbox: Arc<Inbox>,
+    silent: AtomicBool,
+}
+
+impl fmt::Debug for QueueLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueueLog")
+    }
+}
+
+impl Sink for QueueLog {
+    fn take(&self, record: String) {
+        if !self.silent.load(Ordering::Acquire) {
+            self.inbox.push_log(record);
+        }
     }
 }
 
@@ -68,7 +136,7 @@ struct State {
 
 /// The log's place in `core`, which knows nothing of threads.
 #[derive(Debug)]
-pub(crate) struct Ear(pub(crate) Arc<CallbackLog>);
+struct Ear(Arc<CallbackLog>);
 
 impl Sink for Ear {
     fn take(&self, record: String) {
@@ -102,7 +170,6 @@ impl CallbackLog {
     }
 
     fn run(&self) {
-        let _own = OwnThread::enter();
         let mut state = self.lock();
         loop {
             if let Some(record) = state.waiting.pop_front() {

@@ -2,9 +2,10 @@
 
 use std::ffi::c_char;
 
-use perceptis_core::{Error, JobId, Options, Tracker};
+use perceptis_core::Error;
 
 use crate::arguments;
+use crate::calls::Call;
 use crate::client::perceptis_client;
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
@@ -13,13 +14,19 @@ use crate::options::perceptis_options;
 use crate::outcome::hand_out;
 use crate::request::perceptis_request;
 
-/// The options of a call; NULL is none.
-fn options_of(options: *const perceptis_options) -> Options {
-    arguments::handle("options", options).map(|options| options.options.clone()).unwrap_or_default()
-}
-
-fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
-    JobId::from_caller(arguments::text("job_id", job_id)?)
+/// Starts a call and waits for its end.
+fn block(
+    client: *mut perceptis_client,
+    (name, place): (&str, *mut *mut c_char),
+    error: *mut *mut perceptis_error,
+    call: impl FnOnce() -> Result<Call, Error>,
+) -> perceptis_code {
+    guard::clear(place);
+    guard::call(error, || {
+        arguments::place(name, place)?;
+        let client = arguments::handle("client", client)?.shared();
+        hand_out(client.block(call()?), place)
+    })
 }
 
 /// The state of a job, asked once: the service's own JSON, unchanged. Passing failures (a lost connection,
@@ -38,16 +45,7 @@ pub extern "C" fn perceptis_get_status(
     status: *mut *mut c_char,
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
-    guard::clear(status);
-    guard::call(error, || {
-        arguments::place("status", status)?;
-        let client = arguments::handle("client", client)?.shared();
-        let (job_id, options) = (job_id_of(job_id)?, options_of(options));
-        let outcome = client.block(Tracker::for_job("get_status", &job_id), |client, tracker| async move {
-            client.get_status(&job_id, &options, &tracker).await
-        });
-        hand_out(outcome, status)
-    })
+    block(client, ("status", status), error, || Call::get_status(job_id, options))
 }
 
 /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
@@ -68,17 +66,7 @@ pub extern "C" fn perceptis_generate(
     accepted: *mut *mut c_char,
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
-    guard::clear(accepted);
-    guard::call(error, || {
-        arguments::place("accepted", accepted)?;
-        let client = arguments::handle("client", client)?.shared();
-        let request = arguments::handle("request", request)?.request.clone();
-        let options = options_of(options);
-        let outcome = client.block(Tracker::new("generate"), |client, tracker| async move {
-            client.generate(&request, &options, &tracker).await
-        });
-        hand_out(outcome, accepted)
-    })
+    block(client, ("accepted", accepted), error, || Call::generate(request, options))
 }
 
 /// Waits until a job is completed and returns the service's last answer, unchanged. Outages, unreadable
@@ -97,16 +85,7 @@ pub extern "C" fn perceptis_wait(
     status: *mut *mut c_char,
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
-    guard::clear(status);
-    guard::call(error, || {
-        arguments::place("status", status)?;
-        let client = arguments::handle("client", client)?.shared();
-        let (job_id, options) = (job_id_of(job_id)?, options_of(options));
-        let outcome = client.block(Tracker::for_job("wait", &job_id), |client, tracker| async move {
-            client.wait(&job_id, &options, &tracker).await
-        });
-        hand_out(outcome, status)
-    })
+    block(client, ("status", status), error, || Call::wait(job_id, options))
 }
 
 /// Fetches the files of a completed job into `directory`, verified (length, zip checksums, a presentation
@@ -129,16 +108,7 @@ pub extern "C" fn perceptis_download(
     result: *mut *mut c_char,
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
-    guard::clear(result);
-    guard::call(error, || {
-        arguments::place("result", result)?;
-        let client = arguments::handle("client", client)?.shared();
-        let (job_id, options) = (job_id_of(job_id)?, options_of(options));
-        let outcome = client.block(Tracker::for_job("download", &job_id), |client, tracker| async move {
-            client.download(&job_id, &options, &tracker).await
-        });
-        hand_out(outcome, result)
-    })
+    block(client, ("result", result), error, || Call::download(job_id, options))
 }
 
 /// Makes what a request asks for and puts it on disk: submits, waits and fetches, with the result of
@@ -158,15 +128,5 @@ pub extern "C" fn perceptis_run(
     result: *mut *mut c_char,
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
-    guard::clear(result);
-    guard::call(error, || {
-        arguments::place("result", result)?;
-        let client = arguments::handle("client", client)?.shared();
-        let request = arguments::handle("request", request)?.request.clone();
-        let options = options_of(options);
-        let outcome = client.block(Tracker::new("run"), |client, tracker| async move {
-            client.run(&request, &options, &tracker).await
-        });
-        hand_out(outcome, result)
-    })
+    block(client, ("result", result), error, || Call::run(request, options))
 }

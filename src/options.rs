@@ -35,6 +35,8 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 ///   is the same job, however often it is submitted
 /// - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
 ///   service may have forgotten its key and may bill a second job [false]
+/// - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
+///   a queue, since 0.2
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
 /// accepted). The texts are copied. Any thread; does not block. Since 0.1.

@@ -1,51 +1,32 @@
 //! A client's threads, and what runs on them.
 //!
-//! One operation: the caller's thread registers it under the lock of [`State`] and spawns its task; the task
-//! ends with the operation, or with `CLOSED` as soon as the client closes, unregisters it and sends the
-//! outcome; the caller's thread waits for that and for nothing else. Should the runtime be torn down first,
-//! the sender is dropped with the task and the caller gets `CLOSED`. No lock is held across a wait.
+//! One operation: the caller's thread registers it under the lock of [`State`] and spawns its task; the task ends
+//! with the operation, unregisters it and hands its outcome over, to the thread that waits for it or to a queue. A
+//! client that ends stops its operations; should the threads go away first, the tasks are dropped, which ends the
+//! operations as well. No lock is held across a wait or a callback.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::task::Poll;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Activity, Client, Error, Kind, Outcome, Tracker};
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::watch;
+use perceptis_core::{Activity, Client, Error, Kind, Outcome};
+use tokio::runtime::{Handle, Runtime};
 
-use crate::guard;
-
-/// Threads for the disk and for name resolution; they come when needed and go when idle.
-const BLOCKING_THREADS: usize = 8;
-
-thread_local! {
-    /// Whether this is one of the library's own threads, which must never wait for themselves.
-    static OWN: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Marks the thread that it is made on as one of the library's own.
-pub(crate) struct OwnThread;
-
-impl OwnThread {
-    pub(crate) fn enter() -> OwnThread {
-        OWN.set(true);
-        OwnThread
-    }
-}
+use crate::calls::Call;
+use crate::inbox::Inbox;
+use crate::operation::{Deliver, End, Operation, Stop};
+use crate::process::Process;
+use crate::sync::lock;
+use crate::task::Task;
+use crate::threads;
 
 /// What a client handle, its running calls and its tasks share.
 pub(crate) struct Shared {
     client: Arc<Client>,
-    /// The process that made the client: threads and sockets do not come along into a fork's child.
-    process: u32,
+    process: Process,
     state: Mutex<State>,
-    /// An operation has ended.
+    /// An operation has ended, and whoever wants to know has been told.
     ended: Condvar,
-    closing: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -54,18 +35,32 @@ struct State {
     /// Made by the first operation: a client costs nothing until it is used.
     runtime: Option<Runtime>,
     next: u64,
-    running: BTreeMap<u64, Tracker>,
+    running: BTreeMap<u64, Arc<Operation>>,
+    /// How many operations have not handed over their end.
+    unfinished: usize,
 }
 
-/// An operation's place among the running ones, given up when it ends, however it ends.
+/// An operation's place in its client.
 struct Running {
     shared: Arc<Shared>,
     number: u64,
 }
 
+impl Running {
+    /// Hands the operation's end over. It no longer shows as running by then, and a client that closes waits until
+    /// this is done.
+    fn end(self, deliver: impl FnOnce()) {
+        self.shared.lock().running.remove(&self.number);
+        deliver();
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.lock().running.remove(&self.number);
+        let mut state = self.shared.lock();
+        state.running.remove(&self.number);
+        state.unfinished -= 1;
+        drop(state);
         self.shared.ended.notify_all();
     }
 }
@@ -74,55 +69,77 @@ impl Shared {
     pub(crate) fn new(client: Client) -> Shared {
         Shared {
             client: Arc::new(client),
-            process: std::process::id(),
+            process: Process::current(),
             state: Mutex::default(),
             ended: Condvar::new(),
-            closing: watch::Sender::new(false),
         }
     }
 
     /// Runs an operation on the client's threads and waits for its end.
-    pub(crate) fn block<F>(
-        self: &Arc<Shared>,
-        tracker: Tracker,
-        start: impl FnOnce(Arc<Client>, Tracker) -> F,
-    ) -> Outcome
-    where
-        F: Future<Output = Outcome> + Send + 'static,
-    {
-        self.check_thread()?;
-        let (running, handle) = self.begin(&tracker)?;
-        let work = start(Arc::clone(&self.client), tracker.clone());
-        let mut closing = self.closing.subscribe();
+    pub(crate) fn block(self: &Arc<Shared>, call: Call) -> Outcome {
+        self.process.check("client")?;
+        threads::check_blocking()?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        let watched = tracker.clone();
-        handle.spawn(async move {
-            let outcome = tokio::select! {
-                biased;
-                outcome = caught(work, &watched) => outcome,
-                _ = closing.wait_for(|closing| *closing) => {
-                    Err(watched.end(Kind::Closed, "the client was closed").into())
-                }
-            };
-            drop(running);
-            // Nobody listens any more only when the caller's thread is gone.
-            let _ = sender.send(outcome);
-        });
-        receiver.recv().unwrap_or_else(|_| Err(tracker.end(Kind::Closed, "the client was freed").into()))
+        self.start(call, |_, _| {
+            Ok(Box::new(move |outcome| {
+                // Nobody listens any more only when the caller's thread is gone.
+                let _ = sender.send(outcome);
+            }))
+        })?;
+        receiver
+            .recv()
+            .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the call ended without an end").into()))
+    }
+
+    /// Runs an operation on the client's threads; its end goes into a queue.
+    ///
+    /// # Errors
+    /// `Forked`, `Closed`, and `InvalidArgument` when the tag is in use; nothing goes into the queue then.
+    pub(crate) fn enqueue(self: &Arc<Shared>, call: Call, inbox: &Arc<Inbox>, tag: u64) -> Result<(), Error> {
+        self.process.check("client")?;
+        self.start(call, |operation, progress| {
+            let number = inbox.accept(tag, operation)?;
+            if progress {
+                // Weakly: the queue holds the operation.
+                let inbox = Arc::downgrade(inbox);
+                operation.tracker().on_change(Arc::new(move || {
+                    if let Some(inbox) = Weak::upgrade(&inbox) {
+                        inbox.news(tag, number);
+                    }
+                }));
+            }
+            let inbox = Arc::clone(inbox);
+            Ok(Box::new(move |outcome| inbox.end(tag, outcome)))
+        })
+    }
+
+    /// Starts an operation, once `accept` has said to whom its end is handed over.
+    fn start(
+        self: &Arc<Shared>,
+        call: Call,
+        accept: impl FnOnce(&Arc<Operation>, bool) -> Result<Deliver, Error>,
+    ) -> Result<(), Error> {
+        let operation = Arc::new(Operation::new(call.tracker()));
+        let (running, handle) = self.begin(&operation)?;
+        let deliver = accept(&operation, call.progress())?;
+        let end = End::new(Arc::clone(&operation), Box::new(move |outcome| running.end(|| deliver(outcome))));
+        let work = call.work(Arc::clone(&self.client), operation.tracker().clone());
+        operation.started(handle.spawn(Task::new(work, end)).abort_handle());
+        Ok(())
     }
 
     /// Ends what runs, waits until it has ended, and stops the threads.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), Error> {
-        self.check_thread()?;
+        self.process.check("client")?;
+        threads::check_blocking()?;
         let end = Instant::now() + timeout;
         let left = || end.saturating_duration_since(Instant::now());
+        self.stop_all();
         let mut state = self.lock();
-        state.closed = true;
-        self.closing.send_replace(true);
-        while !state.running.is_empty() && !left().is_zero() {
+        while state.unfinished > 0 && !left().is_zero() {
             state = self.ended.wait_timeout(state, left()).unwrap_or_else(PoisonError::into_inner).0;
         }
-        let still = state.running.len();
+        let still = state.unfinished;
         let runtime = state.runtime.take();
         drop(state);
         if let Some(runtime) = runtime {
@@ -143,120 +160,60 @@ impl Shared {
 
     /// Ends what runs without waiting for it: the handle is gone.
     pub(crate) fn abandon(self: Arc<Shared>) {
-        if self.process != std::process::id() {
+        if !self.process.is_current() {
             // In a fork's child: the threads are the parent's, and so is what their locks guard. Closing our
             // copies of its sockets would take them out of the parent's epoll. Nothing is touched.
             std::mem::forget(self);
             return;
         }
-        let runtime = {
-            let mut state = self.lock();
-            state.closed = true;
-            state.runtime.take()
-        };
-        self.closing.send_replace(true);
+        self.stop_all();
+        let runtime = self.lock().runtime.take();
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
     }
 
-    /// What runs now, the oldest first.
-    pub(crate) fn activity(&self) -> Result<Vec<Activity>, Error> {
-        self.check_process()?;
-        Ok(self.lock().running.values().map(Tracker::activity).collect())
+    /// Whether this process made it, and no parent.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.process.is_current()
     }
 
-    fn begin(self: &Arc<Shared>, tracker: &Tracker) -> Result<(Running, Handle), Error> {
+    /// What runs now, the oldest first.
+    pub(crate) fn activity(&self) -> Result<Vec<Activity>, Error> {
+        self.process.check("client")?;
+        Ok(self.lock().running.values().map(|operation| operation.tracker().activity()).collect())
+    }
+
+    /// Begins no further operation and stops those that run.
+    fn stop_all(&self) {
+        let running: Vec<Arc<Operation>> = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.running.values().map(Arc::clone).collect()
+        };
+        for operation in running {
+            operation.stop(Stop::Closed);
+        }
+    }
+
+    fn begin(self: &Arc<Shared>, operation: &Arc<Operation>) -> Result<(Running, Handle), Error> {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::new(Kind::Closed, "the client is closed"));
         }
         let runtime = match &mut state.runtime {
             Some(runtime) => runtime,
-            none => none.insert(new_runtime()?),
+            none => none.insert(threads::new_runtime()?),
         };
         let handle = runtime.handle().clone();
         let number = state.next;
         state.next += 1;
-        state.running.insert(number, tracker.clone());
+        state.running.insert(number, Arc::clone(operation));
+        state.unfinished += 1;
         Ok((Running { shared: Arc::clone(self), number }, handle))
     }
 
-    pub(crate) fn check_process(&self) -> Result<(), Error> {
-        if self.process == std::process::id() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Forked,
-            "the client was made before a fork, in the parent process; make a new one in this process",
-        ))
-    }
-
-    fn check_thread(&self) -> Result<(), Error> {
-        self.check_process()?;
-        if OWN.get() {
-            return Err(Error::new(
-                Kind::WouldDeadlock,
-                "a blocking call from a thread of the library's own",
-            ));
-        }
-        Ok(())
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A future whose panic is its failure, with all that is known of its job.
-async fn caught(work: impl Future<Output = Outcome>, tracker: &Tracker) -> Outcome {
-    let mut work = pin!(work);
-    std::future::poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|panic| {
-            Poll::Ready(Err(tracker.end(Kind::Internal, guard::panicked(panic.as_ref()).message()).into()))
-        })
-    })
-    .await
-}
-
-/// One thread that does the work, and some that may block.
-fn new_runtime() -> Result<Runtime, Error> {
-    let signals = SignalsBlocked::new();
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_name("perceptis")
-        .on_thread_start(|| OWN.set(true))
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
-        });
-    drop(signals);
-    runtime
-}
-
-/// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run
-/// a handler of the program.
-pub(crate) struct SignalsBlocked(libc::sigset_t);
-
-impl SignalsBlocked {
-    pub(crate) fn new() -> SignalsBlocked {
-        let mut all = std::mem::MaybeUninit::uninit();
-        let mut before = std::mem::MaybeUninit::uninit();
-        // SAFETY: sigfillset initializes its set, pthread_sigmask reads the first and writes the second; both
-        // can fail only for arguments that these are not.
-        unsafe {
-            libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-            SignalsBlocked(before.assume_init())
-        }
-    }
-}
-
-impl Drop for SignalsBlocked {
-    fn drop(&mut self) {
-        // SAFETY: the set is the one that this thread had.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+        lock(&self.state)
     }
 }

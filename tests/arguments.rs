@@ -13,6 +13,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 
 use support::api::{self, Client, Opaque, Request, borrowed, c, call, functions, owned};
+use support::queue::Queue;
 
 const NOT_UTF8: &CStr = c"a\xffb";
 
@@ -34,7 +35,7 @@ fn the_library_tells_what_it_is() {
     let api = functions();
     unsafe {
         assert_eq!(borrowed((api.perceptis_version)()), env!("CARGO_PKG_VERSION"));
-        assert_eq!((api.perceptis_abi_version)(), 1);
+        assert_eq!((api.perceptis_abi_version)(), 2);
         assert_eq!(borrowed((api.perceptis_code_name)(0)), "OK");
         assert_eq!(borrowed((api.perceptis_code_name)(13)), "TIMEOUT");
         assert_eq!(borrowed((api.perceptis_code_name)(22)), "INTERNAL");
@@ -55,12 +56,20 @@ fn null_is_nothing_to_free_and_nothing_to_read() {
             api.perceptis_client_free,
             api.perceptis_request_free,
             api.perceptis_options_free,
+            api.perceptis_queue_free,
+            api.perceptis_event_free,
         ] {
             free(null_mut());
         }
         assert_eq!((api.perceptis_error_code)(null_mut()), 0);
         assert_eq!(borrowed((api.perceptis_error_message)(null_mut())), "");
         assert_eq!(borrowed((api.perceptis_error_details)(null_mut())), "");
+        assert_eq!((api.perceptis_queue_fd)(null_mut()), -1);
+        assert_eq!((api.perceptis_event_tag)(null_mut()), 0);
+        assert_eq!((api.perceptis_event_kind)(null_mut()), -1);
+        assert_eq!((api.perceptis_event_code)(null_mut()), 0);
+        assert_eq!(borrowed((api.perceptis_event_json)(null_mut())), "");
+        assert!((api.perceptis_event_error)(null_mut()).is_null());
     }
 }
 
@@ -173,6 +182,49 @@ fn operations_name_what_is_wrong() {
 }
 
 #[test]
+fn queues_name_what_is_wrong() {
+    let api = functions();
+    let (client, queue, request) = (client(), Queue::new(), Request::deck());
+    let (handle, queue) = (client.0.0, queue.0.0);
+    let good = c("j1");
+    let mut events: [Opaque; 1] = [null_mut()];
+    let events = events.as_mut_ptr();
+    let mut taken = usize::MAX;
+    let place = &raw mut taken;
+    type About = unsafe extern "C" fn(Opaque, *const c_char, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    let about: [About; 3] =
+        [api.perceptis_get_status_async, api.perceptis_wait_async, api.perceptis_download_async];
+    unsafe {
+        for function in about {
+            refuses("client", |e| function(null_mut(), good.as_ptr(), null_mut(), queue, 1, e));
+            refuses("queue", |e| function(handle, good.as_ptr(), null_mut(), null_mut(), 1, e));
+            refuses("job_id", |e| function(handle, null(), null_mut(), queue, 1, e));
+            refuses("job_id", |e| function(handle, NOT_UTF8.as_ptr(), null_mut(), queue, 1, e));
+        }
+        for function in [api.perceptis_run_async, api.perceptis_generate_async] {
+            refuses("client", |e| function(null_mut(), request.0.0, null_mut(), queue, 1, e));
+            refuses("queue", |e| function(handle, request.0.0, null_mut(), null_mut(), 1, e));
+            refuses("request", |e| function(handle, null_mut(), null_mut(), queue, 1, e));
+        }
+        refuses("queue", |e| (api.perceptis_queue_new)(null_mut(), e));
+        refuses("queue", |e| (api.perceptis_queue_set_wakeup)(null_mut(), None, null_mut(), e));
+        refuses("queue", |e| (api.perceptis_queue_cancel)(null_mut(), 1, e));
+        refuses("queue", |e| (api.perceptis_queue_close)(null_mut(), e));
+        refuses("queue", |e| (api.perceptis_queue_take)(null_mut(), events, 1, 0, place, e));
+        assert_eq!(taken, 0);
+        refuses("events", |e| (api.perceptis_queue_take)(queue, null_mut(), 1, 0, place, e));
+        refuses("taken", |e| (api.perceptis_queue_take)(queue, events, 1, 0, null_mut(), e));
+        refuses("capacity", |e| (api.perceptis_queue_take)(queue, events, 0, 0, place, e));
+        for bad in [-2, i64::MIN, i64::MAX] {
+            refuses("timeout_ms", |e| (api.perceptis_queue_take)(queue, events, 1, bad, place, e));
+        }
+        // Nothing of all this was accepted.
+        assert_eq!((api.perceptis_queue_take)(queue, events, usize::MAX, 0, place, null_mut()), 0);
+        assert_eq!(taken, 0);
+    }
+}
+
+#[test]
 fn unknown_keys_are_refused_with_the_known_ones() {
     let error = Client::new(&[("api_kye", "x")]).map(|_| ()).unwrap_err();
     assert_eq!(error.code, "INVALID_ARGUMENT");
@@ -182,7 +234,7 @@ fn unknown_keys_are_refused_with_the_known_ones() {
         assert!(error.message.contains(known), "{error:?}");
     }
     let error = api::options(&[("dir", "x")]).map(|_| ()).unwrap_err();
-    for known in ["timeout_ms", "directory", "name", "overwrite", "idempotency_key"] {
+    for known in ["timeout_ms", "directory", "name", "overwrite", "idempotency_key", "progress"] {
         assert!(error.message.contains(known), "{error:?}");
     }
     let error = Request::deck().set("promt", "x").unwrap_err();

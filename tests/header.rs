@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
@@ -88,12 +89,14 @@ fn c_plus_plus_links_against_c_names() {
 #[test]
 fn everything_in_it_is_documented() {
     let header = header();
+    let mut declared = BTreeSet::new();
     for line in header.lines() {
         let is_declared = line.starts_with("typedef") || line.starts_with("#define PERCEPTIS_") || {
             line.contains(" perceptis_") && line.contains('(') && !line.starts_with([' ', '/', '*'])
         };
         let exempt = line.contains("PERCEPTIS_H") || line.contains("PERCEPTIS_VERSION");
         if is_declared && !exempt {
+            assert!(declared.insert(line), "twice: {line}");
             let before = &header[..header.find(line).unwrap()];
             assert!(before.trim_end().ends_with("*/"), "without a comment: {line}");
         }

@@ -12,6 +12,7 @@ use std::sync::{Condvar, Mutex};
 use serde_json::Value;
 use support::api::{self, Client, Request};
 use support::deck::deck;
+use support::queue::{LOG, Queue};
 use support::script::{Answer, Server, accepted, status};
 
 const STATUS: &str = "/api/v1/status/j1";
@@ -212,4 +213,29 @@ fn after_close_the_log_is_silent() {
     assert_eq!(client.get_status("j1", &[]).unwrap_err().code, "CLOSED");
     drop(client);
     assert_eq!((told.events().len(), heard), (1, 1), "only the record that was being told");
+}
+
+#[test]
+fn a_log_can_end_in_a_queue() {
+    let (server, directory) = stumbling();
+    let queue = Queue::new();
+    let pairs = [
+        ("api_key", "sk-test-secret"),
+        ("api_base_url", &*server.base_url),
+        ("time_scale", "200"),
+        ("log_level", "debug"),
+    ];
+    let client = Client::configured(&pairs, |config| {
+        let set = api::functions().perceptis_config_set_log_queue;
+        api::call(|error| unsafe { set(config, queue.0.0, error) })
+    })
+    .unwrap();
+    client.run(&Request::deck(), &[("directory", directory.path().to_str().unwrap())]).unwrap();
+    client.close(10_000).unwrap();
+    assert_eq!(client.get_status("j1", &[]).unwrap_err().code, "CLOSED");
+    let events = queue.take(64, 0).unwrap();
+    let told: Vec<_> =
+        events.iter().map(|event| event.value()["event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((told.len(), told[0].as_str(), told[12].as_str()), (13, "started", "finished"), "{told:?}");
+    assert!(events.iter().all(|event| (event.kind, event.tag, event.code()) == (LOG, 0, "OK")));
 }

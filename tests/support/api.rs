@@ -1,6 +1,6 @@
 //! The functions of `perceptis.h`, loaded from the shared library as any program would.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -45,6 +45,7 @@ functions! {
     perceptis_config_new() -> Opaque;
     perceptis_config_set(Opaque, *const c_char, *const c_char, *mut Opaque) -> i32;
     perceptis_config_set_log(Opaque, LogFunction, *mut c_void, *mut Opaque) -> i32;
+    perceptis_config_set_log_queue(Opaque, Opaque, *mut Opaque) -> i32;
     perceptis_config_free(Opaque);
     perceptis_client_new(Opaque, *mut Opaque, *mut Opaque) -> i32;
     perceptis_client_activity(Opaque, *mut *mut c_char, *mut Opaque) -> i32;
@@ -67,6 +68,24 @@ functions! {
     perceptis_wait(Opaque, *const c_char, Opaque, *mut *mut c_char, *mut Opaque) -> i32;
     perceptis_download(Opaque, *const c_char, Opaque, *mut *mut c_char, *mut Opaque) -> i32;
     perceptis_run(Opaque, Opaque, Opaque, *mut *mut c_char, *mut Opaque) -> i32;
+    perceptis_get_status_async(Opaque, *const c_char, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_generate_async(Opaque, Opaque, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_wait_async(Opaque, *const c_char, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_download_async(Opaque, *const c_char, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_run_async(Opaque, Opaque, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_queue_new(*mut Opaque, *mut Opaque) -> i32;
+    perceptis_queue_fd(Opaque) -> c_int;
+    perceptis_queue_set_wakeup(Opaque, Option<unsafe extern "C" fn(Opaque)>, Opaque, *mut Opaque) -> i32;
+    perceptis_queue_take(Opaque, *mut Opaque, usize, i64, *mut usize, *mut Opaque) -> i32;
+    perceptis_queue_cancel(Opaque, u64, *mut Opaque) -> i32;
+    perceptis_queue_close(Opaque, *mut Opaque) -> i32;
+    perceptis_queue_free(Opaque);
+    perceptis_event_tag(Opaque) -> u64;
+    perceptis_event_kind(Opaque) -> i32;
+    perceptis_event_code(Opaque) -> i32;
+    perceptis_event_json(Opaque) -> *const c_char;
+    perceptis_event_error(Opaque) -> Opaque;
+    perceptis_event_free(Opaque);
 }
 
 /// The library's functions.
@@ -131,17 +150,23 @@ pub fn call(function: impl FnOnce(*mut Opaque) -> i32) -> Result<(), Error> {
         return Ok(());
     }
     assert!(!error.is_null(), "no error beside {name}");
-    let read = unsafe {
-        assert_eq!((api.perceptis_error_code)(error), code);
-        Error {
-            code: name,
-            message: borrowed((api.perceptis_error_message)(error)),
-            details: serde_json::from_str(&borrowed((api.perceptis_error_details)(error))).unwrap(),
-            result: None,
-        }
-    };
+    assert_eq!(unsafe { (api.perceptis_error_code)(error) }, code);
+    let read = read_error(error);
     unsafe { (api.perceptis_error_free)(error) };
     Err(read)
+}
+
+/// An error that stays the library's.
+pub fn read_error(error: Opaque) -> Error {
+    let api = functions();
+    unsafe {
+        Error {
+            code: borrowed((api.perceptis_code_name)((api.perceptis_error_code)(error))),
+            message: borrowed((api.perceptis_error_message)(error)),
+            details: parse(&borrowed((api.perceptis_error_details)(error))),
+            result: None,
+        }
+    }
 }
 
 /// Calls a function with a place for a text and one for its error.
@@ -180,6 +205,16 @@ impl Client {
 
     /// A client that hands its log records to a function.
     pub fn with_log(pairs: &[(&str, &str)], log: LogFunction, user: *mut c_void) -> Result<Client, Error> {
+        Client::configured(pairs, |config| {
+            call(|error| unsafe { (functions().perceptis_config_set_log)(config, log, user, error) })
+        })
+    }
+
+    /// A client whose configuration is completed by a function.
+    pub fn configured(
+        pairs: &[(&str, &str)],
+        complete: impl FnOnce(Opaque) -> Result<(), Error>,
+    ) -> Result<Client, Error> {
         let api = functions();
         let config = Handle(unsafe { (api.perceptis_config_new)() }, api.perceptis_config_free);
         for (key, value) in pairs {
@@ -188,7 +223,7 @@ impl Client {
                 (api.perceptis_config_set)(config.0, key.as_ptr(), value.as_ptr(), error)
             })?;
         }
-        call(|error| unsafe { (api.perceptis_config_set_log)(config.0, log, user, error) })?;
+        complete(config.0)?;
         let mut client = ptr::dangling_mut::<c_void>();
         let made = call(|error| unsafe { (api.perceptis_client_new)(config.0, &raw mut client, error) });
         assert_eq!(client.is_null(), made.is_err());
@@ -307,6 +342,6 @@ impl Request {
     }
 }
 
-fn parse(text: &str) -> Value {
+pub fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod deck;
+pub mod queue;
 pub mod script;
 
 use std::io::{BufRead as _, BufReader};

@@ -1,0 +1,108 @@
+//! What each operation does with its arguments: once, for the form that blocks and the one that does not.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+
+use perceptis_core::{Client, Error, JobId, Options, Request, Tracker};
+
+use crate::arguments;
+use crate::options::perceptis_options;
+use crate::request::perceptis_request;
+use crate::task::Work;
+
+/// An operation with its arguments, copied from the caller's.
+pub(crate) struct Call {
+    operation: Operation,
+    options: Options,
+}
+
+enum Operation {
+    GetStatus(JobId),
+    Generate(Request),
+    Wait(JobId),
+    Download(JobId),
+    Run(Request),
+}
+
+impl Call {
+    pub(crate) fn get_status(
+        job_id: *const c_char,
+        options: *const perceptis_options,
+    ) -> Result<Call, Error> {
+        Call::new(Operation::GetStatus(job_id_of(job_id)?), options)
+    }
+
+    pub(crate) fn generate(
+        request: *const perceptis_request,
+        options: *const perceptis_options,
+    ) -> Result<Call, Error> {
+        Call::new(Operation::Generate(request_of(request)?), options)
+    }
+
+    pub(crate) fn wait(job_id: *const c_char, options: *const perceptis_options) -> Result<Call, Error> {
+        Call::new(Operation::Wait(job_id_of(job_id)?), options)
+    }
+
+    pub(crate) fn download(job_id: *const c_char, options: *const perceptis_options) -> Result<Call, Error> {
+        Call::new(Operation::Download(job_id_of(job_id)?), options)
+    }
+
+    pub(crate) fn run(
+        request: *const perceptis_request,
+        options: *const perceptis_options,
+    ) -> Result<Call, Error> {
+        Call::new(Operation::Run(request_of(request)?), options)
+    }
+
+    /// NULL options are none.
+    fn new(operation: Operation, options: *const perceptis_options) -> Result<Call, Error> {
+        let options = arguments::handle("options", options).map(|options| options.options.clone());
+        Ok(Call { operation, options: options.unwrap_or_default() })
+    }
+
+    /// Where it stands before its first step.
+    pub(crate) fn tracker(&self) -> Tracker {
+        match &self.operation {
+            Operation::GetStatus(job_id) => Tracker::for_job("get_status", job_id),
+            Operation::Generate(_) => Tracker::new("generate"),
+            Operation::Wait(job_id) => Tracker::for_job("wait", job_id),
+            Operation::Download(job_id) => Tracker::for_job("download", job_id),
+            Operation::Run(_) => Tracker::new("run"),
+        }
+    }
+
+    /// Whether the caller wants progress events.
+    pub(crate) fn progress(&self) -> bool {
+        self.options.progress()
+    }
+
+    /// Its steps. Each has a future of its own, boxed: one for all would have the size of the largest.
+    pub(crate) fn work(self, client: Arc<Client>, tracker: Tracker) -> Work {
+        let options = self.options;
+        match self.operation {
+            Operation::GetStatus(job_id) => {
+                Box::pin(async move { client.get_status(&job_id, &options, &tracker).await })
+            }
+            Operation::Generate(request) => {
+                Box::pin(async move { client.generate(&request, &options, &tracker).await })
+            }
+            Operation::Wait(job_id) => {
+                Box::pin(async move { client.wait(&job_id, &options, &tracker).await })
+            }
+            Operation::Download(job_id) => {
+                Box::pin(async move { client.download(&job_id, &options, &tracker).await })
+            }
+            Operation::Run(request) => {
+                Box::pin(async move { client.run(&request, &options, &tracker).await })
+            }
+        }
+    }
+}
+
+fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
+    JobId::from_caller(arguments::text("job_id", job_id)?)
+}
+
+fn request_of(request: *const perceptis_request) -> Result<Request, Error> {
+    Ok(arguments::handle("request", request)?.request.clone())
+}

@@ -1,0 +1,102 @@
+//! Events as C sees them.
+
+use std::ffi::{CStr, CString, c_char};
+use std::ptr;
+
+use crate::code::perceptis_code;
+use crate::error::{self, c_text, perceptis_error};
+use crate::guard;
+use crate::inbox::Taken;
+
+/// What an event tells: one of `PERCEPTIS_EVENT_*`. New ones get new numbers, so a program must bear ones that it does
+/// not know. Since 0.2.
+pub type perceptis_event_type = i32;
+
+/// A call has ended. There is exactly one for each call that was accepted, and its tag is free from now on.
+pub const PERCEPTIS_EVENT_FINISHED: perceptis_event_type = 0;
+/// A call made with the option `progress` stands elsewhere than before.
+pub const PERCEPTIS_EVENT_PROGRESS: perceptis_event_type = 1;
+/// A record of the log.
+pub const PERCEPTIS_EVENT_LOG: perceptis_event_type = 2;
+
+/// What came out of a queue. Immutable; may be read from any thread, and moved from one to another. Since 0.2.
+pub struct perceptis_event {
+    tag: u64,
+    kind: perceptis_event_type,
+    json: CString,
+    error: Option<perceptis_error>,
+}
+
+impl From<Taken> for perceptis_event {
+    fn from(taken: Taken) -> perceptis_event {
+        let told = |tag, kind, json: &str| perceptis_event { tag, kind, json: c_text(json), error: None };
+        match taken {
+            Taken::End(tag, Ok(json)) => told(tag, PERCEPTIS_EVENT_FINISHED, &json),
+            Taken::End(tag, Err(failure)) => perceptis_event {
+                error: Some(perceptis_error::from(&failure.error)),
+                ..told(tag, PERCEPTIS_EVENT_FINISHED, &failure.result.unwrap_or_default())
+            },
+            Taken::News(tag, operation) => {
+                let activity = serde_json::to_string(&operation.tracker().activity());
+                told(tag, PERCEPTIS_EVENT_PROGRESS, &activity.unwrap_or_else(|_| "{}".into()))
+            }
+            Taken::Record(json) => told(0, PERCEPTIS_EVENT_LOG, &json),
+            Taken::Dropped(count) => told(0, PERCEPTIS_EVENT_LOG, &format!("{{\"dropped\":{count}}}")),
+        }
+    }
+}
+
+/// The tag that the call was made with; 0 of a record of the log.
+///
+/// Of NULL: 0. Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_tag(event: *const perceptis_event) -> u64 {
+    read(event).map_or(0, |event| event.tag)
+}
+
+/// What the event tells: `PERCEPTIS_EVENT_FINISHED`, `_PROGRESS` or `_LOG`.
+///
+/// Of NULL: -1. Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_kind(event: *const perceptis_event) -> perceptis_event_type {
+    read(event).map_or(-1, |event| event.kind)
+}
+
+/// How the call has ended: what the form that blocks would have returned. `PERCEPTIS_OK` of all other events.
+///
+/// Of NULL: `PERCEPTIS_OK`. Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_code(event: *const perceptis_event) -> perceptis_code {
+    error::perceptis_error_code(perceptis_event_error(event))
+}
+
+/// The event's JSON. Of a call that has ended: what the form that blocks would have handed out, with `PERCEPTIS_OK`
+/// and with `PERCEPTIS_INCOMPLETE`. Of progress: where the call stands, an entry of `perceptis_client_activity`. Of
+/// the log: a record, or `{"dropped": <how many were dropped since nobody took them>}`. "" where there is none.
+///
+/// Borrowed from the event; of NULL: "". Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_json(event: *const perceptis_event) -> *const c_char {
+    read(event).map_or(c"", |event| -> &CStr { &event.json }).as_ptr()
+}
+
+/// Why the call failed; NULL where it did not.
+///
+/// Borrowed from the event, not to be freed; of NULL: NULL. Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_error(event: *const perceptis_event) -> *const perceptis_error {
+    read(event).and_then(|event| event.error.as_ref()).map_or(ptr::null(), ptr::from_ref)
+}
+
+/// Frees an event, and what is borrowed from it. NULL is accepted.
+///
+/// Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_free(event: *mut perceptis_event) {
+    guard::free(event);
+}
+
+fn read<'a>(event: *const perceptis_event) -> Option<&'a perceptis_event> {
+    // SAFETY: NULL, or an event that this library made and that the caller has not freed.
+    unsafe { event.as_ref() }
+}

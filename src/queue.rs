@@ -1,0 +1,233 @@
+//! Queues as C sees them.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use perceptis_core::{Error, Kind};
+
+use crate::arguments;
+use crate::code::perceptis_code;
+use crate::error::perceptis_error;
+use crate::event::perceptis_event;
+use crate::guard;
+use crate::inbox::Inbox;
+use crate::process::Process;
+use crate::signal::Signal;
+use crate::threads;
+
+/// The longest wait for events that has an end: a week, in milliseconds.
+const MOST_TAKE_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Where calls that do not block end: `perceptis_*_async` puts them in, `perceptis_queue_take` gives their events out.
+/// For event loops, by a descriptor, and for programs with threads of their own. Calls of any number of clients may
+/// share one. May be used from any number of threads at once. After a fork it belongs to the parent: in the child
+/// every call answers `FORKED`, and a new queue can be made. Since 0.2.
+pub struct perceptis_queue {
+    process: Process,
+    descriptor: c_int,
+    inbox: Arc<Inbox>,
+}
+
+impl perceptis_queue {
+    /// What a call keeps, so that the handle may be freed while it runs.
+    pub(crate) fn inbox(&self) -> Result<Arc<Inbox>, Error> {
+        self.process.check("queue")?;
+        Ok(Arc::clone(&self.inbox))
+    }
+}
+
+/// The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long. Since 0.2.
+pub type perceptis_wakeup_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// Makes a queue.
+///
+/// On success the caller owns `*queue` and frees it with `perceptis_queue_free`. Errors: `INVALID_ARGUMENT`,
+/// `INTERNAL` (the process has no descriptors left). Any thread; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_new(
+    queue: *mut *mut perceptis_queue,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::clear(queue);
+    guard::call(error, || {
+        arguments::place("queue", queue)?;
+        let signal = Signal::new().map_err(|error| {
+            Error::new(Kind::Internal, format!("the queue's socket pair can't be made: {error}"))
+        })?;
+        let (process, descriptor) = (Process::current(), signal.descriptor());
+        let inbox = Arc::new(Inbox::new(signal));
+        guard::put(queue, || Box::into_raw(Box::new(perceptis_queue { process, descriptor, inbox })));
+        Ok(())
+    })
+}
+
+/// A descriptor that is readable exactly while events wait, and for good once the queue is closed: for `poll`,
+/// `select`, `epoll` and the event loops that stand on them. It is never to be read, written or closed. With an
+/// edge-triggered `epoll`, take until fewer events come than there was room for.
+///
+/// Owned by the queue, and the same all its life. -1 of NULL and after a fork. Any thread; does not block. POSIX
+/// only. Since 0.2.
+#[cfg(not(windows))]
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_fd(queue: *const perceptis_queue) -> c_int {
+    // SAFETY: NULL, or a queue that this library made and that the caller has not freed.
+    unsafe { queue.as_ref() }.filter(|queue| queue.process.is_current()).map_or(-1, |queue| queue.descriptor)
+}
+
+/// Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with `user`
+/// whenever the queue, empty before, holds an event. It is not called for events that wait already when it is set. NULL
+/// takes it away. Returns after a ring in progress of the doorbell before has ended, except when called from a
+/// callback, where it returns at once.
+///
+/// The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held; with
+/// several clients, on several threads at once. It may call the library back, except for what blocks
+/// (`WOULD_DEADLOCK`), and must not be left with `longjmp` or an exception. While it runs, a client's other work
+/// waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a ring in progress only. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_set_wakeup(
+    queue: *mut perceptis_queue,
+    wakeup: perceptis_wakeup_function,
+    user: *mut c_void,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let inbox = arguments::handle("queue", queue)?.inbox()?;
+        inbox.set_doorbell(crate::doorbell::Doorbell::new(wakeup, user));
+        Ok(())
+    })
+}
+
+/// Takes up to `capacity` events into `events` and says in `*taken` how many. Where there is none it waits:
+/// `timeout_ms` 0 not at all, -1 until one comes, otherwise at most so many milliseconds of the wall's time (up to a
+/// week); none within the time is no error, `*taken` is 0 then. The ends of calls come first, then progress, then the
+/// log.
+///
+/// The caller owns each event and frees it with `perceptis_event_free`. Errors: `INVALID_ARGUMENT`, `CLOSED` (the
+/// queue is closed and holds no event), `FORKED`, `WOULD_DEADLOCK` (with a timeout other than 0); `*taken` is 0 with
+/// all of them. Any thread, several at once; blocks as told by `timeout_ms`. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_take(
+    queue: *mut perceptis_queue,
+    events: *mut *mut perceptis_event,
+    capacity: usize,
+    timeout_ms: i64,
+    taken: *mut usize,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    if !taken.is_null() {
+        // SAFETY: not NULL, so the caller says that a number can be written there.
+        unsafe { taken.write(0) };
+    }
+    guard::call(error, || {
+        let inbox = arguments::handle("queue", queue)?.inbox()?;
+        arguments::place("events", events)?;
+        if taken.is_null() {
+            return Err(Error::invalid("argument taken is NULL").into());
+        }
+        if capacity == 0 {
+            return Err(Error::invalid("argument capacity is 0; accepted is 1 or more").into());
+        }
+        let wait = match timeout_ms {
+            -1 => None,
+            0..=MOST_TAKE_MS => Some(Duration::from_millis(timeout_ms.unsigned_abs())),
+            _ => {
+                let message =
+                    format!("argument timeout_ms is {timeout_ms}; accepted is -1 to {MOST_TAKE_MS}");
+                return Err(Error::invalid(message).into());
+            }
+        };
+        if timeout_ms != 0 {
+            threads::check_blocking()?;
+        }
+        for (at, event) in inbox.take(capacity, wait)?.into_iter().enumerate() {
+            let event = Box::into_raw(Box::new(perceptis_event::from(event)));
+            // SAFETY: the caller says that there is room for `capacity` events, and no more were taken.
+            unsafe {
+                events.add(at).write(event);
+                taken.write(at + 1);
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Stops waiting for the call with this tag; its final event comes at once, `CANCELLED` and with all that is known of
+/// the job, unless it has ended by itself. The job goes on at the service, and what has arrived of a file stays as
+/// `.part`: `perceptis_wait` and `perceptis_download` go on with them. Before the first byte went out nothing is
+/// submitted and nothing billed.
+///
+/// A tag of no call, or of one that has ended or was cancelled before, is no error. Errors: `INVALID_ARGUMENT`,
+/// `FORKED`. Any thread, also in a callback; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_cancel(
+    queue: *mut perceptis_queue,
+    tag: u64,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        arguments::handle("queue", queue)?.inbox()?.cancel(tag);
+        Ok(())
+    })
+}
+
+/// Closes a queue: whoever waits in `perceptis_queue_take` gets `CLOSED`, and so does every later call that would put
+/// something in. What runs goes on, and events can be taken still; where there is none, taking answers `CLOSED`
+/// rather than wait. Closing again does nothing.
+///
+/// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block.
+/// Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_close(
+    queue: *mut perceptis_queue,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        arguments::handle("queue", queue)?.inbox()?.close();
+        Ok(())
+    })
+}
+
+/// Frees a queue, with the events that were not taken. Calls that run go on without telling anybody, until they or
+/// their client end: files still come to where they belong. Whoever waits in `perceptis_queue_take` gets `CLOSED`. The
+/// descriptor is closed: take it out of the event loop before. NULL is accepted.
+///
+/// After it the doorbell does not ring; a ring in progress has ended, except when this is called from a callback. Any
+/// thread; blocks for a ring in progress only. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
+    if queue.is_null() {
+        return;
+    }
+    let _ = guard::guarded(|| {
+        // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
+        let queue = unsafe { Box::from_raw(queue) };
+        if queue.process.is_current() {
+            queue.inbox.free();
+        } else {
+            // In a fork's child the lock may be one that a thread of the parent's holds for ever, and the descriptors may
+            // be closed and others by now. Nothing is touched.
+            std::mem::forget(queue);
+        }
+        Ok(())
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::Taken;
+
+    #[test]
+    fn of_the_log_a_bounded_number_waits_and_what_was_dropped_is_told() {
+        let inbox = Inbox::new(Signal::new().unwrap());
+        for number in 0..1030 {
+            inbox.push_log(number.to_string());
+        }
+        let taken = inbox.take(2000, Some(Duration::ZERO)).unwrap();
+        assert_eq!(taken.len(), 1025);
+        assert!(matches!(taken[0], Taken::Dropped(6)));
+        assert!(matches!(&taken[1], Taken::Record(record) if record == "6"));
+        assert!(inbox.take(1, Some(Duration::ZERO)).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,48 @@
+//! The descriptor that is readable while events wait: one end of a socket pair.
+//!
+//! A socket pair, because Node refuses an eventfd and a write to a pipe can raise SIGPIPE. At most one byte is on its
+//! way, so neither end can fill up or block. Whoever reads it, against the rules, misses no later event.
+
+use std::io;
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::net::UnixStream;
+
+/// A readable descriptor, or one that is not.
+pub(crate) struct Signal {
+    program: UnixStream,
+    own: UnixStream,
+    shown: bool,
+}
+
+impl Signal {
+    /// Not readable yet. Both ends are non-blocking, and closed by exec.
+    pub(crate) fn new() -> io::Result<Signal> {
+        let (program, own) = UnixStream::pair()?;
+        program.set_nonblocking(true)?;
+        own.set_nonblocking(true)?;
+        Ok(Signal { program, own, shown: false })
+    }
+
+    /// The end that a program's event loop watches.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.program.as_raw_fd()
+    }
+
+    /// Makes it readable, or not.
+    pub(crate) fn show(&mut self, readable: bool) {
+        if std::mem::replace(&mut self.shown, readable) == readable {
+            return;
+        }
+        let mut byte = 0u8;
+        // SAFETY: both sockets are open as long as this is, and the buffer has its one byte. The send has room, since
+        // the byte before was received; the receive finds its byte, or nothing if somebody read it.
+        unsafe {
+            if readable {
+                let data = (&raw const byte).cast();
+                libc::send(self.own.as_raw_fd(), data, 1, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
+            } else {
+                libc::recv(self.program.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_DONTWAIT);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The library's own threads.
+
+use std::cell::Cell;
+
+use perceptis_core::{Error, Kind};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::process::Process;
+
+/// Threads for the disk and for name resolution; they come when needed and go when idle. With the one that does the
+/// work a client has four at most.
+const BLOCKING_THREADS: usize = 3;
+
+thread_local! {
+    /// The process in which this is one of the library's own threads, or in a callback. Such a thread must never wait
+    /// for the library; a fork's child that came from one may.
+    static OWN: Cell<Option<Process>> = const { Cell::new(None) };
+}
+
+/// Whether this thread must not wait for the library.
+pub(crate) fn is_own() -> bool {
+    OWN.get().is_some_and(Process::is_current)
+}
+
+/// Refuses a call that would wait for the library on a thread that the library waits for.
+pub(crate) fn check_blocking() -> Result<(), Error> {
+    if is_own() {
+        return Err(Error::new(
+            Kind::WouldDeadlock,
+            "a blocking call from a thread of the library's own, or from a callback",
+        ));
+    }
+    Ok(())
+}
+
+/// Runs a callback of the program's: whatever thread this is, it must not wait for the library meanwhile.
+pub(crate) fn in_callback(callback: impl FnOnce()) {
+    let before = OWN.replace(Some(Process::current()));
+    callback();
+    OWN.set(before);
+}
+
+/// One thread that does the work, and some that may block.
+pub(crate) fn new_runtime() -> Result<Runtime, Error> {
+    let signals = SignalsBlocked::new();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("perceptis")
+        .on_thread_start(|| OWN.set(Some(Process::current())))
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
+        });
+    drop(signals);
+    runtime
+}
+
+/// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run
+/// a handler of the program.
+pub(crate) struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    pub(crate) fn new() -> SignalsBlocked {
+        let mut all = std::mem::MaybeUninit::uninit();
+        let mut before = std::mem::MaybeUninit::uninit();
+        // SAFETY: sigfillset initializes its set, pthread_sigmask reads the first and writes the second; both
+        // can fail only for arguments that these are not.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            SignalsBlocked(before.assume_init())
+        }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that this thread had.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
