@@ -33,6 +33,8 @@ fn main() {
     let program = Program::start();
     println!("memory, idle             {:>9.2} MiB", program.memory() as f64 / 1024.0);
 
+    files(&program);
+
     let before = program.busy();
     let begin = Instant::now();
     let ids: Vec<String> = all(|number| {
@@ -51,6 +53,47 @@ fn main() {
     );
     poll(&program, &ids, "polls, completed");
     println!("memory, at the end       {:>9.2} MiB", program.memory() as f64 / 1024.0);
+}
+
+/// How long a file takes, from the request to its last byte: it is written anew each time.
+fn files(program: &Program) {
+    const KINDS: [(&str, &str); 2] = [("deck", ""), ("single_slide", r#","variant_count":4"#)];
+    let points: String = (1..=8)
+        .map(|at| {
+            format!(
+                r"\n- Point {at}: Q1 1{at}0, Q2 15{at}, Q3 18{at}\n- What we learned\n  In the field, {at} %"
+            )
+        })
+        .collect();
+    let mut connection = Connection::to(&program.url, KEY);
+    for (kind, more) in KINDS {
+        let body =
+            format!(r#"{{"prompt":"Review [[sandbox: takes=0]]{points}","output_type":"{kind}"{more}}}"#);
+        let accepted = connection.ask("POST", "/api/v1/generate", &body);
+        let id = accepted.split(r#""job_id":""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let state = connection.ask("GET", &format!("/api/v1/status/{id}"), "");
+        let paths: Vec<&str> =
+            state.split(&program.url).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut times: Vec<(Duration, usize)> = paths
+            .iter()
+            .cycle()
+            .take(40)
+            .map(|path| {
+                let begin = Instant::now();
+                let file = connection.fetch("GET", path, "");
+                assert!(file.starts_with(b"PK"));
+                (begin.elapsed(), file.len())
+            })
+            .collect();
+        times.sort();
+        println!(
+            "{:<24} {:>9.2} ms median, {:.2} ms at most; {} KB",
+            format!("a file, {kind}"),
+            times[times.len() / 2].0.as_secs_f64() * 1000.0,
+            times[times.len() - 1].0.as_secs_f64() * 1000.0,
+            times[0].1 / 1000
+        );
+    }
 }
 
 /// Does this on every connection at once.

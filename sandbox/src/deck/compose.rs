@@ -3,7 +3,7 @@
 use super::design::Design;
 use super::figures::{self, Figure};
 use super::model::{Anchor, Colour, Deck, Layout, Mark, Paragraph, Place, Role, Shape, Slide, Title};
-use super::parts::{self, MOST_LINE, MOST_TITLE, line, notes};
+use super::parts::{self, MOST_LINE, MOST_TITLE, headline, line, notes};
 use super::picture;
 use super::prompt::{self, Brief, Point, cut, split};
 
@@ -68,8 +68,10 @@ fn title_slide(title: &str, subtitle: &str, spoken: &str) -> Slide {
 
 fn agenda(brief: &Brief) -> Slide {
     let most = if brief.points.len() > 10 { 48 } else { 90 };
-    let numbered =
-        |point: &Point| Paragraph { mark: Mark::Number, ..line(&cut(&point.text, most), 2400, Colour::Text) };
+    let numbered = |point: &Point| Paragraph {
+        mark: Mark::Number,
+        ..line(&cut(&headline(point), most), 2400, Colour::Text)
+    };
     let paragraphs: Vec<Paragraph> = brief.points.iter().map(numbered).collect();
     let columns = if paragraphs.len() > 7 { 2 } else { 1 };
     let shape = parts::text(body(), Role::Body, paragraphs, Anchor::Top, columns);
@@ -77,6 +79,14 @@ fn agenda(brief: &Brief) -> Slide {
 }
 
 fn content(point: &Point, title: &str) -> Slide {
+    if let (true, Some((name, chart))) = (point.details.is_empty(), figures::charted(&point.text)) {
+        let (left, right) = evidence().columns(0.66, 304_800);
+        let said = figures::insights(&chart, true).into_iter();
+        let paragraphs = said.map(|text| line(&text, 2400, Colour::Text).bullet()).collect();
+        let shapes =
+            vec![parts::chart(left, &chart), parts::text(right, Role::Body, paragraphs, Anchor::Middle, 1)];
+        return slide(&name, shapes, &point.text);
+    }
     let mut texts: Vec<String> = point.details.clone();
     if texts.is_empty() {
         texts = split(&point.text, |c| matches!(c, ',' | ';' | ':' | '，' | '、' | '；' | '：' | '؛' | '،'));
@@ -112,7 +122,7 @@ fn content(point: &Point, title: &str) -> Slide {
 fn chart(brief: &Brief) -> Slide {
     let charts = figures::charts(&brief.figures, 3, &brief.text);
     let has_figures = !brief.figures.is_empty();
-    let said = charts.iter().flat_map(|chart| figures::insights(chart, has_figures));
+    let said = figures::remarks(&charts, has_figures).into_iter();
     let paragraphs: Vec<Paragraph> = said.map(|text| line(&text, 2000, Colour::Text).bullet()).collect();
     let (left, right) = evidence().columns(if charts.len() > 1 { 0.72 } else { 0.64 }, 304_800);
     let mut shapes = parts::charts(left, &charts);
@@ -134,8 +144,11 @@ fn table(brief: &Brief) -> Slide {
 
 fn drawing(brief: &Brief, design: &Design) -> Slide {
     let (left, right) = evidence().columns(0.6, 304_800);
-    let first =
-        brief.points.iter().take(3).map(|point| line(&cut(&point.text, 90), 2000, Colour::Text).bullet());
+    let first = brief
+        .points
+        .iter()
+        .take(3)
+        .map(|point| line(&cut(&headline(point), 90), 2000, Colour::Text).bullet());
     let mut shapes: Vec<Shape> = Vec::new();
     if let Some(picture) = picture::drawn(design, &brief.text) {
         shapes.extend(parts::pictures(left, &[picture]));
@@ -231,6 +244,25 @@ mod tests {
             })
             .collect();
         assert_eq!(charts, [("Revenue", vec![120.0, 150.0, 180.5]), ("Share, in %", vec![40.0, 60.0])]);
+    }
+
+    #[test]
+    fn a_point_of_nothing_but_figures_is_their_chart() {
+        let prompt =
+            "Results\n- Revenue: Q1 120, Q2 150\n- Costs: 12, and rising\n- Share: North 40%\n  - South 60%";
+        assert_eq!(titles(prompt), ["Results", "Revenue", "Costs: 12, and rising", "Share: North 40%"]);
+        assert_eq!(bullets(prompt, 1)[0], "Revenue", "the agenda");
+        let deck = made(prompt);
+        let shown = |at: usize| {
+            deck.slides[at].shapes.iter().find_map(|shape| match &shape.block {
+                Block::Chart(chart) => Some((chart.title.clone(), chart.values.clone())),
+                _ => None,
+            })
+        };
+        assert_eq!(shown(2), Some(("Revenue".into(), vec![120.0, 150.0])));
+        assert_eq!((shown(3), shown(4)), (None, None));
+        assert!(bullets(prompt, 2).contains(&"Q1 to Q2: +25 %".to_owned()));
+        assert!(deck.slides[2].notes.contains("Q2 150"), "all of the line is in the notes");
     }
 
     #[test]

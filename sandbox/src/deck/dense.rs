@@ -27,7 +27,7 @@ pub fn single_slide(prompt: &str, variant: u32, template: Option<Design>, sent: 
     let design = template.unwrap_or_else(|| design::of(number)).turned(number / 4);
     let charts = figures::charts(&brief.figures, 3, &brief.text);
     let has_figures = !brief.figures.is_empty();
-    let said = charts.iter().flat_map(|chart| figures::insights(chart, has_figures)).collect();
+    let said = figures::remarks(&charts, has_figures);
     let matter = Matter { charts, said, pictures: sent.to_vec(), brief: &brief };
     let title = cut(&brief.title, MOST_TITLE);
     let (style, mut shapes) = match number % 4 {
@@ -181,9 +181,14 @@ fn numbers(matter: &Matter<'_>) -> Arranged {
     }
     let (left, right) = Place::inches(0.5, 3.1, 12.33, 2.35).columns(0.55, GAP);
     shapes.push(parts::table(left, points(matter, 5), 1100).0);
-    let right = with_pictures(matter, right, &mut shapes);
     shapes.extend(parts::charts(right, &matter.charts));
-    let strip = Place::inches(0.5, 5.68, 12.33, 1.35);
+    let mut strip = Place::inches(0.5, 5.68, 12.33, 1.35);
+    if !matter.pictures.is_empty() {
+        // Beside the points: a chart that shares its height is none.
+        let (text, picture) = strip.columns(0.74, GAP);
+        shapes.extend(parts::pictures(picture, &matter.pictures));
+        strip = text;
+    }
     shapes.push(parts::panel(Place::inches(0.5, 5.6, 12.33, 0.03), Colour::Accent(1)));
     let paragraphs = parts::points(points(matter, MOST_POINTS), 1400, Colour::Text, 2);
     shapes.push(parts::text(strip, Role::Body, paragraphs, Anchor::Top, 2));

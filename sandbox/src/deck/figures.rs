@@ -236,30 +236,55 @@ fn trimmed(text: &str) -> String {
     }
 }
 
-/// The figures as charts, one for each unit, at most so many: the last takes what is left. Without figures an
-/// illustration that says that it is one.
+/// The figures as charts, at most so many: one for each unit of what has a name and two figures or more, one for each
+/// unit of the others. Where that is too many, the last takes what is left. Without figures an illustration that says
+/// that it is one.
 pub fn charts(figures: &[Figure], most: usize, seed: &str) -> Vec<Chart> {
-    let mut groups: Vec<Vec<&Figure>> = Vec::new();
-    let mut figures: Vec<&Figure> = figures.iter().collect();
-    // The units with most figures have charts of their own.
-    let of_unit = |unit: &Unit| figures.iter().filter(|figure| figure.unit == *unit).count();
-    let counts: Vec<usize> = figures.iter().map(|figure| of_unit(&figure.unit)).collect();
-    let mut order: Vec<usize> = (0..figures.len()).collect();
-    if figures.len() > most {
-        order.sort_by_key(|at| std::cmp::Reverse(counts[*at]));
-    }
-    figures = order.into_iter().map(|at| figures[at]).collect();
+    let is_named = |one: &Figure| {
+        let same = |other: &&Figure| other.series == one.series && other.unit == one.unit;
+        one.series.is_some() && figures.iter().filter(same).count() > 1
+    };
+    let mut groups: Vec<(bool, Vec<&Figure>)> = Vec::new();
     for figure in figures {
-        let same = groups.iter().position(|group| group[0].unit == figure.unit);
-        match same.or_else(|| (groups.len() >= most).then(|| groups.len() - 1)) {
-            Some(at) => groups[at].push(figure),
-            None => groups.push(vec![figure]),
+        let named = is_named(figure);
+        let same = groups.iter_mut().find(|(other, group)| {
+            *other == named && group[0].unit == figure.unit && (!named || group[0].series == figure.series)
+        });
+        match same {
+            Some((_, group)) => group.push(figure),
+            None => groups.push((named, vec![figure])),
         }
+    }
+    let mut groups: Vec<Vec<&Figure>> = groups.into_iter().map(|(_, group)| group).collect();
+    if groups.len() > most {
+        // Those with most figures have charts of their own.
+        let mut sizes: Vec<(usize, usize)> =
+            groups.iter().enumerate().map(|(at, group)| (group.len(), at)).collect();
+        sizes.sort_by_key(|(size, at)| (std::cmp::Reverse(*size), *at));
+        let kept: Vec<usize> = sizes.into_iter().take(most.saturating_sub(1)).map(|(_, at)| at).collect();
+        let (mut own, mut rest) = (Vec::new(), Vec::new());
+        for (at, group) in groups.into_iter().enumerate() {
+            if kept.contains(&at) { own.push(group) } else { rest.extend(group) }
+        }
+        own.push(rest);
+        groups = own;
     }
     if groups.is_empty() {
         return vec![illustration(seed)];
     }
     groups.iter().map(|group| chart(group)).collect()
+}
+
+/// The figures of a line that is nothing but a name and its figures, as their chart, and the name.
+pub fn charted(line: &str) -> Option<(String, Chart)> {
+    let figures = in_line(line);
+    let name = figures.first()?.series.clone()?;
+    let is_one = |figure: &Figure| figure.series.as_ref() == Some(&name) && figure.unit == figures[0].unit;
+    let starts = line.trim_start().starts_with(&name);
+    (figures.len() > 1 && starts && figures.iter().all(is_one)).then(|| {
+        let all: Vec<&Figure> = figures.iter().collect();
+        (name, chart(&all))
+    })
 }
 
 fn chart(group: &[&Figure]) -> Chart {
@@ -286,7 +311,7 @@ fn chart(group: &[&Figure]) -> Chart {
         (false, prefix, suffix) => format!(", in {prefix}{suffix}"),
     };
     let total: f64 = values.iter().sum();
-    let in_time = categories.iter().all(|name| is_time(name));
+    let in_time = in_time(&categories);
     let kind =
         if unit.suffix == "%" && (99.0..=101.0).contains(&total) && (2..=6).contains(&values.len()) && !mixed
         {
@@ -322,6 +347,14 @@ pub fn of_chart(chart: &Chart) -> impl Iterator<Item = Figure> {
         unit: chart.unit.clone(),
         decimals: chart.decimals,
         series: None,
+    })
+}
+
+/// Whether labels are times that follow each other: each there once, and all of one form.
+fn in_time(labels: &[String]) -> bool {
+    let is_number = |label: &String| label.starts_with(|c: char| c.is_ascii_digit());
+    labels.iter().enumerate().all(|(at, label)| {
+        is_time(label) && is_number(label) == is_number(&labels[0]) && !labels[..at].contains(label)
     })
 }
 
@@ -385,6 +418,20 @@ pub fn shown(value: f64, unit: &Unit, decimals: usize) -> String {
     format!("{sign}{}{grouped}{point}{fraction}{}", unit.prefix, unit.suffix)
 }
 
+/// What each of several charts says, by its name, in a line: how it went where it is of times, else what is highest.
+pub fn remarks(charts: &[Chart], has_figures: bool) -> Vec<String> {
+    if let [chart] = charts {
+        return insights(chart, has_figures);
+    }
+    let remark = |chart: &Chart| {
+        let said = insights(chart, has_figures);
+        let first =
+            said.iter().find(|line| in_time(&chart.categories) && line.ends_with(" %")).or(said.first())?;
+        Some(format!("{}: {first}", chart.title))
+    };
+    charts.iter().filter_map(remark).collect()
+}
+
 /// What a chart says, in sentences.
 pub fn insights(chart: &Chart, has_figures: bool) -> Vec<String> {
     let told = |value: f64| shown(value, &chart.unit, chart.decimals);
@@ -409,7 +456,7 @@ pub fn insights(chart: &Chart, has_figures: bool) -> Vec<String> {
     if let ([first, .., last], [from, .., to]) = (chart.values.as_slice(), chart.categories.as_slice())
         && *first > 0.0
         && *last >= 0.0
-        && chart.categories.iter().all(|name| is_time(name))
+        && in_time(&chart.categories)
     {
         lines.push(format!("{from} to {to}: {:+.0} %", (last / first - 1.0) * 100.0));
     }
@@ -490,6 +537,35 @@ mod tests {
         let values: Vec<f64> = charts.iter().flat_map(|chart| chart.values.clone()).collect();
         assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(charts[1].categories, ["C (%)", "D (€)", "E (kg)"]);
+    }
+
+    #[test]
+    fn what_has_a_name_has_a_chart_of_its_own() {
+        let lines = [
+            "Market grew 24 %, rivals 61 %",
+            "Revenue: Q1 1, Q2 2, Q3 3",
+            "Growth: 2021 1, 2022 2",
+            "Odd: 7",
+        ];
+        let figures: Vec<Figure> = lines.iter().flat_map(|line| in_line(line)).collect();
+        let titles = |most: usize| -> Vec<String> {
+            charts(&figures, most, "").into_iter().map(|chart| chart.title).collect()
+        };
+        assert_eq!(titles(4), ["The figures, in %", "Revenue", "Growth", "The figures"]);
+        // Beyond what there is room for, the smallest go together.
+        assert_eq!(titles(2), ["Revenue", "Other figures"]);
+    }
+
+    #[test]
+    fn quarters_and_years_are_no_line_of_time() {
+        let figures: Vec<Figure> =
+            ["Q1 1, Q2 2, Q3 3", "2021 1, 2022 2, 2023 3"].iter().flat_map(|line| in_line(line)).collect();
+        let chart = &charts(&figures, 1, "")[0];
+        assert_eq!((chart.kind, chart.values.len()), (Kind::Column, 6));
+        assert!(
+            insights(chart, true).iter().all(|line| !line.contains(" to ")),
+            "nothing grew from Q1 to 2023"
+        );
     }
 
     #[test]

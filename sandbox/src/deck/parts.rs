@@ -3,7 +3,7 @@
 use super::figures::{self, Figure};
 use super::measure;
 use super::model::{
-    Anchor, Block, Chart, Colour, Mark, Paragraph, Picture, Place, Role, Shape, Size, Table, Text,
+    Anchor, Block, Chart, Colour, Kind, Mark, Paragraph, Picture, Place, Role, Shape, Size, Table, Text,
 };
 use super::picture;
 use super::prompt::{Point, cut, printable};
@@ -59,7 +59,13 @@ pub fn charts(place: Place, all: &[Chart]) -> Vec<Shape> {
     for (at, one) in all.iter().enumerate() {
         let share = weight(one) / all[at..].iter().map(weight).sum::<f64>();
         let (left, right) = if at + 1 == all.len() { (rest, rest) } else { rest.columns(share, GAP) };
-        let size = if all.len() > 1 { 1000 } else { one.size };
+        // A bar's name takes two lines where it stands beside other charts; those that overlap are left out.
+        let room = left.height / u32::try_from(one.values.len() + 1).unwrap_or(u32::MAX);
+        let size = match all.len() {
+            1 => one.size,
+            _ if one.kind == Kind::Bar && room < 330_000 => 800,
+            _ => 1000,
+        };
         shapes.push(chart(left, &Chart { size, ..one.clone() }));
         rest = right;
     }
@@ -99,6 +105,12 @@ impl Paragraph {
     }
 }
 
+/// A point without the figures that are drawn for it.
+pub fn headline(point: &Point) -> String {
+    let charted = if point.details.is_empty() { figures::charted(&point.text) } else { None };
+    charted.map_or_else(|| point.text.clone(), |(name, _)| name)
+}
+
 /// Points and what is said of them, as bullets.
 pub fn points(all: &[Point], size: Size, colour: Colour, details: usize) -> Vec<Paragraph> {
     let mut paragraphs = Vec::new();
@@ -132,11 +144,19 @@ pub fn table(place: Place, all: &[Point], size: Size) -> (Shape, usize) {
     let row_of = |lines: usize| lines as f64 * points * measure::LINE + 6.0;
     let mut left = f64::from(place.height) / measure::POINT - row_of(1);
     for (at, point) in all.iter().enumerate() {
-        let (text, one) = shown(&point.text, 1);
-        let (covers, other) = match point.details.as_slice() {
-            [] => ("–".to_owned(), 1),
-            details => shown(&details.join("; "), 2),
+        let name = headline(point);
+        let (text, one) = shown(&name, 1);
+        let covers = match point.details.as_slice() {
+            // What of the point is not its name.
+            [] => point
+                .text
+                .get(name.len()..)
+                .unwrap_or_default()
+                .trim_start_matches([':', '：', ' '])
+                .to_owned(),
+            details => details.join("; "),
         };
+        let (covers, other) = if covers.is_empty() { ("–".to_owned(), 1) } else { shown(&covers, 2) };
         left -= row_of(one.max(other));
         if left < 0.0 && at > 0 {
             break;

@@ -152,7 +152,7 @@ fn axes_of(chart: &Chart) -> String {
          <c:minorTickMark val=\"none\"/><c:tickLblPos val=\"low\"/><c:spPr><a:ln w=\"9525\"><a:solidFill>\
          <a:schemeClr val=\"accent6\"/></a:solidFill></a:ln></c:spPr>{small}<c:crossAx val=\"222\"/>\
          <c:crosses val=\"autoZero\"/><c:auto val=\"0\"/><c:lblAlgn val=\"ctr\"/><c:lblOffset val=\"100\"/>\
-         <c:noMultiLvlLbl val=\"0\"/></c:catAx>\
+         <c:tickLblSkip val=\"1\"/><c:noMultiLvlLbl val=\"0\"/></c:catAx>\
          <c:valAx><c:axId val=\"222\"/><c:scaling><c:orientation val=\"minMax\"/>{}</c:scaling><c:delete val=\"1\"/>\
          <c:axPos val=\"{values}\"/><c:numFmt formatCode=\"General\" sourceLinked=\"0\"/><c:majorTickMark val=\"none\"/>\
          <c:minorTickMark val=\"none\"/><c:tickLblPos val=\"nextTo\"/><c:crossAx val=\"111\"/>\

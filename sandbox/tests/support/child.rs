@@ -97,8 +97,13 @@ impl Connection {
         id.split('"').next().unwrap().to_owned()
     }
 
-    /// One request; its answer.
+    /// One request; its answer's body, which is text.
     pub fn ask(&mut self, method: &str, path: &str, body: &str) -> String {
+        String::from_utf8(self.fetch(method, path, body)).unwrap()
+    }
+
+    /// One request; its answer's body.
+    pub fn fetch(&mut self, method: &str, path: &str, body: &str) -> Vec<u8> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let idempotency = if method == "POST" {
@@ -119,12 +124,16 @@ impl Connection {
             let count = self.stream.read(&mut self.buffer[end..]).unwrap();
             assert!(count > 0, "the connection ended");
             end += count;
-            let text = std::str::from_utf8(&self.buffer[..end]).unwrap();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let Some(start) = self.buffer[..end].windows(4).position(|four| four == b"\r\n\r\n") else {
+                continue;
+            };
+            let head = std::str::from_utf8(&self.buffer[..start]).unwrap();
             let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
-            if body.len() >= length.parse().unwrap() {
-                return body.to_owned();
+            let whole = start + 4 + length.parse::<usize>().unwrap();
+            if end >= whole {
+                return self.buffer[start + 4..whole].to_vec();
             }
+            self.buffer.resize(self.buffer.len().max(whole), 0);
         }
     }
 }
