@@ -92,6 +92,12 @@ fn every_path_and_method_is_in_the_description_and_nothing_else() {
         let answer = read(url, path);
         assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{path}");
     }
+    // And the other way round: what it has is described.
+    let told = read(url, "/_sandbox/nope").json()["error"]["message"].as_str().unwrap().to_owned();
+    let has: Vec<&str> = told.split("it has ").nth(1).unwrap().split(", ").collect();
+    let areas =
+        paths.keys().filter_map(|path| path.strip_prefix("/_sandbox/")).filter(|area| !area.contains('/'));
+    assert_eq!(has, areas.collect::<Vec<_>>());
     // What the help names, it has.
     let help = include_str!("../src/arguments.rs");
     let also = help.split("also: ").nth(1).unwrap().split('.').next().unwrap();

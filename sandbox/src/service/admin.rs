@@ -35,8 +35,7 @@ impl Service {
     fn administered(&self, question: &Question) -> Result<Answer, Answer> {
         let path = question.path.strip_prefix(PREFIX).unwrap_or_default();
         let (area, rest) = path.split_once('/').unwrap_or((path, ""));
-        let allowed = allowed(area, rest)
-            .ok_or_else(|| Answer::error(404, "not_found", "the admin API has no such path"))?;
+        let allowed = allowed(area, rest).ok_or_else(no_path)?;
         if !allowed.split(", ").any(|method| method == question.method) {
             let message = format!("this path takes {allowed}");
             return Err(Answer::error(405, "invalid_request", message).with("allow", allowed));
@@ -135,17 +134,36 @@ impl Service {
     }
 }
 
+/// The paths, and the methods that each takes.
+const AREAS: [(&str, &str); 13] = [
+    ("clock", "GET, POST"),
+    ("credits", "GET"),
+    ("events", "GET"),
+    ("jobs", "GET"),
+    ("journal", "GET"),
+    ("namespaces", "GET"),
+    ("overview", "GET"),
+    ("refuse", "POST"),
+    ("reset", "POST"),
+    ("rules", "GET, POST, DELETE"),
+    ("scenarios", "GET"),
+    ("tls", "GET, POST"),
+    ("violations", "GET"),
+];
+
 /// The methods of a path, if there is one.
 fn allowed(area: &str, rest: &str) -> Option<&'static str> {
-    Some(match (area, rest) {
-        ("rules", "") => "GET, POST, DELETE",
-        ("rules", _) => "DELETE",
-        ("clock" | "tls", "") => "GET, POST",
-        ("reset" | "refuse", "") => "POST",
-        ("scenarios" | "journal" | "events" | "overview" | "credits" | "violations" | "namespaces", "")
-        | ("jobs", _) => "GET",
-        _ => return None,
-    })
+    match (area, rest) {
+        ("rules", id) if !id.is_empty() => Some("DELETE"),
+        ("jobs", _) | (_, "") => AREAS.iter().find(|(known, _)| *known == area).map(|(_, methods)| *methods),
+        _ => None,
+    }
+}
+
+fn no_path() -> Answer {
+    let known: Vec<&str> = AREAS.iter().map(|(area, _)| *area).collect();
+    let message = format!("the admin API has no such path; it has {}", known.join(", "));
+    Answer::error(404, "not_found", message)
 }
 
 /// Which namespace a request is about: its body's, its query's, or the default.
