@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use perceptis_core::{Error, Kind};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::guard;
 use crate::process::Process;
 
 /// Threads for the disk and for name resolution; they come when needed and go when idle. With the one that does the
@@ -42,19 +43,28 @@ pub(crate) fn in_callback(callback: impl FnOnce()) {
 
 /// One thread that does the work, and some that may block.
 pub(crate) fn new_runtime() -> Result<Runtime, Error> {
-    let signals = SignalsBlocked::new();
-    let runtime = Builder::new_multi_thread()
+    let _signals = SignalsBlocked::new();
+    if Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed()) {
+        // The process exits, in a handler of atexit, and this thread has lost what making a runtime needs.
+        let made = std::thread::Builder::new().spawn(build).map_err(|error| unstartable(&error))?;
+        return made.join().unwrap_or_else(|panic| Err(guard::panicked(panic.as_ref())));
+    }
+    build()
+}
+
+fn build() -> Result<Runtime, Error> {
+    Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("perceptis")
         .on_thread_start(|| OWN.set(Some(Process::current())))
         .enable_all()
         .build()
-        .map_err(|error| {
-            Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
-        });
-    drop(signals);
-    runtime
+        .map_err(|error| unstartable(&error))
+}
+
+fn unstartable(error: &std::io::Error) -> Error {
+    Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
 }
 
 /// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run

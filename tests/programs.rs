@@ -3,39 +3,11 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use support::{Sandbox, library_directory, listing, root, succeed};
-
-/// Builds a program with every warning an error.
-fn build(source: &str, directory: &Path, library: &Path) -> PathBuf {
-    let source = root().join(source);
-    let program = directory.join(source.file_stem().unwrap());
-    succeed(
-        Command::new("gcc")
-            .args(["-std=c11", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"])
-            .arg("-I")
-            .arg(root().join("include"))
-            .arg(&source)
-            .arg("-L")
-            .arg(library)
-            .args(["-lperceptis", "-o"])
-            .arg(&program),
-    );
-    program
-}
-
-/// The program under valgrind: any error, and anything definitely lost, is exit code 99.
-fn valgrind(program: &Path) -> Command {
-    let mut command = Command::new("valgrind");
-    command
-        .args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite"])
-        // A thread that is still there at the end has its stack's block "possibly lost".
-        .args(["--errors-for-leak-kinds=definite", "--track-fds=no"])
-        .arg(program);
-    command
-}
+use support::program::{build, valgrind};
+use support::{Sandbox, library_directory, listing, succeed};
 
 #[test]
 fn the_callers_run_unchanged_and_under_valgrind() {

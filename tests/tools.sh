@@ -19,6 +19,7 @@ need curl curl
 need chromium chromium
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+pkg-config --exists libuv 2>/dev/null || missing="$missing libuv1-dev"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

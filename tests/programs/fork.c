@@ -1,19 +1,9 @@
 /* After a fork the child's client answers FORKED and frees without harm, and a new one works; the parent
    notices nothing. */
 #define _POSIX_C_SOURCE 200809L
-#include <perceptis.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "check.h"
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                    \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            _exit(EXIT_FAILURE);                                            \
-        }                                                                   \
-    } while (0)
 
 static perceptis_code ask(perceptis_client *client)
 {

@@ -1,19 +1,9 @@
 /* A client costs nothing until it is used: no thread, no descriptor; its first operation brings them, and its end
    takes them away. */
 #define _POSIX_C_SOURCE 200809L
-#include <perceptis.h>
+#include "check.h"
 #include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-
-#define CHECK(condition)                                                    \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            exit(EXIT_FAILURE);                                             \
-        }                                                                   \
-    } while (0)
 
 static int entries(const char *path)
 {

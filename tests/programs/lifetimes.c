@@ -1,19 +1,9 @@
 /* Clients closed and freed while calls run on other threads; each call ends with CLOSED and what is known. */
 #define _POSIX_C_SOURCE 200809L
-#include <perceptis.h>
+#include "check.h"
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                    \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            exit(EXIT_FAILURE);                                             \
-        }                                                                   \
-    } while (0)
 
 struct call {
     perceptis_client *client;

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod deck;
+pub mod program;
 pub mod queue;
 pub mod script;
 

@@ -1,0 +1,137 @@
+//! Queues in C programs: event loops, forks, exits, signals, storms.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use support::api::Request;
+use support::program::{build_alone, build_with, valgrind};
+use support::{Sandbox, library, library_directory, listing, succeed};
+
+/// A program of the tests with a sandbox that it talks to.
+struct Program {
+    path: PathBuf,
+    library: tempfile::TempDir,
+    sandbox: Sandbox,
+    _work: tempfile::TempDir,
+}
+
+impl Program {
+    fn new(source: &str, speed: u32, further: &[&str]) -> Program {
+        let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+        let path = build_with(source, work.path(), library.path(), further);
+        Program { path, library, sandbox: Sandbox::start(speed), _work: work }
+    }
+
+    /// Under valgrind or not.
+    fn command(&self, checked: bool) -> Command {
+        let mut command = if checked { valgrind(&self.path) } else { Command::new(&self.path) };
+        self.sandbox.environment(&mut command);
+        command.env("LD_LIBRARY_PATH", self.library.path());
+        command
+    }
+
+    /// A job that is in work for minutes.
+    fn job(&self) -> String {
+        let accepted = self.sandbox.client().generate(&Request::deck(), &[]).unwrap();
+        accepted["job_id"].as_str().unwrap().to_owned()
+    }
+}
+
+fn says_nothing(output: &Output) {
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn many_slides_come_on_one_thread() {
+    let program = Program::new("tests/callers/many.c", 100, &[]);
+    for (checked, count) in [(false, 100), (true, 5)] {
+        let out = tempfile::tempdir().unwrap();
+        let made = succeed(program.command(checked).arg(count.to_string()).arg(out.path()));
+        assert_eq!(String::from_utf8(made.stdout).unwrap().lines().count(), count);
+        let expected: std::collections::BTreeSet<String> =
+            (1..=count).map(|number| format!("slide-{number}.pptx")).collect();
+        assert_eq!(listing(out.path()).into_iter().collect::<std::collections::BTreeSet<_>>(), expected);
+    }
+    // What fails, fails for itself.
+    let failed = program.command(false).arg("2").arg("/nonexistent").output().unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("slide 2: /nonexistent does not exist"));
+}
+
+#[test]
+fn the_descriptor_is_readable_exactly_while_events_wait() {
+    let program = Program::new("tests/programs/loops.c", 1, &[]);
+    for checked in [false, true] {
+        says_nothing(&succeed(&mut program.command(checked)));
+    }
+}
+
+#[test]
+fn it_works_in_the_loop_of_libuv() {
+    let flags = succeed(Command::new("pkg-config").args(["--cflags", "--libs", "libuv"])).stdout;
+    let flags = String::from_utf8(flags).unwrap();
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    let program = Program::new("tests/programs/uv.c", 1, &flags);
+    says_nothing(&succeed(&mut program.command(false)));
+}
+
+#[test]
+fn the_doorbell_rings_when_events_begin_to_wait() {
+    let program = Program::new("tests/programs/doorbell.c", 1, &[]);
+    for checked in [false, true] {
+        says_nothing(&succeed(&mut program.command(checked)));
+    }
+}
+
+#[test]
+fn two_hundred_forks_harm_nobody() {
+    let program = Program::new("tests/programs/fork_queue.c", 1, &[]);
+    says_nothing(&succeed(&mut program.command(false)));
+}
+
+#[test]
+fn two_hundred_processes_end_with_calls_in_flight() {
+    let program = Program::new("tests/programs/exits.c", 1, &[]);
+    let job = program.job();
+    for round in 0..200 {
+        let how = ["main", "thread", "atexit", "free-atexit", "doorbell", "quick"][round % 6];
+        says_nothing(&succeed(program.command(false).arg(how).arg(&job)));
+    }
+    for how in ["main", "thread", "atexit", "free-atexit"] {
+        says_nothing(&succeed(program.command(true).arg(how).arg(&job)));
+    }
+}
+
+#[test]
+fn it_is_closed_and_loaded_again() {
+    let (work, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::start(1));
+    let program = build_alone("tests/programs/reload.c", work.path());
+    let job = sandbox.client().generate(&Request::deck(), &[]).unwrap();
+    let mut command = Command::new(program);
+    sandbox.environment(&mut command);
+    says_nothing(&succeed(command.arg(library()).env("JOB_ID", job["job_id"].as_str().unwrap())));
+}
+
+#[test]
+fn its_threads_block_all_signals() {
+    let program = Program::new("tests/programs/signals.c", 200, &[]);
+    let out = tempfile::tempdir().unwrap();
+    says_nothing(&succeed(program.command(false).arg(out.path())));
+    assert_eq!(listing(out.path()).len(), 1);
+}
+
+#[test]
+fn in_a_storm_every_call_has_one_end() {
+    let program = Program::new("tests/programs/storm.c", 1, &[]);
+    for seed in 1..=5 {
+        let output = succeed(program.command(false).arg(seed.to_string()).arg("3000"));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.ends_with("each ended once\n"), "{said}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+    succeed(program.command(true).arg("6").arg("100"));
+}
