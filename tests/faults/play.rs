@@ -1,0 +1,182 @@
+//! Plays cases: a namespace, a directory and a client for each, on a few threads.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::books::Books;
+use crate::judge;
+use crate::rows::{Operation, Row};
+use crate::service::{Entry, Namespace};
+use crate::settle::FOREVER;
+use crate::support::api::Error;
+
+/// Cases wait most of the time, for virtual time to pass.
+const AT_ONCE: usize = 16;
+/// The deadline under a fault that never passes: five minutes, a second and a half of the wall's.
+const DEADLINE_MS: &str = "300000";
+/// By the wall's clock. Most take a second or two.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// A row's fault against one operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub row: &'static Row,
+    pub operation: Operation,
+    /// Whether the fault never passes.
+    pub always: bool,
+}
+
+impl Case {
+    pub fn of(rows: &'static [Row]) -> Vec<Case> {
+        let of_row = |row: &'static Row| {
+            let both = move |operation: &Operation| {
+                [false, true].map(|always| Case { row, operation: *operation, always })
+            };
+            row.operations.iter().flat_map(both)
+        };
+        rows.iter().flat_map(of_row).collect()
+    }
+
+    /// As it is shown, and as `TEST_CASE` picks it out.
+    pub fn name(&self) -> String {
+        let Row { scenario, at, with, .. } = self.row;
+        let beside = if with.is_empty() { String::new() } else { format!(" after {with}") };
+        let how = if self.always { "for ever".to_owned() } else { format!("{} times", self.row.times) };
+        format!("{:?} {scenario}@{at}{beside}, {how}", self.operation)
+    }
+}
+
+/// What came of a case.
+pub struct Played {
+    pub result: Result<Value, Error>,
+    /// The requests of the operation, in their order.
+    pub entries: Vec<Entry>,
+    /// How often the row's fault struck.
+    pub fired: u64,
+    /// The books at the operation's end, and when every job that goes on is done.
+    pub now: Books,
+    pub later: Books,
+    pub directory: TempDir,
+}
+
+/// Plays all cases and says of each that did not end as it should what was wrong. With `TEST_CASE=TEXT` only those
+/// whose name has this text in it.
+pub fn play_all(cases: Vec<Case>) {
+    let wanted = std::env::var("TEST_CASE").unwrap_or_default();
+    let cases: Vec<Case> = cases.into_iter().filter(|case| case.name().contains(&wanted)).collect();
+    let count = cases.len();
+    let failed = at_once(cases, AT_ONCE, |case| {
+        let found = play(case);
+        if found.is_empty() { None } else { Some(format!("{}\n    {}", case.name(), found.join("\n    "))) }
+    });
+    assert!(failed.is_empty(), "{} of {count} cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// Does this to each, on so many threads; what it returned. A panic is one of the things that can be wrong. What does
+/// not end can't be stopped either: the process says which it was, and ends.
+pub fn at_once<T: Sync + std::fmt::Debug>(
+    all: Vec<T>,
+    threads: usize,
+    work: impl Fn(&T) -> Option<String> + Sync,
+) -> Vec<String> {
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let running: Mutex<BTreeMap<usize, Instant>> = Mutex::default();
+    let ended = Condvar::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.min(all.len()))
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(one) = all.get(at) else { break };
+                        running.lock().unwrap().insert(at, Instant::now());
+                        let wrong = catch_unwind(AssertUnwindSafe(|| work(one)))
+                            .unwrap_or_else(|panic| Some(format!("{one:?} panicked: {}", text_of(&*panic))));
+                        found.lock().unwrap().extend(wrong);
+                        running.lock().unwrap().remove(&at);
+                    }
+                    ended.notify_all();
+                })
+            })
+            .collect();
+        let mut still = running.lock().unwrap();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            if let Some((at, _)) = still.iter().find(|(_, since)| since.elapsed() > LONGEST) {
+                // Past what the test harness would keep to itself.
+                let _ = writeln!(std::io::stderr(), "does not end: {:?}", all[*at]);
+                std::process::exit(101);
+            }
+            still = ended.wait_timeout(still, Duration::from_millis(100)).unwrap().0;
+        }
+    });
+    found.into_inner().unwrap()
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// Whether a fault is noticed by a timeout: then the client's own are short.
+fn takes_a_timeout(row: &Row) -> bool {
+    matches!(row.name(), "drip" | "stall_head" | "stall_body")
+}
+
+fn play(case: &Case) -> Vec<String> {
+    let Case { row, operation, always } = *case;
+    let namespace = Namespace::new(row.speed);
+    let short: &[(&str, &str)] = if takes_a_timeout(row) {
+        &[
+            ("submit_timeout_ms", "60000"),
+            ("status_timeout_ms", "15000"),
+            ("download_idle_timeout_ms", "30000"),
+        ]
+    } else {
+        &[]
+    };
+    let client = namespace.client(short);
+    let job = match operation {
+        Operation::Generate | Operation::Run => None,
+        Operation::Wait => {
+            let accepted = client.generate(&row.kind.request(row.takes), &[("timeout_ms", FOREVER)]).unwrap();
+            Some(accepted["job_id"].as_str().unwrap().to_owned())
+        }
+        Operation::GetStatus | Operation::Download => Some(namespace.submit(&row.kind.body(row.takes))),
+    };
+    if operation == Operation::Download {
+        namespace.advance(row.takes + 60);
+    }
+    let before = namespace.journal(0).last().map_or(0, |entry| entry.number);
+    for scenario in row.with.split(',').filter(|scenario| !scenario.is_empty()) {
+        namespace.rule(scenario);
+    }
+    let rule = namespace.rule(&row.rule((!always).then_some(row.times)));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap().to_owned();
+    let end = if always { &row.always } else { &row.struck };
+    let deadline = ("timeout_ms", if end.is_ok() { FOREVER } else { DEADLINE_MS });
+    let text = |result: Result<String, Error>| result.map(|text| serde_json::from_str(&text).unwrap());
+    let job_id = job.as_deref().unwrap_or_default();
+    let result = match operation {
+        Operation::Generate => client.generate(&row.kind.request(row.takes), &[deadline]),
+        Operation::Run => client.run(&row.kind.request(row.takes), &[deadline, ("directory", &path)]),
+        Operation::GetStatus => text(client.get_status(job_id, &[deadline])),
+        Operation::Wait => text(client.wait(job_id, &[deadline])),
+        Operation::Download => client.download(job_id, &[deadline, ("directory", &path)]),
+    };
+    let entries = namespace.journal(before);
+    let fired = namespace.fired(rule);
+    let now = Books::read(&namespace);
+    namespace.advance(100_000);
+    let later = Books::read(&namespace);
+    let played = Played { result, entries, fired, now, later, directory };
+    judge::judge(case, &namespace, job.as_deref(), &played)
+}

@@ -1,0 +1,184 @@
+//! The sandbox as a test sees it: one process for all, a namespace for each, and its admin API.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::support::Sandbox;
+use crate::support::api::Client;
+
+/// How many times as fast as the wall's a namespace's clock runs where a test does not say: a minute is 300 ms.
+pub const SPEED: u32 = 200;
+
+/// The one sandbox that the tests share. It ends with this process, when its standard input does.
+pub fn shared() -> &'static Sandbox {
+    static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
+    SANDBOX.get_or_init(|| Sandbox::start(SPEED))
+}
+
+/// Jobs, clock, rules, journal and credits of a test's own.
+pub struct Namespace<'a> {
+    sandbox: &'a Sandbox,
+    pub name: String,
+    pub speed: u32,
+}
+
+/// One request, as the journal has it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub number: u64,
+    pub at_ms: u64,
+    pub path: String,
+    pub job_id: Option<String>,
+    pub idempotency_key: Option<String>,
+    pub range: Option<String>,
+    pub body: String,
+    pub faults: Vec<String>,
+}
+
+impl Entry {
+    /// `generate`, `status` or `download`, as scenarios name it; "" for anywhere else.
+    pub fn endpoint(&self) -> &'static str {
+        if self.path == "/api/v1/generate" {
+            "generate"
+        } else if self.path.starts_with("/api/v1/status/") {
+            "status"
+        } else if self.path.starts_with("/files/") {
+            "download"
+        } else {
+            ""
+        }
+    }
+}
+
+impl Namespace<'static> {
+    /// A new one in the shared sandbox.
+    pub fn new(speed: u32) -> Namespace<'static> {
+        Namespace::within(shared(), speed)
+    }
+}
+
+impl<'a> Namespace<'a> {
+    /// A new one in this sandbox.
+    pub fn within(sandbox: &'a Sandbox, speed: u32) -> Namespace<'a> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let namespace = Namespace { sandbox, name, speed };
+        if speed != sandbox.speed {
+            namespace.post("clock", &json!({ "speed": speed }));
+        }
+        namespace
+    }
+
+    /// The API key whose requests are this namespace's.
+    pub fn key(&self) -> String {
+        format!("sk-sandbox-{}", self.name)
+    }
+
+    /// A client of this namespace, whose network is given so much time that a loaded machine does not look like a
+    /// fault; `further` settings win.
+    pub fn client(&self, further: &[(&str, &str)]) -> Client {
+        let (key, scale) = (self.key(), self.speed.to_string());
+        let mut pairs = vec![
+            ("api_key", key.as_str()),
+            ("api_base_url", &self.sandbox.base_url),
+            ("time_scale", &scale),
+            ("connect_timeout_ms", "1000000"),
+            ("submit_timeout_ms", "1000000"),
+            ("status_timeout_ms", "1000000"),
+            ("download_idle_timeout_ms", "1000000"),
+        ];
+        pairs.extend_from_slice(further);
+        Client::new(&pairs).unwrap()
+    }
+
+    /// Submits a request without the library; the job's id.
+    pub fn submit(&self, request: &Value) -> String {
+        let authorization = format!("Authorization: Bearer {}\r\n", self.key());
+        let answer = self.ask("POST", "/api/v1/generate", &authorization, Some(request));
+        answer["job_id"].as_str().unwrap_or_else(|| panic!("not accepted: {answer}")).to_owned()
+    }
+
+    /// Has a scenario strike from now on; rules that were added first are the stronger ones.
+    pub fn rule(&self, scenario: &str) -> u64 {
+        self.post("rules", &json!({ "scenario": scenario }))["id"].as_u64().unwrap()
+    }
+
+    /// The same with a chance: of the requests that it could strike, it strikes some.
+    pub fn rule_by_chance(&self, scenario: &str, probability: f64, seed: u64) {
+        self.post("rules", &json!({ "scenario": scenario, "probability": probability, "seed": seed }));
+    }
+
+    /// How often a rule has struck.
+    pub fn fired(&self, rule: u64) -> u64 {
+        let rules = self.get("rules");
+        let of_rule = rules["rules"].as_array().unwrap().iter().find(|one| one["id"] == rule);
+        of_rule.map_or(0, |one| one["fired"].as_u64().unwrap())
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub fn clear(&self) {
+        self.ask("DELETE", &format!("/_sandbox/rules?namespace={}", self.name), "", None);
+    }
+
+    /// Puts the sandbox's clock forward, so that jobs that go on are done.
+    pub fn advance(&self, seconds: u64) {
+        self.post("clock", &json!({ "advance_ms": seconds * 1000 }));
+    }
+
+    /// What was asked after this entry.
+    pub fn journal(&self, after: u64) -> Vec<Entry> {
+        let told = self.get_with("journal", &format!("&after={after}&limit=1000"));
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let entry = |one: &Value| Entry {
+            number: one["number"].as_u64().unwrap(),
+            at_ms: one["at_ms"].as_u64().unwrap(),
+            path: text(&one["path"]).unwrap(),
+            job_id: text(&one["job_id"]),
+            idempotency_key: text(&one["idempotency_key"]),
+            range: text(&one["range"]),
+            body: text(&one["body"]).unwrap(),
+            faults: one["faults"].as_array().unwrap().iter().filter_map(text).collect(),
+        };
+        told["entries"].as_array().unwrap().iter().map(entry).collect()
+    }
+
+    pub fn get(&self, area: &str) -> Value {
+        self.get_with(area, "")
+    }
+
+    fn get_with(&self, area: &str, further: &str) -> Value {
+        let path = format!("/_sandbox/{area}?namespace={}{further}", self.name);
+        self.ask("GET", &path, "Accept: application/json\r\n", None)
+    }
+
+    pub fn post(&self, area: &str, body: &Value) -> Value {
+        self.ask("POST", &format!("/_sandbox/{area}?namespace={}", self.name), "", Some(body))
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
+        ask(&self.sandbox.base_url, method, path, headers, body)
+    }
+}
+
+/// One request, on a connection of its own. The admin API is plain HTTP on a port that speaks TLS, too.
+pub fn ask(base_url: &str, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
+    let (_, authority) = base_url.split_once("://").unwrap();
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let mut stream = TcpStream::connect(authority).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         {headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}

@@ -1,0 +1,86 @@
+//! What a table can't say of waiting: outages, and a pace that is the key's and not one job's.
+
+use serde_json::Value;
+
+use crate::books::{self, Books};
+use crate::play::at_once;
+use crate::rows::Kind;
+use crate::service::Namespace;
+use crate::settle::{FOREVER, whole};
+
+/// More failures in a row than the retries' budget covers (500 tokens of which each takes 5).
+const OUTAGE: u64 = 150;
+
+#[test]
+fn a_wait_lasts_through_an_outage_longer_than_any_budget() {
+    let outages = ["http_503", "reset_before", "html", "half_answer"];
+    let failed = at_once(outages.to_vec(), outages.len(), |outage| {
+        let namespace = Namespace::new(1000);
+        let directory = tempfile::tempdir().unwrap();
+        let rule = namespace.rule(&format!("{outage}@status*{OUTAGE}"));
+        let options = [("timeout_ms", FOREVER), ("directory", directory.path().to_str().unwrap())];
+        let result = namespace.client(&[]).run(&Kind::Deck.request(30), &options).unwrap();
+        assert_eq!(namespace.fired(rule), OUTAGE);
+        whole(&result, 1, directory.path()).unwrap();
+        let entries = namespace.journal(0);
+        let mut wrong = books::complaints(&namespace, &entries);
+        wrong.extend(Books::read(&namespace).complaints());
+        if wrong.is_empty() { None } else { Some(format!("{outage}: {wrong:?}")) }
+    });
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn a_limit_on_polls_is_the_keys_and_not_one_jobs() {
+    let namespace = Namespace::new(200);
+    let client = namespace.client(&[]);
+    let (first, second) = (namespace.submit(&Kind::Deck.body(1)), namespace.submit(&Kind::Deck.body(1)));
+    let before = namespace.journal(0).last().unwrap().number;
+    namespace.rule("http_429=300@status*1");
+    let error = client.get_status(&first, &[("timeout_ms", "60000")]).unwrap_err();
+    assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
+    client.get_status(&second, &[("timeout_ms", FOREVER)]).unwrap();
+    let polls = namespace.journal(before);
+    assert_eq!(polls.len(), 2);
+    assert!(polls[1].at_ms - polls[0].at_ms >= 300_000, "{polls:?}");
+}
+
+/// However many wait for a job, together they poll it no more than once a second, and all get its end.
+#[test]
+fn many_who_wait_for_one_job_and_ask_about_it_keep_to_one_poll_a_second() {
+    let namespace = Namespace::new(20);
+    let client = namespace.client(&[]);
+    let job = namespace.submit(&Kind::Slides(1).body(30));
+    let before = namespace.journal(0).last().unwrap().number;
+    std::thread::scope(|scope| {
+        for number in 0..12 {
+            let (client, job) = (&client, &job);
+            scope.spawn(move || {
+                let waits = number % 3 != 0;
+                let options = [("timeout_ms", FOREVER)];
+                let status =
+                    if waits { client.wait(job, &options) } else { client.get_status(job, &options) };
+                let status: Value = serde_json::from_str(&status.unwrap()).unwrap();
+                assert_eq!(status["job_id"], job.as_str());
+                assert!(!waits || status["status"] == "completed", "{status}");
+            });
+        }
+    });
+    assert_eq!(books::complaints(&namespace, &namespace.journal(before)), Vec::<String>::new());
+}
+
+/// Jobs of one key under a limit that is below what they would ask together: all of them end, none is asked too fast.
+#[test]
+fn many_jobs_under_one_limit_all_end() {
+    let namespace = Namespace::new(200);
+    let client = namespace.client(&[]);
+    namespace.rule("rate_limit=1@status");
+    let jobs: Vec<String> = (0..12).map(|_| namespace.submit(&Kind::Slides(1).body(20))).collect();
+    let before = namespace.journal(0).last().unwrap().number;
+    let failed = at_once(jobs, 12, |job| {
+        let status = client.wait(job, &[("timeout_ms", FOREVER)]);
+        status.err().map(|error| format!("{error:?}"))
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_eq!(books::complaints(&namespace, &namespace.journal(before)), Vec::<String>::new());
+}
