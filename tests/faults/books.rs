@@ -47,13 +47,15 @@ pub fn is_true(error: &Error, now: &Books, later: &Books) -> Result<(), String> 
     Err(format!("billed is {}, but {wrong}", error.details["billed"]))
 }
 
-/// What is wrong with the requests themselves, whatever struck them.
-pub fn complaints(namespace: &Namespace<'_>, entries: &[Entry]) -> Vec<String> {
+/// What the sandbox itself has to say about the pace.
+pub fn violations(namespace: &Namespace<'_>) -> Vec<String> {
+    let told = namespace.get("violations");
+    told["violations"].as_array().unwrap().iter().map(|one| format!("polled too fast: {one}")).collect()
+}
+
+/// What is wrong with the requests of a call, whatever struck them.
+pub fn complaints(entries: &[Entry]) -> Vec<String> {
     let mut found = Vec::new();
-    let violations = namespace.get("violations");
-    if violations["violations"].as_array().unwrap().iter().len() > 0 {
-        found.push(format!("polled too fast: {}", violations["violations"]));
-    }
     let mut last: HashMap<&str, u64> = HashMap::new();
     for poll in entries.iter().filter(|entry| entry.endpoint() == "status") {
         let job = poll.job_id.as_deref().unwrap_or_default();

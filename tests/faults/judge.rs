@@ -18,7 +18,8 @@ pub fn judge(case: &Case, namespace: &Namespace<'_>, job: Option<&str>, played: 
         found.push("the fault never struck".to_owned());
     }
     requests(case, end, played, &mut found);
-    found.extend(books::complaints(namespace, &played.entries));
+    found.extend(books::complaints(&played.entries));
+    found.extend(books::violations(namespace));
     found.extend(played.later.complaints());
 
     let left = Left::read(played.directory.path());

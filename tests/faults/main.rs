@@ -15,8 +15,10 @@
 mod support;
 
 mod books;
+mod connections;
 mod fetches;
 mod judge;
+mod mixtures;
 mod play;
 mod rows;
 mod service;

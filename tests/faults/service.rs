@@ -107,11 +107,6 @@ impl<'a> Namespace<'a> {
         self.post("rules", &json!({ "scenario": scenario }))["id"].as_u64().unwrap()
     }
 
-    /// The same with a chance: of the requests that it could strike, it strikes some.
-    pub fn rule_by_chance(&self, scenario: &str, probability: f64, seed: u64) {
-        self.post("rules", &json!({ "scenario": scenario, "probability": probability, "seed": seed }));
-    }
-
     /// How often a rule has struck.
     pub fn fired(&self, rule: u64) -> u64 {
         let rules = self.get("rules");

@@ -23,7 +23,8 @@ fn a_wait_lasts_through_an_outage_longer_than_any_budget() {
         assert_eq!(namespace.fired(rule), OUTAGE);
         whole(&result, 1, directory.path()).unwrap();
         let entries = namespace.journal(0);
-        let mut wrong = books::complaints(&namespace, &entries);
+        let mut wrong = books::complaints(&entries);
+        wrong.extend(books::violations(&namespace));
         wrong.extend(Books::read(&namespace).complaints());
         if wrong.is_empty() { None } else { Some(format!("{outage}: {wrong:?}")) }
     });
@@ -66,7 +67,8 @@ fn many_who_wait_for_one_job_and_ask_about_it_keep_to_one_poll_a_second() {
             });
         }
     });
-    assert_eq!(books::complaints(&namespace, &namespace.journal(before)), Vec::<String>::new());
+    assert_eq!(books::complaints(&namespace.journal(before)), Vec::<String>::new());
+    assert_eq!(books::violations(&namespace), Vec::<String>::new());
 }
 
 /// Jobs of one key under a limit that is below what they would ask together: all of them end, none is asked too fast.
@@ -82,5 +84,24 @@ fn many_jobs_under_one_limit_all_end() {
         status.err().map(|error| format!("{error:?}"))
     });
     assert!(failed.is_empty(), "{failed:?}");
-    assert_eq!(books::complaints(&namespace, &namespace.journal(before)), Vec::<String>::new());
+    assert_eq!(books::complaints(&namespace.journal(before)), Vec::<String>::new());
+    assert_eq!(books::violations(&namespace), Vec::<String>::new());
+}
+
+/// A poll that its deadline cut off was one all the same. At a speed at which a second is long for a machine, too.
+#[test]
+fn a_poll_that_was_given_up_counts() {
+    let namespace = Namespace::new(10);
+    let client = namespace.client(&[]);
+    let job = namespace.submit(&Kind::Slides(1).body(1));
+    for _ in 0..3 {
+        namespace.rule("stall_head@status*1");
+        // Under way or not, it is given up after 30 ms of the wall's.
+        client.get_status(&job, &[("timeout_ms", "300")]).unwrap_err();
+        namespace.clear();
+        client.get_status(&job, &[("timeout_ms", FOREVER)]).unwrap();
+    }
+    assert_eq!(books::violations(&namespace), Vec::<String>::new());
+    let polls = namespace.journal(0).split_off(1);
+    assert_eq!(books::complaints(&polls), Vec::<String>::new());
 }

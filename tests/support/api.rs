@@ -120,7 +120,7 @@ pub fn c(text: &str) -> CString {
 }
 
 /// An error that the library handed out, read and freed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     pub code: String,
     pub message: String,
