@@ -8,12 +8,13 @@ RELEASE := $(TARGET)/release
 VENV := $(TARGET)/venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help library deck test test-rust test-python lint header install uninstall clean
+.PHONY: help library deck test test-long test-rust test-python lint header install uninstall clean
 
 help:
 	@echo "make deck [PROMPT='...'] [OUT=out]   a real deck, made by the local sandbox"
 	@echo "make deck SANDBOX=0                  the same by the real service; needs PERCEPTIS_API_KEY"
 	@echo "make test                            everything; installs what it needs"
+	@echo "make test-long                       2,000 runs under random faults (SEEDS=N for another number)"
 	@echo "make install [PREFIX=/usr/local]     the library, its header, pkg-config and CMake files"
 	@echo "make header                          renews include/perceptis.h from the sources"
 
@@ -68,6 +69,13 @@ test-rust: library
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace --no-run
 	@$(CLEAN) export PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; $(CARGO) test --locked --offline --workspace
+
+# A seed that fails is printed with the command that plays it again.
+SEEDS ?= 2000
+test-long:
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --test faults --no-run
+	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
 
 # The wheel carries the release build's library; the tests see what a user installs.
 $(VENV)/made: tests/python/requirements.txt

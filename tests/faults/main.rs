@@ -15,14 +15,18 @@
 mod support;
 
 mod books;
+mod cases;
 mod connections;
+mod disk;
 mod fetches;
 mod judge;
 mod mixtures;
 mod play;
 mod rows;
+mod secrets;
 mod service;
 mod settle;
 mod submissions;
 mod table;
 mod waits;
+mod words;
