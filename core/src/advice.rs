@@ -2,9 +2,8 @@
 
 use crate::error::{Billed, Error, Kind};
 
-/// An error whose sentence says what happened, completed by which job it is about, the bill and the way out. A call
-/// that only asks has nothing to say of the bill, unless the job is known to be delivered.
-pub(crate) fn explained(error: Error, asks_only: bool) -> Error {
+/// An error whose sentence says what happened, completed by which job it is about, the bill and the way out.
+pub(crate) fn explained(error: Error) -> Error {
     let details = error.details();
     let mut message = String::new();
     match &details.job_id {
@@ -13,7 +12,6 @@ pub(crate) fn explained(error: Error, asks_only: bool) -> Error {
     }
     message += error.message();
     let bill = match details.billed {
-        Billed::No | Billed::Unknown if asks_only => None,
         Billed::No if error.message().contains("not billed") => None,
         Billed::No => Some("nothing was billed"),
         Billed::Yes => Some("it is billed, and not again"),
@@ -35,7 +33,7 @@ fn advice(error: &Error) -> Option<String> {
     let text = match error.kind() {
         Kind::Unauthenticated => "check the API key",
         Kind::NotEligible => "use the key of an organization on a Business or Enterprise plan",
-        Kind::NotFound if has_job => "check the job's id, and that the API key is the one that made it",
+        Kind::NotFound if has_job => "ask again with the job's whole id, and with the API key that made it",
         Kind::NotFound => "check what the request names, such as its template",
         Kind::Conflict => match details.api_code.as_deref() {
             Some("ambiguous_template_name") => "name a template that no other is called like",
@@ -69,7 +67,7 @@ mod tests {
     fn a_sentence_tells_the_job_the_bill_and_the_way_out() {
         let error = Error::new(Kind::Unauthenticated, "the API key is revoked (401)");
         assert_eq!(
-            explained(error.clone(), false).message(),
+            explained(error.clone()).message(),
             "the API key is revoked (401) (nothing was billed; check the API key)"
         );
         let error = error.with(|details| {
@@ -77,13 +75,11 @@ mod tests {
             details.billed = Billed::Unknown;
         });
         assert_eq!(
-            explained(error.clone(), false).message(),
+            explained(error).message(),
             "job j1: the API key is revoked (401) (it is billed if it is delivered, and once; check the API key)"
         );
-        let asked = explained(error, true);
-        assert_eq!(asked.message(), "job j1: the API key is revoked (401) (check the API key)");
         let error = Error::new(Kind::RateLimited, "too many requests (429)");
         let error = error.with(|details| details.retry_after_ms = Some(1_500));
-        assert!(explained(error, false).message().ends_with("(nothing was billed; try again in 2 s)"));
+        assert!(explained(error).message().ends_with("(nothing was billed; try again in 2 s)"));
     }
 }

@@ -23,7 +23,7 @@ use crate::submit::unwritable;
 use crate::target::{Names, Target, file_error};
 use crate::tracker::{Phase, Tracker};
 use crate::verify::verify_pptx;
-use crate::wait::job_failed;
+use crate::wait::{Seen, job_failed};
 
 /// How often an expired URL is renewed, or a failing download tried again, without a byte of progress.
 const MOST_RENEWALS: u32 = 3;
@@ -120,7 +120,12 @@ impl Client {
             let checked = options.clone();
             blocking(move || Target::prepare(&Options { name: None, ..checked }, 0)).await?;
             let course = Course::new(Asking::Look, deadline, tracker);
-            let job = self.look(job_id, course, tracker).await?;
+            let mut job = self.look(job_id, course, tracker).await?;
+            let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
+            if job.status == "completed" && job.downloads.len() < asked as usize {
+                // Files can be late (`promise.md`, 7).
+                job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
+            }
             match job.status.as_str() {
                 "completed" => {}
                 "failed" => return Err(job_failed(job_id, &job).into()),

@@ -23,7 +23,7 @@ use crate::job::JobId;
 use crate::pace::Pace;
 use crate::policy::Came;
 use crate::tracker::Tracker;
-use crate::wait::Watch;
+use crate::wait::{Seen, Watch};
 
 /// The service's hard ceiling: one poll a second for one job.
 const BETWEEN_POLLS: Duration = Duration::from_secs(1);
@@ -163,6 +163,7 @@ impl Client {
         self: &Arc<Client>,
         job_id: &JobId,
         expected: u32,
+        seen: Seen,
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
         let (ended, place) = {
@@ -175,7 +176,7 @@ impl Client {
             let free_at = entry.free_at(now);
             let mut first = None;
             let watch = entry.watch.get_or_insert_with(|| {
-                let (watch, due) = self.new_watch(job_id, now);
+                let (watch, due) = self.new_watch(job_id, seen, now);
                 first = Some(due.max(free_at));
                 watch
             });

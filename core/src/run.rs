@@ -9,6 +9,7 @@ use crate::options::Options;
 use crate::request::Request;
 use crate::target::Target;
 use crate::tracker::{Phase, Tracker};
+use crate::wait::Seen;
 
 impl Client {
     /// Submits a request, waits for its job and fetches the files. Whatever can be wrong with the call or
@@ -27,7 +28,7 @@ impl Client {
             let job_id = accepted.job_id;
             let target = hold(target, &job_id, variants).await?;
             tracker.phase(Phase::Waiting);
-            let job = self.watch(&job_id, variants, tracker).await?;
+            let job = self.watch(&job_id, variants, Seen::Not, tracker).await?;
             let output_type = request.output_type();
             let order = Order {
                 job_id: &job_id,

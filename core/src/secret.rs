@@ -22,29 +22,38 @@ impl ApiKey {
         &self.0
     }
 
-    /// A text from outside made fit to be shown: without this key, and without the query of any URL.
+    /// A text from outside made fit to be shown: without this key, and without what a URL in it may keep secret, its
+    /// user info and its query. A word counts as a URL also without a scheme, since services quote paths.
     pub(crate) fn scrub(&self, text: &str) -> String {
-        let mut rest = text.replace(&self.0, "[key]");
-        let mut clean = String::with_capacity(rest.len());
-        // Everything from '?' to the end of the word goes, in any word that looks like a URL.
-        while let Some(scheme) = rest.find("://") {
-            let after = &rest[scheme..];
-            let end = after
-                .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')' | ','))
-                .map_or(rest.len(), |at| scheme + at);
-            let url = &rest[..end];
-            match url[scheme..].find(['?', '#']) {
-                Some(at) => {
-                    clean.push_str(&url[..scheme + at]);
-                    clean.push_str("?[...]");
-                }
-                None => clean.push_str(url),
-            }
-            rest = rest[end..].to_owned();
-        }
-        clean.push_str(&rest);
-        clean
+        let text = text.replace(&self.0, "[key]");
+        text.split_inclusive(ends_word).map(scrub_word).collect()
     }
+}
+
+fn ends_word(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']' | ',' | '`')
+}
+
+/// A word, and the character that ends it, without user info, query and fragment if it is a URL or a path.
+fn scrub_word(word: &str) -> String {
+    let (scheme, rest) = match word.find("://") {
+        Some(at) => word.split_at(at + 3),
+        None => ("", word),
+    };
+    let authority = if scheme.is_empty() { 0 } else { rest.find(['/', '?', '#']).unwrap_or(rest.len()) };
+    let (host, path) = rest.split_at(authority);
+    let host = match host.rfind('@') {
+        Some(at) => format!("[...]{}", &host[at..]),
+        None => host.to_owned(),
+    };
+    let secret = match path.find(['?', '#']) {
+        Some(at) if !scheme.is_empty() || path[at..].contains('=') => at,
+        _ => return format!("{scheme}{host}{path}"),
+    };
+    let end = path.chars().next_back().filter(|c| ends_word(*c));
+    format!("{scheme}{host}{}?[...]{}", &path[..secret], end.map(String::from).unwrap_or_default())
 }
 
 impl fmt::Debug for ApiKey {
@@ -63,6 +72,17 @@ mod tests {
         let text = "key sk-live-per-abc at https://a.b/c?sig=1&e=2 and (http://d/e?x) https://f/g";
         let clean = key.scrub(text);
         assert_eq!(clean, "key [key] at https://a.b/c?[...] and (http://d/e?[...]) https://f/g");
+        for (text, clean) in [
+            ("see https://user:s@a.b/c, then", "see https://[...]@a.b/c, then"),
+            ("\"https://a.b?s=1\"", "\"https://a.b?[...]\""),
+            ("GET /f?sig=s&e=1 HTTP/1.1", "GET /f?[...] HTTP/1.1"),
+            ("/f#s=1", "/f?[...]"),
+            ("ready? yes=1", "ready? yes=1"),
+            ("https://a.b/c?", "https://a.b/c?[...]"),
+            ("ü?ü=ü", "ü?[...]"),
+        ] {
+            assert_eq!(key.scrub(text), clean);
+        }
         assert_eq!(format!("{key:?}"), "[key]");
     }
 

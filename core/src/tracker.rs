@@ -148,9 +148,10 @@ impl Tracker {
         let (kind, message, billed) = if let Some(job_id) = &now.job_id {
             let done = now.status.as_deref() == Some("completed");
             let (state, next, billed) = if done {
-                ("is completed", "perceptis_download", Billed::Yes)
+                ("is completed and billed", "perceptis_download", Billed::Yes)
             } else {
-                ("goes on", "perceptis_wait and then perceptis_download", Billed::Unknown)
+                let state = "goes on, and is billed if it is delivered, and once";
+                (state, "perceptis_wait and then perceptis_download", Billed::Unknown)
             };
             (kind, format!("{reason}; job {job_id} {state}: fetch it with {next}"), billed)
         } else if now.unknown || now.in_flight.as_ref().is_some_and(FirstByte::is_out) {
@@ -162,7 +163,7 @@ impl Tracker {
             );
             (kind, message, Billed::Unknown)
         } else {
-            (kind, format!("{reason}; nothing was submitted"), Billed::No)
+            (kind, format!("{reason}; nothing was submitted, and nothing is billed"), Billed::No)
         };
         // Where nothing is under way that a timeout could leave behind, what kept failing says more than that
         // the time is over. It must not depend on which moment the deadline strikes in.
@@ -193,12 +194,12 @@ impl Tracker {
     /// An error with what is known of the operation added.
     pub(crate) fn complete(&self, error: Error) -> Error {
         let now = self.lock();
-        // Once this operation's own submission was accepted, or its job is completed, "no" is no longer true.
+        // Once there is a job, this operation's own or the one that it asks about, "no" is no longer true but of
+        // one that failed, and "yes" of one that is completed.
         let failed = error.kind() == Kind::JobFailed;
-        let submitted = matches!(self.operation, "run" | "generate") && now.job_id.is_some();
         let billed = match now.status.as_deref() {
             Some("completed") => Billed::Yes,
-            _ if submitted => Billed::Unknown,
+            _ if now.job_id.is_some() => Billed::Unknown,
             _ => error.details().billed,
         };
         let error = error.with(|details| {
@@ -216,7 +217,7 @@ impl Tracker {
         // Nothing was asked for yet: the sentence is about the call, and complete.
         let local =
             matches!(error.kind(), Kind::InvalidArgument | Kind::Configuration | Kind::OutcomeUnknown);
-        if local { error } else { advice::explained(error, self.operation == "get_status") }
+        if local { error } else { advice::explained(error) }
     }
 
     /// The operation begins.

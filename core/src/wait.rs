@@ -24,6 +24,14 @@ const LATE_FILES: u32 = 5;
 /// How the waiting of one caller ends.
 type End = Result<Arc<Job>, Error>;
 
+/// What whoever begins to wait has seen of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Not,
+    /// It was completed, and files were missing.
+    WithoutFiles,
+}
+
 /// Those who wait for one job, and when it is asked about for them.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -59,24 +67,28 @@ impl Client {
         self.until(deadline, tracker, async {
             let expected = self.own_job(job_id).map_or(1, |own| own.variants);
             tracker.phase(Phase::Waiting);
-            Ok(self.watch(job_id, expected, tracker).await?.json.clone())
+            Ok(self.watch(job_id, expected, Seen::Not, tracker).await?.json.clone())
         })
         .await
     }
 
     /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
-    pub(crate) fn new_watch(&self, job_id: &JobId, now: Moment) -> (Watch, Moment) {
+    pub(crate) fn new_watch(&self, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
         let own = self.own_job(job_id);
         let mut schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
-        let first = match own {
-            Some(own) => {
-                let window = self.estimates.window(own.product);
-                let first = schedule.next(Some(Duration::ZERO), &window, self.jitter.fraction());
-                own.submitted.after(first)
+        let chance = self.jitter.fraction();
+        let (late, first) = match (own, seen) {
+            (_, Seen::WithoutFiles) => {
+                let window = self.estimates.window(Product::Deck);
+                (1, now.after(schedule.next(None, &window, chance)))
             }
-            None => now,
+            (Some(own), Seen::Not) => {
+                let window = self.estimates.window(own.product);
+                (0, own.submitted.after(schedule.next(Some(Duration::ZERO), &window, chance)))
+            }
+            (None, Seen::Not) => (0, now),
         };
-        (Watch { own, schedule, late: 0, unfinished: Duration::ZERO, waiters: Vec::new() }, first)
+        (Watch { own, schedule, late, unfinished: Duration::ZERO, waiters: Vec::new() }, first)
     }
 }
 
@@ -143,7 +155,7 @@ impl Watch {
             let wall = |left| client.clock.wall(left);
             Eta { made: Stopwatch::start(), low: wall(low), likely: wall(likely), high: wall(high) }
         });
-        if self.late == 1 {
+        if self.late == 1 && matches!(polled, Ok(job) if job.status == "completed") {
             self.schedule = Schedule::new(client.settings.poll_first, client.settings.poll_max);
         }
         let distance = self.schedule.next(age, &window, client.jitter.fraction());

@@ -14,8 +14,8 @@ pub fn judge(case: &Case, namespace: &Namespace<'_>, job: Option<&str>, played: 
     let row = case.row;
     let end = if case.always { &row.always } else { &row.struck };
     let mut found = Vec::new();
-    if played.fired == 0 {
-        found.push("the fault never struck".to_owned());
+    if (played.fired == 0) != row.unfelt {
+        found.push(format!("the fault struck {} times", played.fired));
     }
     requests(case, end, played, &mut found);
     found.extend(books::complaints(&played.entries));

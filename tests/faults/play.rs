@@ -126,7 +126,7 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// Whether a fault is noticed by a timeout: then the client's own are short.
 fn takes_a_timeout(row: &Row) -> bool {
-    matches!(row.name(), "drip" | "stall_head" | "stall_body")
+    matches!(row.name(), "drip" | "no_answer" | "stall_head" | "stall_body")
 }
 
 fn play(case: &Case) -> Vec<String> {

@@ -37,6 +37,8 @@ pub struct Row {
     pub kind: Kind,
     /// The service denies what it did: its word and its books do not agree.
     pub lies: bool,
+    /// A right client never meets it.
+    pub unfelt: bool,
 }
 
 /// What is asked for.
@@ -139,7 +141,20 @@ const fn row(
     always: End,
 ) -> Row {
     let (with, takes, kind) = ("", 1, Kind::Slides(1));
-    Row { operations, at, scenario, times, struck, always, with, takes, speed: SPEED, kind, lies: false }
+    Row {
+        operations,
+        at,
+        scenario,
+        times,
+        struck,
+        always,
+        with,
+        takes,
+        speed: SPEED,
+        kind,
+        lies: false,
+        unfelt: false,
+    }
 }
 
 /// A fault of the submission.
@@ -200,6 +215,11 @@ impl Row {
 
     pub const fn of(mut self, kind: Kind) -> Row {
         self.kind = kind;
+        self
+    }
+
+    pub const fn unfelt(mut self) -> Row {
+        self.unfelt = true;
         self
     }
 

@@ -39,7 +39,7 @@ fn the_distances_between_submissions_grow() {
     };
     // The means are of 0.5, 1 and 2 s halved, and of 30 s halved: 0.6 and 15 s, and what the machine adds.
     let (early, late) = (mean(0, 3), mean(6, 10));
-    assert!(late > 3.0 * early && late > 8000.0, "at first {early} ms, then {late} ms");
+    assert!(late - early > 8000.0, "at first {early} ms, then {late} ms");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_limit_on_submissions_is_the_keys_and_not_one_requests() {
 #[test]
 fn a_refusal_that_is_kept_under_its_key_stays_a_refusal() {
     let namespace = Namespace::new(200);
-    namespace.rule("refusals_kept@generate");
+    namespace.rule("errors_kept@generate");
     let request = Kind::Slides(1).request(1);
     request.set("template_name", "Quarterly Review").unwrap();
     let client = namespace.client(&[]);
