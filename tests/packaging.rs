@@ -75,8 +75,9 @@ fn an_installation_is_whole_and_can_be_undone() {
     for _ in 0..2 {
         install("install", &prefix, &[]);
     }
-    let expected = [
+    let mut expected = vec![
         "include/perceptis.h".to_owned(),
+        "include/perceptis.hpp".to_owned(),
         "lib/cmake/perceptis/perceptisConfig.cmake".to_owned(),
         "lib/cmake/perceptis/perceptisConfigVersion.cmake".to_owned(),
         "lib/libperceptis.so".to_owned(),
@@ -84,6 +85,9 @@ fn an_installation_is_whole_and_can_be_undone() {
         format!("lib/libperceptis.so.{VERSION}"),
         "lib/pkgconfig/perceptis.pc".to_owned(),
     ];
+    let parts = support::listing(&root().join("include/perceptis"));
+    expected.extend(parts.iter().map(|part| format!("include/perceptis/{part}")));
+    expected.sort();
     assert_eq!(files(&prefix), expected);
     let library = prefix.join("lib").join(format!("libperceptis.so.{VERSION}"));
     assert_eq!(fs::read(&library).unwrap(), fs::read(support::library()).unwrap());
@@ -183,5 +187,7 @@ fn cmake_builds_a_program_also_from_a_moved_prefix() {
     fs::remove_dir_all(&build).unwrap();
     succeed(&mut configure(&root().join("bindings/c")));
     succeed(Command::new("cmake").arg("--build").arg(&build));
-    assert!(build.join("one_deck").is_file() && build.join("deck").is_file());
+    for example in ["one_deck", "one_deck_cpp", "many", "status", "deck"] {
+        assert!(build.join(example).is_file(), "{example}");
+    }
 }

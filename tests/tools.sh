@@ -19,6 +19,9 @@ need curl curl
 need chromium chromium
 need python3 python3
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+# clang has the sanitizers in a package of their own.
+echo 'int main(void) { return 0; }' | clang -fsanitize=address -x c - -o /dev/null 2>/dev/null \
+    || missing="$missing libclang-rt-dev"
 pkg-config --exists libuv 2>/dev/null || missing="$missing libuv1-dev"
 [ -z "$missing" ] && exit 0
 

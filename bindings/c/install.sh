@@ -12,18 +12,19 @@ case $libdir in /* | *..*) echo "LIBDIR must be a path below PREFIX, not $libdir
 here=$(cd "$(dirname "$0")" && pwd)
 root=${DESTDIR:-}$prefix
 lib=$root/$libdir
+headers="perceptis.h perceptis.hpp $(cd "$here/../../include" && ls perceptis/*.hpp)"
 # One a line: a prefix may hold spaces.
-files="$lib/libperceptis.so.$version
+files="$(for header in $headers; do echo "$root/include/$header"; done)
+$lib/libperceptis.so.$version
 $lib/libperceptis.so.0
 $lib/libperceptis.so
-$root/include/perceptis.h
 $lib/pkgconfig/perceptis.pc
 $lib/cmake/perceptis/perceptisConfig.cmake
 $lib/cmake/perceptis/perceptisConfigVersion.cmake"
 
 if [ "$action" = uninstall ]; then
     echo "$files" | while IFS= read -r file; do rm -f "$file"; done
-    rmdir "$lib/cmake/perceptis" 2>/dev/null || true
+    rmdir "$lib/cmake/perceptis" "$root/include/perceptis" 2>/dev/null || true
     exit 0
 fi
 [ "$action" = install ] || { echo "install or uninstall, not $action" >&2; exit 2; }
@@ -38,15 +39,17 @@ filled() {
 }
 
 umask 022
-mkdir -p "$lib/pkgconfig" "$lib/cmake/perceptis" "$root/include"
+mkdir -p "$lib/pkgconfig" "$lib/cmake/perceptis" "$root/include/perceptis"
 # Renamed into place: a program that runs keeps the library that it has.
 cp "$library" "$lib/.libperceptis.new"
 chmod 0755 "$lib/.libperceptis.new"
 mv -f "$lib/.libperceptis.new" "$lib/libperceptis.so.$version"
 ln -sfn "libperceptis.so.$version" "$lib/libperceptis.so.0"
 ln -sfn libperceptis.so.0 "$lib/libperceptis.so"
-cp "$here/../../include/perceptis.h" "$root/include/perceptis.h"
-chmod 0644 "$root/include/perceptis.h"
+for header in $headers; do
+    cp "$here/../../include/$header" "$root/include/$header"
+    chmod 0644 "$root/include/$header"
+done
 filled perceptis.pc.in "$lib/pkgconfig/perceptis.pc"
 filled perceptisConfig.cmake.in "$lib/cmake/perceptis/perceptisConfig.cmake"
 filled perceptisConfigVersion.cmake.in "$lib/cmake/perceptis/perceptisConfigVersion.cmake"
