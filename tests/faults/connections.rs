@@ -11,8 +11,8 @@ use crate::books::{self, Books};
 use crate::rows::{Kind, Operation};
 use crate::service::{Namespace, ask};
 use crate::settle::{FOREVER, settle, whole};
-use crate::support::Sandbox;
 use crate::support::api::{Client, Error};
+use crate::support::{Sandbox, listing};
 
 const OPERATIONS: [Operation; 5] =
     [Operation::Generate, Operation::Run, Operation::GetStatus, Operation::Wait, Operation::Download];
@@ -220,4 +220,24 @@ fn a_wait_outlasts_a_wrong_certificate() {
     }
     let shown = ask(&sandbox.base_url, "GET", "/_sandbox/tls", "", None);
     assert!(shown["shown"]["expired"].as_u64() >= Some(1), "{shown}");
+}
+
+/// A download that leads from TLS to plain HTTP is not followed; one to another name of this machine is.
+#[test]
+fn a_redirect_out_of_tls_is_not_followed() {
+    let sandbox = Sandbox::start_with(1000, &["--tls"]);
+    let ca_file = sandbox.ca_file.clone().unwrap();
+    let namespace = Namespace::within(&sandbox, 1000);
+    let directory = tempfile::tempdir().unwrap();
+    let client = namespace.client(&[("ca_file", &ca_file)]);
+    let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", FOREVER)];
+    namespace.rule("redirect_to_http@download*1");
+    let error = client.run(&KIND.request(1), &options).unwrap_err();
+    assert_eq!(error.detail("billed"), "yes", "{error:?}");
+    assert!(error.message.contains("https"), "{error:?}");
+    let asked = namespace.journal(0).iter().filter(|entry| entry.endpoint() == "download").count();
+    assert_eq!((asked, listing(directory.path()).len()), (1, 0));
+    namespace.rule("redirect_other_host@download");
+    whole(&client.download(&error.detail("job_id"), &options).unwrap(), 1, directory.path()).unwrap();
+    assert_eq!(books::violations(&namespace), Vec::<String>::new());
 }

@@ -37,8 +37,10 @@ pub struct Row {
     pub kind: Kind,
     /// The service denies what it did: its word and its books do not agree.
     pub lies: bool,
-    /// A right client never meets it.
-    pub unfelt: bool,
+    /// There may be nothing that it changes.
+    pub quiet: bool,
+    /// The job is not done when it is asked about.
+    pub unfinished: bool,
 }
 
 /// What is asked for.
@@ -140,7 +142,6 @@ const fn row(
     struck: End,
     always: End,
 ) -> Row {
-    let (with, takes, kind) = ("", 1, Kind::Slides(1));
     Row {
         operations,
         at,
@@ -148,12 +149,13 @@ const fn row(
         times,
         struck,
         always,
-        with,
-        takes,
+        with: "",
+        takes: 1,
         speed: SPEED,
-        kind,
+        kind: Kind::Slides(1),
         lies: false,
-        unfelt: false,
+        quiet: false,
+        unfinished: false,
     }
 }
 
@@ -218,8 +220,13 @@ impl Row {
         self
     }
 
-    pub const fn unfelt(mut self) -> Row {
-        self.unfelt = true;
+    pub const fn quietly(mut self) -> Row {
+        self.quiet = true;
+        self
+    }
+
+    pub const fn unfinished(mut self) -> Row {
+        self.unfinished = true;
         self
     }
 

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::fs;
-use std::os::raw::c_int;
 use std::path::Path;
 use std::process::Command;
 use std::ptr;
@@ -16,9 +15,8 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 use crate::play::at_once;
-use crate::support::api::{Client, Error, Handle, Opaque, Request, borrowed, c, call, functions};
+use crate::support::api::{Client, Error, Request, borrowed};
 use crate::support::deck::{damaged, deck};
-use crate::support::library;
 use crate::support::script::{Answer, Server, accepted, status};
 
 const KEY: &str = "sk-live-per-PlantedKey0123456789abcdefghij";
@@ -36,40 +34,19 @@ fn tell(text: &str) {
     told.push('\n');
 }
 
-/// The log's function, once there is one.
 extern "C" fn log(_: *mut c_void, record: *const c_char) {
     tell(&borrowed(record));
 }
 
-type SetLog = unsafe extern "C" fn(
-    Opaque,
-    extern "C" fn(*mut c_void, *const c_char),
-    *mut c_void,
-    *mut Opaque,
-) -> c_int;
-
-/// A client with the planted key and, where the library has one, a log of everything.
+/// A client with the planted key, and a log of everything.
 fn client(server: &Server) -> Client {
-    let api = functions();
-    let config = Handle(unsafe { (api.perceptis_config_new)() }, api.perceptis_config_free);
-    let set = |key: &str, value: &str| {
-        let (key, value) = (c(key), c(value));
-        call(|error| unsafe { (api.perceptis_config_set)(config.0, key.as_ptr(), value.as_ptr(), error) })
-    };
-    set("api_key", KEY).unwrap();
-    set("api_base_url", &server.base_url).unwrap();
-    set("time_scale", "200").unwrap();
-    let library = unsafe { libloading::Library::new(library()) }.unwrap();
-    if let Ok(set_log) = unsafe { library.get::<SetLog>(b"perceptis_config_set_log") } {
-        call(|error| unsafe { set_log(config.0, log, ptr::null_mut(), error) }).unwrap();
-        // Every level, whatever the most talkative one is called; an unknown key or name is refused, and no matter.
-        for level in ["debug", "trace"] {
-            let _ = set("log_level", level);
-        }
-    }
-    let mut client = ptr::null_mut();
-    call(|error| unsafe { (api.perceptis_client_new)(config.0, &raw mut client, error) }).unwrap();
-    Client(Handle(client, api.perceptis_client_free))
+    let pairs = [
+        ("api_key", KEY),
+        ("api_base_url", server.base_url.as_str()),
+        ("time_scale", "200"),
+        ("log_level", "debug"),
+    ];
+    Client::with_log(&pairs, Some(log), ptr::null_mut()).unwrap()
 }
 
 /// Everything that a service could say back, in the forms that such things come in.
@@ -274,7 +251,10 @@ fn nothing_tells_a_key_or_a_signature() {
     assert!(output.status.success(), "{out}{err}");
     let told = fs::read_to_string(directory.path().join("told")).unwrap();
     assert!(told.lines().count() > 500, "too little was said to prove anything");
-    assert!(told.contains("j1"), "nothing of the service was told");
+    assert!(
+        told.contains("j1") && told.contains("unix_ms"),
+        "nothing of the service was told, or nothing logged"
+    );
     let mut found = Vec::new();
     for line in told.lines().chain(out.lines()).chain(err.lines()) {
         found.extend(leaks(line.as_bytes()).then(|| line.to_owned()));

@@ -1,9 +1,10 @@
 //! The sandbox as a test sees it: one process for all, a namespace for each, and its admin API.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -159,11 +160,23 @@ impl<'a> Namespace<'a> {
     }
 }
 
+/// Also while connections are refused: whoever asks here is not who is tested.
+fn connected(authority: &str) -> TcpStream {
+    loop {
+        match TcpStream::connect(authority) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            other => return other.unwrap(),
+        }
+    }
+}
+
 /// One request, on a connection of its own. The admin API is plain HTTP on a port that speaks TLS, too.
 pub fn ask(base_url: &str, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
     let (_, authority) = base_url.split_once("://").unwrap();
     let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = TcpStream::connect(authority).unwrap();
+    let mut stream = connected(authority);
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n\

@@ -57,9 +57,9 @@ fn a_limit_on_submissions_is_the_keys_and_not_one_requests() {
 }
 
 #[test]
-fn a_refusal_that_is_kept_under_its_key_stays_a_refusal() {
+fn an_error_that_is_kept_under_its_key_stays_one() {
     let namespace = Namespace::new(200);
-    namespace.rule("errors_kept@generate");
+    let rule = namespace.rule("errors_kept@generate");
     let request = Kind::Slides(1).request(1);
     request.set("template_name", "Quarterly Review").unwrap();
     let client = namespace.client(&[]);
@@ -67,6 +67,7 @@ fn a_refusal_that_is_kept_under_its_key_stays_a_refusal() {
         let error = client.generate(&request, &[("idempotency_key", "order-1")]).unwrap_err();
         assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CONFLICT", "no"), "{error:?}");
     }
+    assert!(namespace.fired(rule) > 0);
     assert!(Books::read(&namespace).jobs.is_empty());
 }
 
@@ -77,5 +78,38 @@ fn another_request_under_a_known_key_is_a_conflict_and_buys_nothing() {
     client.generate(&Kind::Slides(1).request(1), &[("idempotency_key", "order-1")]).unwrap();
     let error = client.generate(&Kind::Deck.request(1), &[("idempotency_key", "order-1")]).unwrap_err();
     assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CONFLICT", "no"), "{error:?}");
+    assert_eq!(Books::read(&namespace).jobs.len(), 1);
+
+    // Also where keys are the organization's, and another API key has used it.
+    let rule = namespace.rule("keys_per_organization@generate");
+    let another = namespace.client(&[("api_key", &format!("{}--user=2", namespace.key()))]);
+    let error = another.generate(&Kind::Deck.request(1), &[("idempotency_key", "order-1")]).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CONFLICT", "no"), "{error:?}");
+    assert_eq!((namespace.fired(rule), Books::read(&namespace).jobs.len()), (1, 1));
+}
+
+/// `promise.md`, 4: a service that may have forgotten a key by now is not sent it again, unless the caller says so.
+#[test]
+fn what_the_service_may_have_forgotten_is_not_sent_again_without_asking() {
+    let namespace = Namespace::new(1000);
+    let client = namespace.client(&[]);
+    let forgets = namespace.rule("keys_forgotten=3600@generate");
+    namespace.rule("reset_after@generate*1");
+    namespace.rule("http_429=4000@generate*1+1");
+    let options = [("timeout_ms", FOREVER), ("idempotency_key", "order-1")];
+    let request = Kind::Slides(1).request(1);
+    let error = client.generate(&request, &options).unwrap_err();
+    assert_eq!(
+        (error.code.as_str(), error.detail("billed").as_str()),
+        ("OUTCOME_UNKNOWN", "unknown"),
+        "{error:?}"
+    );
+    assert!(error.message.contains("resubmit"), "{error:?}");
+    assert_eq!((namespace.journal(0).len(), namespace.fired(forgets)), (2, 0));
+    assert_eq!(Books::read(&namespace).jobs.len(), 1);
+    // The way out that it names, while the service remembers.
+    let resubmit = [("timeout_ms", FOREVER), ("idempotency_key", "order-1"), ("resubmit", "true")];
+    namespace.clear();
+    namespace.client(&[]).generate(&request, &resubmit).unwrap();
     assert_eq!(Books::read(&namespace).jobs.len(), 1);
 }

@@ -11,7 +11,7 @@ use crate::settle::FOREVER;
 use crate::support::api::Error;
 
 /// A short list.
-const MOST_ATTEMPTS: usize = 64;
+const MOST_ATTEMPTS: usize = 20;
 
 /// What goes wrong for ever, in which operation, and what status its attempts see; `None`: no answer at all.
 const FAILURES: [(&str, &str, Option<u64>); 12] = [
