@@ -303,6 +303,16 @@ perceptis_code perceptis_run_async(perceptis_client *client,
                                    perceptis_error **error);
 
 /**
+ * `perceptis_recover` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+ * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+ */
+perceptis_code perceptis_recover_async(perceptis_client *client,
+                                       const perceptis_options *options,
+                                       perceptis_queue *queue,
+                                       uint64_t tag,
+                                       perceptis_error **error);
+
+/**
  * Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. The
  * environment is read here and not again. No connection is opened, no thread started: that is done by the
  * first operation.
@@ -371,6 +381,9 @@ perceptis_config *perceptis_config_new(void);
  *   without asking [3600000]
  * - `max_concurrent_submissions`: 1 to 64 [8]
  * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
+ * - `ledger`: the path of the file in which submissions are recorded before they are sent, so that the death of the
+ *   process costs nothing; or `off`: in memory, for the life of the client
+ *   [$XDG_STATE_HOME/perceptis/ledger.db, or the same in $HOME/.local/state]
  * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
@@ -510,6 +523,60 @@ void perceptis_event_free(perceptis_event *event);
 char *perceptis_json_get(const char *json, const char *pointer);
 
 /**
+ * Settles what earlier calls left, of this process or of others that are gone: submissions in doubt are sent again
+ * under their keys, running jobs are waited for, and missing or damaged files are fetched into their places. Buys
+ * nothing anew. `{"jobs": [{"job_id", "idempotency_key", "operation", "outcome", "billed", "code", "message",
+ * "result"}], "unsettled"}`, a line for each submission that waited, in their order.
+ *
+ * `outcome` is "delivered"; "settled" (its call asked for no files); "failed" (nothing is billed); "unknown" (it is
+ * older than `resubmit_window_ms`: sent again only with the option `resubmit`); "unsettled" (`code` and `message`
+ * say why; the next call tries again); "in_work" (a live process works on it); "other_key" (the service shows it to
+ * another API key only). `result` is what `perceptis_run` would have handed out. `unsettled` is how many are left.
+ *
+ * The options `job` (a job id or idempotency key: that one only), `resubmit` and `timeout_ms` (of all together, 45
+ * minutes by default) apply. Jobs that take longer go on, and are lines with the outcome "unsettled". On success the
+ * caller owns `*report` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `LEDGER`, `CLOSED`,
+ * `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.2.
+ */
+perceptis_code perceptis_recover(perceptis_client *client,
+                                 const perceptis_options *options,
+                                 char **report,
+                                 perceptis_error **error);
+
+/**
+ * What the ledger knows, the newest first: `{"jobs": [{"job_id", "idempotency_key", "state", "unsettled", "live",
+ * "own_key", "operation", "output_type", "variants", "directory", "name", "request_hash", "recorded_unix_ms",
+ * "changed_unix_ms", "told", "files"}], "unsettled"}`. Asks the service nothing.
+ *
+ * `state` is "submitting" (it may have been sent), "accepted", "completed" (files may be missing), "settled",
+ * "failed" or "refused"; `unsettled`: somebody has to come back to it; `live`: a live process works on it; `own_key`:
+ * it was submitted with this client's API key; `told`: the code that its last caller was told; `files`: `{"variant",
+ * "format", "path", "size", "sha256", "delivered"}`. The options `job`, `state`, `unsettled`, `max_age_ms` (since its
+ * last change) and `limit` narrow the list, `history` adds each one's events: `{"unix_ms", "event"}`. No prompt is in
+ * it, and no API key.
+ *
+ * On success the caller owns `*jobs` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
+ * `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks on the disk.
+ * Since 0.2.
+ */
+perceptis_code perceptis_jobs(perceptis_client *client,
+                              const perceptis_options *options,
+                              char **jobs,
+                              perceptis_error **error);
+
+/**
+ * Forgets the submission that has this job id or idempotency key, also an unsettled one; with NULL all that are
+ * settled. The job and its files are not touched. What is forgotten is not joined or adopted any more, so that the
+ * same call buys anew; a key that bought a job stays refused, with the job's id.
+ *
+ * Errors: `INVALID_ARGUMENT`, `NOT_FOUND` (nothing has that name), `CONFLICT` (a live process works on it),
+ * `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. Any thread; blocks on the disk. Since 0.2.
+ */
+perceptis_code perceptis_forget(perceptis_client *client,
+                                const char *job_or_key,
+                                perceptis_error **error);
+
+/**
  * The library's version, such as "0.1.0".
  *
  * Static, not to be freed. Any thread; does not block. Since 0.1.
@@ -647,6 +714,10 @@ perceptis_options *perceptis_options_new(void);
  *   is the same job, however often it is submitted
  * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
  *   service may have forgotten its key and may bill a second job [false]
+ * - `adopt`: `off` to buy anew even where an equal call (request, directory, name) was left unfinished by a process
+ *   that is gone, or was told that it is [on: that one is continued]
+ * - `on_other_key`: `submit` to buy anew under an idempotency key that is known under another API key [refuse]
+ * - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`, `perceptis_recover`
  * - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
  *   a queue, since 0.2
  *

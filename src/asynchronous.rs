@@ -107,3 +107,16 @@ pub extern "C" fn perceptis_run_async(
 ) -> perceptis_code {
     enqueue(client, queue, tag, error, || Call::run(request, options))
 }
+
+/// `perceptis_recover` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+/// what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_recover_async(
+    client: *mut perceptis_client,
+    options: *const perceptis_options,
+    queue: *mut perceptis_queue,
+    tag: u64,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    enqueue(client, queue, tag, error, || Call::recover(options))
+}

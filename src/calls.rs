@@ -22,6 +22,9 @@ enum Operation {
     Wait(JobId),
     Download(JobId),
     Run(Request),
+    Recover,
+    Jobs,
+    Forget(Option<String>),
 }
 
 impl Call {
@@ -54,6 +57,18 @@ impl Call {
         Call::new(Operation::Run(request_of(request)?), options)
     }
 
+    pub(crate) fn recover(options: *const perceptis_options) -> Result<Call, Error> {
+        Call::new(Operation::Recover, options)
+    }
+
+    pub(crate) fn jobs(options: *const perceptis_options) -> Result<Call, Error> {
+        Call::new(Operation::Jobs, options)
+    }
+
+    pub(crate) fn forget(name: Option<&str>) -> Result<Call, Error> {
+        Call::new(Operation::Forget(name.map(str::to_owned)), std::ptr::null())
+    }
+
     /// NULL options are none.
     fn new(operation: Operation, options: *const perceptis_options) -> Result<Call, Error> {
         let options = arguments::handle("options", options).map(|options| options.options.clone());
@@ -68,6 +83,9 @@ impl Call {
             Operation::Wait(job_id) => Tracker::for_job("wait", job_id),
             Operation::Download(job_id) => Tracker::for_job("download", job_id),
             Operation::Run(_) => Tracker::new("run"),
+            Operation::Recover => Tracker::new("recover"),
+            Operation::Jobs => Tracker::new("jobs"),
+            Operation::Forget(_) => Tracker::new("forget"),
         }
     }
 
@@ -94,6 +112,11 @@ impl Call {
             }
             Operation::Run(request) => {
                 Box::pin(async move { client.run(&request, &options, &tracker).await })
+            }
+            Operation::Recover => Box::pin(async move { client.recover(&options, &tracker).await }),
+            Operation::Jobs => Box::pin(async move { client.jobs(&options).await }),
+            Operation::Forget(name) => {
+                Box::pin(async move { Ok(client.forget(name.as_deref()).await?.to_string()) })
             }
         }
     }

@@ -4,15 +4,17 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Client, Config, Error, Kind};
+use perceptis_core::{Client, Config, Error, Kind, Surroundings};
 
 use crate::arguments;
 use crate::code::perceptis_code;
 use crate::config::perceptis_config;
 use crate::error::{c_text, perceptis_error};
+use crate::fork;
 use crate::guard;
 use crate::log::Log;
 use crate::runtime::Shared;
+use crate::threads;
 
 /// The longest wait for a client's end: a week, in milliseconds.
 const MOST_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
@@ -54,7 +56,10 @@ pub extern "C" fn perceptis_client_new(
             Err(_) => (&from_environment, None),
         };
         let log = log.map(Log::new);
-        let made = Client::new(config.settle(|name| std::env::var_os(name))?, log.as_ref().map(Log::sink))?;
+        let surroundings =
+            Surroundings { sink: log.as_ref().map(Log::sink), thread_start: Some(threads::become_own) };
+        let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
+        fork::watch();
         let shared = Arc::new(Shared::new(made));
         guard::put(client, || Box::into_raw(Box::new(perceptis_client { shared, log })));
         Ok(())

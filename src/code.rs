@@ -106,6 +106,7 @@ pub(crate) fn of(kind: Kind) -> perceptis_code {
         Kind::JobFailed => PERCEPTIS_JOB_FAILED,
         Kind::Incomplete => PERCEPTIS_INCOMPLETE,
         Kind::File => PERCEPTIS_FILE,
+        Kind::Ledger => PERCEPTIS_LEDGER,
         Kind::Closed => PERCEPTIS_CLOSED,
         Kind::Forked => PERCEPTIS_FORKED,
         Kind::WouldDeadlock => PERCEPTIS_WOULD_DEADLOCK,

@@ -43,6 +43,9 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 ///   without asking [3600000]
 /// - `max_concurrent_submissions`: 1 to 64 [8]
 /// - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
+/// - `ledger`: the path of the file in which submissions are recorded before they are sent, so that the death of the
+///   process costs nothing; or `off`: in memory, for the life of the client
+///   [$XDG_STATE_HOME/perceptis/ledger.db, or the same in $HOME/.local/state]
 /// - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
 /// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
 ///

@@ -15,7 +15,7 @@ use crate::outcome::hand_out;
 use crate::request::perceptis_request;
 
 /// Starts a call and waits for its end.
-fn block(
+pub(crate) fn block(
     client: *mut perceptis_client,
     (name, place): (&str, *mut *mut c_char),
     error: *mut *mut perceptis_error,

@@ -35,6 +35,10 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 ///   is the same job, however often it is submitted
 /// - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
 ///   service may have forgotten its key and may bill a second job [false]
+/// - `adopt`: `off` to buy anew even where an equal call (request, directory, name) was left unfinished by a process
+///   that is gone, or was told that it is [on: that one is continued]
+/// - `on_other_key`: `submit` to buy anew under an idempotency key that is known under another API key [refuse]
+/// - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`, `perceptis_recover`
 /// - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
 ///   a queue, since 0.2
 ///

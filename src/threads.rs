@@ -9,13 +9,20 @@ use crate::guard;
 use crate::process::Process;
 
 /// Threads for the disk and for name resolution; they come when needed and go when idle. With the one that does the
-/// work a client has four at most.
-const BLOCKING_THREADS: usize = 3;
+/// work and the ledger's a client has four at most.
+const BLOCKING_THREADS: usize = 2;
 
 thread_local! {
     /// The process in which this is one of the library's own threads, or in a callback. Such a thread must never wait
     /// for the library; a fork's child that came from one may.
     static OWN: Cell<Option<Process>> = const { Cell::new(None) };
+}
+
+/// Makes the thread that calls it one of the library's own, for as long as it lives: no signal handler of the program
+/// runs on it, and it never waits for the library.
+pub(crate) fn become_own() {
+    OWN.set(Some(Process::current()));
+    std::mem::forget(SignalsBlocked::new());
 }
 
 /// Whether this thread must not wait for the library.

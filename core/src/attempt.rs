@@ -108,6 +108,11 @@ impl<'a> Course<'a> {
         Course { window, ..self }
     }
 
+    /// The same, where the first attempt was made by an earlier process, this long ago.
+    pub(crate) fn since(self, now: Moment, ago: Duration) -> Course<'a> {
+        Course { began: Some(now.before(ago)), ..self }
+    }
+
     /// Whether an attempt may come then; if not, why.
     fn allows(&self, then: Moment, wait: Duration) -> Result<(), Why> {
         if then > self.deadline {
@@ -151,6 +156,10 @@ impl Client {
         course: &mut Course<'_>,
         attempt: &mut A,
     ) -> Result<A::Good, Ended> {
+        if let Err(why) = course.allows(self.clock.now(), Duration::ZERO) {
+            let error = Error::new(Kind::Timeout, "there is no time left for an attempt");
+            return Err(Ended { why, error });
+        }
         loop {
             let pass = match course.gate {
                 Some(gate) => Some(self.pass(gate, course).await?),

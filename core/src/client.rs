@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::attempt::Budget;
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, Stopwatch};
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
 use crate::jitter::Jitter;
 use crate::job::JobId;
+use crate::ledger::{self, Ledger};
 use crate::log::{Log, Sink};
 use crate::pace::Gate;
 use crate::poller::Poller;
@@ -40,6 +41,15 @@ pub(crate) mod default_deadline {
 /// What an operation ends with: its result as JSON, or a failure.
 pub type Outcome = Result<String, Failure>;
 
+/// What a client gets of the program around it.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Who takes its log records.
+    pub sink: Option<Arc<dyn Sink>>,
+    /// Called by each thread that the client itself starts.
+    pub thread_start: Option<fn()>,
+}
+
 /// A client of one service with one API key.
 #[derive(Debug)]
 pub struct Client {
@@ -53,6 +63,9 @@ pub struct Client {
     pub(crate) downloads: Semaphore,
     pub(crate) budget: Budget,
     pub(crate) log: Log,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// How many submissions wait for `recover`, and when they were counted.
+    pub(crate) unsettled: Mutex<Option<(Stopwatch, u64)>>,
     own: Mutex<OwnJobs>,
 }
 
@@ -71,16 +84,21 @@ struct OwnJobs {
 }
 
 impl Client {
-    /// A client with these settings that tells `sink`, where there is one, what it does. Opens nothing:
-    /// certificates and connections come with the first request.
+    /// A client with these settings. Opens nothing: certificates and connections come with the first request, the
+    /// ledger with the first call that can cost money.
     ///
     /// # Errors
     /// `Configuration` when the CA file can't be read.
-    pub fn new(settings: Settings, sink: Option<Arc<dyn Sink>>) -> Result<Client, Error> {
+    pub fn new(settings: Settings, surroundings: Surroundings) -> Result<Client, Error> {
+        let Surroundings { sink, thread_start } = surroundings;
+        let origin = settings.origin()?.as_text();
+        let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, thread_start);
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         Ok(Client {
             transport: Transport::new(Arc::clone(&settings), clock)?,
+            ledger,
+            unsettled: Mutex::default(),
             log: Log::new(sink, settings.log_level),
             submissions: Gate::new(settings.max_concurrent_submissions),
             settings,

@@ -3,7 +3,7 @@
 //! Every duration in this crate is in the client's own time. `time_scale` makes that time run faster than
 //! the wall's, so that against a sandbox at the same speed an hour passes in a second.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -33,6 +33,12 @@ pub(crate) fn date() -> SystemTime {
     SystemTime::now()
 }
 
+/// The date as the ledger keeps it: in milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = date().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A point in the client's time, counted from the machine's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(Duration);
@@ -40,6 +46,10 @@ pub(crate) struct Moment(Duration);
 impl Moment {
     pub(crate) fn after(self, wait: Duration) -> Moment {
         Moment(self.0.saturating_add(wait))
+    }
+
+    pub(crate) fn before(self, time: Duration) -> Moment {
+        Moment(self.0.saturating_sub(time))
     }
 
     pub(crate) fn since(self, earlier: Moment) -> Duration {
@@ -77,6 +87,11 @@ impl Clock {
             let real = left / self.scale + Duration::from_nanos(1);
             tokio::time::sleep(real.min(SLICE)).await;
         }
+    }
+
+    /// How long this, taken from the wall's clock, was in the client's time.
+    pub(crate) fn scaled(self, duration: Duration) -> Duration {
+        duration.saturating_mul(self.scale)
     }
 
     /// How long this takes on the wall's clock.

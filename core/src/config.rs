@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
+use crate::ledger::Location;
 use crate::log::Level;
 use crate::origin::Origin;
 use crate::secret::{self, ApiKey};
@@ -13,7 +14,7 @@ use crate::table::{self, WEEK_MS};
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "api_key",
     "api_base_url",
     "app_name",
@@ -29,6 +30,7 @@ const KEYS: [&str; 16] = [
     "max_concurrent_submissions",
     "max_file_bytes",
     "log_level",
+    "ledger",
     "time_scale",
 ];
 
@@ -68,7 +70,7 @@ impl Config {
     /// # Errors
     /// `Configuration`, naming the key or variable that is missing or wrong.
     pub fn settle(&self, environment: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Error> {
-        let mut settings = Settings::default();
+        let mut settings = Settings { ledger: Location::standard(&environment), ..Settings::default() };
         for key in KEYS {
             if let Some(text) = self.0.get(key) {
                 settings.apply(key, text)?;
@@ -105,6 +107,7 @@ pub struct Settings {
     pub(crate) max_concurrent_submissions: usize,
     pub(crate) max_file_bytes: u64,
     pub(crate) log_level: Level,
+    pub(crate) ledger: Location,
     pub(crate) time_scale: u32,
 }
 
@@ -126,6 +129,7 @@ impl Default for Settings {
             max_concurrent_submissions: 8,
             max_file_bytes: 512 << 20,
             log_level: Level::Info,
+            ledger: Location::Nowhere,
             time_scale: 1,
         }
     }
@@ -176,6 +180,7 @@ impl Settings {
             "max_file_bytes" => {
                 table::integer(text, 1..=MOST_FILE_BYTES).map(|value| self.max_file_bytes = value)
             }
+            "ledger" => Location::parse(text).map(|value| self.ledger = value),
             "log_level" => match Level::NAMES.iter().find(|(name, _)| *name == text) {
                 Some((_, level)) => {
                     self.log_level = *level;

@@ -10,36 +10,36 @@ use crate::error::Error;
 use crate::hash;
 use crate::target::{Names, file_error};
 
-/// Where a file ended up.
-pub(crate) struct Delivered {
-    pub(crate) path: PathBuf,
-    /// What the caller should know about it.
-    pub(crate) note: Option<String>,
+/// What became of an attempt to give a file a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// It has it.
+    Here,
+    /// This very file had it before, and the part is gone.
+    Before,
+    /// Another file has it, and was not touched.
+    Taken,
 }
 
-/// Gives a verified part its final name and makes that survive a power loss. A name that was taken
-/// meanwhile is not touched: the file goes beside it, unless it is this very file. Blocks on the disk.
-pub(crate) fn deliver(part: &Path, sha256: &str, names: &Names, overwrite: bool) -> Result<Delivered, Error> {
-    let target = names.target();
-    let moved = if overwrite { fs::rename(part, &target) } else { rename_new(part, &target) };
-    let delivered = match moved {
-        Ok(()) => Delivered { path: target, note: None },
+/// Gives a verified part a name, without replacing unless `replace`, and makes that survive a power loss. Blocks on
+/// the disk.
+pub(crate) fn deliver(part: &Path, sha256: &str, target: &Path, replace: bool) -> Result<Placed, Error> {
+    let moved = if replace { fs::rename(part, target) } else { rename_new(part, target) };
+    let placed = match moved {
+        Ok(()) => Placed::Here,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if sha256_of(&target).is_ok_and(|found| found == sha256) {
-                // An earlier run was here and got as far as this: its file is this one.
+            if sha256_of(target).is_ok_and(|found| found == sha256) {
                 let _ = fs::remove_file(part);
-                Delivered { path: target, note: Some("the same file was there already".into()) }
+                Placed::Before
             } else {
-                let beside = names.beside();
-                rename_new(part, &beside).map_err(|error| stays(part, &beside, &error))?;
-                Delivered { note: Some(format!("{} was taken meanwhile", target.display())), path: beside }
+                return Ok(Placed::Taken);
             }
         }
-        Err(error) => return Err(stays(part, &target, &error)),
+        Err(error) => return Err(stays(part, target, &error)),
     };
-    sync_directory(&names.directory)
-        .map_err(|error| file_error(&names.directory, "can't be synced", &error))?;
-    Ok(delivered)
+    let directory = target.parent().unwrap_or(Path::new("."));
+    sync_directory(directory).map_err(|error| file_error(directory, "can't be synced", &error))?;
+    Ok(placed)
 }
 
 /// How many damaged files of one name are kept apart.
@@ -109,7 +109,8 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn sha256_of(path: &Path) -> io::Result<String> {
+/// The SHA-256 of a file in hexadecimal. Blocks on the disk.
+pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(ErrorKind::InvalidInput.into());

@@ -2,47 +2,42 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer::{Download, Job};
-use crate::attempt::{Course, Ended, Why};
+use crate::arrival::{self, File, Newest};
+use crate::attempt::Course;
+use crate::claim::Start;
 use crate::client::{Client, DOWNLOADS_AT_ONCE, Outcome, blocking, default_deadline};
 use crate::clock::Moment;
-use crate::deliver::{self, Delivered, Kept};
 use crate::error::{Billed, Error, Failure, Kind};
-use crate::fetch::Fetch;
 use crate::job::JobId;
 use crate::options::Options;
-use crate::part::Part;
 use crate::policy::Asking;
+use crate::record::Record;
 use crate::submit::unwritable;
-use crate::target::{Names, Target, file_error};
+use crate::target::{Names, Target};
 use crate::tracker::{Phase, Tracker};
-use crate::verify::verify_pptx;
 use crate::wait::{Seen, job_failed};
 
-/// How often an expired URL is renewed, or a failing download tried again, without a byte of progress.
-const MOST_RENEWALS: u32 = 3;
-const MOST_FAILURES: u32 = 20;
-/// How often a file that fails verification is fetched whole.
-const MOST_FETCHES: u32 = 4;
 /// How many files of one job are fetched: what is above is no answer to a request that this library sends.
 const MOST_FILES: usize = 100;
 
 /// A file on disk, as results list it.
 #[derive(Serialize)]
-struct Arrived {
-    path: String,
-    variant: u32,
-    format: String,
-    size: u64,
-    sha256: String,
+pub(crate) struct Arrived {
+    pub(crate) path: String,
+    pub(crate) variant: u32,
+    pub(crate) format: String,
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+    /// What the caller should know about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 /// What `run` and `download` hand out.
@@ -53,10 +48,14 @@ struct Deck<'a> {
     output_type: Option<&'a str>,
     idempotency_key: Option<&'a str>,
     billed: Billed,
+    adopted: bool,
+    recorded: bool,
+    unsettled: u64,
     files: &'a [Arrived],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     unverified: &'a [Arrived],
-    job: &'a RawValue,
+    /// The service's last answer; null where the ledger and the disk knew all.
+    job: Option<&'a RawValue>,
 }
 
 /// A job to fetch, and how.
@@ -64,45 +63,12 @@ pub(crate) struct Order<'a> {
     pub(crate) job_id: &'a JobId,
     /// How many files were asked for.
     pub(crate) variants: u32,
-    pub(crate) key: Option<&'a str>,
-    /// What was asked for, should the service not say so.
-    pub(crate) output_type: Option<&'a str>,
+    /// What the call began with, where it is one that can cost money.
+    pub(crate) start: Option<&'a Start>,
+    pub(crate) record: Option<&'a Record>,
     pub(crate) target: Target,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
-}
-
-/// The newest answer about the job whose files are fetched: a URL that one file finds expired is renewed for all.
-struct Newest {
-    job: Mutex<(u64, Arc<Job>)>,
-    renewing: tokio::sync::Mutex<()>,
-}
-
-impl Newest {
-    fn new(job: Arc<Job>) -> Newest {
-        Newest { job: Mutex::new((0, job)), renewing: tokio::sync::Mutex::default() }
-    }
-
-    /// The answer, and which it is.
-    fn get(&self) -> (u64, Arc<Job>) {
-        self.job.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, job: Arc<Job>) {
-        let mut newest = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        *newest = (newest.0 + 1, job);
-    }
-}
-
-/// One file of the order.
-enum File {
-    Whole(Arrived),
-    /// Kept, though it failed verification for this reason.
-    Damaged {
-        file: Arrived,
-        why: String,
-        kept: Kept,
-    },
 }
 
 impl Client {
@@ -115,43 +81,85 @@ impl Client {
     ) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::DOWNLOAD);
         let options = options.clone();
-        self.until(deadline, tracker, async {
-            // Checked before the first request; how many names there will be is known only after it.
-            let checked = options.clone();
-            blocking(move || Target::prepare(&Options { name: None, ..checked }, 0)).await?;
-            let course = Course::new(Asking::Look, deadline, tracker);
-            let mut job = self.look(job_id, course, tracker).await?;
-            let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
-            if job.status == "completed" && job.downloads.len() < asked as usize {
-                // Files can be late (`promise.md`, 7).
-                job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
-            }
-            match job.status.as_str() {
-                "completed" => {}
-                "failed" => return Err(job_failed(job_id, &job).into()),
-                status => {
-                    let error = Error::new(
-                        Kind::Incomplete,
-                        format!("job {job_id} is {status}: it has no files yet; wait for it first"),
-                    );
-                    let result = deck(job_id, &job, None, None, Billed::Unknown, &[], &[])?;
-                    let error = error.retryable().with(|details| details.billed = Billed::Unknown);
-                    return Err(Failure { error, result: Some(result) });
+        let place = OnceLock::new();
+        let end = self
+            .until(deadline, tracker, async {
+                // Checked before the first request; how many names there will be is known only after it.
+                let checked = options.clone();
+                blocking(move || Target::prepare(&Options { name: None, ..checked }, 0, true)).await?;
+                let course = Course::new(Asking::Look, deadline, tracker);
+                let mut job = self.look(job_id, course, tracker).await?;
+                let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
+                if job.status == "completed" && job.downloads.len() < asked as usize {
+                    // Files can be late (`promise.md`, 7).
+                    job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
                 }
-            }
-            let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
-            let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
-            let id = job_id.clone();
-            let target = blocking(move || {
-                let mut target = Target::prepare(&options, variants)?;
-                target.reserve_for(&id, variants)?;
-                Ok(target)
+                match job.status.as_str() {
+                    "completed" => {}
+                    "failed" => return Err(job_failed(job_id, &job).into()),
+                    status => {
+                        let error = Error::new(
+                            Kind::Incomplete,
+                            format!("job {job_id} is {status}: it has no files yet; wait for it first"),
+                        );
+                        let unfinished = Deck { files: &[], ..Deck::of(job_id, &job, Billed::Unknown)? };
+                        let result = serde_json::to_string(&unfinished).map_err(unwritable)?;
+                        let error = error.retryable().with(|details| details.billed = Billed::Unknown);
+                        return Err(Failure { error, result: Some(result) });
+                    }
+                }
+                if let Some((record, _)) = self.owned(job_id).await {
+                    // One call owns one.
+                    let _ = place.set(record);
+                }
+                let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
+                let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
+                let id = job_id.clone();
+                let target = blocking(move || {
+                    let mut target = Target::prepare(&options, variants, true)?;
+                    target.reserve_for(&id, variants)?;
+                    Ok(target)
+                })
+                .await?;
+                let order =
+                    Order { job_id, variants, start: None, record: place.get(), target, deadline, tracker };
+                self.fetch_all(job, order).await
             })
-            .await?;
-            let order = Order { job_id, variants, key: None, output_type: None, target, deadline, tracker };
-            self.fetch_all(job, order).await
-        })
-        .await
+            .await;
+        if let Some(record) = place.get() {
+            record.release(self, end.as_ref().err(), true).await;
+        }
+        end
+    }
+
+    /// The result of a call whose files are all there already, as the ledger knows them.
+    pub(crate) async fn found(&self, order: &Order<'_>) -> Result<Option<String>, Error> {
+        let Some(start) = order.start.filter(|start| !start.files.is_empty()) else { return Ok(None) };
+        let mut looked_for = Vec::new();
+        for variant in 1..=order.variants {
+            let Some(file) = start.files.iter().find(|file| file.variant == variant) else { return Ok(None) };
+            let ending = extension(&file.format);
+            looked_for
+                .push((file.clone(), order.target.names(order.job_id, variant, order.variants, &ending)));
+        }
+        let find = move || -> Result<Option<Vec<Arrived>>, Error> {
+            Ok(looked_for.iter().map(|(file, names)| arrival::find(file, names)).collect())
+        };
+        let Some(files) = blocking(find).await? else { return Ok(None) };
+        let deck = Deck {
+            job_id: order.job_id.as_str(),
+            status: "completed",
+            output_type: Some(&start.output_type),
+            idempotency_key: Some(&start.key),
+            billed: Billed::Yes,
+            adopted: start.adopted,
+            recorded: order.record.is_some_and(Record::is_whole),
+            unsettled: self.unsettled().await,
+            files: &files,
+            unverified: &[],
+            job: None,
+        };
+        Ok(Some(serde_json::to_string(&deck).map_err(unwritable)?))
     }
 
     /// Fetches every file that a completed job offers, several at once, and says what came.
@@ -186,8 +194,17 @@ impl Client {
             problems.push(Error::new(Kind::Incomplete, message));
         }
         let (_, job) = newest.get();
-        let result =
-            deck(order.job_id, &job, order.key, order.output_type, Billed::Yes, &files, &unverified)?;
+        let result = Deck {
+            files: &files,
+            unverified: &unverified,
+            idempotency_key: order.start.map(|start| start.key.as_str()),
+            output_type: job.output_type.as_deref().or(order.start.map(|start| start.output_type.as_str())),
+            adopted: order.start.is_some_and(|start| start.adopted),
+            recorded: order.record.is_some_and(Record::is_whole),
+            unsettled: self.unsettled().await,
+            ..Deck::of(order.job_id, &job, Billed::Yes)?
+        };
+        let result = serde_json::to_string(&result).map_err(unwritable)?;
         let asked = order.variants as usize;
         if problems.is_empty() && files.len() >= asked {
             return Ok(result);
@@ -213,149 +230,6 @@ impl Client {
         let error = billed(first.restate(Kind::Incomplete, message));
         Err(Failure { error, result: Some(result) })
     }
-
-    /// Fetches one file until it is whole and verified. Two identical downloads that fail verification are
-    /// what the service has: they are kept.
-    async fn fetch_one(
-        self: &Arc<Client>,
-        newest: &Newest,
-        at: usize,
-        entry: &Download,
-        names: Names,
-        order: &Order<'_>,
-    ) -> Result<File, Error> {
-        let closed = |_| Error::new(Kind::Closed, "the client was closed");
-        let _place = self.downloads.acquire().await.map_err(closed)?;
-        let mut failed: Option<(String, Kept)> = None;
-        for fetch in 1.. {
-            let path = names.part();
-            let part = blocking(move || {
-                Part::open(&path).map_err(|error| file_error(&path, "can't be written", &error))
-            })
-            .await?;
-            let part = match self.fetch_whole(part, newest, at, entry, order).await {
-                Ok(part) => part,
-                Err(error) => {
-                    let path = names.part();
-                    blocking(move || {
-                        // Nothing has arrived: there is nothing to keep, and nothing to go on with.
-                        if std::fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
-                            let _ = std::fs::remove_file(&path);
-                        }
-                        Ok(())
-                    })
-                    .await?;
-                    return Err(error);
-                }
-            };
-            let (variant, format) = (entry.variant, entry.format.clone());
-            let checked = names.extension == "pptx";
-            let (names, overwrite) = (names.clone(), order.target.overwrite);
-            let before = failed.as_ref().map(|(_, kept)| kept.clone());
-            let step = blocking(move || {
-                let arrived = |path: PathBuf, note| Arrived {
-                    path: path.display().to_string(),
-                    variant,
-                    format,
-                    size: part.length,
-                    sha256: part.sha256(),
-                    note,
-                };
-                match if checked { verify_pptx(&part.path) } else { Ok(()) } {
-                    Ok(()) => {
-                        let Delivered { path, note } =
-                            deliver::deliver(&part.path, &part.sha256(), &names, overwrite)?;
-                        if let Some(own) = before.filter(|before| before.own) {
-                            // This call's own damaged copy of what is now there whole.
-                            let _ = std::fs::remove_file(own.path);
-                        }
-                        Ok(File::Whole(arrived(path, note)))
-                    }
-                    Err(why) => {
-                        let sha256 = part.sha256();
-                        let kept = deliver::keep_unverified(&part.path, &sha256, &names, before.as_ref())?;
-                        Ok(File::Damaged { file: arrived(kept.path.clone(), None), why, kept })
-                    }
-                }
-            })
-            .await?;
-            match step {
-                File::Whole(_) => return Ok(step),
-                File::Damaged { ref file, ref kept, .. } => {
-                    let twice = failed.as_ref().is_some_and(|(before, _)| *before == file.sha256);
-                    if twice || fetch == MOST_FETCHES {
-                        return Ok(step);
-                    }
-                    failed = Some((file.sha256.clone(), kept.clone()));
-                }
-            }
-        }
-        Err(Error::new(Kind::Internal, "a download ended without a result"))
-    }
-
-    /// Fetches until all of the file has arrived.
-    async fn fetch_whole(
-        self: &Arc<Client>,
-        part: Part,
-        newest: &Newest,
-        at: usize,
-        entry: &Download,
-        order: &Order<'_>,
-    ) -> Result<Part, Error> {
-        let resolve = |url: &str| {
-            self.settings.origin()?.resolve(url).ok_or_else(|| {
-                Error::new(Kind::Protocol, "the service gave a download URL that can't be read")
-            })
-        };
-        let (mut version, job) = newest.get();
-        let mut fetch = Fetch::new(self, order.job_id, resolve(url_of(&job, at, entry))?, part);
-        let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MOST_FAILURES);
-        let (mut renewals, mut reached) = (0, fetch.length());
-        loop {
-            let Ended { why, error } = match self.attempts(&mut course, &mut fetch).await {
-                Ok(()) => break,
-                Err(ended) => ended,
-            };
-            if fetch.length() > reached {
-                reached = fetch.length();
-                renewals = 0;
-            }
-            match why {
-                Why::Renew if renewals < MOST_RENEWALS => renewals += 1,
-                Why::Often | Why::Late(_) => return Err(error.retryable()),
-                _ => return Err(error),
-            }
-            order.tracker.bears(&error, None);
-            let job = self.renew(newest, version, order).await?;
-            version = job.0;
-            fetch.url = resolve(url_of(&job.1, at, entry))?;
-        }
-        fetch.into_part().ok_or_else(|| Error::new(Kind::Internal, "a download ended without its file"))
-    }
-
-    /// A newer answer about the job than this one, asked for once however many files need it.
-    async fn renew(
-        self: &Arc<Client>,
-        newest: &Newest,
-        version: u64,
-        order: &Order<'_>,
-    ) -> Result<(u64, Arc<Job>), Error> {
-        let _turn = newest.renewing.lock().await;
-        let now = newest.get();
-        if now.0 != version {
-            return Ok(now);
-        }
-        let course = self.patient(order.deadline, order.tracker);
-        newest.set(self.look(order.job_id, course, order.tracker).await?);
-        Ok(newest.get())
-    }
-}
-
-/// The URL of the file that was at this place in the first answer.
-fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
-    let same = |other: &&Download| other.variant == entry.variant && other.format == entry.format;
-    let here = job.downloads.get(at).filter(same);
-    here.or_else(|| job.downloads.iter().find(same)).map_or(&entry.url, |found| &found.url)
 }
 
 /// The names of the file at this place. The service's variant numbers are used where they are distinct and
@@ -377,25 +251,21 @@ fn extension(format: &str) -> String {
     if plain { format.to_owned() } else { "bin".to_owned() }
 }
 
-fn deck(
-    job_id: &JobId,
-    job: &Job,
-    key: Option<&str>,
-    output_type: Option<&str>,
-    billed: Billed,
-    files: &[Arrived],
-    unverified: &[Arrived],
-) -> Result<String, Error> {
-    let raw: &RawValue = serde_json::from_str(&job.json).map_err(unwritable)?;
-    let deck = Deck {
-        job_id: job_id.as_str(),
-        status: &job.status,
-        output_type: job.output_type.as_deref().or(output_type),
-        idempotency_key: key,
-        billed,
-        files,
-        unverified,
-        job: raw,
-    };
-    serde_json::to_string(&deck).map_err(unwritable)
+impl<'a> Deck<'a> {
+    /// What the service says of a job.
+    fn of(job_id: &'a JobId, job: &'a Job, billed: Billed) -> Result<Deck<'a>, Error> {
+        Ok(Deck {
+            job_id: job_id.as_str(),
+            status: &job.status,
+            output_type: job.output_type.as_deref(),
+            idempotency_key: None,
+            billed,
+            adopted: false,
+            recorded: false,
+            unsettled: 0,
+            files: &[],
+            unverified: &[],
+            job: Some(serde_json::from_str(&job.json).map_err(unwritable)?),
+        })
+    }
 }

@@ -44,6 +44,8 @@ pub enum Kind {
     Incomplete,
     /// The disk or the target.
     File,
+    /// The ledger can't be used.
+    Ledger,
     /// The client was closed while the operation ran.
     Closed,
     /// The client comes from before a fork.

@@ -15,6 +15,11 @@ use http_body::{Body, Frame, SizeHint};
 pub(crate) struct FirstByte(Arc<AtomicBool>);
 
 impl FirstByte {
+    /// Of a submission that somebody else sent.
+    pub(crate) fn long_gone() -> FirstByte {
+        FirstByte(Arc::new(AtomicBool::new(true)))
+    }
+
     /// Whether anything can have been written.
     pub(crate) fn is_out(&self) -> bool {
         self.0.load(Ordering::Acquire)

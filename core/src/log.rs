@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::attempt::Miss;
 use crate::clock;
+use crate::error::Error;
 use crate::tracker::Tracker;
 
 /// How much a record matters.
@@ -117,8 +118,21 @@ impl Log {
         self.write(Level::Info, "started", |record| put_operation(record, tracker));
     }
 
+    /// The ledger could not record what happened to a submission; it goes on all the same.
+    pub(crate) fn ledger_failed(&self, error: &Error) {
+        self.write(Level::Error, "not recorded", |record| put(record, "message", error.message()));
+    }
+
+    /// Submissions of earlier calls wait for `recover`.
+    pub(crate) fn unsettled(&self, count: u64) {
+        self.write(Level::Warning, "unsettled", |record| {
+            put(record, "unsettled", count);
+            put(record, "message", "submissions of earlier calls wait for perceptis_recover");
+        });
+    }
+
     /// An operation has ended, well or with this failure.
-    pub(crate) fn finished(&self, tracker: &Tracker, failure: Option<&crate::error::Error>) {
+    pub(crate) fn finished(&self, tracker: &Tracker, failure: Option<&Error>) {
         let (level, event) =
             if failure.is_some() { (Level::Error, "failed") } else { (Level::Info, "finished") };
         self.write(level, event, |record| {

@@ -8,16 +8,46 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::key;
+use crate::ledger::State;
 use crate::table::{self, WEEK_MS};
+
+/// A hundred years, in milliseconds.
+const CENTURY_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
 
 /// The longest `name`, in bytes: with a job id and an ending it still fits a file system's 255.
 const MOST_NAME_BYTES: usize = 120;
 
-const KEYS: [&str; 7] =
-    ["timeout_ms", "directory", "name", "overwrite", "idempotency_key", "resubmit", "progress"];
+const KEYS: [&str; 15] = [
+    "timeout_ms",
+    "directory",
+    "name",
+    "overwrite",
+    "idempotency_key",
+    "resubmit",
+    "progress",
+    "adopt",
+    "on_other_key",
+    "job",
+    "state",
+    "unsettled",
+    "max_age_ms",
+    "limit",
+    "history",
+];
+
+/// What `state` can be, as `perceptis_jobs` tells it.
+pub(crate) const STATES: [(&str, State); 6] = [
+    ("submitting", State::Submitting),
+    ("accepted", State::Accepted),
+    ("completed", State::Completed),
+    ("settled", State::Settled),
+    ("failed", State::Failed),
+    ("refused", State::Refused),
+];
+const MOST_LISTED: u64 = 10_000;
 
 /// The options of one call.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
     pub(crate) directory: Option<PathBuf>,
@@ -26,6 +56,38 @@ pub struct Options {
     pub(crate) idempotency_key: Option<String>,
     pub(crate) resubmit: bool,
     pub(crate) progress: bool,
+    /// Whether a call without a key continues an equal one whose caller is gone.
+    pub(crate) adopt: bool,
+    pub(crate) on_other_key_submit: bool,
+    /// What `jobs` and `recover` are about; nothing narrows nothing.
+    pub(crate) job: Option<String>,
+    pub(crate) state: Option<State>,
+    pub(crate) unsettled: Option<bool>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) limit: usize,
+    pub(crate) history: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            timeout: None,
+            directory: None,
+            name: None,
+            overwrite: false,
+            idempotency_key: None,
+            resubmit: false,
+            progress: false,
+            adopt: true,
+            on_other_key_submit: false,
+            job: None,
+            state: None,
+            unsettled: None,
+            max_age: None,
+            limit: 1000,
+            history: false,
+        }
+    }
 }
 
 impl Options {
@@ -47,6 +109,21 @@ impl Options {
             "overwrite" => table::boolean(text).map(|value| self.overwrite = value),
             "resubmit" => table::boolean(text).map(|value| self.resubmit = value),
             "progress" => table::boolean(text).map(|value| self.progress = value),
+            "adopt" => one_of(text, &[("on", true), ("off", false)]).map(|value| self.adopt = value),
+            "on_other_key" => one_of(text, &[("refuse", false), ("submit", true)])
+                .map(|value| self.on_other_key_submit = value),
+            "job" if (1..=255).contains(&text.len()) && !text.contains(char::is_control) => {
+                self.job = Some(text.to_owned());
+                Ok(())
+            }
+            "job" => Err("a job id or an idempotency key, 1 to 255 bytes".into()),
+            "state" => one_of(text, &STATES).map(|value| self.state = Some(value)),
+            "unsettled" => table::boolean(text).map(|value| self.unsettled = Some(value)),
+            "max_age_ms" => table::integer(text, 1..=CENTURY_MS)
+                .map(|value| self.max_age = Some(Duration::from_millis(value))),
+            "limit" => table::integer(text, 1..=MOST_LISTED)
+                .map(|value| self.limit = usize::try_from(value).unwrap_or(1)),
+            "history" => table::boolean(text).map(|value| self.history = value),
             "idempotency_key" if key::is_sound(text) => {
                 self.idempotency_key = Some(text.to_owned());
                 Ok(())
@@ -82,6 +159,14 @@ impl Options {
             }
         }
         Ok(options)
+    }
+}
+
+/// One of a few words.
+fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Ok(*value),
+        None => Err(words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
     }
 }
 

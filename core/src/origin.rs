@@ -34,6 +34,11 @@ impl Origin {
         Err(format!("the base URL {wrong}; {ACCEPTS}"))
     }
 
+    /// In normal form: scheme, host and, where it is not the scheme's own, port.
+    pub(crate) fn as_text(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
     /// Whether the traffic is plain text.
     pub(crate) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"

@@ -44,7 +44,9 @@ impl Client {
         tracker.phase(Phase::Waiting);
         self.until(deadline, tracker, async {
             let course = Course::new(Asking::Look, deadline, tracker);
-            Ok(self.look(job_id, course, tracker).await?.json.clone())
+            let job = self.look(job_id, course, tracker).await?;
+            self.note_end(job_id, &job.status).await;
+            Ok(job.json.clone())
         })
         .await
     }

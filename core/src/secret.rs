@@ -17,7 +17,7 @@ pub(crate) fn parse_key(text: &str) -> Result<ApiKey, String> {
 }
 
 impl ApiKey {
-    /// The key itself, for the `Authorization` header and nothing else.
+    /// The key itself, for the `Authorization` header and the ledger's hash of it, and nothing else.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }

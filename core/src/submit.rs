@@ -4,30 +4,34 @@
 //! attempt's fate is unknown, only an acceptance settles the submission: the same key with the same bytes goes
 //! out again until then, and any other end says "unknown", never "nothing happened".
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer;
 use crate::attempt::{Attempt, Course, Ended, Miss, Why};
+use crate::claim::{Call, Stage, Start};
 use crate::client::{Client, Outcome, OwnJob, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Kind};
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
-use crate::key;
+use crate::ledger::Step;
 use crate::options::Options;
 use crate::policy::{Asking, Came};
+use crate::record::Record;
 use crate::request::Request;
 use crate::schedule::Product;
 use crate::tracker::{Phase, Tracker};
 
-/// A submission that the service accepted.
-pub(crate) struct Accepted {
-    pub(crate) job_id: JobId,
-    pub(crate) key: String,
-    /// The service's answer, unchanged.
-    pub(crate) json: String,
+/// What the steps of a call go by.
+pub(crate) struct Way<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) deadline: Moment,
+    pub(crate) tracker: &'a Tracker,
+    pub(crate) record: Option<&'a Record>,
 }
 
 /// What `generate` hands out.
@@ -35,9 +39,13 @@ pub(crate) struct Accepted {
 struct Submitted<'a> {
     job_id: &'a str,
     idempotency_key: &'a str,
-    output_type: String,
+    output_type: &'a str,
     billed: Billed,
-    answer: &'a RawValue,
+    adopted: bool,
+    recorded: bool,
+    unsettled: u64,
+    /// The service's own answer; null where this call sent nothing, since the ledger knew the job.
+    answer: Option<&'a RawValue>,
 }
 
 /// A request on its way to the service: always the same bytes under the same key.
@@ -78,51 +86,76 @@ impl Attempt for Submission<'_> {
 
 impl Client {
     /// Submits a request and returns once the service has accepted it:
-    /// `{"job_id", "idempotency_key", "output_type", "billed", "answer"}`.
+    /// `{"job_id", "idempotency_key", "output_type", "billed", "adopted", "recorded", "unsettled", "answer"}`.
     pub async fn generate(&self, request: &Request, options: &Options, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::GENERATE);
-        self.until(deadline, tracker, async {
-            let accepted = self.submit(request, options, deadline, tracker).await?;
-            let result = Submitted {
-                job_id: accepted.job_id.as_str(),
-                idempotency_key: &accepted.key,
-                output_type: request.output_type(),
-                billed: Billed::Unknown,
-                answer: serde_json::from_str(&accepted.json).map_err(unwritable)?,
-            };
-            Ok(serde_json::to_string(&result).map_err(unwritable)?)
-        })
-        .await
+        let place = OnceLock::new();
+        let end = self
+            .until(deadline, tracker, async {
+                let call = Call { operation: "generate", request, options, deadline, tracker, place: &place };
+                let start = self.begin(&call).await?;
+                let (job_id, answer) = match &start.stage {
+                    Stage::Job(job_id) => (job_id.clone(), None),
+                    Stage::Submit { .. } => {
+                        let way = Way { options, deadline, tracker, record: place.get() };
+                        let (job_id, answer) = self.submit(&start, &way).await?;
+                        (job_id, Some(answer))
+                    }
+                };
+                let answer: Option<&RawValue> =
+                    answer.as_deref().map(serde_json::from_str).transpose().map_err(unwritable)?;
+                let result = Submitted {
+                    job_id: job_id.as_str(),
+                    idempotency_key: &start.key,
+                    output_type: &start.output_type,
+                    billed: Billed::Unknown,
+                    adopted: start.adopted,
+                    recorded: place.get().is_some_and(Record::is_whole),
+                    unsettled: self.unsettled().await,
+                    answer,
+                };
+                Ok(serde_json::to_string(&result).map_err(unwritable)?)
+            })
+            .await;
+        if let Some(record) = place.get() {
+            record.release(self, end.as_ref().err(), false).await;
+        }
+        end
     }
 
-    /// Submits until accepted, or until it is clear that it won't be, or to the deadline.
-    pub(crate) async fn submit(
-        &self,
-        request: &Request,
-        options: &Options,
-        deadline: Moment,
-        tracker: &Tracker,
-    ) -> Result<Accepted, Error> {
-        let body = request.body()?;
-        let key = match &options.idempotency_key {
-            Some(key) => key.clone(),
-            None => key::new_key()?,
+    /// Submits until accepted, or until it is clear that it won't be, or to the deadline. Hands out the job's id and
+    /// the service's answer.
+    pub(crate) async fn submit(&self, start: &Start, way: &Way<'_>) -> Result<(JobId, String), Error> {
+        let Stage::Submit { body, since } = &start.stage else {
+            return Err(Error::new(Kind::Internal, "what the service has is submitted again"));
         };
-        tracker.key(&key);
+        let tracker = way.tracker;
+        tracker.key(&start.key);
         tracker.phase(Phase::Submitting);
-        let window = (!options.resubmit).then_some(self.settings.resubmit_window);
-        let mut course =
-            Course::new(Asking::Submit, deadline, tracker).through(&self.submissions).within(window);
-        let mut submission = Submission { client: self, body, key: &key, tracker, attempts: 0 };
+        let window = (!way.options.resubmit).then_some(self.settings.resubmit_window);
+        let asking = if since.is_some() { Asking::Resubmit } else { Asking::Submit };
+        let course = Course::new(asking, way.deadline, tracker).through(&self.submissions).within(window);
+        let mut course = match since {
+            Some(ago) => {
+                tracker.outcome_unknown();
+                course.since(self.clock.now(), *ago)
+            }
+            None => course,
+        };
+        let mut submission =
+            Submission { client: self, body: body.clone(), key: &start.key, tracker, attempts: 0 };
         let (job_id, json) = match self.attempts(&mut course, &mut submission).await {
             Ok(accepted) => accepted,
-            Err(ended) => return Err(settle(ended, tracker, &key)),
+            Err(ended) => return Err(settle(ended, tracker, &start.key)),
         };
         let now = self.clock.now();
-        let (variants, product) = (request.variants(), Product::of(&request.output_type()));
-        self.remember(&job_id, OwnJob { submitted: now, variants, product });
+        let product = Product::of(&start.output_type);
+        self.remember(&job_id, OwnJob { submitted: now, variants: start.variants, product });
         tracker.accepted(&job_id, now);
-        Ok(Accepted { job_id, key, json })
+        if let Some(record) = way.record {
+            record.step(self, Step::Accepted { job_id: job_id.to_string() }).await;
+        }
+        Ok((job_id, json))
     }
 }
 

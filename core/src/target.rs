@@ -67,11 +67,12 @@ impl Names {
 }
 
 impl Target {
-    /// Checks the directory and reserves the final names of this many variants. Blocks on the disk.
+    /// Checks the directory and reserves the final names of this many variants. With `free` they must not be
+    /// taken; without, what may be paid for already goes beside a taken name. Blocks on the disk.
     ///
     /// # Errors
     /// `File` when the directory can't be used, or a name is taken or reserved by another run.
-    pub(crate) fn prepare(options: &Options, variants: u32) -> Result<Target, Error> {
+    pub(crate) fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Error> {
         let given = options.directory.as_deref().unwrap_or(Path::new("."));
         let directory = std::path::absolute(given)
             .map_err(|error| file_error(given, "is not a usable directory", &error))?;
@@ -94,7 +95,7 @@ impl Target {
             reserved: Vec::new(),
         };
         if let Some(name) = target.name.clone() {
-            target.reserve_all(&name, variants)?;
+            target.reserve_all(&name, variants, free)?;
         }
         Ok(target)
     }
@@ -103,7 +104,7 @@ impl Target {
     /// that is taken is an error.
     pub(crate) fn reserve_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
         if self.name.is_none() && self.reserved.is_empty() {
-            self.reserve_all(&job_id.file_stem(), variants)?;
+            self.reserve_all(&job_id.file_stem(), variants, true)?;
         }
         Ok(())
     }
@@ -112,10 +113,7 @@ impl Target {
     /// name is settled when the file is there.
     pub(crate) fn hold_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
         if self.name.is_none() && self.reserved.is_empty() {
-            for variant in 1..=variants {
-                let stem = stem(&job_id.file_stem(), variant, variants);
-                self.reserved.push(reserve(&self.directory, &stem)?);
-            }
+            self.reserve_all(&job_id.file_stem(), variants, false)?;
         }
         Ok(())
     }
@@ -131,7 +129,7 @@ impl Target {
         }
     }
 
-    fn reserve_all(&mut self, name: &str, variants: u32) -> Result<(), Error> {
+    fn reserve_all(&mut self, name: &str, variants: u32, free: bool) -> Result<(), Error> {
         for variant in 1..=variants {
             let stem = stem(name, variant, variants);
             self.reserved.push(reserve(&self.directory, &stem)?);
@@ -140,7 +138,7 @@ impl Target {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(file_error(&path, "can't be used", &error)),
                 Ok(found) if found.is_dir() => return Err(message(&path, "is a directory")),
-                Ok(_) if self.overwrite => {}
+                Ok(_) if self.overwrite || !free => {}
                 Ok(_) => {
                     return Err(message(
                         &path,

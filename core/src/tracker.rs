@@ -121,6 +121,16 @@ impl Tracker {
         self.lock().observer = Some(Observer(observer));
     }
 
+    /// For one of the jobs that this operation is about.
+    pub(crate) fn part(&self) -> Tracker {
+        Tracker::new(self.operation)
+    }
+
+    /// The job, once it is known.
+    pub(crate) fn job_id(&self) -> Option<String> {
+        self.lock().job_id.as_ref().map(ToString::to_string)
+    }
+
     /// What is shown of it.
     pub fn activity(&self) -> Activity {
         let now = self.lock();
@@ -272,6 +282,15 @@ impl Tracker {
             now.unknown = false;
             now.cause = None;
             now.retry_after = None;
+            now.job_id.replace(job_id.clone()).as_ref() != Some(job_id)
+        });
+    }
+
+    /// The operation goes on with a job that the service has.
+    pub(crate) fn continues(&self, job_id: &JobId) {
+        self.change(|now| {
+            now.in_flight = None;
+            now.unknown = false;
             now.job_id.replace(job_id.clone()).as_ref() != Some(job_id)
         });
     }

@@ -67,7 +67,13 @@ impl Client {
         self.until(deadline, tracker, async {
             let expected = self.own_job(job_id).map_or(1, |own| own.variants);
             tracker.phase(Phase::Waiting);
-            Ok(self.watch(job_id, expected, Seen::Not, tracker).await?.json.clone())
+            let end = self.watch(job_id, expected, Seen::Not, tracker).await;
+            match &end {
+                Ok(job) => self.note_end(job_id, &job.status).await,
+                Err(error) if error.kind() == Kind::JobFailed => self.note_end(job_id, "failed").await,
+                Err(_) => {}
+            }
+            Ok(end?.json.clone())
         })
         .await
     }

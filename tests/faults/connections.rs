@@ -175,7 +175,7 @@ fn a_wrong_certificate_is_believed_by_no_operation() {
             show("sound");
             let maker = namespace.client(&[("ca_file", &ca_file)]);
             let job = (!matches!(operation, Operation::Generate | Operation::Run)).then(|| {
-                let made = maker.generate(&KIND.request(1), &[]).unwrap();
+                let made = maker.generate(&KIND.request(1), &[("timeout_ms", FOREVER)]).unwrap();
                 made["job_id"].as_str().unwrap().to_owned()
             });
             namespace.advance(60);

@@ -25,6 +25,8 @@ pub struct Namespace<'a> {
     sandbox: &'a Sandbox,
     pub name: String,
     pub speed: u32,
+    /// Where its clients keep their ledger.
+    home: tempfile::TempDir,
 }
 
 /// One request, as the journal has it.
@@ -67,7 +69,7 @@ impl<'a> Namespace<'a> {
     pub fn within(sandbox: &'a Sandbox, speed: u32) -> Namespace<'a> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let namespace = Namespace { sandbox, name, speed };
+        let namespace = Namespace { sandbox, name, speed, home: tempfile::tempdir().unwrap() };
         if speed != sandbox.speed {
             namespace.post("clock", &json!({ "speed": speed }));
         }
@@ -83,10 +85,12 @@ impl<'a> Namespace<'a> {
     /// fault; `further` settings win.
     pub fn client(&self, further: &[(&str, &str)]) -> Client {
         let (key, scale) = (self.key(), self.speed.to_string());
+        let ledger = self.home.path().join("ledger.db");
         let mut pairs = vec![
             ("api_key", key.as_str()),
             ("api_base_url", &self.sandbox.base_url),
             ("time_scale", &scale),
+            ("ledger", ledger.to_str().unwrap()),
             ("connect_timeout_ms", "1000000"),
             ("submit_timeout_ms", "1000000"),
             ("status_timeout_ms", "1000000"),

@@ -82,7 +82,8 @@ fn another_request_under_a_known_key_is_a_conflict_and_buys_nothing() {
 
     // Also where keys are the organization's, and another API key has used it.
     let rule = namespace.rule("keys_per_organization@generate");
-    let another = namespace.client(&[("api_key", &format!("{}--user=2", namespace.key()))]);
+    let key = format!("{}--user=2", namespace.key());
+    let another = namespace.client(&[("api_key", &key), ("ledger", "off")]);
     let error = another.generate(&Kind::Deck.request(1), &[("idempotency_key", "order-1")]).unwrap_err();
     assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CONFLICT", "no"), "{error:?}");
     assert_eq!((namespace.fired(rule), Books::read(&namespace).jobs.len()), (1, 1));

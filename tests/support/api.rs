@@ -73,6 +73,10 @@ functions! {
     perceptis_wait_async(Opaque, *const c_char, Opaque, Opaque, u64, *mut Opaque) -> i32;
     perceptis_download_async(Opaque, *const c_char, Opaque, Opaque, u64, *mut Opaque) -> i32;
     perceptis_run_async(Opaque, Opaque, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_recover(Opaque, Opaque, *mut *mut c_char, *mut Opaque) -> i32;
+    perceptis_recover_async(Opaque, Opaque, Opaque, u64, *mut Opaque) -> i32;
+    perceptis_jobs(Opaque, Opaque, *mut *mut c_char, *mut Opaque) -> i32;
+    perceptis_forget(Opaque, *const c_char, *mut Opaque) -> i32;
     perceptis_queue_new(*mut Opaque, *mut Opaque) -> i32;
     perceptis_queue_fd(Opaque) -> c_int;
     perceptis_queue_set_wakeup(Opaque, Option<unsafe extern "C" fn(Opaque)>, Opaque, *mut Opaque) -> i32;
@@ -254,6 +258,27 @@ impl Client {
         let run = functions().perceptis_run;
         call_for_text(|text, error| unsafe { run(self.0.0, request.0.0, options.0, text, error) })
             .map(|text| parse(&text))
+    }
+
+    pub fn recover(&self, pairs: &[(&str, &str)]) -> Result<Value, Error> {
+        let options = options(pairs)?;
+        let recover = functions().perceptis_recover;
+        call_for_text(|text, error| unsafe { recover(self.0.0, options.0, text, error) })
+            .map(|text| parse(&text))
+    }
+
+    pub fn jobs(&self, pairs: &[(&str, &str)]) -> Result<Value, Error> {
+        let options = options(pairs)?;
+        let jobs = functions().perceptis_jobs;
+        call_for_text(|text, error| unsafe { jobs(self.0.0, options.0, text, error) })
+            .map(|text| parse(&text))
+    }
+
+    /// `None`: all that are settled.
+    pub fn forget(&self, job_or_key: Option<&str>) -> Result<(), Error> {
+        let name = job_or_key.map(c);
+        let name = name.as_ref().map_or(ptr::null(), |name| name.as_ptr());
+        call(|error| unsafe { (functions().perceptis_forget)(self.0.0, name, error) })
     }
 
     pub fn activity(&self) -> Result<Value, Error> {

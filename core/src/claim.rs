@@ -1,0 +1,255 @@
+//! What a call that costs money goes on with: a new submission, or one that the ledger knows. `promise.md`, 12 to 15.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use crate::client::{Client, blocking};
+use crate::clock::{self, Moment};
+use crate::error::{Billed, Error, Kind};
+use crate::first_byte::FirstByte;
+use crate::hash;
+use crate::job::JobId;
+use crate::key;
+use crate::ledger::{Claim, Claimed, Entry, Recorded, State};
+use crate::options::Options;
+use crate::record::Record;
+use crate::request::Request;
+use crate::target::Target;
+use crate::tracker::{Phase, Tracker};
+
+/// How often to look whether a submission that somebody else works on is free. The wall's time: another process has
+/// no way to wake this one.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A call that costs money.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) request: &'a Request,
+    pub(crate) options: &'a Options,
+    pub(crate) deadline: Moment,
+    pub(crate) tracker: &'a Tracker,
+    /// Where its ownership of a submission is kept, outside of what the deadline ends.
+    pub(crate) place: &'a OnceLock<Record>,
+}
+
+/// Where a call begins.
+pub(crate) enum Stage {
+    /// With a submission. If the service may have it already: since when.
+    Submit { body: Bytes, since: Option<Duration> },
+    /// With a job that the service has.
+    Job(JobId),
+}
+
+/// What a call goes on with.
+pub(crate) struct Start {
+    pub(crate) key: String,
+    pub(crate) stage: Stage,
+    pub(crate) adopted: bool,
+    /// Checked and reserved; none where no files were asked for.
+    pub(crate) target: Option<Target>,
+    /// What is known of its files.
+    pub(crate) files: Vec<Recorded>,
+    pub(crate) variants: u32,
+    pub(crate) output_type: String,
+}
+
+impl Client {
+    /// Finds or records what a call is about. Nothing is sent before this has returned.
+    pub(crate) async fn begin(&self, call: &Call<'_>) -> Result<Start, Error> {
+        // What an earlier process left is told before anything else is done.
+        let _ = self.unsettled().await;
+        let wants_files = call.operation == "run" || call.options.directory.is_some();
+        let mut claim = self.claim_of(call, wants_files)?;
+        loop {
+            call.tracker.nothing_came_of_it();
+            // The ledger first, then the target: a known job's own file may have the name.
+            claim.record = false;
+            match self.ledger.claim(claim.clone()).await? {
+                Claimed::New(_) => {}
+                known => match self.known(call, known, wants_files).await? {
+                    Some(start) => return Ok(start),
+                    None => continue,
+                },
+            }
+            let target =
+                if wants_files { Some(prepare(call.options, claim.variants, true).await?) } else { None };
+            claim.record = true;
+            match self.ledger.claim(claim.clone()).await? {
+                Claimed::New(Some(row)) => {
+                    let record = Record::new(&self.ledger, row);
+                    // One call claims once.
+                    let _ = call.place.set(record);
+                    return Ok(Start {
+                        key: claim.key.unwrap_or(claim.fresh_key),
+                        stage: Stage::Submit { body: claim.body, since: None },
+                        adopted: false,
+                        target,
+                        files: Vec::new(),
+                        variants: claim.variants,
+                        output_type: claim.output_type,
+                    });
+                }
+                Claimed::New(None) => {
+                    return Err(Error::new(Kind::Internal, "the ledger recorded nothing"));
+                }
+                // Somebody was faster.
+                known => {
+                    drop(target);
+                    if let Some(start) = self.known(call, known, wants_files).await? {
+                        return Ok(start);
+                    }
+                }
+            }
+        }
+    }
+
+    fn claim_of(&self, call: &Call<'_>, wants_files: bool) -> Result<Claim, Error> {
+        let (request, options) = (call.request, call.options);
+        let body = request.body()?;
+        let left = self.clock.wall(call.deadline.since(self.clock.now()));
+        let directory = if wants_files { Some(directory_of(options)?) } else { None };
+        Ok(Claim {
+            key: options.idempotency_key.clone(),
+            fresh_key: key::new_key()?,
+            operation: call.operation,
+            request_hash: hash::hex(&hash::of(&body)),
+            body,
+            output_type: request.output_type(),
+            variants: request.variants(),
+            directory,
+            name: options.name.clone(),
+            overwrite: options.overwrite,
+            deadline_unix_ms: unix_ms().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+            adopt: options.adopt,
+            on_other_key_submit: options.on_other_key_submit,
+            record: false,
+        })
+    }
+
+    /// What to do about a submission that the ledger knows; `None`: look again.
+    async fn known(
+        &self,
+        call: &Call<'_>,
+        claimed: Claimed,
+        wants_files: bool,
+    ) -> Result<Option<Start>, Error> {
+        match claimed {
+            Claimed::Continued { entry, adopted } => {
+                let record = Record::of(&self.ledger, &entry);
+                // One call claims once.
+                let _ = call.place.set(record);
+                call.tracker.key(&entry.key);
+                self.start_of(*entry, adopted, wants_files.then_some(call.options)).await.map(Some)
+            }
+            Claimed::Live(entry) => {
+                call.tracker.key(&entry.key);
+                call.tracker.phase(Phase::Waiting);
+                if let Some(job_id) = entry.job_id.as_deref().and_then(|id| JobId::from_caller(id).ok()) {
+                    call.tracker.continues(&job_id);
+                } else {
+                    // Whoever works on it may have sent it.
+                    call.tracker.sending(&FirstByte::long_gone());
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                Ok(None)
+            }
+            Claimed::OtherRequest(entry) => Err(conflict(
+                &entry,
+                format!("the idempotency key {} was used for another request", entry.key),
+            )),
+            Claimed::OtherApiKey(entry) => Err(conflict(
+                &entry,
+                format!(
+                    "the idempotency key {} was used with another API key, and the service shows its job to that \
+                     key only; use that key, or set on_other_key to submit, which buys anew",
+                    entry.key
+                ),
+            )),
+            Claimed::Pruned { job_id, same_request } => {
+                let request = if same_request { "this very request" } else { "another request" };
+                let message = format!(
+                    "the idempotency key was used long ago for {request}, and what came of it is no longer recorded; \
+                     use another key"
+                );
+                Err(Error::new(Kind::Conflict, message).with(|details| details.job_id = job_id))
+            }
+            Claimed::New(_) => Ok(None),
+        }
+    }
+
+    /// Where to go on with a submission that is known. `options`: where this call wants the files.
+    pub(crate) async fn start_of(
+        &self,
+        entry: Entry,
+        adopted: bool,
+        options: Option<&Options>,
+    ) -> Result<Start, Error> {
+        let refused = entry.state == State::Refused;
+        let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
+            Some(job_id) => Stage::Job(job_id?),
+            None => {
+                let body = entry.body.clone().ok_or_else(|| {
+                    Error::new(
+                        Kind::Ledger,
+                        "the ledger has lost the request of a submission that is not settled",
+                    )
+                })?;
+                // In the client's time, as the window is.
+                let since = Duration::from_millis(unix_ms().saturating_sub(entry.recorded_unix_ms));
+                Stage::Submit { body, since: (!refused).then(|| self.clock.scaled(since)) }
+            }
+        };
+        // What may be paid for goes beside a name that is taken; what is not, not.
+        let target = match options {
+            Some(options) => Some(prepare(options, entry.variants, refused).await?),
+            None => None,
+        };
+        Ok(Start {
+            key: entry.key,
+            stage,
+            adopted,
+            target,
+            files: entry.files,
+            variants: entry.variants,
+            output_type: entry.output_type,
+        })
+    }
+}
+
+fn conflict(entry: &Entry, message: String) -> Error {
+    Error::new(Kind::Conflict, message).with(|details| {
+        details.job_id.clone_from(&entry.job_id);
+        details.idempotency_key = Some(entry.key.clone());
+        details.billed = Billed::No;
+    })
+}
+
+async fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Error> {
+    let options = options.clone();
+    blocking(move || Target::prepare(&options, variants, free)).await
+}
+
+/// The directory of a call as the ledger knows it: absolute, so that another process finds it.
+fn directory_of(options: &Options) -> Result<String, Error> {
+    let given = options.directory.as_deref().unwrap_or(Path::new("."));
+    let absolute = std::path::absolute(given)
+        .map_err(|error| crate::target::file_error(given, "is not a usable directory", &error))?;
+    // Whether it exists is the target's to say.
+    let real = std::fs::canonicalize(&absolute).unwrap_or(absolute);
+    real.into_os_string().into_string().map_err(|name| {
+        let path = PathBuf::from(name);
+        Error::new(
+            Kind::File,
+            format!("{} is not UTF-8, so that a result could not name the file", path.display()),
+        )
+    })
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    let since = clock::date().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,79 @@
+//! Why a ledger can't be used, each reason in a sentence of its own, with the ways out.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use crate::error::{Error, Kind};
+
+const WAYS_OUT: &str = "set PERCEPTIS_LEDGER=<path> to keep it in another file, or PERCEPTIS_LEDGER=off to keep it in memory only";
+
+pub(super) const NOT_TOUCHED: &str = "it was not touched";
+
+/// A failure of the ledger: for good, or because others use it just now.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Another process has the file locked: it is tried again.
+    Busy,
+    /// This is told.
+    Final(Error),
+}
+
+/// No place for it.
+pub(super) fn nowhere() -> Error {
+    Error::new(
+        Kind::Ledger,
+        format!("there is no place for the ledger, since neither XDG_STATE_HOME nor HOME is set; {WAYS_OUT}"),
+    )
+}
+
+/// Something about this file.
+pub(super) fn refusal(path: &Path, what: impl Display) -> Error {
+    Error::new(Kind::Ledger, format!("the ledger {} {what}; {WAYS_OUT}", path.display()))
+}
+
+/// What the system said about it.
+pub(super) fn by_system(path: &Path, error: &io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => full(path),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => read_only(path, error),
+        _ => refusal(path, format!("can't be used: {error}")),
+    }
+}
+
+pub(super) fn read_only(path: &Path, why: impl Display) -> Error {
+    refusal(path, format!("can't be written to ({why})"))
+}
+
+pub(super) fn full(path: &Path) -> Error {
+    refusal(path, "can't grow, since its disk is full")
+}
+
+pub(super) fn damaged(path: &Path, how: impl Display) -> Error {
+    refusal(path, format!("is damaged ({how}); {NOT_TOUCHED}"))
+}
+
+pub(super) fn in_use(path: &Path) -> Error {
+    refusal(path, "is locked by another program, and stayed so for half a minute").retryable()
+}
+
+/// What SQLite said about it.
+pub(super) fn by_sqlite(path: &Path, error: &rusqlite::Error) -> Trouble {
+    let rusqlite::Error::SqliteFailure(failure, text) = error else {
+        // A column that holds something else than we ever put there.
+        return Trouble::Final(damaged(path, error));
+    };
+    Trouble::Final(match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => return Trouble::Busy,
+        ErrorCode::DiskFull => full(path),
+        ErrorCode::NotADatabase => damaged(path, "it is no SQLite file"),
+        ErrorCode::DatabaseCorrupt => damaged(path, text.as_deref().unwrap_or("by SQLite's judgement")),
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => read_only(path, error),
+        ErrorCode::SystemIoFailure => {
+            refusal(path, format!("can't be read or written, since its disk fails ({error})"))
+        }
+        _ => refusal(path, format!("can't be used: {error}")),
+    })
+}

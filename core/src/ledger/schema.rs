@@ -1,0 +1,135 @@
+//! What is in the file: its tables, their version, and the way from each older version to this one.
+
+use rusqlite::{Connection, Result, Transaction};
+
+/// "PPTL" in the file's header: the file is a ledger of ours.
+const APPLICATION: i32 = 0x5050_544c;
+
+/// How many bytes the secret has under which API keys and idempotency keys are hashed.
+pub(super) const SECRET_LENGTH: usize = 32;
+
+/// What makes each version out of the one before; the first out of nothing. What was released never changes: a
+/// new version is one more.
+const STEPS: [&str; 1] = [
+    // Identity is origin, idempotency key and the API key's hash; in this order a search by key alone is a
+    // search in the same index. `told` is what the last caller was told: NULL, nothing yet; OK, that all is well.
+    "CREATE TABLE meta (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE submissions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        origin TEXT NOT NULL,
+        idempotency_key TEXT NOT NULL,
+        api_key_hash BLOB NOT NULL,
+        operation TEXT NOT NULL,
+        request_hash TEXT NOT NULL,
+        body BLOB,
+        output_type TEXT NOT NULL,
+        variants INTEGER NOT NULL,
+        directory TEXT,
+        name TEXT,
+        overwrite INTEGER NOT NULL,
+        deadline_unix_ms INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        job_id TEXT,
+        recorded_unix_ms INTEGER NOT NULL,
+        changed_unix_ms INTEGER NOT NULL,
+        told TEXT,
+        owner TEXT,
+        UNIQUE (origin, idempotency_key, api_key_hash)
+    ) STRICT;
+    CREATE INDEX submissions_unsettled ON submissions (origin, api_key_hash, request_hash)
+        WHERE state IN ('submitting', 'accepted', 'completed');
+    CREATE INDEX submissions_job ON submissions (job_id) WHERE job_id IS NOT NULL;
+    CREATE INDEX submissions_changed ON submissions (changed_unix_ms);
+    CREATE TABLE files (
+        submission INTEGER NOT NULL REFERENCES submissions ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        variant INTEGER NOT NULL,
+        format TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        delivered INTEGER NOT NULL,
+        PRIMARY KEY (submission, path)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE events (
+        submission INTEGER NOT NULL REFERENCES submissions ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        unix_ms INTEGER NOT NULL,
+        event TEXT NOT NULL,
+        PRIMARY KEY (submission, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE tombstones (
+        identity_hash BLOB NOT NULL,
+        api_key_hash BLOB NOT NULL,
+        request_hash TEXT NOT NULL,
+        job_id TEXT,
+        buried_unix_ms INTEGER NOT NULL,
+        PRIMARY KEY (identity_hash, api_key_hash)
+    ) STRICT, WITHOUT ROWID;",
+];
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing is in it.
+    Empty,
+    /// A ledger of this version.
+    Current,
+    /// One that has to be brought to this version first.
+    Older(usize),
+    /// One of a later version of this library.
+    Newer(i32),
+    /// Some other program's.
+    Foreign,
+}
+
+/// What this file is, as one transaction sees it.
+pub(super) fn standing(connection: &Connection) -> Result<Standing> {
+    standing_among(connection, &STEPS)
+}
+
+fn standing_among(connection: &Connection, steps: &[&str]) -> Result<Standing> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
+    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    if application == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(Standing::Empty);
+    }
+    if application != APPLICATION {
+        return Ok(Standing::Foreign);
+    }
+    Ok(match usize::try_from(version) {
+        Ok(version) if version == steps.len() => Standing::Current,
+        Ok(version) if (1..steps.len()).contains(&version) => Standing::Older(version),
+        Ok(version) if version > steps.len() => Standing::Newer(i32::try_from(version).unwrap_or(i32::MAX)),
+        _ => Standing::Foreign,
+    })
+}
+
+/// Brings an empty or an older file to this version, all of it or nothing; `secret` is a new one's.
+pub(super) fn bring_up(transaction: &Transaction<'_>, secret: &[u8]) -> Result<()> {
+    bring_up_by(transaction, &STEPS, secret)
+}
+
+fn bring_up_by(transaction: &Transaction<'_>, steps: &[&str], secret: &[u8]) -> Result<()> {
+    // Asked again under the lock: another process may have done it meanwhile.
+    let from = match standing_among(transaction, steps)? {
+        Standing::Empty => 0,
+        Standing::Older(version) => version,
+        Standing::Current | Standing::Newer(_) | Standing::Foreign => return Ok(()),
+    };
+    for step in steps.iter().skip(from) {
+        transaction.execute_batch(step)?;
+    }
+    if from == 0 {
+        transaction.execute("INSERT INTO meta (name, value) VALUES ('secret', ?1)", [secret])?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", i32::try_from(steps.len()).unwrap_or(i32::MAX))
+}
+
+/// The ledger's secret.
+pub(super) fn secret(connection: &Connection) -> Result<Vec<u8>> {
+    connection.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0))
+}

@@ -1,0 +1,155 @@
+//! What one operation writes into the ledger about its submission, and its ownership of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::clock::Stopwatch;
+use crate::error::{Billed, Failure, Kind};
+use crate::job::JobId;
+use crate::ledger::{Entry, Filter, Ledger, Row, State, Step};
+
+/// A disk that hangs must not outlast a deadline by more than this.
+const LONGEST_RELEASE: Duration = Duration::from_secs(2);
+
+/// A submission that this process owns, given up when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Record {
+    ledger: Arc<dyn Ledger>,
+    row: Row,
+    /// Whether all that happened could be recorded.
+    whole: AtomicBool,
+    /// Whether the service may know of it, by this process or an earlier one.
+    submitted: AtomicBool,
+    released: AtomicBool,
+}
+
+impl Record {
+    /// Of a submission that is new to the ledger.
+    pub(crate) fn new(ledger: &Arc<dyn Ledger>, row: Row) -> Record {
+        Record {
+            ledger: Arc::clone(ledger),
+            row,
+            whole: AtomicBool::new(true),
+            submitted: AtomicBool::new(false),
+            released: AtomicBool::new(false),
+        }
+    }
+
+    /// Of one that is known, and was taken over.
+    pub(crate) fn of(ledger: &Arc<dyn Ledger>, entry: &Entry) -> Record {
+        let record = Record::new(ledger, entry.row);
+        record.submitted.store(entry.state != State::Refused, Ordering::Relaxed);
+        record
+    }
+
+    /// Whether all that happened could be recorded.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.load(Ordering::Relaxed)
+    }
+
+    /// Records a step before the next one is taken. Once the request is paid for, a ledger that fails is no reason to
+    /// lose it: that is told and borne.
+    pub(crate) async fn step(&self, client: &Client, step: Step) {
+        if let Step::Accepted { .. } = step {
+            self.submitted.store(true, Ordering::Relaxed);
+        }
+        if let Err(error) = self.ledger.record(self.row, step).await
+            && self.whole.swap(false, Ordering::Relaxed)
+        {
+            client.log.ledger_failed(&error);
+        }
+    }
+
+    /// Ends the ownership, with what the caller is about to be told; `settled`: nothing is left to do.
+    pub(crate) async fn release(&self, client: &Client, failure: Option<&Failure>, settled: bool) {
+        let told = failure.map(|failure| failure.error.kind());
+        let step = match failure {
+            // Nothing came of it, so that nobody need come back to it.
+            Some(failure)
+                if failure.error.details().billed == Billed::No
+                    && !self.submitted.load(Ordering::Relaxed)
+                    && failure.error.kind() != Kind::JobFailed =>
+            {
+                Some(Step::Refused { code: failure.error.kind() })
+            }
+            Some(_) => None,
+            None => settled.then_some(Step::Settled),
+        };
+        let written = async {
+            if let Some(step) = step {
+                self.step(client, step).await;
+            }
+            self.step(client, Step::Released { told }).await;
+        };
+        // What is not written by then is written when the disk comes back.
+        let _ = tokio::time::timeout(LONGEST_RELEASE, written).await;
+        self.released.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Client {
+    /// The record of a job, taken over, where the ledger knows it and nobody works on it. Without a ledger there is
+    /// none: what costs nothing works all the same.
+    pub(crate) async fn owned(&self, job_id: &JobId) -> Option<(Record, Entry)> {
+        let ledger = &self.ledger;
+        let name = Some(job_id.to_string());
+        let filter = Filter { name, own_key: true, limit: 1, ..Filter::default() };
+        let found = ledger.list(filter).await.ok()?.into_iter().next()?;
+        if found.live || found.job_id.as_deref() != Some(job_id.as_str()) {
+            return None;
+        }
+        let entry = ledger.take(found.row).await.ok()??;
+        Some((Record::of(ledger, &entry), entry))
+    }
+
+    /// Records how a job ended that somebody asked about.
+    pub(crate) async fn note_end(&self, job_id: &JobId, status: &str) {
+        let end = match status {
+            "completed" => Step::Completed,
+            "failed" => Step::Failed,
+            _ => return,
+        };
+        let noted = async {
+            let Some((record, entry)) = self.owned(job_id).await else { return };
+            if entry.state == State::Accepted {
+                record.step(self, end).await;
+            }
+            let settled = entry.directory.is_none() && status == "completed";
+            record.release(self, None, settled).await;
+        };
+        let _ = tokio::time::timeout(LONGEST_RELEASE, noted).await;
+    }
+
+    /// How many submissions wait for `recover`, as of the last second; none without a ledger. Counted that rarely since
+    /// it is told with every call, and ten thousand calls would count ten thousand each.
+    pub(crate) async fn unsettled(&self) -> u64 {
+        const HOLDS: Duration = Duration::from_secs(1);
+        let known = *lock(&self.unsettled);
+        if let Some((counted, count)) = known
+            && counted.elapsed() < HOLDS
+        {
+            return count;
+        }
+        let Ok(count) = self.ledger.unsettled().await else { return 0 };
+        *lock(&self.unsettled) = Some((Stopwatch::start(), count));
+        if count > 0 && known.is_none() {
+            self.log.unsettled(count);
+        }
+        count
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.released.load(Ordering::Relaxed) {
+            // Nobody can wait for it here; the ledger does it all the same.
+            drop(self.ledger.record(self.row, Step::Released { told: Some(Kind::Closed) }));
+        }
+    }
+}

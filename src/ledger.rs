@@ -1,0 +1,79 @@
+//! The ledger as C sees it: what it holds, settling what was left, and forgetting.
+
+use std::ffi::c_char;
+
+use crate::arguments;
+use crate::calls::Call;
+use crate::client::perceptis_client;
+use crate::code::perceptis_code;
+use crate::error::perceptis_error;
+use crate::guard;
+use crate::operations::block;
+use crate::options::perceptis_options;
+
+/// Settles what earlier calls left, of this process or of others that are gone: submissions in doubt are sent again
+/// under their keys, running jobs are waited for, and missing or damaged files are fetched into their places. Buys
+/// nothing anew. `{"jobs": [{"job_id", "idempotency_key", "operation", "outcome", "billed", "code", "message",
+/// "result"}], "unsettled"}`, a line for each submission that waited, in their order.
+///
+/// `outcome` is "delivered"; "settled" (its call asked for no files); "failed" (nothing is billed); "unknown" (it is
+/// older than `resubmit_window_ms`: sent again only with the option `resubmit`); "unsettled" (`code` and `message`
+/// say why; the next call tries again); "in_work" (a live process works on it); "other_key" (the service shows it to
+/// another API key only). `result` is what `perceptis_run` would have handed out. `unsettled` is how many are left.
+///
+/// The options `job` (a job id or idempotency key: that one only), `resubmit` and `timeout_ms` (of all together, 45
+/// minutes by default) apply. Jobs that take longer go on, and are lines with the outcome "unsettled". On success the
+/// caller owns `*report` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `LEDGER`, `CLOSED`,
+/// `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_recover(
+    client: *mut perceptis_client,
+    options: *const perceptis_options,
+    report: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    block(client, ("report", report), error, || Call::recover(options))
+}
+
+/// What the ledger knows, the newest first: `{"jobs": [{"job_id", "idempotency_key", "state", "unsettled", "live",
+/// "own_key", "operation", "output_type", "variants", "directory", "name", "request_hash", "recorded_unix_ms",
+/// "changed_unix_ms", "told", "files"}], "unsettled"}`. Asks the service nothing.
+///
+/// `state` is "submitting" (it may have been sent), "accepted", "completed" (files may be missing), "settled",
+/// "failed" or "refused"; `unsettled`: somebody has to come back to it; `live`: a live process works on it; `own_key`:
+/// it was submitted with this client's API key; `told`: the code that its last caller was told; `files`: `{"variant",
+/// "format", "path", "size", "sha256", "delivered"}`. The options `job`, `state`, `unsettled`, `max_age_ms` (since its
+/// last change) and `limit` narrow the list, `history` adds each one's events: `{"unix_ms", "event"}`. No prompt is in
+/// it, and no API key.
+///
+/// On success the caller owns `*jobs` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
+/// `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks on the disk.
+/// Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_jobs(
+    client: *mut perceptis_client,
+    options: *const perceptis_options,
+    jobs: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    block(client, ("jobs", jobs), error, || Call::jobs(options))
+}
+
+/// Forgets the submission that has this job id or idempotency key, also an unsettled one; with NULL all that are
+/// settled. The job and its files are not touched. What is forgotten is not joined or adopted any more, so that the
+/// same call buys anew; a key that bought a job stays refused, with the job's id.
+///
+/// Errors: `INVALID_ARGUMENT`, `NOT_FOUND` (nothing has that name), `CONFLICT` (a live process works on it),
+/// `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. Any thread; blocks on the disk. Since 0.2.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_forget(
+    client: *mut perceptis_client,
+    job_or_key: *const c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let name = if job_or_key.is_null() { None } else { Some(arguments::text("job_or_key", job_or_key)?) };
+        let call = Call::forget(name)?;
+        arguments::handle("client", client)?.shared().block(call).map(drop)
+    })
+}
