@@ -86,9 +86,8 @@ impl Engine {
         };
         self.holder.begin();
         let writes = group.iter().any(|work| work.writes());
-        let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        let begun = opened.connection.execute_batch(begin).map_err(|error| by_sqlite(&opened.path, &error));
-        if let Err(trouble) = begun {
+        if let Err(error) = begin(&opened.connection, writes) {
+            let trouble = by_sqlite(&opened.path, &error);
             if matches!(trouble, Trouble::Busy) {
                 self.opened = Some(opened);
             }
@@ -133,6 +132,9 @@ impl Engine {
             now,
             traces: &mut self.traces,
         };
+        if writes {
+            session.keep_token().map_err(Trouble::Final)?;
+        }
         for work in group.iter_mut() {
             apart(&mut session, |session| work.run(session))?;
         }
@@ -229,6 +231,11 @@ impl Engine {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.opened.as_ref().unwrap().connection
+    }
+
     /// Closes it for good: this process works on nothing here any more.
     pub(super) fn close(&mut self) {
         self.opened = None;
@@ -236,6 +243,19 @@ impl Engine {
         self.file = None;
         self.traces = false;
     }
+}
+
+/// Begins a transaction in which nobody can come between any more; if others don't let it, nothing is begun.
+fn begin(connection: &Connection, writes: bool) -> rusqlite::Result<()> {
+    if writes {
+        return connection.execute_batch("BEGIN IMMEDIATE");
+    }
+    connection.execute_batch("BEGIN")?;
+    let looked = connection.query_row("SELECT count(*) FROM meta", [], |_| Ok(()));
+    if looked.is_err() {
+        connection.execute_batch("ROLLBACK")?;
+    }
+    looked
 }
 
 /// Work in a savepoint of its own: that it fails is no matter of the others', unless it took the transaction along.

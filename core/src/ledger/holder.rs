@@ -51,17 +51,16 @@ impl Holder {
         Ok(owner.token().to_owned())
     }
 
+    pub(super) fn has_token(&self) -> bool {
+        self.owner.is_some()
+    }
+
     pub(super) fn former(&self) -> Option<&str> {
         self.former.as_deref()
     }
 
     pub(super) fn holds(&self, row: Row) -> bool {
         self.live.contains(&row)
-    }
-
-    /// All that this process works on.
-    pub(super) fn held(&self) -> impl Iterator<Item = Row> {
-        self.live.iter().copied()
     }
 
     pub(super) fn hold(&mut self, row: Row) {

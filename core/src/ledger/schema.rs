@@ -133,3 +133,95 @@ fn bring_up_by(transaction: &Transaction<'_>, steps: &[&str], secret: &[u8]) -> 
 pub(super) fn secret(connection: &Connection) -> Result<Vec<u8>> {
     connection.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params;
+
+    use super::*;
+
+    /// What each version was like when it was the newest: rows that a later one has to keep. One more with each step.
+    const ROWS: [&str; STEPS.len()] = [
+        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, operation, \
+        request_hash, body, output_type, variants, overwrite, deadline_unix_ms, state, recorded_unix_ms, \
+        changed_unix_ms) VALUES ('https://a', 'k', x'01', 'run', 'h', x'02', 'deck', 1, 0, 9, 'submitting', 7, 8); \
+        INSERT INTO events VALUES (1, 1, 7, 'recorded'); \
+        INSERT INTO files VALUES (1, '/d/a.pptx', 1, 'pptx', 3, 'ab', 0); \
+        INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
+    ];
+
+    fn schema(connection: &Connection) -> Vec<String> {
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_>>().unwrap()
+    }
+
+    fn made(steps: &[&str]) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        up(&mut connection, steps).unwrap();
+        connection
+    }
+
+    fn up(connection: &mut Connection, steps: &[&str]) -> Result<()> {
+        let transaction = connection.transaction()?;
+        bring_up_by(&transaction, steps, &[7; SECRET_LENGTH])?;
+        transaction.commit()
+    }
+
+    #[test]
+    fn every_older_version_becomes_this_one_and_keeps_its_rows() {
+        let fresh = made(&STEPS);
+        for version in 1..=STEPS.len() {
+            let mut old = made(&STEPS[..version]);
+            old.execute_batch(ROWS[version - 1]).unwrap();
+            let before = secret(&old).unwrap();
+            up(&mut old, &STEPS).unwrap();
+            assert_eq!(standing(&old).unwrap(), Standing::Current, "from {version}");
+            assert_eq!(schema(&old), schema(&fresh), "from {version}");
+            assert_eq!(secret(&old).unwrap(), before, "from {version}");
+            let kept = old.query_row(
+                "SELECT idempotency_key, state, event, path, t.job_id FROM submissions s \
+                 JOIN events ON events.submission = id JOIN files ON files.submission = id, tombstones t",
+                [],
+                |row| Ok([0, 1, 2, 3, 4].map(|at| row.get::<_, String>(at).unwrap())),
+            );
+            assert_eq!(
+                kept.unwrap(),
+                ["k", "submitting", "recorded", "/d/a.pptx", "job_0"],
+                "from {version}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_new_version_is_one_more_step_all_of_it_or_nothing() {
+        let next =
+            [STEPS[0], "ALTER TABLE submissions ADD COLUMN note TEXT", "UPDATE submissions SET note = 'n'"];
+        let mut old = made(&STEPS[..1]);
+        old.execute_batch(ROWS[0]).unwrap();
+        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Older(1));
+
+        let broken = [next[0], next[1], "no SQL"];
+        up(&mut old, &broken).unwrap_err();
+        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Older(1));
+        assert_eq!(schema(&old), schema(&made(&STEPS[..1])));
+
+        up(&mut old, &next).unwrap();
+        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Current);
+        let note: String = old.query_row("SELECT note FROM submissions", [], |row| row.get(0)).unwrap();
+        assert_eq!(note, "n");
+        // And to this version it is a later one's.
+        assert_eq!(standing_among(&old, &next[..1]).unwrap(), Standing::Newer(3));
+    }
+
+    #[test]
+    fn other_files_are_not_taken_for_ledgers() {
+        let connection = Connection::open_in_memory().unwrap();
+        assert_eq!(standing(&connection).unwrap(), Standing::Empty);
+        connection.execute_batch("CREATE TABLE notes (text)").unwrap();
+        assert_eq!(standing(&connection).unwrap(), Standing::Foreign);
+        connection.execute("INSERT INTO notes VALUES (?1)", params!["x"]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        assert_eq!(standing(&connection).unwrap(), Standing::Foreign);
+    }
+}

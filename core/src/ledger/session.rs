@@ -157,6 +157,11 @@ impl Session<'_> {
         Ok(token)
     }
 
+    /// Sees to it that others still find this process's token, if it has one.
+    pub(super) fn keep_token(&mut self) -> Result<(), Error> {
+        if self.holder.has_token() { self.token().map(drop) } else { Ok(()) }
+    }
+
     /// Makes a submission this process's.
     pub(super) fn own(&mut self, row: Row) -> Result<(), Error> {
         let token = self.token()?;

@@ -15,8 +15,8 @@ pub(super) fn record(session: &mut Session<'_>, row: Row, step: &Step) -> Result
             return Ok(());
         }
         return Err(Error::new(
-            Kind::Internal,
-            format!("submission {} is not this process's to change", row.0),
+            Kind::Ledger,
+            format!("the ledger no longer has submission {} as this process's: its file was replaced", row.0),
         ));
     }
     session.execute(

@@ -23,6 +23,8 @@ use crate::error::{Error, Kind};
 const GROUP: usize = 1_000;
 /// How long another program may keep the file locked before that is told.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait where SQLite does not wait by itself.
+const BREATH: Duration = Duration::from_millis(10);
 /// How long nobody may want anything before the log is emptied.
 const IDLE: Duration = Duration::from_secs(1);
 /// The longest that a group waits for those who were in the one before.
@@ -247,7 +249,7 @@ impl Writer {
             };
             // Between two looks at a locked file nothing is held: a fork can come.
             match ran {
-                Ran::Busy if began.elapsed() < PATIENCE => {}
+                Ran::Busy if began.elapsed() < PATIENCE => thread::sleep(BREATH),
                 ran => break ran,
             }
         };
@@ -289,7 +291,7 @@ impl Writer {
     }
 
     /// Inside the gate only, or by the thread.
-    fn engine(&self) -> MutexGuard<'_, Engine> {
+    pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

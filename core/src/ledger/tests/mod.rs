@@ -1,6 +1,10 @@
 //! The ledger as its callers see it: through the trait, over real files and real processes.
 
 mod claims;
+mod files;
+mod graves;
+mod groups;
+mod processes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
