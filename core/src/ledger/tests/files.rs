@@ -46,9 +46,9 @@ fn made(place: &Place) -> Vec<u8> {
 /// Until the thread has closed the file and ended.
 fn close(ledger: Arc<dyn Ledger>, place: &Place) {
     drop(ledger);
-    while crate::ledger::fork::writers().get(&place.path()).is_some_and(|writer| writer.strong_count() > 0) {
-        std::thread::yield_now();
-    }
+    until("the thread has ended", || {
+        !crate::ledger::fork::writers().get(&place.path()).is_some_and(|writer| writer.strong_count() > 0)
+    });
 }
 
 #[test]
@@ -72,9 +72,7 @@ fn it_holds_no_api_key_and_no_prompt_longer_than_needed() {
     assert!(holds(&place, "a prompt for one reader"));
     wait(ledger.record(row, Step::Accepted { job_id: "job_1".to_owned() })).unwrap();
     // The log is emptied as soon as nobody wants anything.
-    while holds(&place, "a prompt for one reader") {
-        std::thread::yield_now();
-    }
+    until("the log is emptied", || !holds(&place, "a prompt for one reader"));
     assert!(!holds(&place, "sk-live-very-secret"));
     assert_eq!(all(&*ledger)[0].state, State::Accepted);
 }

@@ -23,6 +23,15 @@ pub(super) fn wait<T>(pending: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(pending)
 }
 
+/// Waits until this is so; nothing says when it is. That it never is ends the test.
+pub(super) fn until(what: &str, so: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !so() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// A place for ledgers.
 pub(super) struct Place(TempDir);
 

@@ -195,9 +195,7 @@ fn an_end_in_order_leaves_no_file_of_an_owner() {
     wait(ledger.record(row, Step::Released { told: Some(Kind::Timeout) })).unwrap();
     assert_eq!(owners(&place), 1);
     drop(ledger);
-    while owners(&place) > 0 {
-        std::thread::yield_now();
-    }
+    until("the owner's file is gone", || owners(&place) == 0);
     assert_eq!(wait(place.open().unsettled()).unwrap(), 1);
 }
 
