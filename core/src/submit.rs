@@ -138,6 +138,9 @@ impl Client {
         let mut course = match since {
             Some(ago) => {
                 tracker.outcome_unknown();
+                if let Some(record) = way.record {
+                    record.step(self, Step::Note("to be sent again under its key".to_owned())).await;
+                }
                 course.since(self.clock.now(), *ago)
             }
             None => course,

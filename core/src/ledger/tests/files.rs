@@ -47,7 +47,7 @@ fn made(place: &Place) -> Vec<u8> {
 fn close(ledger: Arc<dyn Ledger>, place: &Place) {
     drop(ledger);
     until("the thread has ended", || {
-        !crate::ledger::fork::writers().get(&place.path()).is_some_and(|writer| writer.strong_count() > 0)
+        crate::ledger::fork::writers().get(&place.path()).is_none_or(|writer| writer.strong_count() == 0)
     });
 }
 
