@@ -6,7 +6,7 @@ use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
 };
 use reqwest::{Response, StatusCode};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 use url::Url;
 
 use crate::answer;
@@ -21,7 +21,7 @@ use crate::target::file_error;
 
 const MOST_REDIRECTS: u32 = 5;
 /// Pieces between the socket and the thread that hashes and writes.
-const PIECES: usize = 16;
+const PIECES: usize = 8;
 
 /// A file on its way, repeatable: each attempt goes on where the last one was cut.
 pub(crate) struct Fetch<'a> {
@@ -130,10 +130,19 @@ impl Client {
         let writer = blocking(move || {
             let mut part = part;
             let mut write = || -> io::Result<()> {
-                while let Some(piece) = arriving.blocking_recv() {
-                    part.append(&piece)?;
+                loop {
+                    let piece = match arriving.try_recv() {
+                        Err(TryRecvError::Empty) => {
+                            part.catch_up();
+                            arriving.blocking_recv()
+                        }
+                        now => now.ok(),
+                    };
+                    match piece {
+                        Some(piece) => part.append(piece)?,
+                        None => return part.sync(),
+                    }
                 }
-                part.sync()
             };
             match write() {
                 Ok(()) => Ok(part),

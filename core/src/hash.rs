@@ -1,6 +1,10 @@
 //! SHA-256, by ring: its speed does not depend on the optimization level.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
 
 /// A digest under way.
 pub(crate) struct Hasher(ring::digest::Context);
@@ -17,6 +21,98 @@ impl Hasher {
     /// The digest of what came so far; more can follow.
     pub(crate) fn hex_so_far(&self) -> String {
         hex(self.0.clone().finish().as_ref())
+    }
+}
+
+/// From here on a second thread is worth its start, and from there on whoever brings more has to wait.
+const HELP_ABOVE: usize = 512 << 10;
+const MOST_WAITING: usize = 4 << 20;
+
+/// A digest of pieces that may come faster than one thread can both write and hash them: then another one helps,
+/// as long as there is something to do. Nobody depends on it: where no thread is free, who brings them hashes.
+#[derive(Clone)]
+pub(crate) struct Hashing(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// The hasher is back.
+    back: Condvar,
+}
+
+struct State {
+    /// Not here while a thread hashes with it.
+    hasher: Option<Hasher>,
+    pieces: VecDeque<Bytes>,
+    waiting: usize,
+    helped: bool,
+}
+
+impl Hashing {
+    pub(crate) fn new(hasher: Hasher) -> Hashing {
+        let state = State { hasher: Some(hasher), pieces: VecDeque::new(), waiting: 0, helped: false };
+        Hashing(Arc::new(Shared { state: Mutex::new(state), back: Condvar::new() }))
+    }
+
+    /// Adds a piece, to be hashed when there is time. With much to do, `help` is called, which is to have another
+    /// thread call [`Hashing::work_off`] if it can.
+    pub(crate) fn add(&self, piece: Bytes, help: impl FnOnce(Hashing)) {
+        let mut state = self.lock();
+        while state.waiting >= MOST_WAITING {
+            state = self.step(state);
+        }
+        state.waiting += piece.len();
+        state.pieces.push_back(piece);
+        if state.waiting >= HELP_ABOVE && !state.helped {
+            state.helped = true;
+            drop(state);
+            help(self.clone());
+        }
+    }
+
+    /// Hashes what waits, unless another thread is about to.
+    pub(crate) fn catch_up(&self) {
+        if !self.lock().helped {
+            self.work_off();
+        }
+    }
+
+    /// Hashes what waits.
+    pub(crate) fn work_off(&self) {
+        let mut state = self.lock();
+        while !state.pieces.is_empty() {
+            state = self.step(state);
+        }
+        state.helped = false;
+    }
+
+    /// The digest of all that was added; more can follow.
+    pub(crate) fn hex_so_far(&self) -> String {
+        let mut state = self.lock();
+        loop {
+            match &state.hasher {
+                Some(hasher) if state.pieces.is_empty() => return hasher.hex_so_far(),
+                _ => state = self.step(state),
+            }
+        }
+    }
+
+    /// Hashes one piece, or waits until another thread has.
+    fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let Some(mut hasher) = state.hasher.take() else {
+            return self.0.back.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        let piece = state.pieces.pop_front().unwrap_or_default();
+        drop(state);
+        hasher.update(&piece);
+        let mut state = self.lock();
+        state.waiting -= piece.len();
+        state.hasher = Some(hasher);
+        self.0.back.notify_all();
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

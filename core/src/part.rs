@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use rustix::fs::{Mode, OFlags, XattrFlags};
 
-use crate::hash::Hasher;
+use crate::hash::{Hasher, Hashing};
 
 /// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A file
 /// system without such attributes forgets it: then the checksums in the file are all that guards it.
@@ -21,7 +22,7 @@ pub(crate) struct Part {
     /// What names the file at the other end, where the service gave it a strong validator.
     pub(crate) etag: Option<HeaderValue>,
     file: File,
-    hasher: Hasher,
+    hashing: Hashing,
 }
 
 impl Part {
@@ -42,7 +43,7 @@ impl Part {
             length += count as u64;
         }
         let etag = if length > 0 { read_etag(&file) } else { None };
-        Ok(Part { path: path.to_owned(), length, etag, file, hasher })
+        Ok(Part { path: path.to_owned(), length, etag, file, hashing: Hashing::new(hasher) })
     }
 
     /// Remembers what names the file at the other end.
@@ -60,19 +61,26 @@ impl Part {
         self.etag = etag;
     }
 
-    /// Adds what has arrived.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hasher.update(bytes);
+    /// Adds what has arrived. Its digest may lag behind, and another thread catch up with it.
+    pub(crate) fn append(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.file.write_all(&bytes)?;
         self.length += bytes.len() as u64;
+        self.hashing.add(bytes, |hashing| {
+            tokio::task::spawn_blocking(move || hashing.work_off());
+        });
         Ok(())
+    }
+
+    /// Uses a moment in which nothing arrives.
+    pub(crate) fn catch_up(&self) {
+        self.hashing.catch_up();
     }
 
     /// Begins again: the file at the other end is another one.
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.hasher = Hasher::new();
+        self.hashing = Hashing::new(Hasher::new());
         self.length = 0;
         self.set_etag(None);
         Ok(())
@@ -85,7 +93,7 @@ impl Part {
 
     /// The SHA-256 of what has arrived.
     pub(crate) fn sha256(&self) -> String {
-        self.hasher.hex_so_far()
+        self.hashing.hex_so_far()
     }
 }
 
