@@ -9,12 +9,14 @@ VENV := $(TARGET)/venv
 PYTHON := $(VENV)/bin/python
 
 .PHONY: help library deck test test-long test-rust test-python lint header install uninstall clean
+.PHONY: help library deck test test-rust test-python lint bench header install uninstall clean
 
 help:
 	@echo "make deck [PROMPT='...'] [OUT=out]   a real deck, made by the local sandbox"
 	@echo "make deck SANDBOX=0                  the same by the real service; needs PERCEPTIS_API_KEY"
 	@echo "make test                            everything; installs what it needs"
 	@echo "make test-long                       2,000 runs under random faults (SEEDS=N for another number)"
+	@echo "make bench                           what it costs, beside libcurl; installs what it needs"
 	@echo "make install [PREFIX=/usr/local]     the library, its header, pkg-config and CMake files"
 	@echo "make header                          renews include/perceptis.h from the sources"
 
@@ -93,6 +95,26 @@ test-python: library $(VENV)/made
 	cd bindings/python && $(VENV)/bin/mypy --cache-dir $(TARGET)/mypy && $(VENV)/bin/pyright
 	@$(CLEAN) TEST_SANDBOX=$(TARGET)/debug/perceptis-sandbox TEST_LIBRARY=$(RELEASE)/libperceptis.so \
 		$(PYTHON) -m pytest -q -p no:cacheprovider tests/python
+
+# ---- benches -----------------------------------------------------------------------------------------------
+
+# Where the measured downloads go: a disk, and one that is none.
+BENCH_DIRECTORIES ?= $(TARGET)/bench /dev/shm
+BENCH_CC = $(CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -Werror -pthread -Iinclude
+BENCH_LD = -L$(RELEASE) -lperceptis -Wl,-rpath,$(RELEASE)
+
+# Tables, no verdict: whatever else the machine does meanwhile is in them. Both sides of each take turns.
+bench: library
+	@benches/tools.sh
+	@$(CARGO) build --locked --release --package perceptis-sandbox
+	@mkdir -p $(TARGET)/bench
+	@$(BENCH_CC) benches/call.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-call
+	@$(BENCH_CC) benches/start.c -ldl -Wl,-rpath,$(RELEASE) -o $(RELEASE)/bench-start
+	@$(BENCH_CC) benches/download.c benches/deck.c benches/file_server.c $(BENCH_LD) -lcurl -lcrypto \
+		-o $(RELEASE)/bench-download
+	@$(CLEAN) for program in call start; do for tls in "" --tls; do \
+		$(RELEASE)/perceptis-sandbox exec $$tls -- $(RELEASE)/bench-$$program || exit 1; done; done
+	@$(CLEAN) for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
 
 # ---- the rest ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,206 @@
+/* How fast a file is fetched, beside libcurl: download [DIRECTORY [ROUNDS [MEBIBYTES]]]
+
+   Every row asks for the job's state, fetches the file that it names, writes it into the directory, syncs it, gives
+   it its final name and syncs the directory. libcurl does so on one thread, in its callback: as its own examples have
+   it, with its default buffer and fwrite, and as one would write it for speed, with the largest buffer and write(2);
+   where it hashes, with OpenSSL's SHA-256. This library always hashes, and checks a .pptx in full; a format that it
+   does not know is checked by its length alone. All rows are run once a round, in an order that turns; a ratio is the
+   median of the rounds' ratios of time, above 1 where the row is the faster one. */
+#define _GNU_SOURCE
+#include "deck.h"
+#include "file_server.h"
+#include "measure.h"
+#include "service.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <perceptis.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_ROUNDS = 1000, ROWS = 6, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
+
+struct row {
+    const char *name;
+    long buffer;        /* libcurl's; 0: this library */
+    int hashes;         /* libcurl */
+    const char *format; /* this library: of the file, by which it decides what to check */
+    double took[MOST_ROUNDS], used[MOST_ROUNDS];
+};
+
+static struct row rows[ROWS] = {
+    {.name = "libcurl, defaults (16 KiB, fwrite)", .buffer = DEFAULT},
+    {.name = "libcurl, defaults, SHA-256", .buffer = DEFAULT, .hashes = 1},
+    {.name = "libcurl, 512 KiB, write", .buffer = LARGE},
+    {.name = "libcurl, 512 KiB, write, SHA-256", .buffer = LARGE, .hashes = 1},
+    {.name = "libperceptis, SHA-256, length checked", .format = "bin"},
+    {.name = "libperceptis, SHA-256, every CRC checked", .format = "pptx"},
+};
+
+static char base[64];
+static const char *directory;
+static size_t file_size;
+
+static void check_file(const char *path)
+{
+    struct stat found;
+    CHECK(stat(path, &found) == 0 && (size_t)found.st_size == file_size, "%s is not what was asked for", path);
+    unlink(path);
+}
+
+struct sink {
+    int file;
+    FILE *stream; /* over the same file, for the rows that write so */
+    EVP_MD_CTX *digest;
+};
+
+static size_t take(char *data, size_t size, size_t count, void *user)
+{
+    struct sink *sink = user;
+    size *= count;
+    if (sink->stream != NULL && fwrite(data, 1, size, sink->stream) != size) return 0;
+    for (size_t at = 0; sink->stream == NULL && at < size;) {
+        ssize_t written = write(sink->file, data + at, size - at);
+        if (written < 0) return 0;
+        at += (size_t)written;
+    }
+    if (sink->digest != NULL) EVP_DigestUpdate(sink->digest, data, size);
+    return size;
+}
+
+static void with_libcurl(CURL *curl, const struct row *row, unsigned number)
+{
+    char url[256], path[512], part[sizeof path + 8];
+    struct text text = {.size = 0};
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    struct sink sink = {.digest = row->hashes ? EVP_MD_CTX_new() : NULL};
+    snprintf(url, sizeof url, "%s/api/v1/status/bin-%u", base, number);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_text);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)&text);
+    CHECK(curl_easy_perform(curl) == CURLE_OK && strstr(text.bytes, "\"/file\"") != NULL, "libcurl: no state");
+
+    snprintf(path, sizeof path, "%s/bin-%u.bin", directory, number);
+    snprintf(part, sizeof part, "%s.part", path);
+    sink.file = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    CHECK(sink.file >= 0, "%s can't be written", part);
+    if (row->buffer == DEFAULT) sink.stream = fdopen(sink.file, "w");
+    if (sink.digest != NULL) EVP_DigestInit_ex(sink.digest, EVP_sha256(), NULL);
+    snprintf(url, sizeof url, "%s/file", base);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
+    CHECK(curl_easy_perform(curl) == CURLE_OK, "libcurl: no file");
+    if (sink.digest != NULL) EVP_DigestFinal_ex(sink.digest, digest, NULL);
+    EVP_MD_CTX_free(sink.digest);
+    int flushed = sink.stream == NULL || fflush(sink.stream) == 0, synced = fsync(sink.file) == 0;
+    int closed = (sink.stream != NULL ? fclose(sink.stream) : close(sink.file)) == 0;
+    CHECK(flushed && synced && closed && rename(part, path) == 0, "%s can't be made", path);
+    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(folder >= 0 && fsync(folder) == 0, "%s can't be synced", directory);
+    close(folder);
+}
+
+static void with_libperceptis(perceptis_client *client, const perceptis_options *options, const char *format,
+    unsigned number)
+{
+    char job[64];
+    char *result = NULL;
+    perceptis_error *error = NULL;
+    /* Another job each time: one job is asked about once a second at most. */
+    snprintf(job, sizeof job, "%s-%u", format, number);
+    CHECK(perceptis_download(client, job, options, &result, &error) == PERCEPTIS_OK, "libperceptis: %s",
+        perceptis_error_message(error));
+    perceptis_string_free(result);
+}
+
+static double ratio(const struct row *ours, const struct row *theirs, size_t rounds)
+{
+    double ratios[MOST_ROUNDS];
+    for (size_t round = 0; round < rounds; round++) ratios[round] = theirs->took[round] / ours->took[round];
+    return median(ratios, rounds);
+}
+
+/* What hashing the file costs by itself, in seconds. */
+static double hash_alone(const unsigned char *file)
+{
+    double took[5];
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    for (size_t round = 0; round < 5; round++) {
+        double begun = now();
+        EVP_Digest(file, file_size, digest, NULL, EVP_sha256(), NULL);
+        took[round] = now() - begun;
+    }
+    return median(took, 5);
+}
+
+int main(int argc, char **argv)
+{
+    directory = argc > 1 ? argv[1] : ".";
+    size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 11;
+    size_t mebibytes = argc > 3 ? strtoul(argv[3], NULL, 10) : 256;
+    CHECK(rounds > 0 && rounds < MOST_ROUNDS && mebibytes > 0 && mebibytes <= 500, "usage: see the source");
+    unsigned char *file = deck_make(mebibytes << 20, &file_size);
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", file_server_start(file, file_size));
+
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    perceptis_config *config = perceptis_config_new();
+    perceptis_options *options = perceptis_options_new();
+    perceptis_client *client = NULL;
+    perceptis_error *error = NULL;
+    CHECK(perceptis_config_set(config, "api_base_url", base, &error) == PERCEPTIS_OK
+        && perceptis_config_set(config, "api_key", "sk-live-per-bench", &error) == PERCEPTIS_OK
+        && perceptis_options_set(options, "directory", directory, &error) == PERCEPTIS_OK
+        && perceptis_client_new(config, &client, &error) == PERCEPTIS_OK, "%s", perceptis_error_message(error));
+    CURL *handles[ROWS] = {NULL};
+    for (size_t at = 0; at < ROWS; at++) {
+        if (rows[at].buffer == 0) continue;
+        handles[at] = curl_easy_init();
+        curl_easy_setopt(handles[at], CURLOPT_NOPROXY, "*");
+        curl_easy_setopt(handles[at], CURLOPT_BUFFERSIZE, rows[at].buffer);
+    }
+
+    unsigned number = 0;
+    /* The first round opens the connections and is not counted. */
+    for (size_t round = 0; round <= rounds; round++) {
+        for (size_t turn = 0; turn < ROWS; turn++) {
+            struct row *row = &rows[(turn + round) % ROWS];
+            char path[512];
+            number++;
+            double begun = now(), used = processor();
+            if (row->buffer != 0) with_libcurl(handles[row - rows], row, number);
+            else with_libperceptis(client, options, row->format, number);
+            if (round > 0) {
+                row->took[round - 1] = now() - begun;
+                row->used[round - 1] = processor() - used;
+            }
+            const char *format = row->format != NULL ? row->format : "bin";
+            snprintf(path, sizeof path, "%s/%s-%u.%s", directory, format, number, format);
+            check_file(path);
+        }
+    }
+
+    printf("\n%zu MiB into %s, %zu rounds; hashing alone takes %.0f ms\n\n", mebibytes, directory, rounds,
+        hash_alone(file) * 1e3);
+    printf("| %-40s | time    | MiB/s   | processor | against defaults | with hash | 512 KiB | with hash |\n", "");
+    printf("|------------------------------------------|---------|---------|-----------|------------------|-----------|"
+        "---------|-----------|\n");
+    for (size_t at = 0; at < ROWS; at++) {
+        double took[MOST_ROUNDS], used[MOST_ROUNDS];
+        memcpy(took, rows[at].took, sizeof took);
+        memcpy(used, rows[at].used, sizeof used);
+        double middle = median(took, rounds);
+        printf("| %-40s | %4.0f ms | %7.0f | %6.0f ms |", rows[at].name, middle * 1e3, (double)mebibytes / middle,
+            median(used, rounds) * 1e3);
+        printf(" %16.2f | %9.2f | %7.2f | %9.2f |\n", ratio(&rows[at], &rows[0], rounds),
+            ratio(&rows[at], &rows[1], rounds), ratio(&rows[at], &rows[2], rounds), ratio(&rows[at], &rows[3], rounds));
+    }
+    for (size_t at = 0; at < ROWS; at++) curl_easy_cleanup(handles[at]);
+    perceptis_client_free(client);
+    perceptis_options_free(options);
+    perceptis_config_free(config);
+    free(file);
+    return EXIT_SUCCESS;
+}
