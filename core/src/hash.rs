@@ -128,3 +128,33 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_hashes_changes_nothing() {
+        // Together above what may wait: without help, whoever brings the pieces has to hash some on the way.
+        let pieces: Vec<Bytes> = (0..60).map(|at| vec![at; 300_000 + at as usize].into()).collect();
+        let whole = hex(&of(&pieces.concat()));
+        for helpers in [0, 1, 2] {
+            let hashing = Hashing::new(Hasher::new());
+            std::thread::scope(|scope| {
+                for piece in &pieces {
+                    hashing.add(piece.clone(), |hashing| {
+                        for _ in 0..helpers {
+                            let hashing = hashing.clone();
+                            scope.spawn(move || hashing.work_off());
+                        }
+                    });
+                }
+                hashing.catch_up();
+                assert_eq!(hashing.hex_so_far(), whole, "{helpers} helpers");
+            });
+            hashing.add(Bytes::from_static(b"more"), |_| {});
+            let more = [pieces.concat(), b"more".into()].concat();
+            assert_eq!(hashing.hex_so_far(), hex(&of(&more)), "more can follow");
+        }
+    }
+}
