@@ -8,8 +8,7 @@ RELEASE := $(TARGET)/release
 VENV := $(TARGET)/venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help library deck test test-long test-rust test-python lint header install uninstall clean
-.PHONY: help library deck test test-rust test-python lint bench header install uninstall clean
+.PHONY: help library deck test test-long test-rust test-python lint bench header install uninstall clean
 
 help:
 	@echo "make deck [PROMPT='...'] [OUT=out]   a real deck, made by the local sandbox"
