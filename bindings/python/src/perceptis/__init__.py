@@ -11,6 +11,7 @@ from ._codes import Code
 from ._library import version as library_version
 from ._request import Image
 from ._version import __version__
+from .async_client import AsyncClient
 from .client import Client
 from .errors import (
     CancelledError,
@@ -37,11 +38,12 @@ from .errors import (
     UnauthenticatedError,
     WouldDeadlockError,
 )
-from .results import Accepted, Activity, Download, File, Result, Status
+from .results import Accepted, Activity, Download, File, Progress, Result, Status, Unsettled
 
 __all__ = [
     "Accepted",
     "Activity",
+    "AsyncClient",
     "CancelledError",
     "Client",
     "ClosedError",
@@ -62,6 +64,7 @@ __all__ = [
     "NotEligibleError",
     "NotFoundError",
     "OutcomeUnknownError",
+    "Progress",
     "ProtocolError",
     "RateLimitedError",
     "RejectedError",
@@ -71,6 +74,7 @@ __all__ = [
     "TimeoutError",
     "TransportError",
     "UnauthenticatedError",
+    "Unsettled",
     "WouldDeadlockError",
     "__version__",
     "library_version",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -12,12 +12,15 @@ from .errors import Error, InvalidArgumentError, make_error
 from ._codes import Code
 
 ABI_MAJOR = 0
-ABI_MINOR = 1
+ABI_MINOR = 2
 """The C ABI that this package was written for."""
 
 _NAME = "libperceptis.so.0"
 
 _OUT = POINTER(c_void_p)
+
+_ABOUT: list[Any] = [c_void_p, c_char_p, c_void_p, c_void_p, c_uint64, _OUT]
+_REQUEST: list[Any] = [c_void_p, c_void_p, c_void_p, c_void_p, c_uint64, _OUT]
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "perceptis_version": (c_char_p, []),
@@ -42,11 +45,21 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "perceptis_options_new": (c_void_p, []),
     "perceptis_options_set": (c_int32, [c_void_p, c_char_p, c_char_p, _OUT]),
     "perceptis_options_free": (None, [c_void_p]),
-    "perceptis_get_status": (c_int32, [c_void_p, c_char_p, c_void_p, _OUT, _OUT]),
-    "perceptis_generate": (c_int32, [c_void_p, c_void_p, c_void_p, _OUT, _OUT]),
-    "perceptis_wait": (c_int32, [c_void_p, c_char_p, c_void_p, _OUT, _OUT]),
-    "perceptis_download": (c_int32, [c_void_p, c_char_p, c_void_p, _OUT, _OUT]),
-    "perceptis_run": (c_int32, [c_void_p, c_void_p, c_void_p, _OUT, _OUT]),
+    "perceptis_get_status_async": (c_int32, _ABOUT),
+    "perceptis_generate_async": (c_int32, _REQUEST),
+    "perceptis_wait_async": (c_int32, _ABOUT),
+    "perceptis_download_async": (c_int32, _ABOUT),
+    "perceptis_run_async": (c_int32, _REQUEST),
+    "perceptis_queue_new": (c_int32, [_OUT, _OUT]),
+    "perceptis_queue_fd": (c_int, [c_void_p]),
+    "perceptis_queue_take": (c_int32, [c_void_p, POINTER(c_void_p), c_size_t, c_int64, POINTER(c_size_t), _OUT]),
+    "perceptis_queue_cancel": (c_int32, [c_void_p, c_uint64, _OUT]),
+    "perceptis_queue_free": (None, [c_void_p]),
+    "perceptis_event_tag": (c_uint64, [c_void_p]),
+    "perceptis_event_kind": (c_int32, [c_void_p]),
+    "perceptis_event_json": (c_char_p, [c_void_p]),
+    "perceptis_event_error": (c_void_p, [c_void_p]),
+    "perceptis_event_free": (None, [c_void_p]),
 }
 
 
@@ -141,8 +154,14 @@ def _owned_text(place: c_void_p) -> Optional[str]:
 
 def _taken(code: int, error: c_void_p, result: Optional[str]) -> Error:
     try:
-        message: bytes = library.perceptis_error_message(error)
-        details: bytes = library.perceptis_error_details(error)
-        return make_error(code, message.decode(), details.decode() or "{}", result)
+        return read_error(error, result, code)
     finally:
         library.perceptis_error_free(error)
+
+
+def read_error(error: c_void_p, result: Optional[str], code: Optional[int] = None) -> Error:
+    """An error of the library, which stays its own."""
+    message: bytes = library.perceptis_error_message(error)
+    details: bytes = library.perceptis_error_details(error)
+    number: int = library.perceptis_error_code(error) if code is None else code
+    return make_error(number, message.decode(), details.decode() or "{}", result)

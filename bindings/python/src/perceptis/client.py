@@ -1,80 +1,50 @@
-"""The client."""
+"""The client that blocks."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from ctypes import byref, c_void_p
+from ctypes import c_void_p
 from types import TracebackType
-from typing import Any, Generator, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Mapping, NoReturn, Optional, Sequence, TypeVar
 
-from ._codes import Code
-from ._library import call, call_for_text, encoded, library
-from ._request import ImageSource, Path, as_text, request_options, request_of
-from .errors import ClosedError, ForkedError
-from .results import Accepted, Activity, Result, Status
+from . import _calls
+from ._base import BaseClient
+from ._calls import Call
+from ._library import call, library
+from ._queue import FINISHED, Event, Queue
+from ._request import ImageSource, Path
+from .errors import ForkedError
+from .results import Accepted, Progress, Result, Status
+
+T = TypeVar("T")
+
+OnProgress = Callable[[Progress], Any]
+
+_TAG = 1
+_TURN_MS = 100
+"""How long the main thread waits at once: Python runs a signal's handler between two calls."""
+_LONG_TURN_MS = 1000
+"""The same for other threads, which no signal reaches."""
+_KEPT_QUEUES = 8
 
 
-class Client:
-    """A client of the service with one API key.
+class Client(BaseClient):
+    """A client of the service with one API key, whose calls block.
 
     May be used from any number of threads. After a fork it belongs to the parent: make a new one in the
     child. What is not given is taken from the environment variable ``PERCEPTIS_<NAME>``, else the library's
     default holds. Durations of the configuration are in milliseconds, as their names say; timeouts of calls
     are in seconds.
 
-    Every call blocks its thread, also for Ctrl-C, until it ends; none holds the GIL meanwhile.
+    Ctrl-C ends a call at once: its ``KeyboardInterrupt`` says which job goes on and how to pick it up, has the
+    :class:`CancelledError` as its ``__cause__``, and :meth:`unsettled` lists the job.
 
     :raises ConfigurationError: without an API key, with a base URL that is more than an origin, and so on.
     """
 
-    def __init__(
-        self,
-        *,
-        api_key: Optional[str] = None,
-        api_base_url: Optional[str] = None,
-        app_name: Optional[str] = None,
-        ca_file: Optional[Path] = None,
-        allow_http: Optional[bool] = None,
-        connect_timeout_ms: Optional[int] = None,
-        submit_timeout_ms: Optional[int] = None,
-        status_timeout_ms: Optional[int] = None,
-        download_idle_timeout_ms: Optional[int] = None,
-        poll_first_ms: Optional[int] = None,
-        poll_max_ms: Optional[int] = None,
-        time_scale: Optional[int] = None,
-        **further: Union[str, int, bool],
-    ) -> None:
-        self._lock = threading.Lock()
-        self._calls = 0
-        self._closed = False
-        self._handle: Optional[c_void_p] = None
-        values: dict[str, Any] = {
-            "api_key": api_key,
-            "api_base_url": api_base_url,
-            "app_name": app_name,
-            "ca_file": ca_file,
-            "allow_http": allow_http,
-            "connect_timeout_ms": connect_timeout_ms,
-            "submit_timeout_ms": submit_timeout_ms,
-            "status_timeout_ms": status_timeout_ms,
-            "download_idle_timeout_ms": download_idle_timeout_ms,
-            "poll_first_ms": poll_first_ms,
-            "poll_max_ms": poll_max_ms,
-            "time_scale": time_scale,
-            **further,
-        }
-        config = c_void_p(library.perceptis_config_new())
-        try:
-            for key, value in values.items():
-                if value is not None:
-                    text = encoded(key, as_text(key, value))
-                    call(library.perceptis_config_set, config, encoded("key", key), text)
-            handle = c_void_p()
-            call(library.perceptis_client_new, config, byref(handle))
-            self._handle = handle
-        finally:
-            library.perceptis_config_free(config)
+    def _begin(self) -> None:
+        self._queues: list[Queue] = []
+        """Those of calls that have ended, for the next ones."""
 
     def run(
         self,
@@ -92,6 +62,7 @@ class Client:
         overwrite: bool = False,
         idempotency_key: Optional[str] = None,
         timeout: Optional[float] = None,
+        on_progress: Optional[OnProgress] = None,
     ) -> Result:
         """Makes a deck or slide and puts it on disk: submits, waits and fetches.
 
@@ -109,24 +80,13 @@ class Client:
         :param overwrite: replace a file of that name
         :param idempotency_key: the same key with the same request is the same job
         :param timeout: seconds for all of it (default: 30 minutes for a slide, 45 for a deck)
+        :param on_progress: called on this thread whenever the call stands elsewhere than before. What it raises
+            is raised when the call ends, and not before: the job is not lost by it.
         :raises Error: one of its subclasses; what is known of the job and the bill is in it
         """
-        fields = {
-            "template_name": template_name,
-            "variant_count": variant_count,
-            "use_web_search": use_web_search,
-            "use_knowledge_base": use_knowledge_base,
-        }
-        target = {
-            "directory": directory,
-            "name": name,
-            "overwrite": overwrite or None,
-            "idempotency_key": idempotency_key,
-        }
-        with self._in_use() as handle:
-            with request_of(prompt, output_type, fields, images, extra) as request:
-                with request_options(target, timeout) as options:
-                    return Result.from_json(call_for_text(library.perceptis_run, handle, request, options))
+        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
+        target = _calls.target_options(directory, name, overwrite, idempotency_key)
+        return self._perform(_calls.run(prompt, output_type, fields, images, extra, target, timeout), on_progress)
 
     def generate(
         self,
@@ -146,30 +106,27 @@ class Client:
 
         The parameters are those of :meth:`run`. The default timeout is 10 minutes.
         """
-        fields = {
-            "template_name": template_name,
-            "variant_count": variant_count,
-            "use_web_search": use_web_search,
-            "use_knowledge_base": use_knowledge_base,
-        }
-        with self._in_use() as handle:
-            with request_of(prompt, output_type, fields, images, extra) as request:
-                with request_options({"idempotency_key": idempotency_key}, timeout) as options:
-                    return Accepted.from_json(call_for_text(library.perceptis_generate, handle, request, options))
+        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
+        return self._perform(
+            _calls.generate(prompt, output_type, fields, images, extra, idempotency_key, timeout), None
+        )
 
     def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
         """The state of a job, asked once. A job is asked about at most once a second.
 
         :param timeout: seconds, passing failures and their retries included (default: 60)
         """
-        return Status.from_json(self._about(library.perceptis_get_status, job_id, {}, timeout))
+        return self._perform(_calls.get_status(job_id, timeout), None)
 
-    def wait(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
+    def wait(
+        self, job_id: str, *, timeout: Optional[float] = None, on_progress: Optional[OnProgress] = None
+    ) -> Status:
         """Waits until a job is completed. Outages and unreadable answers are waited out.
 
         :param timeout: seconds (default: 45 minutes)
+        :param on_progress: as with :meth:`run`
         """
-        return Status.from_json(self._about(library.perceptis_wait, job_id, {}, timeout))
+        return self._perform(_calls.wait(job_id, timeout), on_progress)
 
     def download(
         self,
@@ -179,18 +136,14 @@ class Client:
         name: Optional[str] = None,
         overwrite: bool = False,
         timeout: Optional[float] = None,
+        on_progress: Optional[OnProgress] = None,
     ) -> Result:
         """Fetches the files of a completed job, verified and under their final names.
 
         The parameters are those of :meth:`run`. The default timeout is an hour.
         """
-        target = {"directory": directory, "name": name, "overwrite": overwrite or None}
-        return Result.from_json(self._about(library.perceptis_download, job_id, target, timeout))
-
-    def activity(self) -> tuple[Activity, ...]:
-        """What runs in this client now, on any thread, without asking the service."""
-        with self._in_use() as handle:
-            return Activity.list_from_json(call_for_text(library.perceptis_client_activity, handle))
+        target = _calls.target_options(directory, name, overwrite)
+        return self._perform(_calls.download(job_id, target, timeout), on_progress)
 
     def close(self, timeout: float = 5.0) -> None:
         """Ends the calls that run on other threads, each with :class:`ClosedError`, and waits for them.
@@ -200,6 +153,12 @@ class Client:
         :param timeout: seconds to wait at most
         :raises TimeoutError: when they have not ended; they are dropped all the same
         """
+        if self._is_forked():
+            # The calls are the parent's, and so may be the lock; here is nothing to end.
+            self._closed = True
+            handle, self._handle = self._handle, None
+            self._free(handle)
+            return
         milliseconds = int(max(timeout, 0) * 1000)
         with self._lock:
             if self._handle is None:
@@ -210,7 +169,7 @@ class Client:
         try:
             call(library.perceptis_client_close, handle, milliseconds)
         except ForkedError:
-            pass  # The calls are the parent's; here is nothing to end.
+            pass
         finally:
             self._leave()
 
@@ -230,39 +189,77 @@ class Client:
         handle = self.__dict__.get("_handle")
         if handle is not None:
             self._handle = None
-            library.perceptis_client_free(handle)
+            self._free(handle)
 
-    def __repr__(self) -> str:
-        return f"<perceptis.Client {'closed' if self._closed else 'open'}>"
+    def _free(self, handle: Optional[c_void_p]) -> None:
+        super()._free(handle)
+        queues, self._queues = self._queues, []
+        for queue in queues:
+            queue.free()
 
-    def __reduce__(self) -> Any:
-        raise TypeError("a perceptis.Client can't be pickled; make one in each process")
-
-    def _about(self, function: Any, job_id: str, values: Mapping[str, Any], timeout: Optional[float]) -> str:
+    def _perform(self, made: Call[T], on_progress: Optional[OnProgress]) -> T:
+        """Runs a call to its end on a queue of its own."""
         with self._in_use() as handle:
-            with request_options(values, timeout) as options:
-                text = encoded("job_id", as_text("job_id", job_id))
-                return call_for_text(function, handle, text, options)
+            queue = self._queue()
+            raised: Optional[Exception] = None
+            end: Optional[Event] = None
+            try:
+                made.start(handle, queue, _TAG, on_progress is not None)
+                turn = _TURN_MS if threading.current_thread() is threading.main_thread() else _LONG_TURN_MS
+                while end is None:
+                    event = queue.take(turn)
+                    if event is None:
+                        continue
+                    if event.kind == FINISHED:
+                        end = event
+                    elif on_progress is not None and raised is None:
+                        try:
+                            on_progress(Progress.from_json(event.json))
+                        except Exception as error:
+                            raised = error
+            except BaseException as stopped:
+                self._stop(made, queue, end, stopped)
+            assert end is not None
+            self._give_back(queue)
+            if raised is not None:
+                self._settle(made, end)
+                raise raised from end.error
+            return self._result(made, end)
 
-    @contextlib.contextmanager
-    def _in_use(self) -> Generator[c_void_p, None, None]:
-        """The handle, kept from being freed while a call uses it."""
-        with self._lock:
-            if self._closed or self._handle is None:
-                raise ClosedError("the client is closed", Code.CLOSED, {"billed": "no", "retryable": False})
-            self._calls += 1
-            handle = self._handle
+    def _stop(self, made: Call[Any], queue: Queue, end: Optional[Event], stopped: BaseException) -> NoReturn:
+        """Cancels a call that something else than its end has ended: Ctrl-C, or what could not even begin."""
         try:
-            yield handle
+            queue.cancel(_TAG)
+            # At most a moment: whoever has pressed Ctrl-C is waiting. Where the call was not accepted nothing comes.
+            while end is None and not isinstance(stopped, Exception):
+                event = queue.take(_TURN_MS)
+                if event is None:
+                    break
+                end = event if event.kind == FINISHED else None
         finally:
-            self._leave()
+            queue.free()
+        if end is not None:
+            self._leave_unsettled(made, end)
+        if type(stopped) is not KeyboardInterrupt:
+            raise stopped
+        # The builtin class itself: only that ends the process as a shell expects after Ctrl-C.
+        if end is None:
+            raise KeyboardInterrupt(f"interrupted; the call had not ended {_TURN_MS} ms later") from None
+        if end.error is not None:
+            raise KeyboardInterrupt(f"interrupted; {end.error.message}") from end.error
+        job_id = getattr(made.parse(end.json), "job_id", made.job_id)
+        raise KeyboardInterrupt(f"interrupted when the call had just ended; its job is {job_id}") from None
 
-    def _leave(self) -> None:
-        """The last call of a closed client frees it."""
+    def _queue(self) -> Queue:
         with self._lock:
-            self._calls -= 1
-            if self._calls or not self._closed:
+            if self._queues:
+                return self._queues.pop()
+        return Queue()
+
+    def _give_back(self, queue: Queue) -> None:
+        """Keeps a queue for the next call, once nothing is left in it."""
+        with self._lock:
+            if queue.is_drained() and len(self._queues) < _KEPT_QUEUES and not self._closed:
+                self._queues.append(queue)
                 return
-            handle, self._handle = self._handle, None
-        if handle is not None:
-            library.perceptis_client_free(handle)
+        queue.free()

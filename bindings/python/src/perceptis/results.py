@@ -200,3 +200,49 @@ class Activity:
             )
             for entry in _entries(_object(text).get("operations"))
         )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a call stands, told when that has changed."""
+
+    status: str
+    """The job's last known state; as long as there is none, the ``phase``."""
+    phase: str
+    """``preparing``, ``submitting``, ``waiting`` or ``downloading``."""
+    job_id: Optional[str]
+    idempotency_key: Optional[str]
+    elapsed: float
+    """Seconds since the call began."""
+    json: str = field(repr=False)
+    """The library's text as it came."""
+
+    @classmethod
+    def from_json(cls, text: str) -> Progress:
+        """Reads a progress event of the library."""
+        values = _object(text)
+        phase = _text(values, "phase")
+        return cls(
+            status=values.get("status") or phase,
+            phase=phase,
+            job_id=values.get("job_id"),
+            idempotency_key=values.get("idempotency_key"),
+            elapsed=(_number(values.get("elapsed_ms")) or 0) / 1000,
+            json=text,
+        )
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """What goes on at the service, or may, after a call of this client was cancelled."""
+
+    operation: str
+    """``run``, ``generate``, ``wait`` or ``download``."""
+    job_id: Optional[str]
+    """The job, once the service has accepted one: ``wait`` and ``download`` take it."""
+    idempotency_key: Optional[str]
+    """The key under which the same request can be submitted again without a second bill."""
+    billed: str
+    """What is known of the bill: ``"yes"`` or ``"unknown"``."""
+    message: str
+    """One sentence that says how to go on."""

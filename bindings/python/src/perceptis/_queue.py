@@ -1,0 +1,85 @@
+"""The library's queue: where calls end, one event each."""
+
+from __future__ import annotations
+
+from ctypes import Array, byref, c_size_t, c_void_p
+from typing import Any, NamedTuple, Optional
+
+from ._library import call, library, read_error
+from .errors import Error
+
+FINISHED = 0
+PROGRESS = 1
+
+ROOM = 64
+"""How many events are taken at once."""
+
+
+class Event(NamedTuple):
+    """What came out."""
+
+    tag: int
+    kind: int
+    json: str
+    error: Optional[Error]
+
+
+class Queue:
+    """A queue of one owner: a thread that waits for its call, or an event loop."""
+
+    def __init__(self) -> None:
+        handle = c_void_p()
+        call(library.perceptis_queue_new, byref(handle))
+        self.handle = handle
+        self.fd: int = library.perceptis_queue_fd(handle)
+        self._events: Array[c_void_p] = (c_void_p * ROOM)()
+        self._taken = c_size_t()
+        self._at = 0
+
+    def take(self, timeout_ms: int) -> Optional[Event]:
+        """The next event; ``None`` when none has come within the time. The GIL is free meanwhile."""
+        if self._at >= self._taken.value:
+            self._taken.value = self._at = 0
+            call(library.perceptis_queue_take, self.handle, self._events, ROOM, timeout_ms, byref(self._taken))
+            if not self._taken.value:
+                return None
+        # What an exception of a signal handler leaves untaken here is there the next time.
+        handle = c_void_p(self._value(self._at))
+        event = _read(handle)
+        self._at += 1
+        library.perceptis_event_free(handle)
+        return event
+
+    def is_drained(self) -> bool:
+        """Whether no event that was taken from the library is still to be handed out."""
+        return self._at >= self._taken.value
+
+    def cancel(self, tag: int) -> None:
+        """Stops waiting for a call; its final event comes at once."""
+        call(library.perceptis_queue_cancel, self.handle, tag)
+
+    def free(self) -> None:
+        """Frees the queue and what was not taken. Calls in it go on until they or their client end."""
+        while not self.is_drained():
+            library.perceptis_event_free(c_void_p(self._value(self._at)))
+            self._at += 1
+        handle, self.handle = self.handle, c_void_p()
+        library.perceptis_queue_free(handle)
+
+    def __del__(self) -> None:
+        # Whatever struck between its making and the call that should have used it.
+        handle = self.__dict__.get("handle")
+        if handle:
+            self.free()
+
+    def _value(self, at: int) -> Any:
+        # ctypes hands out the elements of such an array as plain numbers.
+        return self._events[at]
+
+
+def _read(event: c_void_p) -> Event:
+    json: bytes = library.perceptis_event_json(event)
+    text = json.decode()
+    failed = library.perceptis_event_error(event)
+    error = read_error(c_void_p(failed), text or None) if failed else None
+    return Event(library.perceptis_event_tag(event), library.perceptis_event_kind(event), text, error)

@@ -1,0 +1,273 @@
+"""The client for asyncio: no thread, one descriptor in the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import warnings
+import weakref
+from ctypes import c_void_p
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar
+
+from . import _calls
+from ._base import BaseClient
+from ._calls import Call
+from ._codes import Code
+from ._library import call, library
+from ._queue import FINISHED, ROOM, Event, Queue
+from ._request import ImageSource, Path
+from .errors import ClosedError, ForkedError, TimeoutError
+from .results import Accepted, Progress, Result, Status
+
+T = TypeVar("T")
+
+OnProgress = Callable[[Progress], Any]
+
+
+@dataclass
+class _Running:
+    """A call in flight."""
+
+    end: asyncio.Future[Event]
+    on_progress: Optional[OnProgress]
+    raised: Optional[Exception] = None
+
+
+class AsyncClient(BaseClient):
+    """A client of the service with one API key, for asyncio and for uvloop.
+
+    Belongs to the event loop of its first call and is used from that loop's thread. Takes what :class:`Client`
+    takes, and needs no thread: the loop watches one descriptor for all its calls, however many.
+
+    Cancelling a task cancels the waiting; its job goes on, and :meth:`unsettled` lists it.
+
+    :raises ConfigurationError: without an API key, with a base URL that is more than an origin, and so on.
+    """
+
+    def _begin(self) -> None:
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._queue: Optional[Queue] = None
+        self._running: dict[int, _Running] = {}
+        self._last = 0
+
+    async def run(
+        self,
+        prompt: str,
+        *,
+        output_type: str,
+        template_name: Optional[str] = None,
+        variant_count: Optional[int] = None,
+        images: Sequence[ImageSource] = (),
+        use_web_search: Optional[bool] = None,
+        use_knowledge_base: Optional[bool] = None,
+        extra: Optional[Mapping[str, Any]] = None,
+        directory: Optional[Path] = None,
+        name: Optional[str] = None,
+        overwrite: bool = False,
+        idempotency_key: Optional[str] = None,
+        timeout: Optional[float] = None,
+        on_progress: Optional[OnProgress] = None,
+    ) -> Result:
+        """Makes a deck or slide and puts it on disk; the parameters are those of :meth:`Client.run`.
+
+        ``on_progress`` is called on the event loop's thread.
+        """
+        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
+        target = _calls.target_options(directory, name, overwrite, idempotency_key)
+        made = _calls.run(prompt, output_type, fields, images, extra, target, timeout)
+        return await self._perform(made, on_progress)
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        output_type: str,
+        template_name: Optional[str] = None,
+        variant_count: Optional[int] = None,
+        images: Sequence[ImageSource] = (),
+        use_web_search: Optional[bool] = None,
+        use_knowledge_base: Optional[bool] = None,
+        extra: Optional[Mapping[str, Any]] = None,
+        idempotency_key: Optional[str] = None,
+        timeout: Optional[float] = None,
+    ) -> Accepted:
+        """Submits a request and returns once the service has accepted it, as :meth:`Client.generate`."""
+        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
+        made = _calls.generate(prompt, output_type, fields, images, extra, idempotency_key, timeout)
+        return await self._perform(made, None)
+
+    async def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
+        """The state of a job, asked once, as :meth:`Client.get_status`."""
+        return await self._perform(_calls.get_status(job_id, timeout), None)
+
+    async def wait(
+        self, job_id: str, *, timeout: Optional[float] = None, on_progress: Optional[OnProgress] = None
+    ) -> Status:
+        """Waits until a job is completed, as :meth:`Client.wait`."""
+        return await self._perform(_calls.wait(job_id, timeout), on_progress)
+
+    async def download(
+        self,
+        job_id: str,
+        *,
+        directory: Optional[Path] = None,
+        name: Optional[str] = None,
+        overwrite: bool = False,
+        timeout: Optional[float] = None,
+        on_progress: Optional[OnProgress] = None,
+    ) -> Result:
+        """Fetches the files of a completed job, as :meth:`Client.download`."""
+        target = _calls.target_options(directory, name, overwrite)
+        return await self._perform(_calls.download(job_id, target, timeout), on_progress)
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """Ends the calls that run, each with :class:`ClosedError`, and waits for them without blocking the loop.
+
+        Their jobs go on at the service. Closing again does nothing.
+
+        :param timeout: seconds to wait at most
+        :raises TimeoutError: when they have not ended; they are dropped all the same
+        """
+        handle, self._handle = self._handle, None
+        self._closed = True
+        if handle is None:
+            return
+        ends = [running.end for running in self._running.values()]
+        try:
+            # Their ends come out of the queue; that they have not yet is no news.
+            with contextlib.suppress(TimeoutError, ForkedError):
+                call(library.perceptis_client_close, handle, 0)
+            if ends and not self._is_forked():
+                await asyncio.wait(ends, timeout=max(timeout, 0))
+        finally:
+            self._free(handle)
+            left, self._running = self._running, {}
+            for tag, running in left.items():
+                error = ClosedError("the client was closed", Code.CLOSED, {"billed": "unknown", "retryable": False})
+                if not running.end.done():
+                    running.end.set_result(Event(tag, FINISHED, "", error))
+        if left:
+            message = f"{len(left)} calls had not ended after {timeout} s; they have been dropped"
+            raise TimeoutError(message, Code.TIMEOUT, {"billed": "unknown", "retryable": False})
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        # Not made at all, when the constructor's own arguments were wrong.
+        handle = self.__dict__.get("_handle")
+        if handle is not None:
+            if not self._is_forked():
+                warnings.warn(f"unclosed {self!r}: await its close()", ResourceWarning, stacklevel=2, source=self)
+            self._handle = None
+            self._free(handle)
+
+    def _free(self, handle: Optional[c_void_p]) -> None:
+        super()._free(handle)
+        queue, self._queue = self._queue, None
+        loop, self._loop = self._loop, None
+        if queue is None:
+            return
+        if loop is not None and not loop.is_closed() and not self._is_forked():
+            # The loop forgets the descriptor before it is closed; and this may be any thread, in __del__.
+            with contextlib.suppress(RuntimeError):
+                if _is_here(loop):
+                    _forget(loop, queue)
+                else:
+                    loop.call_soon_threadsafe(_forget, loop, queue)
+                return
+        queue.free()
+
+    async def _perform(self, made: Call[T], on_progress: Optional[OnProgress]) -> T:
+        with self._in_use() as handle:
+            queue = self._attached()
+            self._last = tag = self._last + 1
+            running = _Running(asyncio.get_running_loop().create_future(), on_progress)
+            self._running[tag] = running
+            try:
+                made.start(handle, queue, tag, on_progress is not None)
+            except BaseException:
+                del self._running[tag]
+                raise
+            try:
+                end = await asyncio.shield(running.end)
+            except asyncio.CancelledError:
+                # At once, but for what a cancelled task is told by its own queue: then unsettled() knows the job.
+                if not running.end.done():
+                    queue.cancel(tag)
+                with contextlib.suppress(asyncio.CancelledError):
+                    self._leave_unsettled(made, await asyncio.shield(running.end))
+                raise
+            if running.raised is not None:
+                self._settle(made, end)
+                raise running.raised from end.error
+            return self._result(made, end)
+
+    def _attached(self) -> Queue:
+        """The queue, in the event loop that runs now."""
+        loop = asyncio.get_running_loop()
+        if self._queue is not None:
+            if self._loop is not loop:
+                raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
+            return self._queue
+        queue = Queue()
+        loop.add_reader(queue.fd, _readable, weakref.ref(self))
+        self._queue, self._loop = queue, loop
+        return queue
+
+    def _take(self) -> None:
+        """Hands out what waits. What there is more of makes the descriptor readable again."""
+        try:
+            for _ in range(ROOM):
+                event = None if self._queue is None else self._queue.take(0)
+                if event is None:
+                    return
+                self._tell(event)
+        finally:
+            # Ctrl-C may have struck: what was taken and not handed out makes no descriptor readable.
+            if self._queue is not None and self._loop is not None and not self._queue.is_drained():
+                self._loop.call_soon(_readable, weakref.ref(self))
+
+    def _tell(self, event: Event) -> None:
+        running = self._running.get(event.tag)
+        if running is None:
+            return
+        if event.kind == FINISHED:
+            del self._running[event.tag]
+            if not running.end.done():
+                running.end.set_result(event)
+        elif running.on_progress is not None and running.raised is None:
+            try:
+                running.on_progress(Progress.from_json(event.json))
+            except Exception as error:
+                # Raised where the call is awaited, when it ends.
+                running.raised = error
+
+
+def _readable(client: Callable[[], Optional[AsyncClient]]) -> None:
+    # Weakly, so that the loop does not keep a client that nobody else has.
+    alive = client()
+    if alive is not None:
+        alive._take()  # pyright: ignore[reportPrivateUsage]
+
+
+def _is_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _forget(loop: asyncio.AbstractEventLoop, queue: Queue) -> None:
+    loop.remove_reader(queue.fd)
+    queue.free()
