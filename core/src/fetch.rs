@@ -2,11 +2,12 @@
 
 use std::io;
 
+use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
 };
 use reqwest::{Response, StatusCode};
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::mpsc;
 use url::Url;
 
 use crate::answer;
@@ -122,33 +123,20 @@ impl Client {
         Ok((part, result))
     }
 
-    /// Moves the body to the disk: hashing and writing happen on another thread than the socket.
+    /// Moves the body to the disk: hashing and writing happen on other threads than the socket, and hold none while
+    /// nothing arrives, so that slow downloads stand in nobody's way.
     async fn receive(&self, mut response: Response, part: Part) -> Result<(Part, Result<(), Miss>), Error> {
-        let (pieces, mut arriving) = mpsc::channel::<bytes::Bytes>(PIECES);
+        let (pieces, mut arriving) = mpsc::channel::<Bytes>(PIECES);
         let mut room = self.settings.max_file_bytes.saturating_sub(part.length);
-        // The thread ends when the sender is dropped, also when this future is: what has arrived is synced.
-        let writer = blocking(move || {
-            let mut part = part;
-            let mut write = || -> io::Result<()> {
-                loop {
-                    let piece = match arriving.try_recv() {
-                        Err(TryRecvError::Empty) => {
-                            part.catch_up();
-                            arriving.blocking_recv()
-                        }
-                        now => now.ok(),
-                    };
-                    match piece {
-                        Some(piece) => part.append(piece)?,
-                        None => return part.sync(),
-                    }
-                }
-            };
-            match write() {
-                Ok(()) => Ok(part),
-                Err(error) => Err(file_error(&part.path, "can't be written (it is kept as it is)", &error)),
+        let writer = async move {
+            let (mut part, mut batch) = (part, Vec::new());
+            while arriving.recv_many(&mut batch, PIECES).await > 0 {
+                let pieces = std::mem::take(&mut batch);
+                part = on_disk(part, move |part| pieces.into_iter().try_for_each(|piece| part.append(piece)))
+                    .await?;
             }
-        });
+            on_disk(part, |part| part.sync()).await
+        };
         let reader = async move {
             loop {
                 let Some(piece) = self.transport.chunk(&mut response).await? else { return Ok(()) };
@@ -258,10 +246,18 @@ fn download_error(status: StatusCode, what: &str) -> Error {
     Error::new(kind, format!("the download {what} ({})", status.as_u16())).http_status(status.as_u16())
 }
 
-async fn restarted(mut part: Part) -> Result<Part, Error> {
-    blocking(move || match part.restart() {
+async fn restarted(part: Part) -> Result<Part, Error> {
+    on_disk(part, Part::restart).await
+}
+
+/// Does something with a part on a thread that may block. It is done to its end also when nobody waits any more.
+async fn on_disk(
+    mut part: Part,
+    work: impl FnOnce(&mut Part) -> io::Result<()> + Send + 'static,
+) -> Result<Part, Error> {
+    blocking(move || match work(&mut part) {
         Ok(()) => Ok(part),
-        Err(error) => Err(file_error(&part.path, "can't be written", &error)),
+        Err(error) => Err(file_error(&part.path, "can't be written (it is kept as it is)", &error)),
     })
     .await
 }

@@ -69,13 +69,6 @@ impl Hashing {
         }
     }
 
-    /// Hashes what waits, unless another thread is about to.
-    pub(crate) fn catch_up(&self) {
-        if !self.lock().helped {
-            self.work_off();
-        }
-    }
-
     /// Hashes what waits.
     pub(crate) fn work_off(&self) {
         let mut state = self.lock();
@@ -149,7 +142,7 @@ mod tests {
                         }
                     });
                 }
-                hashing.catch_up();
+                hashing.work_off();
                 assert_eq!(hashing.hex_so_far(), whole, "{helpers} helpers");
             });
             hashing.add(Bytes::from_static(b"more"), |_| {});

@@ -71,11 +71,6 @@ impl Part {
         Ok(())
     }
 
-    /// Uses a moment in which nothing arrives.
-    pub(crate) fn catch_up(&self) {
-        self.hashing.catch_up();
-    }
-
     /// Begins again: the file at the other end is another one.
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
