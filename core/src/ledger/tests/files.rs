@@ -116,10 +116,14 @@ fn a_damaged_one_is_told_and_not_touched() {
     let place = Place::new();
     let sound = made(&place);
     let garbage = b"This is not a database, and its owner wants it back as it is.".repeat(100);
-    let mut torn = sound.clone();
-    torn[4096..4296].fill(0xa5);
     let short = sound[..sound.len() - 4096].to_vec();
-    for damaged in [garbage, torn, short, b"SQLite format 3\0".to_vec()] {
+    // Each page in turn: also what a call would not have come across before it had written elsewhere.
+    let torn = (0..sound.len()).step_by(4096).map(|at| {
+        let mut torn = sound.clone();
+        torn[at..at + 200].fill(0xa5);
+        torn
+    });
+    for damaged in torn.chain([garbage, short, b"SQLite format 3\0".to_vec()]) {
         fs::write(place.path(), &damaged).unwrap();
         let ledger = place.open();
         for _ in 0..2 {
@@ -208,10 +212,16 @@ fn a_file_that_was_replaced_is_noticed() {
     let place = Place::new();
     let ledger = place.open();
     let row = new(wait(ledger.claim(named("a", "k"))));
-    fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+    for ending in ["", "-wal", "-shm"] {
+        fs::remove_file(place.path().with_file_name(format!("ledger.db{ending}"))).unwrap();
+    }
     // What was recorded is gone, and nobody is told that more of it was recorded.
     let error = wait(ledger.record(row, Step::Completed)).unwrap_err();
     assert_eq!(error.kind(), Kind::Ledger);
-    new(wait(ledger.claim(named("a", "k"))));
     assert!(place.path().exists());
+    new(wait(ledger.claim(named("a", "k"))));
+    // So is a whole directory that is gone.
+    fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+    new(wait(ledger.claim(named("a", "l"))));
+    assert_eq!(all(&*ledger).len(), 1);
 }

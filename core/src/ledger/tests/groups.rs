@@ -83,6 +83,49 @@ fn who_fails_fails_alone() {
     assert_eq!(commits(&writer), 1);
 }
 
+/// A submission that nobody works on.
+fn left(ledger: &dyn Ledger) -> Row {
+    let row = new(wait(ledger.claim(run("left"))));
+    wait(ledger.record(row, Step::Released { told: Some(Kind::Timeout) })).unwrap();
+    row
+}
+
+#[test]
+fn what_could_not_be_committed_was_not_taken() {
+    let place = Place::new();
+    let ledger = place.open();
+    let row = left(&*ledger);
+    let writer = writer(&place);
+    let engine = writer.engine();
+    let taken = ledger.take(row);
+    // Found wrong only when it is committed.
+    let spoils = writer.write(|session| {
+        session
+            .connection
+            .pragma_update(None, "defer_foreign_keys", "ON")
+            .map_err(|error| session.failed(&error))?;
+        session.execute("INSERT INTO events VALUES (99, 1, 1, 'of nothing')", [])
+    });
+    drop(engine);
+    assert_eq!(wait(taken).unwrap_err().kind(), Kind::Ledger);
+    assert_eq!(wait(spoils).unwrap_err().kind(), Kind::Ledger);
+    assert_eq!(wait(ledger.unsettled()).unwrap(), 1);
+    assert!(wait(ledger.take(row)).unwrap().is_some());
+}
+
+#[test]
+fn what_failed_after_it_was_taken_was_not_taken() {
+    let place = Place::new();
+    let ledger = place.open();
+    let row = left(&*ledger);
+    let failed = writer(&place).write::<()>(move |session| {
+        session.own(row)?;
+        Err(Error::new(Kind::Rejected, "changed its mind"))
+    });
+    wait(failed).unwrap_err();
+    assert!(wait(ledger.take(row)).unwrap().is_some());
+}
+
 #[test]
 fn a_full_disk_is_told_and_loses_nothing_that_was_recorded() {
     let place = Place::new();
