@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::client::{Client, blocking};
-use crate::clock::{self, Moment};
+use crate::clock::{Moment, unix_ms};
 use crate::error::{Billed, Error, Kind};
 use crate::first_byte::FirstByte;
 use crate::hash;
 use crate::job::JobId;
 use crate::key;
-use crate::ledger::{Claim, Claimed, Entry, Recorded, State};
+use crate::ledger::{Claim, Claimed, Entry, Recorded};
 use crate::options::Options;
 use crate::record::Record;
 use crate::request::Request;
@@ -139,6 +139,7 @@ impl Client {
         match claimed {
             Claimed::Continued { entry, adopted } => {
                 let record = Record::of(&self.ledger, &entry);
+                self.takes_over();
                 // One call claims once.
                 let _ = call.place.set(record);
                 call.tracker.key(&entry.key);
@@ -187,7 +188,6 @@ impl Client {
         adopted: bool,
         options: Option<&Options>,
     ) -> Result<Start, Error> {
-        let refused = entry.state == State::Refused;
         let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
             Some(job_id) => Stage::Job(job_id?),
             None => {
@@ -199,12 +199,12 @@ impl Client {
                 })?;
                 // In the client's time, as the window is.
                 let since = Duration::from_millis(unix_ms().saturating_sub(entry.recorded_unix_ms));
-                Stage::Submit { body, since: (!refused).then(|| self.clock.scaled(since)) }
+                Stage::Submit { body, since: Some(self.clock.scaled(since)) }
             }
         };
-        // What may be paid for goes beside a name that is taken; what is not, not.
+        // What may be paid for goes beside a name that is taken.
         let target = match options {
-            Some(options) => Some(prepare(options, entry.variants, refused).await?),
+            Some(options) => Some(prepare(options, entry.variants, false).await?),
             None => None,
         };
         Ok(Start {
@@ -246,10 +246,4 @@ fn directory_of(options: &Options) -> Result<String, Error> {
             format!("{} is not UTF-8, so that a result could not name the file", path.display()),
         )
     })
-}
-
-/// Now, in milliseconds since 1970.
-pub(crate) fn unix_ms() -> u64 {
-    let since = clock::date().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::attempt::Budget;
-use crate::clock::{Clock, Moment, Stopwatch};
+use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
 use crate::jitter::Jitter;
@@ -16,6 +16,7 @@ use crate::ledger::{self, Ledger};
 use crate::log::{Log, Sink};
 use crate::pace::Gate;
 use crate::poller::Poller;
+use crate::record::Unsettled;
 use crate::schedule::{Estimates, Product};
 use crate::secret::ApiKey;
 use crate::tracker::Tracker;
@@ -64,8 +65,7 @@ pub struct Client {
     pub(crate) budget: Budget,
     pub(crate) log: Log,
     pub(crate) ledger: Arc<dyn Ledger>,
-    /// How many submissions wait for `recover`, and when they were counted.
-    pub(crate) unsettled: Mutex<Option<(Stopwatch, u64)>>,
+    pub(crate) unsettled: Mutex<Unsettled>,
     own: Mutex<OwnJobs>,
 }
 

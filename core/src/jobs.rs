@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::claim::unix_ms;
 use crate::client::{Client, Outcome};
+use crate::clock::unix_ms;
 use crate::error::{Error, Kind};
 use crate::ledger::{Entry, Event, Filter, Forgotten, Recorded, State};
 use crate::options::Options;

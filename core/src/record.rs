@@ -40,7 +40,7 @@ impl Record {
     /// Of one that is known, and was taken over.
     pub(crate) fn of(ledger: &Arc<dyn Ledger>, entry: &Entry) -> Record {
         let record = Record::new(ledger, entry.row);
-        record.submitted.store(entry.state != State::Refused, Ordering::Relaxed);
+        record.submitted.store(true, Ordering::Relaxed);
         record
     }
 
@@ -126,22 +126,40 @@ impl Client {
     /// it is told with every call, and ten thousand calls would count ten thousand each.
     pub(crate) async fn unsettled(&self) -> u64 {
         const HOLDS: Duration = Duration::from_secs(1);
-        let known = *lock(&self.unsettled);
-        if let Some((counted, count)) = known
+        if let Some((counted, count)) = lock(&self.unsettled).counted
             && counted.elapsed() < HOLDS
         {
             return count;
         }
         let Ok(count) = self.ledger.unsettled().await else { return 0 };
-        *lock(&self.unsettled) = Some((Stopwatch::start(), count));
-        if count > 0 && known.is_none() {
+        let told = {
+            let mut unsettled = lock(&self.unsettled);
+            unsettled.counted = Some((Stopwatch::start(), count));
+            let told = unsettled.told;
+            unsettled.told |= count > 0;
+            told
+        };
+        if count > 0 && !told {
             self.log.unsettled(count);
         }
         count
     }
+
+    /// One of those that wait is taken over: their number is another.
+    pub(crate) fn takes_over(&self) {
+        lock(&self.unsettled).counted = None;
+    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// How many submissions wait for `recover`.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    counted: Option<(Stopwatch, u64)>,
+    /// Whether the log has told it.
+    told: bool,
+}
+
+fn lock(mutex: &Mutex<Unsettled>) -> MutexGuard<'_, Unsettled> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -90,6 +90,7 @@ impl Client {
         }
         // In the order in which they were submitted.
         lines.sort_by_key(|line| line.row);
+        self.takes_over();
         let report = Report { jobs: lines, unsettled: self.unsettled().await };
         Ok(serde_json::to_string(&report).map_err(unwritable)?)
     }

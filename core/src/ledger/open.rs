@@ -107,7 +107,8 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => File::open(parent)?.sync_all(),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        // Some file systems say so of a parent that is there: then there is nothing more to make.
+        Err(error) if error.kind() == ErrorKind::NotFound && !parent.is_dir() => {
             make_directory(parent)?;
             make_directory(directory)
         }
