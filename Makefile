@@ -14,8 +14,8 @@ help:
 	@echo "make deck [PROMPT='...'] [OUT=out]   a real deck, made by the local sandbox"
 	@echo "make deck SANDBOX=0                  the same by the real service; needs PERCEPTIS_API_KEY"
 	@echo "make test                            everything; installs what it needs"
-	@echo "make test-long                       2,000 runs under random faults (SEEDS=N for another number)"
 	@echo "make bench                           what it costs, beside libcurl; installs what it needs"
+	@echo "make test-long                       what takes minutes: random faults, storms, sanitizers"
 	@echo "make install [PREFIX=/usr/local]     the library, its header, pkg-config and CMake files"
 	@echo "make header                          renews include/perceptis.h from the sources"
 
@@ -38,7 +38,7 @@ deck: library
 ifneq ($(SANDBOX),0)
 	@$(CARGO) build --locked --release --package perceptis-sandbox
 endif
-	@$(CC) -std=c11 -O2 -Wall -Wextra -pthread -Iinclude bindings/c/examples/deck.c \
+	@$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/deck.c \
 		-L$(RELEASE) -lperceptis -Wl,-rpath,$(RELEASE) -o $(RELEASE)/perceptis-deck
 	@mkdir -p "$(OUT)"
 ifneq ($(SANDBOX),0)
@@ -70,13 +70,6 @@ test-rust: library
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace --no-run
 	@$(CLEAN) export PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; $(CARGO) test --locked --offline --workspace
-
-# A seed that fails is printed with the command that plays it again.
-SEEDS ?= 2000
-test-long:
-	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --test faults --no-run
-	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
 
 # The wheel carries the release build's library; the tests see what a user installs.
 $(VENV)/made: tests/python/requirements.txt
@@ -114,6 +107,17 @@ bench: library
 	@$(CLEAN) for program in call start; do for tls in "" --tls; do \
 		$(RELEASE)/perceptis-sandbox exec $$tls -- $(RELEASE)/bench-$$program || exit 1; done; done
 	@$(CLEAN) for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
+# What takes minutes: runs under random mixtures of faults (a seed that fails is printed with the command that plays it
+# again), every order of events with more preemptions, and the library under ThreadSanitizer and AddressSanitizer.
+SEEDS ?= 2000
+SANITIZER_SEEDS ?= 20
+test-long: library
+	@tests/tools.sh
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --test faults --no-run
+	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
+	@$(CLEAN) LOOM_MAX_PREEMPTIONS=5 $(CARGO) test --locked --offline --package perceptis-loom
+	@$(CLEAN) CARGO_TARGET_DIR=$(TARGET) tests/sanitizers.sh $(SANITIZER_SEEDS)
 
 # ---- the rest ----------------------------------------------------------------------------------------------
 

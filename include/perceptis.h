@@ -200,17 +200,17 @@ typedef void (*perceptis_wakeup_function)(void *user);
 #define PERCEPTIS_LEDGER 18
 
 /**
- * The client was closed.
+ * The client or the queue was closed.
  */
 #define PERCEPTIS_CLOSED 19
 
 /**
- * The client comes from before a fork; make a new one.
+ * The client or the queue comes from before a fork; make a new one.
  */
 #define PERCEPTIS_FORKED 20
 
 /**
- * A blocking call from one of the library's own threads.
+ * A blocking call from one of the library's own threads, or from a callback.
  */
 #define PERCEPTIS_WOULD_DEADLOCK 21
 
@@ -339,8 +339,9 @@ perceptis_code perceptis_client_activity(perceptis_client *client, char **activi
 
 /**
  * Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
- * have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time. Jobs go on at the
- * service. Every later operation answers `CLOSED`; closing again does nothing.
+ * have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time; their final events are in
+ * their queues by then. Jobs go on at the service. Every later operation answers `CLOSED`; closing again
+ * does nothing.
  *
  * The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (they are dropped all
  * the same), `FORKED`, `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
@@ -348,10 +349,10 @@ perceptis_code perceptis_client_activity(perceptis_client *client, char **activi
 perceptis_code perceptis_client_close(perceptis_client *client, int64_t timeout_ms, perceptis_error **error);
 
 /**
- * Frees a client. Operations that run on other threads end with `CLOSED`; their jobs go on at the service.
- * NULL is accepted.
+ * Frees a client. Operations that run end with `CLOSED`, those of queues a moment later; their jobs go on
+ * at the service. Queues may be freed before or after. NULL is accepted.
  *
- * Any thread; does not block. Since 0.1.
+ * Any thread, also in a callback; does not block. Since 0.1.
  */
 void perceptis_client_free(perceptis_client *client);
 

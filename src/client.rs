@@ -92,8 +92,9 @@ pub extern "C" fn perceptis_client_activity(
 }
 
 /// Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
-/// have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time. Jobs go on at the
-/// service. Every later operation answers `CLOSED`; closing again does nothing.
+/// have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time; their final events are in
+/// their queues by then. Jobs go on at the service. Every later operation answers `CLOSED`; closing again
+/// does nothing.
 ///
 /// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (they are dropped all
 /// the same), `FORKED`, `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
@@ -122,10 +123,10 @@ pub extern "C" fn perceptis_client_close(
     })
 }
 
-/// Frees a client. Operations that run on other threads end with `CLOSED`; their jobs go on at the service.
-/// NULL is accepted.
+/// Frees a client. Operations that run end with `CLOSED`, those of queues a moment later; their jobs go on
+/// at the service. Queues may be freed before or after. NULL is accepted.
 ///
-/// Any thread; does not block. Since 0.1.
+/// Any thread, also in a callback; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
     if client.is_null() {

@@ -45,11 +45,11 @@ pub const PERCEPTIS_INCOMPLETE: perceptis_code = 16;
 pub const PERCEPTIS_FILE: perceptis_code = 17;
 /// The ledger can't be used.
 pub const PERCEPTIS_LEDGER: perceptis_code = 18;
-/// The client was closed.
+/// The client or the queue was closed.
 pub const PERCEPTIS_CLOSED: perceptis_code = 19;
-/// The client comes from before a fork; make a new one.
+/// The client or the queue comes from before a fork; make a new one.
 pub const PERCEPTIS_FORKED: perceptis_code = 20;
-/// A blocking call from one of the library's own threads.
+/// A blocking call from one of the library's own threads, or from a callback.
 pub const PERCEPTIS_WOULD_DEADLOCK: perceptis_code = 21;
 /// A fault of the library; please report it with the message.
 pub const PERCEPTIS_INTERNAL: perceptis_code = 22;

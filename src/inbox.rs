@@ -17,7 +17,7 @@ use perceptis_core::{Error, Kind, Outcome};
 use crate::doorbell::Doorbell;
 use crate::operation::{Operation, Stop};
 use crate::signal::Signal;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::threads;
 
 /// How many log records wait at most; the oldest go first.
@@ -163,8 +163,8 @@ impl Inbox {
     ///
     /// # Errors
     /// `Closed`, when the queue is closed and holds no event.
-    pub(crate) fn take(&self, most: usize, wait: Option<Duration>) -> Result<Vec<Taken>, Error> {
-        let until = wait.map(|wait| Instant::now() + wait);
+    pub(crate) fn take(&self, most: usize, timeout: Option<Duration>) -> Result<Vec<Taken>, Error> {
+        let until = timeout.map(|timeout| Instant::now() + timeout);
         let mut state = lock(&self.state);
         loop {
             if state.events_wait() {
@@ -180,7 +180,7 @@ impl Inbox {
                 return Ok(Vec::new());
             }
             state.takers += 1;
-            state = wait_for(&self.arrived, state, left);
+            state = wait(&self.arrived, &self.state, state, left);
             state.takers -= 1;
         }
     }
@@ -224,7 +224,7 @@ impl Inbox {
         let Some(before) = before.filter(|_| !threads::is_own()) else { return };
         // Each ring holds it, and lets go of it under the lock.
         while Arc::strong_count(&before) > 1 {
-            state = wait_for(&self.rung, state, None);
+            state = wait(&self.rung, &self.state, state, None);
         }
     }
 
@@ -282,19 +282,5 @@ impl State {
             taken.push(next);
         }
         taken
-    }
-}
-
-/// Waits to be woken, at most this long.
-fn wait_for<'a>(
-    condition: &Condvar,
-    state: MutexGuard<'a, State>,
-    most: Option<Duration>,
-) -> MutexGuard<'a, State> {
-    match most {
-        Some(most) => condition
-            .wait_timeout(state, most)
-            .map_or_else(|poisoned| poisoned.into_inner().0, |woken| woken.0),
-        None => condition.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner),
     }
 }

@@ -6,7 +6,7 @@
 //! operations as well. No lock is held across a wait or a callback.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use perceptis_core::{Activity, Client, Error, Kind, Outcome};
@@ -16,7 +16,7 @@ use crate::calls::Call;
 use crate::inbox::Inbox;
 use crate::operation::{Deliver, End, Operation, Stop};
 use crate::process::Process;
-use crate::sync::lock;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::task::Task;
 use crate::threads;
 
@@ -137,7 +137,7 @@ impl Shared {
         self.stop_all();
         let mut state = self.lock();
         while state.unfinished > 0 && !left().is_zero() {
-            state = self.ended.wait_timeout(state, left()).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.ended, &self.state, state, Some(left()));
         }
         let still = state.unfinished;
         let runtime = state.runtime.take();

@@ -14,10 +14,22 @@ mod checks;
 
 /// What the two stand on.
 mod sync {
+    use std::time::Duration;
+
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap()
+    }
+
+    pub(crate) fn wait<'a, T>(
+        condition: &Condvar,
+        _: &'a Mutex<T>,
+        guard: MutexGuard<'a, T>,
+        most: Option<Duration>,
+    ) -> MutexGuard<'a, T> {
+        assert!(most.is_none(), "loom has no time");
+        condition.wait(guard).unwrap()
     }
 
     /// A task that waits for the network, until it is interrupted.

@@ -1,38 +1,14 @@
 /* One prompt in, one deck on disk, with a line that shows the state meanwhile.
    Usage: deck PROMPT [DIRECTORY]
 
-   The call blocks, so it has a thread of its own; the main thread asks the client what it is doing, which
-   costs nothing and sends nothing. */
+   The call ends in a queue. Between its events the program asks the client what it is doing, which costs nothing and
+   sends nothing. */
 #define _POSIX_C_SOURCE 200809L
 #include <perceptis.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-struct job {
-    perceptis_client *client;
-    perceptis_request *request;
-    perceptis_options *options;
-    char *result;
-    perceptis_error *error;
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    int done;
-};
-
-static void *run(void *argument)
-{
-    struct job *job = argument;
-    perceptis_run(job->client, job->request, job->options, &job->result, &job->error);
-    pthread_mutex_lock(&job->lock);
-    job->done = 1;
-    pthread_cond_signal(&job->ended);
-    pthread_mutex_unlock(&job->lock);
-    return NULL;
-}
 
 /* The job's state where it is known, what the call is doing otherwise. */
 static char *state_of(const char *activity, char **job_id, long *seconds)
@@ -77,56 +53,52 @@ static void show(perceptis_client *client, char *shown, size_t size)
 
 int main(int argc, char **argv)
 {
-    struct job job = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
-    pthread_t thread;
+    perceptis_client *client = NULL;
+    perceptis_request *request = NULL;
+    perceptis_options *options = NULL;
+    perceptis_queue *queue = NULL;
+    perceptis_event *event = NULL;
+    perceptis_error *error = NULL;
+    const perceptis_error *failed = NULL;
     char shown[256] = "";
+    size_t taken = 0;
     int status = EXIT_FAILURE;
 
     if (argc < 2) {
         fprintf(stderr, "usage: %s PROMPT [DIRECTORY]\n", argv[0]);
         return EXIT_FAILURE;
     }
-    job.options = perceptis_options_new();
-    if (perceptis_client_new(NULL, &job.client, &job.error) != PERCEPTIS_OK) goto done;
-    if (perceptis_request_new("deck", argv[1], &job.request, &job.error) != PERCEPTIS_OK) goto done;
-    if (perceptis_options_set(job.options, "directory", argc > 2 ? argv[2] : ".", &job.error) != PERCEPTIS_OK) goto done;
-    if (pthread_create(&thread, NULL, run, &job) != 0) {
-        fprintf(stderr, "no thread could be started\n");
-        goto done;
+    options = perceptis_options_new();
+    if (perceptis_client_new(NULL, &client, &error) != PERCEPTIS_OK) goto done;
+    if (perceptis_queue_new(&queue, &error) != PERCEPTIS_OK) goto done;
+    if (perceptis_request_new("deck", argv[1], &request, &error) != PERCEPTIS_OK) goto done;
+    if (perceptis_options_set(options, "directory", argc > 2 ? argv[2] : ".", &error) != PERCEPTIS_OK) goto done;
+    if (perceptis_run_async(client, request, options, queue, 1, &error) != PERCEPTIS_OK) goto done;
+    while (taken == 0) {
+        if (perceptis_queue_take(queue, &event, 1, 200, &taken, &error) != PERCEPTIS_OK) goto done;
+        if (taken == 0) show(client, shown, sizeof shown);
     }
-
-    pthread_mutex_lock(&job.lock);
-    while (!job.done) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 200 * 1000 * 1000;
-        if (until.tv_nsec >= 1000 * 1000 * 1000) {
-            until.tv_nsec -= 1000 * 1000 * 1000;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&job.ended, &job.lock, &until);
-        show(job.client, shown, sizeof shown);
-    }
-    pthread_mutex_unlock(&job.lock);
-    pthread_join(thread, NULL);
     if (isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
 
-    if (job.error == NULL) {
-        char *path = perceptis_json_get(job.result, "/files/0/path");
+    failed = perceptis_event_error(event);
+    if (failed == NULL) {
+        char *path = perceptis_json_get(perceptis_event_json(event), "/files/0/path");
         puts(path != NULL ? path : "");
         perceptis_string_free(path);
         status = EXIT_SUCCESS;
     }
 
 done:
-    if (job.error != NULL) {
-        fprintf(stderr, "%s: %s\n", perceptis_code_name(perceptis_error_code(job.error)), perceptis_error_message(job.error));
-        fprintf(stderr, "%s\n", perceptis_error_details(job.error));
+    if (error != NULL) failed = error;
+    if (failed != NULL) {
+        fprintf(stderr, "%s: %s\n", perceptis_code_name(perceptis_error_code(failed)), perceptis_error_message(failed));
+        fprintf(stderr, "%s\n", perceptis_error_details(failed));
     }
-    perceptis_string_free(job.result);
-    perceptis_options_free(job.options);
-    perceptis_request_free(job.request);
-    perceptis_client_free(job.client);
-    perceptis_error_free(job.error);
+    perceptis_event_free(event);
+    perceptis_options_free(options);
+    perceptis_request_free(request);
+    perceptis_queue_free(queue);
+    perceptis_client_free(client);
+    perceptis_error_free(error);
     return status;
 }
