@@ -28,7 +28,7 @@ fn a_cut_file_is_gone_on_with_by_another_client_that_knows_the_job_alone() {
 /// No file comes, so that whoever asks for one more can't have been waiting for another to be done.
 #[test]
 fn several_variants_are_fetched_at_once_and_no_more_than_four() {
-    let namespace = Namespace::new(100);
+    let namespace = Namespace::new(50);
     let directory = tempfile::tempdir().unwrap();
     let job = namespace.submit(&Kind::Slides(6).body(1));
     namespace.advance(60);

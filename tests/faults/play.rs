@@ -22,6 +22,14 @@ use crate::support::api::Error;
 const AT_ONCE: usize = 16;
 /// The deadline under a fault that never passes: five minutes, a second and a half of the wall's.
 const DEADLINE_MS: &str = "300000";
+/// The same where each attempt is ended by a timeout.
+const LATER_MS: &str = "600000";
+/// Timeouts of half a second.
+const SHORT: [(&str, &str); 3] = [
+    ("submit_timeout_ms", "100000"),
+    ("status_timeout_ms", "100000"),
+    ("download_idle_timeout_ms", "100000"),
+];
 /// By the wall's clock. Most take a second or two.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -135,15 +143,7 @@ fn play(case: &Case) -> Vec<String> {
     // What strikes all connections strikes nobody else's.
     let own = (row.name() == "connection_refused").then(|| Sandbox::start(row.speed));
     let namespace = Namespace::within(own.as_ref().unwrap_or_else(|| shared()), row.speed);
-    let short: &[(&str, &str)] = if takes_a_timeout(row) {
-        &[
-            ("submit_timeout_ms", "60000"),
-            ("status_timeout_ms", "15000"),
-            ("download_idle_timeout_ms", "30000"),
-        ]
-    } else {
-        &[]
-    };
+    let short: &[(&str, &str)] = if takes_a_timeout(row) { &SHORT } else { &[] };
     let client = namespace.client(short);
     let job = match operation {
         Operation::Generate | Operation::Run => None,
@@ -165,7 +165,8 @@ fn play(case: &Case) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap().to_owned();
     let end = if always { &row.always } else { &row.struck };
-    let deadline = ("timeout_ms", if end.is_ok() { FOREVER } else { DEADLINE_MS });
+    let short_of_time = if takes_a_timeout(row) { LATER_MS } else { DEADLINE_MS };
+    let deadline = ("timeout_ms", if end.is_ok() { FOREVER } else { short_of_time });
     let text = |result: Result<String, Error>| result.map(|text| serde_json::from_str(&text).unwrap());
     let job_id = job.as_deref().unwrap_or_default();
     let result = match operation {
