@@ -122,6 +122,37 @@ fn only_an_equal_call_is_adopted() {
 }
 
 #[test]
+fn what_somebody_else_did_about_a_job_does_not_hide_it_from_its_caller() {
+    // Told TIMEOUT, and then waited for as the error says: the same line again must not buy another.
+    let (home, server) = (Home::new(), working());
+    home.run(&server, &[SHORT]).unwrap_err();
+    done(&server);
+    home.client(&server, &[]).wait("j1", &[]).unwrap();
+    home.client(&server, &[]).get_status("j1", &[]).unwrap();
+    assert_eq!(home.run(&server, &[]).unwrap()["adopted"], true);
+    assert_eq!(bought(&server), 1);
+
+    // Told TRANSPORT over a job that is completed; recover and download fared no better.
+    let (home, server) = (Home::new(), working());
+    let files = format!(r#"[{{"url":"{}/f","format":"pptx","variant":1}}]"#, server.base_url);
+    server.on(STATUS, status("completed", &files)).on("/f", Answer::Drop);
+    let error = home.run(&server, &[]).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("TRANSPORT", "yes"), "{error:?}");
+    assert_eq!(home.client(&server, &[]).recover(&[]).unwrap()["jobs"][0]["outcome"], "unsettled");
+    home.client(&server, &[]).download("j1", &[("directory", &home.out())]).unwrap_err();
+    server.on("/f", Answer::file(&deck("one")));
+    assert_eq!(home.run(&server, &[]).unwrap()["adopted"], true);
+    assert_eq!(bought(&server), 1);
+
+    // A call that ended well stays one, whoever works on its job later: the next is a purchase of its own.
+    let (home, server) = (Home::new(), working());
+    home.client(&server, &[]).generate(&Request::deck(), &[]).unwrap();
+    home.client(&server, &[]).recover(&[SHORT]).unwrap();
+    home.client(&server, &[]).generate(&Request::deck(), &[]).unwrap();
+    assert_eq!(bought(&server), 2);
+}
+
+#[test]
 fn a_file_that_is_there_needs_no_request() {
     let (home, server) = (Home::new(), working());
     done(&server);

@@ -23,6 +23,8 @@ pub(crate) struct Record {
     /// Whether the service may know of it, by this process or an earlier one.
     submitted: AtomicBool,
     released: AtomicBool,
+    /// Whether this is the call that asked for it, which is told how it ended.
+    caller: bool,
 }
 
 impl Record {
@@ -34,6 +36,7 @@ impl Record {
             whole: AtomicBool::new(true),
             submitted: AtomicBool::new(false),
             released: AtomicBool::new(false),
+            caller: true,
         }
     }
 
@@ -41,6 +44,13 @@ impl Record {
     pub(crate) fn of(ledger: &Arc<dyn Ledger>, entry: &Entry) -> Record {
         let record = Record::new(ledger, entry.row);
         record.submitted.store(true, Ordering::Relaxed);
+        record
+    }
+
+    /// The same, taken over by somebody who did not ask for it.
+    pub(crate) fn lent(ledger: &Arc<dyn Ledger>, entry: &Entry) -> Record {
+        let mut record = Record::of(ledger, entry);
+        record.caller = false;
         record
     }
 
@@ -62,9 +72,13 @@ impl Record {
         }
     }
 
+    fn end(&self, told: Option<Kind>) -> Step {
+        if self.caller { Step::Released { told } } else { Step::Returned }
+    }
+
     /// Ends the ownership, with what the caller is about to be told; `settled`: nothing is left to do.
     pub(crate) async fn release(&self, client: &Client, failure: Option<&Failure>, settled: bool) {
-        let told = failure.map(|failure| failure.error.kind());
+        let end = self.end(failure.map(|failure| failure.error.kind()));
         let step = match failure {
             // Nothing came of it, so that nobody need come back to it.
             Some(failure)
@@ -81,7 +95,7 @@ impl Record {
             if let Some(step) = step {
                 self.step(client, step).await;
             }
-            self.step(client, Step::Released { told }).await;
+            self.step(client, end).await;
         };
         // What is not written by then is written when the disk comes back.
         let _ = tokio::time::timeout(LONGEST_RELEASE, written).await;
@@ -101,7 +115,7 @@ impl Client {
             return None;
         }
         let entry = ledger.take(found.row).await.ok()??;
-        Some((Record::of(ledger, &entry), entry))
+        Some((Record::lent(ledger, &entry), entry))
     }
 
     /// Records how a job ended that somebody asked about.
@@ -167,7 +181,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if !self.released.load(Ordering::Relaxed) {
             // Nobody can wait for it here; the ledger does it all the same.
-            drop(self.ledger.record(self.row, Step::Released { told: Some(Kind::Closed) }));
+            drop(self.ledger.record(self.row, self.end(Some(Kind::Closed))));
         }
     }
 }

@@ -109,7 +109,7 @@ impl Client {
             Ok(None) => return line,
             Err(error) => return told(line, &error.into()),
         };
-        let record = Record::of(ledger, &entry);
+        let record = Record::lent(ledger, &entry);
         let tracker = whole.part();
         let files = place_of(&entry);
         let end = self

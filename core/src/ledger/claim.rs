@@ -4,11 +4,7 @@ use rusqlite::params;
 
 use super::session::{Found, Identity, Session, WELL, signed};
 use super::{Claim, Claimed, Entry, Row, State};
-use crate::error::{Error, Kind};
-
-/// What the caller of a submission may have been told for an equal call to continue it.
-const ADOPTABLE: [Kind; 6] =
-    [Kind::Timeout, Kind::Cancelled, Kind::OutcomeUnknown, Kind::Incomplete, Kind::File, Kind::Closed];
+use crate::error::Error;
 
 pub(super) fn claim(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Result<Claimed, Error> {
     let own = session.api_key_hash(identity);
@@ -26,7 +22,7 @@ pub(super) fn take(session: &mut Session<'_>, identity: &Identity, row: Row) -> 
     if session.is_live(&found)? {
         return Ok(None);
     }
-    session.own(row)?;
+    session.borrow(row)?;
     session.note(row, "taken over")?;
     let entry = session.complete(found)?.entry;
     session.with_body(entry).map(Some)
@@ -110,9 +106,10 @@ fn adopt_or_begin(
     begin(session, identity, claim, &claim.fresh_key, own)
 }
 
-/// Whether the caller never heard of it, or heard that it was not finished.
+/// Whether the caller never heard of it, or heard of an error. Which one does not matter, since the submission is not
+/// settled: a run that was told TRANSPORT over its finished job, and begun again, must not buy another.
 fn is_adoptable(told: Option<&str>) -> bool {
-    told.is_none_or(|told| told != WELL && ADOPTABLE.iter().any(|kind| super::session::name(*kind) == told))
+    told != Some(WELL)
 }
 
 fn continued(

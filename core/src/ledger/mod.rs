@@ -173,6 +173,9 @@ pub(crate) enum Step {
     Settled,
     /// The caller was told this (`None`: that all went well), and works on it no more: it is anybody's.
     Released { told: Option<Kind> },
+    /// Somebody who is not its caller (`recover`, `wait`, `download`) works on it no more: what its caller was told
+    /// stands.
+    Returned,
     /// A word for the history, where nothing else changes.
     Note(String),
 }

@@ -162,11 +162,18 @@ impl Session<'_> {
         if self.holder.has_token() { self.token().map(drop) } else { Ok(()) }
     }
 
-    /// Makes a submission this process's.
+    /// Makes a submission this process's, for a call that asks for it and has heard nothing yet.
     pub(super) fn own(&mut self, row: Row) -> Result<(), Error> {
+        self.borrow(row)?;
+        self.execute("UPDATE submissions SET told = NULL WHERE id = ?1", [row.0])?;
+        Ok(())
+    }
+
+    /// Makes a submission this process's, for somebody who did not ask for it: what its caller heard stands.
+    pub(super) fn borrow(&mut self, row: Row) -> Result<(), Error> {
         let token = self.token()?;
         self.execute(
-            "UPDATE submissions SET owner = ?1, told = NULL, changed_unix_ms = ?2 WHERE id = ?3",
+            "UPDATE submissions SET owner = ?1, changed_unix_ms = ?2 WHERE id = ?3",
             params![token, signed(self.now), row.0],
         )?;
         self.holder.hold(row);

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 pub(super) fn record(session: &mut Session<'_>, row: Row, step: &Step) -> Result<(), Error> {
     if !session.holder.holds(row) {
         // A second word of the same caller changes nothing.
-        if matches!(step, Step::Released { .. }) {
+        if matches!(step, Step::Released { .. } | Step::Returned) {
             return Ok(());
         }
         return Err(Error::new(
@@ -62,6 +62,11 @@ pub(super) fn record(session: &mut Session<'_>, row: Row, step: &Step) -> Result
             let told = told.map_or_else(|| WELL.to_owned(), name);
             release(session, row, Some(&told))?;
             session.note(row, &format!("told {told}"))
+        }
+        Step::Returned => {
+            session.holder.let_go(row);
+            session.execute("UPDATE submissions SET owner = NULL WHERE id = ?1", params![row.0])?;
+            session.note(row, "left")
         }
         Step::Note(text) => session.note(row, text),
     }
