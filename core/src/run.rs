@@ -11,7 +11,6 @@ use crate::ledger::Step;
 use crate::options::Options;
 use crate::request::Request;
 use crate::submit::Way;
-use crate::target::Target;
 use crate::tracker::{Phase, Tracker};
 use crate::wait::Seen;
 
@@ -52,13 +51,15 @@ impl Client {
         let Some(mut target) = start.target.take() else {
             return self.see_to_its_end(&job_id, variants, way).await;
         };
-        // Without a name the job's id is one, and it is known only now.
-        let held = job_id.clone();
-        let target: Target = blocking(move || {
-            target.hold_for(&held, variants)?;
-            Ok(target)
-        })
-        .await?;
+        if !target.has_names() {
+            // Without a name the job's id is one, and it is known only now.
+            let held = job_id.clone();
+            target = blocking(move || {
+                target.hold_for(&held, variants)?;
+                Ok(target)
+            })
+            .await?;
+        }
         let order = Order {
             job_id: &job_id,
             variants,

@@ -118,6 +118,11 @@ impl Target {
         Ok(())
     }
 
+    /// Whether the names are the caller's, and reserved.
+    pub(crate) fn has_names(&self) -> bool {
+        self.name.is_some()
+    }
+
     /// The names of one file of the job.
     pub(crate) fn names(&self, job_id: &JobId, variant: u32, variants: u32, extension: &str) -> Names {
         let name = self.name.clone().unwrap_or_else(|| job_id.file_stem());
