@@ -107,7 +107,7 @@ bench: library
 	@$(CLEAN) for program in call start; do for tls in "" --tls; do \
 		$(RELEASE)/perceptis-sandbox exec $$tls -- $(RELEASE)/bench-$$program || exit 1; done; done
 	@$(BENCH_CC) -Wno-overlength-strings benches/polls.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-polls
-	@$(CLEAN) for jobs in 100 1000 10000; do PERCEPTIS_LEDGER=off $(RELEASE)/perceptis-sandbox exec \
+	@$(CLEAN) for jobs in 100 1000 10000; do $(RELEASE)/perceptis-sandbox exec \
 		--speed $$((40000 / jobs)) -- $(RELEASE)/bench-polls $$jobs 10 0 || exit 1; done
 	@$(CLEAN) for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
 # What takes minutes: runs under random mixtures of faults (a seed that fails is printed with the command that plays it
