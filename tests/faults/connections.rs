@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::books::{self, Books};
 use crate::rows::{Kind, Operation};
-use crate::service::{Namespace, ask};
+use crate::service::{Namespace, ask, directory};
 use crate::settle::{FOREVER, settle, whole};
 use crate::support::api::{Client, Error};
 use crate::support::{Sandbox, listing};
@@ -68,7 +68,7 @@ fn connections_refused_for_a_while() {
     let sandbox = Sandbox::start(10);
     for operation in OPERATIONS {
         let namespace = Namespace::within(&sandbox, 10);
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory();
         let job = job_for(&namespace, operation);
         let client = namespace.client(&[]);
         let before = namespace.journal(0).last().map_or(0, |entry| entry.number);
@@ -98,7 +98,7 @@ fn connections_refused_for_long() {
         "TRANSPORT|TIMEOUT",
     ]) {
         let namespace = Namespace::within(&sandbox, 1000);
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory();
         let job = job_for(&namespace, operation);
         let client = namespace.client(&[]);
         // Ten minutes, of which the connections are refused for more.
@@ -126,7 +126,7 @@ fn connections_refused_for_long() {
 fn a_wait_that_began_before_an_outage_ends_after_it() {
     let sandbox = Sandbox::start(500);
     let namespace = Namespace::within(&sandbox, 500);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let client = namespace.client(&[]);
     // Every answer closes its connection, so that none outlives the refusal.
     namespace.rule("close_after@status+1");
@@ -169,7 +169,7 @@ fn a_wrong_certificate_is_believed_by_no_operation() {
     for (certificate, codes) in CERTIFICATES {
         for (operation, code) in OPERATIONS.into_iter().zip(codes) {
             let namespace = Namespace::within(&sandbox, 1000);
-            let directory = tempfile::tempdir().unwrap();
+            let directory = directory();
             let client = namespace.client(&[("ca_file", &ca_file)]);
             // Made by the library, while it is sound: over TLS there is no other way in here.
             show("sound");
@@ -205,7 +205,7 @@ fn a_wait_outlasts_a_wrong_certificate() {
     let sandbox = Sandbox::start_with(1000, &["--tls"]);
     let ca_file = sandbox.ca_file.clone().unwrap();
     let namespace = Namespace::within(&sandbox, 1000);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let client = namespace.client(&[("ca_file", &ca_file)]);
     // Each poll needs a connection of its own.
     namespace.rule("close_after@status*4");
@@ -228,7 +228,7 @@ fn a_redirect_out_of_tls_is_not_followed() {
     let sandbox = Sandbox::start_with(1000, &["--tls"]);
     let ca_file = sandbox.ca_file.clone().unwrap();
     let namespace = Namespace::within(&sandbox, 1000);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let client = namespace.client(&[("ca_file", &ca_file)]);
     let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", FOREVER)];
     namespace.rule("redirect_to_http@download*1");

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::rows::Kind;
-use crate::service::Namespace;
+use crate::service::{Namespace, directory};
 use crate::settle::{FOREVER, whole};
 use crate::support::api::Client;
 
 #[test]
 fn a_cut_file_is_gone_on_with_by_another_client_that_knows_the_job_alone() {
     let namespace = Namespace::new(200);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", "300000")];
     namespace.rule("cut_at=5000@download*1");
     namespace.rule("cut_at=0@download");
@@ -29,7 +29,7 @@ fn a_cut_file_is_gone_on_with_by_another_client_that_knows_the_job_alone() {
 #[test]
 fn several_variants_are_fetched_at_once_and_no_more_than_four() {
     let namespace = Namespace::new(50);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let job = namespace.submit(&Kind::Slides(6).body(1));
     namespace.advance(60);
     let rule = namespace.rule("stall_head@download");
@@ -56,7 +56,7 @@ fn several_variants_are_fetched_at_once_and_no_more_than_four() {
 #[test]
 fn a_variant_that_does_not_come_takes_no_other_with_it() {
     let namespace = Namespace::new(200);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let rule = serde_json::json!({ "scenario": "http_410", "path": "/files/*/2.pptx" });
     namespace.post("rules", &rule);
     let path = directory.path().to_str().unwrap();
@@ -74,7 +74,7 @@ fn a_variant_that_does_not_come_takes_no_other_with_it() {
 #[test]
 fn a_file_above_the_callers_own_bound_is_refused_before_it_is_fetched() {
     let namespace = Namespace::new(200);
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", FOREVER)];
     let client = |bound: &str| -> Client { namespace.client(&[("max_file_bytes", bound)]) };
     namespace.rule("gigabyte=2000001@download*1");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::books::{self, Books};
 use crate::play::at_once;
 use crate::rows::{Kind, Row};
-use crate::service::{Namespace, SPEED};
+use crate::service::{Namespace, SPEED, directory};
 use crate::settle::{Left, settle, whole};
 use crate::support::api::{Client, Error};
 use crate::table::rows;
@@ -203,7 +203,7 @@ impl Stage<'_> {
 
 /// Plays a seed; what was wrong.
 fn play(plan: &Plan) -> Vec<String> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let namespace = Namespace::new(SPEED);
     for rule in &plan.rules {
         namespace.post("rules", rule);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::books::Books;
 use crate::judge;
 use crate::rows::{Operation, Row};
-use crate::service::{Entry, Namespace, shared};
+use crate::service::{Entry, Namespace, directory, shared};
 use crate::settle::FOREVER;
 use crate::support::Sandbox;
 use crate::support::api::Error;
@@ -162,7 +162,7 @@ fn play(case: &Case) -> Vec<String> {
     }
     let rule = namespace.rule(&row.rule((!always).then_some(row.times)));
 
-    let directory = tempfile::tempdir().unwrap();
+    let directory = directory();
     let path = directory.path().to_str().unwrap().to_owned();
     let end = if always { &row.always } else { &row.struck };
     let short_of_time = if takes_a_timeout(row) { LATER_MS } else { DEADLINE_MS };

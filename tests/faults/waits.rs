@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::books::{self, Books};
 use crate::play::at_once;
 use crate::rows::Kind;
-use crate::service::Namespace;
+use crate::service::{Namespace, directory};
 use crate::settle::{FOREVER, whole};
 
 /// More failures in a row than the retries' budget covers (500 tokens of which each takes 5).
@@ -16,7 +16,7 @@ fn a_wait_lasts_through_an_outage_longer_than_any_budget() {
     let outages = ["http_503", "reset_before", "html", "half_answer"];
     let failed = at_once(outages.to_vec(), outages.len(), |outage| {
         let namespace = Namespace::new(1000);
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory();
         let rule = namespace.rule(&format!("{outage}@status*{OUTAGE}"));
         let options = [("timeout_ms", FOREVER), ("directory", directory.path().to_str().unwrap())];
         let result = namespace.client(&[]).run(&Kind::Deck.request(30), &options).unwrap();
@@ -92,7 +92,8 @@ fn many_jobs_under_one_limit_all_end() {
 #[test]
 fn a_poll_that_was_given_up_counts() {
     let namespace = Namespace::new(10);
-    let client = namespace.client(&[]);
+    // Whoever asks next may be given what the stalled poll comes to.
+    let client = namespace.client(&[("status_timeout_ms", "5000")]);
     let job = namespace.submit(&Kind::Slides(1).body(1));
     for _ in 0..3 {
         namespace.rule("stall_head@status*1");

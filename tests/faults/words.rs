@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::play::at_once;
 use crate::rows::Kind;
-use crate::service::Namespace;
+use crate::service::{Namespace, directory};
 use crate::settle::FOREVER;
 use crate::support::api::Error;
 
@@ -54,7 +54,7 @@ fn fail(fault: &str, operation: &str, directory: &Path) -> Error {
 
 fn every_failure(check: impl Fn(&str, &Error, Option<u64>) -> Result<(), String> + Sync) {
     let failed = at_once(FAILURES.to_vec(), 12, |(fault, operation, status)| {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory();
         let error = fail(fault, operation, directory.path());
         let said = format!("{operation} under {fault}: {} {}", error.message, error.details);
         check(operation, &error, *status).err().map(|wrong| format!("{wrong}: {said}"))
