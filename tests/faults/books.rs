@@ -55,6 +55,13 @@ pub fn violations(namespace: &Namespace<'_>) -> Vec<String> {
 
 /// What is wrong with the requests of a call, whatever struck them.
 pub fn complaints(entries: &[Entry]) -> Vec<String> {
+    let mut found = pace(entries);
+    found.extend(sameness(entries));
+    found
+}
+
+/// Polls of a job that are too close.
+fn pace(entries: &[Entry]) -> Vec<String> {
     let mut found = Vec::new();
     let mut last: HashMap<&str, u64> = HashMap::new();
     for poll in entries.iter().filter(|entry| entry.endpoint() == "status") {
@@ -66,6 +73,13 @@ pub fn complaints(entries: &[Entry]) -> Vec<String> {
             found.push(format!("two polls of {job} within {} ms", poll.at_ms - before));
         }
     }
+    found
+}
+
+/// A submission is the same each time, and nothing goes where nobody sent it. This holds also where timeouts are so short
+/// that a starved machine makes them: what was given up then arrives late, and all at once.
+pub fn sameness(entries: &[Entry]) -> Vec<String> {
+    let mut found = Vec::new();
     let submissions = || entries.iter().filter(|entry| entry.endpoint() == "generate");
     let keys: BTreeSet<_> = submissions().map(|entry| &entry.idempotency_key).collect();
     // A request that was reset before its body was read has none.

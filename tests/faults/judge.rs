@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::books;
-use crate::play::{Case, Played};
+use crate::play::{Case, Played, takes_a_timeout};
 use crate::rows::{Billed, End, Leaves, Operation};
 use crate::service::Namespace;
 use crate::settle::{Left, settle, whole};
@@ -18,8 +18,12 @@ pub fn judge(case: &Case, namespace: &Namespace<'_>, job: Option<&str>, played: 
         found.push("the fault never struck".to_owned());
     }
     requests(case, end, played, &mut found);
-    found.extend(books::complaints(&played.entries));
-    found.extend(books::violations(namespace));
+    if takes_a_timeout(row.name()) {
+        found.extend(books::sameness(&played.entries));
+    } else {
+        found.extend(books::complaints(&played.entries));
+        found.extend(books::violations(namespace));
+    }
     found.extend(played.later.complaints());
 
     let left = Left::read(played.directory.path());

@@ -25,7 +25,7 @@ const DEADLINE_MS: &str = "300000";
 /// The same where each attempt is ended by a timeout.
 const LATER_MS: &str = "600000";
 /// Timeouts of half a second.
-const SHORT: [(&str, &str); 3] = [
+pub const SHORT: [(&str, &str); 3] = [
     ("submit_timeout_ms", "100000"),
     ("status_timeout_ms", "100000"),
     ("download_idle_timeout_ms", "100000"),
@@ -134,8 +134,8 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Whether a fault is noticed by a timeout: then the client's own are short.
-fn takes_a_timeout(row: &Row) -> bool {
-    matches!(row.name(), "drip" | "no_answer" | "stall_head" | "stall_body")
+pub fn takes_a_timeout(scenario: &str) -> bool {
+    matches!(scenario, "drip" | "no_answer" | "stall_head" | "stall_body")
 }
 
 fn play(case: &Case) -> Vec<String> {
@@ -143,7 +143,7 @@ fn play(case: &Case) -> Vec<String> {
     // What strikes all connections strikes nobody else's.
     let own = (row.name() == "connection_refused").then(|| Sandbox::start(row.speed));
     let namespace = Namespace::within(own.as_ref().unwrap_or_else(|| shared()), row.speed);
-    let short: &[(&str, &str)] = if takes_a_timeout(row) { &SHORT } else { &[] };
+    let short: &[(&str, &str)] = if takes_a_timeout(row.name()) { &SHORT } else { &[] };
     let client = namespace.client(short);
     let job = match operation {
         Operation::Generate | Operation::Run => None,
@@ -165,7 +165,7 @@ fn play(case: &Case) -> Vec<String> {
     let directory = directory();
     let path = directory.path().to_str().unwrap().to_owned();
     let end = if always { &row.always } else { &row.struck };
-    let short_of_time = if takes_a_timeout(row) { LATER_MS } else { DEADLINE_MS };
+    let short_of_time = if takes_a_timeout(row.name()) { LATER_MS } else { DEADLINE_MS };
     let deadline = ("timeout_ms", if end.is_ok() { FOREVER } else { short_of_time });
     let text = |result: Result<String, Error>| result.map(|text| serde_json::from_str(&text).unwrap());
     let job_id = job.as_deref().unwrap_or_default();

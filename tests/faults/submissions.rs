@@ -48,7 +48,7 @@ fn a_limit_on_submissions_is_the_keys_and_not_one_requests() {
     let client = namespace.client(&[]);
     namespace.rule("http_429=300@generate*1");
     let request = Kind::Slides(1).request(1);
-    let error = client.generate(&request, &[("timeout_ms", "60000")]).unwrap_err();
+    let error = client.generate(&request, &[("timeout_ms", "280000")]).unwrap_err();
     assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("RATE_LIMITED", "no"), "{error:?}");
     client.generate(&request, &[("timeout_ms", FOREVER)]).unwrap();
     let sent = namespace.journal(0);

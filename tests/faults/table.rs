@@ -256,7 +256,7 @@ pub const WAITING: &[Row] = &[
     wait("redirect_307",             2, ok(3),                        TIME_IS_UP),
     // The job.
     wait("takes=5",                 99, ok_in((1, 99)),               ok_in((1, 99))).takes(2000).of(Deck),
-    wait("fail_after=3",             9, no("JOB_FAILED", (3, 3)),     no("JOB_FAILED", (3, 3))).takes(100),
+    wait("fail_after=3",             9, no("JOB_FAILED", (3, 3)),     no("JOB_FAILED", (3, 3))).takes(4000),
     wait("fail_code_only=1",         1, no("JOB_FAILED", ONCE),       no("JOB_FAILED", ONCE)),
     wait("fail_message_only=1",      1, no("JOB_FAILED", ONCE),       no("JOB_FAILED", ONCE)),
     wait("fail_text=1",              1, no("JOB_FAILED", ONCE),       no("JOB_FAILED", ONCE)),

@@ -38,7 +38,7 @@ fn a_limit_on_polls_is_the_keys_and_not_one_jobs() {
     let (first, second) = (namespace.submit(&Kind::Deck.body(1)), namespace.submit(&Kind::Deck.body(1)));
     let before = namespace.journal(0).last().unwrap().number;
     namespace.rule("http_429=300@status*1");
-    let error = client.get_status(&first, &[("timeout_ms", "60000")]).unwrap_err();
+    let error = client.get_status(&first, &[("timeout_ms", "280000")]).unwrap_err();
     assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
     client.get_status(&second, &[("timeout_ms", FOREVER)]).unwrap();
     let polls = namespace.journal(before);
