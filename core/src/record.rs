@@ -91,12 +91,9 @@ impl Record {
             Some(_) => None,
             None => settled.then_some(Step::Settled),
         };
-        let written = async {
-            if let Some(step) = step {
-                self.step(client, step).await;
-            }
-            self.step(client, end).await;
-        };
+        // A process that died between the two would leave a job of which nobody heard, and which nobody continues, since
+        // nothing is left to do.
+        let written = self.step(client, Step::Together(step.into_iter().chain([end]).collect()));
         // What is not written by then is written when the disk comes back.
         let _ = tokio::time::timeout(LONGEST_RELEASE, written).await;
         self.released.store(true, Ordering::Relaxed);

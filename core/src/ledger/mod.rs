@@ -176,6 +176,8 @@ pub(crate) enum Step {
     /// Somebody who is not its caller (`recover`, `wait`, `download`) works on it no more: what its caller was told
     /// stands.
     Returned,
+    /// Several, which are recorded together or not at all.
+    Together(Vec<Step>),
     /// A word for the history, where nothing else changes.
     Note(String),
 }

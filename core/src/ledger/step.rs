@@ -9,6 +9,9 @@ use super::{Recorded, Row, State, Step};
 use crate::error::{Error, Kind};
 
 pub(super) fn record(session: &mut Session<'_>, row: Row, step: &Step) -> Result<(), Error> {
+    if let Step::Together(steps) = step {
+        return steps.iter().try_for_each(|step| record(session, row, step));
+    }
     if !session.holder.holds(row) {
         // A second word of the same caller changes nothing.
         if matches!(step, Step::Released { .. } | Step::Returned) {
@@ -69,6 +72,8 @@ pub(super) fn record(session: &mut Session<'_>, row: Row, step: &Step) -> Result
             session.note(row, "left")
         }
         Step::Note(text) => session.note(row, text),
+        // Each is a step of its own, above.
+        Step::Together(_) => Ok(()),
     }
 }
 
