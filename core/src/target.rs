@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::error::{Error, Kind};
 use crate::job::JobId;
 use crate::options::Options;
@@ -135,9 +138,12 @@ impl Target {
     }
 
     fn reserve_all(&mut self, name: &str, variants: u32, free: bool) -> Result<(), Error> {
-        for variant in 1..=variants {
-            let stem = stem(name, variant, variants);
-            self.reserved.push(reserve(&self.directory, &stem)?);
+        // All of them before any is looked at: what a crash left of a reservation goes with ours, however this ends.
+        let stems: Vec<String> = (1..=variants).map(|variant| stem(name, variant, variants)).collect();
+        for stem in &stems {
+            self.reserved.push(reserve(&self.directory, stem)?);
+        }
+        for stem in &stems {
             let path = self.directory.join(format!("{stem}.pptx"));
             match fs::symlink_metadata(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -196,13 +202,18 @@ fn is_same(file: &File, path: &Path) -> io::Result<bool> {
 
 /// Whether the directory can be written to, found out by writing: permissions alone tell too little.
 fn probe(directory: &Path) -> Result<(), Error> {
-    let path = directory.join(format!(".perceptis-{}.probe", crate::key::new_key()?));
-    OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .open(&path)
-        .and_then(|_| fs::remove_file(&path))
-        .map_err(|error| file_error(directory, "can't be written to", &error))
+    // A file without a name: a crash leaves nothing of it.
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let probed = match rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)) {
+        Ok(_) => Ok(()),
+        // Not every file system has such files.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
+            let path = directory.join(format!(".perceptis-{}.probe", crate::key::new_key()?));
+            OpenOptions::new().create_new(true).write(true).open(&path).and_then(|_| fs::remove_file(&path))
+        }
+        Err(error) => Err(error.into()),
+    };
+    probed.map_err(|error| file_error(directory, "can't be written to", &error))
 }
 
 /// An error of the disk about this path.
