@@ -17,12 +17,14 @@ use crate::ledger::{Claim, Claimed, Entry, Recorded};
 use crate::options::Options;
 use crate::record::Record;
 use crate::request::Request;
-use crate::target::Target;
+use crate::target::{Refusal, Target};
 use crate::tracker::{Phase, Tracker};
 
 /// How often to look whether a submission that somebody else works on is free. The wall's time: another process has
 /// no way to wake this one.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often to look whether a name is reserved for this very submission, which is recorded a moment later.
+const MOST_LOOKS: u32 = 4;
 
 /// A call that costs money.
 pub(crate) struct Call<'a> {
@@ -63,6 +65,7 @@ impl Client {
         let _ = self.unsettled().await;
         let wants_files = call.operation == "run" || call.options.directory.is_some();
         let mut claim = self.claim_of(call, wants_files)?;
+        let mut looks = 0;
         loop {
             call.tracker.nothing_came_of_it();
             // The ledger first, then the target: a known job's own file may have the name.
@@ -74,8 +77,20 @@ impl Client {
                     None => continue,
                 },
             }
-            let target =
-                if wants_files { Some(prepare(call.options, claim.variants, true).await?) } else { None };
+            let target = if wants_files {
+                match prepare(call.options, claim.variants, true).await {
+                    Ok(target) => Some(target),
+                    // Whoever is about to record this very submission has just reserved its name.
+                    Err(refusal) if refusal.reserved && claim.key.is_some() && looks < MOST_LOOKS => {
+                        looks += 1;
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                        continue;
+                    }
+                    Err(refusal) => return Err(refusal.error),
+                }
+            } else {
+                None
+            };
             claim.record = true;
             match self.ledger.claim(claim.clone()).await? {
                 Claimed::New(Some(row)) => {
@@ -227,9 +242,9 @@ fn conflict(entry: &Entry, message: String) -> Error {
     })
 }
 
-async fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Error> {
+async fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Refusal> {
     let options = options.clone();
-    blocking(move || Target::prepare(&options, variants, free)).await
+    blocking(move || Ok(Target::prepare(&options, variants, free))).await?
 }
 
 /// The directory of a call as the ledger knows it: absolute, so that another process finds it.

@@ -86,7 +86,7 @@ impl Client {
             .until(deadline, tracker, async {
                 // Checked before the first request; how many names there will be is known only after it.
                 let checked = options.clone();
-                blocking(move || Target::prepare(&Options { name: None, ..checked }, 0, true)).await?;
+                blocking(move || Ok(Target::prepare(&Options { name: None, ..checked }, 0, true)?)).await?;
                 let course = Course::new(Asking::Look, deadline, tracker);
                 let mut job = self.look(job_id, course, tracker).await?;
                 let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);

@@ -21,6 +21,26 @@ pub(crate) struct Target {
     reserved: Vec<Reservation>,
 }
 
+/// Why a target can't be had.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) error: Error,
+    /// Whether another run has reserved a name of it.
+    pub(crate) reserved: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal { error, reserved: false }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        refusal.error
+    }
+}
+
 /// A name that no other run, of this process or another, can take while this lives. It is a lock on a hidden
 /// file beside the name, so that it ends with the process, however that ends.
 #[derive(Debug)]
@@ -74,21 +94,23 @@ impl Target {
     /// taken; without, what may be paid for already goes beside a taken name. Blocks on the disk.
     ///
     /// # Errors
-    /// `File` when the directory can't be used, or a name is taken or reserved by another run.
-    pub(crate) fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Error> {
+    /// `File` when the directory can't be used, or a name is taken or reserved by another run; told apart by `reserved`.
+    pub(crate) fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Refusal> {
         let given = options.directory.as_deref().unwrap_or(Path::new("."));
         let directory = std::path::absolute(given)
             .map_err(|error| file_error(given, "is not a usable directory", &error))?;
         if directory.to_str().is_none() {
-            return Err(message(&directory, "is not UTF-8, so that a result could not name the file"));
+            return Err(message(&directory, "is not UTF-8, so that a result could not name the file").into());
         }
         match fs::metadata(&directory) {
             Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(message(&directory, "is not a directory; accepted is an existing one")),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(message(&directory, "does not exist; accepted is an existing directory"));
+            Ok(_) => {
+                return Err(message(&directory, "is not a directory; accepted is an existing one").into());
             }
-            Err(error) => return Err(file_error(&directory, "can't be used as a directory", &error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(message(&directory, "does not exist; accepted is an existing directory").into());
+            }
+            Err(error) => return Err(file_error(&directory, "can't be used as a directory", &error).into()),
         }
         probe(&directory)?;
         let mut target = Target {
@@ -137,7 +159,7 @@ impl Target {
         }
     }
 
-    fn reserve_all(&mut self, name: &str, variants: u32, free: bool) -> Result<(), Error> {
+    fn reserve_all(&mut self, name: &str, variants: u32, free: bool) -> Result<(), Refusal> {
         // All of them before any is looked at: what a crash left of a reservation goes with ours, however this ends.
         let stems: Vec<String> = (1..=variants).map(|variant| stem(name, variant, variants)).collect();
         for stem in &stems {
@@ -147,14 +169,15 @@ impl Target {
             let path = self.directory.join(format!("{stem}.pptx"));
             match fs::symlink_metadata(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(file_error(&path, "can't be used", &error)),
-                Ok(found) if found.is_dir() => return Err(message(&path, "is a directory")),
+                Err(error) => return Err(file_error(&path, "can't be used", &error).into()),
+                Ok(found) if found.is_dir() => return Err(message(&path, "is a directory").into()),
                 Ok(_) if self.overwrite || !free => {}
                 Ok(_) => {
                     return Err(message(
                         &path,
                         "exists; choose another name, or set the option overwrite to true",
-                    ));
+                    )
+                    .into());
                 }
             }
         }
@@ -167,7 +190,7 @@ fn stem(name: &str, variant: u32, variants: u32) -> String {
     if variants > 1 { format!("{name}-{variant}") } else { name.to_owned() }
 }
 
-fn reserve(directory: &Path, stem: &str) -> Result<Reservation, Error> {
+fn reserve(directory: &Path, stem: &str) -> Result<Reservation, Refusal> {
     let path = directory.join(format!(".{stem}.pptx.lock"));
     loop {
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
@@ -175,13 +198,12 @@ fn reserve(directory: &Path, stem: &str) -> Result<Reservation, Error> {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(message(
-                    &directory.join(format!("{stem}.pptx")),
-                    "is reserved: another run is about to write it",
-                ));
+                let path = directory.join(format!("{stem}.pptx"));
+                let error = message(&path, "is reserved: another run is about to write it");
+                return Err(Refusal { error, reserved: true });
             }
             Err(TryLockError::Error(error)) => {
-                return Err(file_error(directory, "does not allow locks", &error));
+                return Err(file_error(directory, "does not allow locks", &error).into());
             }
         }
         // A lock on a file that its last owner has just unlinked reserves nothing.
