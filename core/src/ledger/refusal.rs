@@ -68,6 +68,10 @@ pub(super) fn by_sqlite(path: &Path, error: &rusqlite::Error) -> Trouble {
     Trouble::Final(match failure.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => return Trouble::Busy,
         ErrorCode::DiskFull => full(path),
+        // What the processes share beside the log has no room.
+        ErrorCode::SystemIoFailure if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
+            full(path)
+        }
         ErrorCode::NotADatabase => damaged(path, "it is no SQLite file"),
         ErrorCode::DatabaseCorrupt => damaged(path, text.as_deref().unwrap_or("by SQLite's judgement")),
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => read_only(path, error),
