@@ -1,12 +1,5 @@
 //! Plays cases: a namespace, a directory and a client for each, on a few threads.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,6 +10,7 @@ use crate::service::{Entry, Namespace, directory, shared};
 use crate::settle::FOREVER;
 use crate::support::Sandbox;
 use crate::support::api::Error;
+pub use crate::support::workers::at_once;
 
 /// Cases wait most of the time, for virtual time to pass.
 const AT_ONCE: usize = 16;
@@ -30,8 +24,6 @@ pub const SHORT: [(&str, &str); 3] = [
     ("status_timeout_ms", "100000"),
     ("download_idle_timeout_ms", "100000"),
 ];
-/// By the wall's clock. Most take a second or two.
-const LONGEST: Duration = Duration::from_secs(120);
 
 /// A row's fault against one operation.
 #[derive(Clone, Copy, Debug)]
@@ -86,51 +78,6 @@ pub fn play_all(cases: Vec<Case>) {
         if found.is_empty() { None } else { Some(format!("{}\n    {}", case.name(), found.join("\n    "))) }
     });
     assert!(failed.is_empty(), "{} of {count} cases failed:\n{}", failed.len(), failed.join("\n"));
-}
-
-/// Does this to each, on so many threads; what it returned. A panic is one of the things that can be wrong. What does
-/// not end can't be stopped either: the process says which it was, and ends.
-pub fn at_once<T: Sync + std::fmt::Debug>(
-    all: Vec<T>,
-    threads: usize,
-    work: impl Fn(&T) -> Option<String> + Sync,
-) -> Vec<String> {
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let running: Mutex<BTreeMap<usize, Instant>> = Mutex::default();
-    let ended = Condvar::new();
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(all.len()))
-            .map(|_| {
-                scope.spawn(|| {
-                    loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(one) = all.get(at) else { break };
-                        running.lock().unwrap().insert(at, Instant::now());
-                        let wrong = catch_unwind(AssertUnwindSafe(|| work(one)))
-                            .unwrap_or_else(|panic| Some(format!("{one:?} panicked: {}", text_of(&*panic))));
-                        found.lock().unwrap().extend(wrong);
-                        running.lock().unwrap().remove(&at);
-                    }
-                    ended.notify_all();
-                })
-            })
-            .collect();
-        let mut still = running.lock().unwrap();
-        while workers.iter().any(|worker| !worker.is_finished()) {
-            if let Some((at, _)) = still.iter().find(|(_, since)| since.elapsed() > LONGEST) {
-                // Past what the test harness would keep to itself.
-                let _ = writeln!(std::io::stderr(), "does not end: {:?}", all[*at]);
-                std::process::exit(101);
-            }
-            still = ended.wait_timeout(still, Duration::from_millis(100)).unwrap().0;
-        }
-    });
-    found.into_inner().unwrap()
-}
-
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 /// Whether a fault is noticed by a timeout: then the client's own are short.

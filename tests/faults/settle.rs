@@ -1,16 +1,15 @@
 //! Doing what an error says: it has to bring the file, at no further bill.
 
 use std::fs;
-use std::io::{Read as _, copy, sink};
 use std::path::Path;
 
 use serde_json::Value;
-use zip::ZipArchive;
 
 use crate::books::Books;
 use crate::rows::Kind;
 use crate::service::Namespace;
 use crate::support::api::Error;
+use crate::support::deck::presentation;
 use crate::support::listing;
 
 /// Longer than anything takes: a week of virtual time.
@@ -71,24 +70,6 @@ pub fn whole(result: &Value, variants: u32, directory: &Path) -> Result<(), Stri
         presentation(path)?;
     }
     Ok(())
-}
-
-/// Whether a file that is called a presentation is one, whole. What has another ending nobody can judge.
-pub fn presentation(path: &Path) -> Result<(), String> {
-    if path.extension().is_none_or(|ending| ending != "pptx") {
-        return Ok(());
-    }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    let broken = |error: &dyn std::fmt::Display| format!("are broken ({}): {error}", path.display());
-    let mut archive = ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|error| broken(&error))?;
-    let mut found = false;
-    for at in 0..archive.len() {
-        let mut entry = archive.by_index(at).map_err(|error| broken(&error))?;
-        found |= entry.name().is_ok_and(|name| name == "ppt/presentation.xml");
-        // The reader checks the CRC at an entry's end.
-        copy(&mut entry.by_ref(), &mut sink()).map_err(|error| broken(&error))?;
-    }
-    if found { Ok(()) } else { Err(broken(&"there is no presentation in it")) }
 }
 
 /// What lies in a directory besides whole files: names ending in `.part` and `.unverified`, and what is wrong there.

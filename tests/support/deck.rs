@@ -1,9 +1,11 @@
 //! The smallest file that counts as a presentation, and damaged ones.
 
-use std::io::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _, copy, sink};
+use std::path::Path;
 
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// A zip with a presentation part; `salt` makes two decks differ.
 pub fn deck(salt: &str) -> Vec<u8> {
@@ -32,4 +34,22 @@ fn zip(entries: &[(&str, &str)]) -> Vec<u8> {
         writer.write_all(text.as_bytes()).unwrap();
     }
     writer.finish().unwrap().into_inner()
+}
+
+/// Whether a file that is called a presentation is one, whole. What has another ending nobody can judge.
+pub fn presentation(path: &Path) -> Result<(), String> {
+    if path.extension().is_none_or(|ending| ending != "pptx") {
+        return Ok(());
+    }
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let broken = |error: &dyn std::fmt::Display| format!("are broken ({}): {error}", path.display());
+    let mut archive = ZipArchive::new(std::io::Cursor::new(bytes)).map_err(|error| broken(&error))?;
+    let mut found = false;
+    for at in 0..archive.len() {
+        let mut entry = archive.by_index(at).map_err(|error| broken(&error))?;
+        found |= entry.name().is_ok_and(|name| name == "ppt/presentation.xml");
+        // The reader checks the CRC at an entry's end.
+        copy(&mut entry.by_ref(), &mut sink()).map_err(|error| broken(&error))?;
+    }
+    if found { Ok(()) } else { Err(broken(&"there is no presentation in it")) }
 }

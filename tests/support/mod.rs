@@ -10,6 +10,7 @@ pub mod deck;
 pub mod program;
 pub mod queue;
 pub mod script;
+pub mod workers;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -51,9 +52,14 @@ pub fn library() -> PathBuf {
 
 /// A directory in which a program finds the library under the name that it asks for.
 pub fn library_directory() -> tempfile::TempDir {
+    directory_with(&library())
+}
+
+/// The same with another build's library.
+pub fn directory_with(library: &Path) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in ["libperceptis.so", "libperceptis.so.0"] {
-        std::os::unix::fs::symlink(library(), directory.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(library, directory.path().join(name)).unwrap();
     }
     directory
 }
