@@ -15,7 +15,7 @@ help:
 	@echo "make deck SANDBOX=0                  the same by the real service; needs PERCEPTIS_API_KEY"
 	@echo "make test                            everything; installs what it needs"
 	@echo "make bench                           what it costs, beside libcurl; installs what it needs"
-	@echo "make test-long                       what takes minutes: random faults, storms, sanitizers"
+	@echo "make test-long                       what takes minutes: random faults, crashes, storms, sanitizers"
 	@echo "make install [PREFIX=/usr/local]     the library, its header, pkg-config and CMake files"
 	@echo "make header                          renews include/perceptis.h from the sources"
 
@@ -117,8 +117,10 @@ SANITIZER_SEEDS ?= 20
 test-long: library
 	@tests/tools.sh
 	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --test faults --no-run
+	$(CARGO) test --locked --test faults --test crashes --no-run
 	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
+	@$(CLEAN) export TEST_LONG=1 PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; \
+		$(CARGO) test --locked --offline --test crashes
 	@$(CLEAN) LOOM_MAX_PREEMPTIONS=5 $(CARGO) test --locked --offline --package perceptis-loom
 	@$(CLEAN) CARGO_TARGET_DIR=$(TARGET) tests/sanitizers.sh $(SANITIZER_SEEDS)
 
