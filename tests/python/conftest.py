@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,11 +55,12 @@ class Sandbox:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees a variable that it did not set, least of all somebody's real key."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test sees a variable that it did not set, least of all somebody's real key, or another test's ledger."""
     for name in list(os.environ):
         if name.startswith("PERCEPTIS_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +76,72 @@ def sandbox() -> Iterator[Sandbox]:
     yield Sandbox(ready["base_url"], ready["api_key"])
     process.stdin.close()
     assert process.wait(timeout=30) == 0
+
+
+class Namespace:
+    """Jobs, clock, rules and books of a test's own, in the sandbox that all share."""
+
+    _numbers = itertools.count(1)
+    _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.base_url = sandbox.base_url
+        self.name = f"py{next(self._numbers)}"
+        self.api_key = f"sk-sandbox-{self.name}"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """A client's arguments."""
+        return {"api_base_url": self.base_url, "api_key": self.api_key, "time_scale": SPEED}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A program's variables."""
+        return {
+            **os.environ,
+            "PERCEPTIS_API_BASE_URL": self.base_url,
+            "PERCEPTIS_API_KEY": self.api_key,
+            "PERCEPTIS_TIME_SCALE": str(SPEED),
+        }
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        """Asks the admin API, or tells it something."""
+        data = None if body is None else json.dumps(body).encode()
+        url = f"{self.base_url}/_sandbox/{path}?namespace={self.name}"
+        headers = {"Content-Type": "application/json"}
+        with self._open(urllib.request.Request(url, data, headers), timeout=60) as answer:
+            return json.load(answer)
+
+    def strike(self, scenario: str) -> None:
+        """Has something go wrong."""
+        self.ask("rules", {"scenario": scenario})
+
+    def freeze(self, frozen: bool) -> None:
+        """No job goes on any more, or all do again."""
+        self.ask("clock", {"frozen": frozen})
+
+    def jobs(self) -> list[dict[str, Any]]:
+        jobs: list[dict[str, Any]] = self.ask("jobs")["jobs"]
+        return jobs
+
+    def credits(self) -> int:
+        billed: int = self.ask("credits")["credits"]
+        return billed
+
+    def requests(self, path: str) -> list[dict[str, Any]]:
+        """What was sent to paths that begin so."""
+        return [entry for entry in self.ask("journal")["entries"] if entry["path"].startswith(path)]
+
+
+@pytest.fixture
+def namespace(sandbox: Sandbox) -> Namespace:
+    return Namespace(sandbox)
+
+
+def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> None:
+    """Asks until something holds, which has to come while this process runs."""
+    while not holds():
+        assert process is None or process.poll() is None, process.communicate()
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_the_steps_and_a_run(run: Run, sandbox: Sandbox, tmp_path: Path) -> None
                 await client.get_status("job_none")
             with pytest.raises(perceptis.InvalidArgumentError):
                 await client.get_status("a/b")
-            assert client.activity() == () and client.unsettled() == ()
+            assert client.activity() == () and await client.unsettled() == ()
 
     run(main())
 
@@ -118,22 +118,22 @@ def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(run: Run, sandbo
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            (left,) = client.unsettled()
+            (left,) = await client.unsettled()
             assert (left.operation, left.idempotency_key, left.billed) == ("run", key, "unknown")
             assert left.job_id is not None and left.job_id in left.message
             assert client.activity() == ()
             # A wait alone brings no files; a download settles it, under the same name.
             await client.wait(left.job_id)
-            assert len(client.unsettled()) == 1
+            assert len(await client.unsettled()) == 1
             await client.download(left.job_id, directory=tmp_path, name="a")
-            assert client.unsettled() == ()
+            assert await client.unsettled() == ()
 
             # Cancelled before its first step it has sent nothing.
             task = asyncio.ensure_future(client.run("A slide", **options))
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert client.unsettled() == ()
+            assert await client.unsettled() == ()
 
     run(main())
 
@@ -145,7 +145,7 @@ def test_time_outs_of_asyncio_are_cancels(run: Run, script: Script) -> None:
         async with scripted(script) as client:
             with pytest.raises((TimeoutError, asyncio.TimeoutError)):
                 await asyncio.wait_for(client.wait("j1"), 0.1)
-            assert [left.job_id for left in client.unsettled()] == ["j1"]
+            assert [left.job_id for left in await client.unsettled()] == ["j1"]
             with pytest.raises(TimeoutError) as caught:
                 await client.wait("j1", timeout=60)
             assert isinstance(caught.value, perceptis.TimeoutError) and caught.value.job_id == "j1"

@@ -103,7 +103,7 @@ def test_exit_codes_tell_what_happened(scripted: Script, monkeypatch: pytest.Mon
         assert says in done.stderr, (arguments, done.stderr)
         assert "Traceback" not in done.stderr
     as_json = json.loads(cli("status", "none", "--json").stderr)
-    assert (as_json["code"], as_json["http_status"], as_json["billed"]) == ("NOT_FOUND", 404, "no")
+    assert (as_json["code"], as_json["http_status"], as_json["billed"]) == ("NOT_FOUND", 404, "unknown")
     monkeypatch.delenv("PERCEPTIS_API_KEY")
     assert cli("status", "j").returncode == 3
     assert cli("nonsense").returncode == 2

@@ -68,13 +68,19 @@ def test_slides_with_images_come_in_variants(client: perceptis.Client, tmp_path:
     assert [file.variant for file in result.files] == [1, 2, 3]
 
 
-def test_the_steps_of_a_run(client: perceptis.Client, tmp_path: Path) -> None:
+def test_the_steps_of_a_run(client: perceptis.Client, sandbox: Sandbox, tmp_path: Path) -> None:
     accepted = client.generate("Steps", output_type="single_slide", idempotency_key="steps-1")
     assert accepted.idempotency_key == "steps-1"
     assert client.generate("Steps", output_type="single_slide", idempotency_key="steps-1").job_id == accepted.job_id
     with pytest.raises(perceptis.ConflictError) as conflict:
         client.generate("Other steps", output_type="single_slide", idempotency_key="steps-1")
-    assert conflict.value.api_code == "idempotency_conflict"
+    assert (conflict.value.job_id, conflict.value.billed) == (accepted.job_id, "no"), "the ledger knows it"
+    with perceptis.Client(
+        api_key=sandbox.api_key, api_base_url=sandbox.base_url, time_scale=SPEED, ledger="off"
+    ) as stranger:
+        with pytest.raises(perceptis.ConflictError) as conflict:
+            stranger.generate("Other steps", output_type="single_slide", idempotency_key="steps-1")
+    assert conflict.value.api_code == "idempotency_conflict", "and so does the service"
     assert client.get_status(accepted.job_id).status in ("pending", "processing", "completed")
     status = client.wait(accepted.job_id)
     assert status.status == "completed"

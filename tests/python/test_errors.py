@@ -10,7 +10,11 @@ import pytest
 import perceptis
 from perceptis.errors import make_error
 
-DETAILS = '{"job_id":"j1","billed":"unknown","idempotency_key":"k","retry_after_ms":1500,"retryable":true}'
+DETAILS = (
+    '{"job_id":"j1","billed":"unknown","idempotency_key":"k","retry_after_ms":1500,"retryable":true,"attempts":'
+    '[{"at_ms":20,"outcome":"no answer","http_status":null},{"at_ms":1500,"outcome":"failed","http_status":503}],'
+    '"attempts_omitted":7}'
+)
 
 
 @pytest.mark.parametrize("code", [code for code in perceptis.Code if code != 0])
@@ -25,6 +29,8 @@ def test_every_code_has_a_class_that_survives_pickling(code: perceptis.Code) -> 
         assert twin.code is code
         assert (twin.job_id, twin.billed, twin.idempotency_key) == ("j1", "unknown", "k")
         assert (twin.retry_after, twin.retryable) == (1.5, True)
+        attempts = (perceptis.Attempt(0.02, "no answer", None), perceptis.Attempt(1.5, "failed", 503))
+        assert (twin.attempts, twin.attempts_omitted) == (attempts, 7)
         if isinstance(twin, perceptis.IncompleteError):
             assert twin.result.job_id == "j1"
 
@@ -34,6 +40,7 @@ def test_an_unknown_code_is_still_an_error() -> None:
     assert type(error) is perceptis.Error
     assert error.code == 99
     assert error.billed == "unknown"
+    assert (error.attempts, error.attempts_omitted) == ((), 0)
 
 
 def test_builtin_exceptions_catch_their_kind() -> None:
@@ -44,6 +51,7 @@ def test_builtin_exceptions_catch_their_kind() -> None:
         (perceptis.NotFoundError, LookupError),
         (perceptis.TransportError, ConnectionError),
         (perceptis.FileError, OSError),
+        (perceptis.LedgerError, OSError),
         (perceptis.UnauthenticatedError, PermissionError),
     ]:
         assert issubclass(kind, builtin) and issubclass(kind, perceptis.Error)

@@ -14,6 +14,7 @@ from ._version import __version__
 from .async_client import AsyncClient
 from .client import Client
 from .errors import (
+    Attempt,
     CancelledError,
     ClosedError,
     ConfigurationError,
@@ -38,12 +39,14 @@ from .errors import (
     UnauthenticatedError,
     WouldDeadlockError,
 )
-from .results import Accepted, Activity, Download, File, Progress, Result, Status, Unsettled
+from .ledger import Job, JobEvent, RecordedFile, Recovered, Recovery, Unsettled
+from .results import Accepted, Activity, Download, File, Progress, Result, Status
 
 __all__ = [
     "Accepted",
     "Activity",
     "AsyncClient",
+    "Attempt",
     "CancelledError",
     "Client",
     "ClosedError",
@@ -59,6 +62,8 @@ __all__ = [
     "IncompleteError",
     "InternalError",
     "InvalidArgumentError",
+    "Job",
+    "JobEvent",
     "JobFailedError",
     "LedgerError",
     "NotEligibleError",
@@ -67,6 +72,9 @@ __all__ = [
     "Progress",
     "ProtocolError",
     "RateLimitedError",
+    "RecordedFile",
+    "Recovered",
+    "Recovery",
     "RejectedError",
     "Result",
     "ServerError",

@@ -9,17 +9,21 @@ from collections import OrderedDict
 from ctypes import byref, c_void_p
 from typing import Any, Generator, Optional, TypeVar, Union
 
+from . import _calls, _log
 from ._calls import Call
 from ._codes import Code
 from ._library import call, call_for_text, encoded, library
-from ._queue import Event
+from ._queue import Event, Queue
 from ._request import Path, as_text
-from .errors import CancelledError, ClosedError, Error, ForkedError, JobFailedError
-from .results import Activity, Unsettled
+from .errors import CancelledError, ClosedError, ForkedError, JobFailedError
+from .ledger import Job, Unsettled
+from .results import Activity
 
 T = TypeVar("T")
 
-_MOST_UNSETTLED = 10_000
+_MOST_LISTED = 10_000
+"""As many as the library lists at once."""
+_MOST_LEFT = 1_000
 
 
 class BaseClient:
@@ -39,6 +43,11 @@ class BaseClient:
         download_idle_timeout_ms: Optional[int] = None,
         poll_first_ms: Optional[int] = None,
         poll_max_ms: Optional[int] = None,
+        resubmit_window_ms: Optional[int] = None,
+        max_concurrent_submissions: Optional[int] = None,
+        max_file_bytes: Optional[int] = None,
+        ledger: Optional[Path] = None,
+        log_level: Optional[str] = None,
         time_scale: Optional[int] = None,
         **further: Union[str, int, bool],
     ) -> None:
@@ -47,7 +56,8 @@ class BaseClient:
         self._calls = 0
         self._closed = False
         self._handle: Optional[c_void_p] = None
-        self._unsettled: OrderedDict[tuple[Optional[str], Optional[str]], Unsettled] = OrderedDict()
+        self._left: OrderedDict[str, Unsettled] = OrderedDict()
+        """By job: what cancelled waits and downloads left. The ledger may not know it."""
         self._begin()
         values: dict[str, Any] = {
             "api_key": api_key,
@@ -61,15 +71,25 @@ class BaseClient:
             "download_idle_timeout_ms": download_idle_timeout_ms,
             "poll_first_ms": poll_first_ms,
             "poll_max_ms": poll_max_ms,
+            "resubmit_window_ms": resubmit_window_ms,
+            "max_concurrent_submissions": max_concurrent_submissions,
+            "max_file_bytes": max_file_bytes,
+            "ledger": ledger,
+            "log_level": log_level,
             "time_scale": time_scale,
             **further,
         }
+        wanted = _log.wanted_level()
+        if wanted is not None and log_level is None and "PERCEPTIS_LOG_LEVEL" not in os.environ:
+            values["log_level"] = wanted
         config = c_void_p(library.perceptis_config_new())
         try:
             for key, value in values.items():
                 if value is not None:
                     text = encoded(key, as_text(key, value))
                     call(library.perceptis_config_set, config, encoded("key", key), text)
+            if wanted is not None:
+                call(library.perceptis_config_set_log_queue, config, self._log_queue().handle)
             handle = c_void_p()
             call(library.perceptis_client_new, config, byref(handle))
             self._handle = handle
@@ -79,19 +99,14 @@ class BaseClient:
     def _begin(self) -> None:
         """What a kind of client begins with."""
 
+    def _log_queue(self) -> Queue:
+        """Makes the queue into which the log's records go, since somebody listens."""
+        raise NotImplementedError
+
     def activity(self) -> tuple[Activity, ...]:
         """What runs in this client now, without asking the service. Does not block."""
         with self._in_use() as handle:
             return Activity.list_from_json(call_for_text(library.perceptis_client_activity, handle))
-
-    def unsettled(self) -> tuple[Unsettled, ...]:
-        """What goes on at the service after calls of this client were cancelled, the oldest first.
-
-        A cancelled call can't say which job it leaves behind; this does. A job is taken out when a later call of this
-        client has fetched it or has heard that it failed. The newest 10,000 are kept.
-        """
-        with self._lock:
-            return tuple(self._unsettled.values())
 
     def __repr__(self) -> str:
         return f"<perceptis.{type(self).__name__} {'closed' if self._closed else 'open'}>"
@@ -101,53 +116,63 @@ class BaseClient:
 
     def _result(self, made: Call[T], end: Event) -> T:
         """The result of a call that has ended, or its error."""
-        self._settle(made, end)
         if end.error is not None:
             raise end.error
         return made.parse(end.json)
 
+    def _jobs(self, made: Call[tuple[Job, ...]]) -> tuple[Job, ...]:
+        """Asks the ledger; blocks on the disk."""
+        with self._in_use() as handle:
+            return made.block(handle)
+
+    def _forget(self, job: Optional[str], settled: bool) -> None:
+        """Has the ledger forget; blocks on the disk."""
+        with self._in_use() as handle:
+            _calls.forget(handle, job, settled)
+
+    def _list_unsettled(self) -> tuple[Unsettled, ...]:
+        """What waits for ``recover``, and what else cancelled calls left; blocks on the disk."""
+        known = self._jobs(_calls.jobs(unsettled=True, limit=_MOST_LISTED))
+        waits = [Unsettled.of(job) for job in reversed(known) if job.own_key and not job.live]
+        listed = {job.job_id for job in known}
+        with self._lock:
+            left = list(self._left.items())
+        for job_id, entry in left:
+            if job_id in listed:
+                continue
+            if self._jobs(_calls.jobs(job=job_id, limit=1)):
+                # Somebody has settled it meanwhile.
+                self._forget_left(job_id)
+            else:
+                waits.append(entry)
+        return tuple(waits)
+
     def _settle(self, made: Call[Any], end: Event) -> None:
         """Takes out what this end settles."""
-        fetched = end.error is None and made.operation in ("run", "download")
-        waited = end.error is None and made.operation == "wait"
-        if not (self._unsettled and (fetched or waited or isinstance(end.error, JobFailedError))):
+        if made.job_id is None:
             return
-        value = made.parse(end.json) if end.error is None else None
-        job_id = getattr(value, "job_id", None) or made.job_id or getattr(end.error, "job_id", None)
-        key = getattr(value, "idempotency_key", None) or getattr(end.error, "idempotency_key", None)
+        failed = isinstance(end.error, JobFailedError)
         with self._lock:
-            for name, left in list(self._unsettled.items()):
-                same = (job_id is not None and left.job_id == job_id) or (key is not None and left.idempotency_key == key)
-                # Who was cancelled while it waited has what it wanted; files are still to be fetched.
-                if same and not (waited and left.operation in ("run", "download")):
-                    del self._unsettled[name]
+            left = self._left.get(made.job_id)
+        # Who was cancelled while it waited has what it wanted; files are still to be fetched.
+        enough = ("download",) if left is not None and left.operation == "download" else ("download", "wait")
+        if failed or (end.error is None and made.operation in enough):
+            self._forget_left(made.job_id)
 
     def _leave_unsettled(self, made: Call[Any], end: Event) -> None:
-        """Remembers what a cancelled call leaves behind."""
-        if made.operation == "get_status":
+        """Remembers what a cancelled call leaves behind. What was submitted here is in the ledger."""
+        if made.job_id is None or made.operation == "get_status" or not isinstance(end.error, CancelledError):
             return
-        if end.error is None:
-            value: Any = made.parse(end.json)
-            self._remember(
-                Unsettled(
-                    made.operation,
-                    value.job_id or made.job_id,
-                    getattr(value, "idempotency_key", None),
-                    getattr(value, "billed", "unknown"),
-                    f"the call ended by itself before it could be cancelled; its job is {value.job_id or made.job_id}",
-                )
-            )
-        elif isinstance(end.error, CancelledError) and end.error.billed != "no":
-            error: Error = end.error
-            self._remember(
-                Unsettled(made.operation, error.job_id, error.idempotency_key, error.billed, error.message)
-            )
-
-    def _remember(self, left: Unsettled) -> None:
+        error = end.error
+        left = Unsettled(made.operation, made.job_id, error.idempotency_key, error.billed, error.message)
         with self._lock:
-            self._unsettled[(left.job_id, left.idempotency_key)] = left
-            while len(self._unsettled) > _MOST_UNSETTLED:
-                self._unsettled.popitem(last=False)
+            self._left[made.job_id] = left
+            while len(self._left) > _MOST_LEFT:
+                self._left.popitem(last=False)
+
+    def _forget_left(self, job_id: str) -> None:
+        with self._lock:
+            self._left.pop(job_id, None)
 
     def _is_forked(self) -> bool:
         return self._process != os.getpid()

@@ -7,9 +7,10 @@ from ctypes import c_void_p
 from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Generator, Generic, Mapping, Optional, Sequence, TypeVar, Union
 
-from ._library import call, encoded, library
+from ._library import call, call_for_text, encoded, library
 from ._queue import Queue
-from ._request import ImageSource, Path, as_text, request_of, request_options
+from ._request import ImageSource, Path, as_text, invalid, milliseconds, request_of, request_options
+from .ledger import Job, Recovery
 from .results import Accepted, Result, Status
 
 T = TypeVar("T")
@@ -20,8 +21,8 @@ class Call(Generic[T]):
     """An operation with its arguments."""
 
     operation: str
-    subject: Callable[[], ContextManager[Union[c_void_p, bytes]]]
-    """The request, or the job's id."""
+    subject: Optional[Callable[[], ContextManager[Union[c_void_p, bytes]]]]
+    """The request, or the job's id; ``None``: it is about no one."""
     options: Mapping[str, Any]
     timeout: Optional[float]
     parse: Callable[[str], T]
@@ -32,8 +33,17 @@ class Call(Generic[T]):
         """Starts it; its end comes out of the queue. Nothing of the arguments is needed afterwards."""
         function = getattr(library, f"perceptis_{self.operation}_async")
         values = {**self.options, "progress": True if progress else None}
-        with self.subject() as subject, request_options(values, self.timeout) as options:
-            call(function, client, subject, options, queue.handle, tag)
+        with request_options(values, self.timeout) as options:
+            if self.subject is None:
+                call(function, client, options, queue.handle, tag)
+                return
+            with self.subject() as subject:
+                call(function, client, subject, options, queue.handle, tag)
+
+    def block(self, client: c_void_p) -> T:
+        """Runs it here and now, where it is about no one."""
+        with request_options(self.options, self.timeout) as options:
+            return self.parse(call_for_text(getattr(library, f"perceptis_{self.operation}"), client, options))
 
 
 def run(
@@ -57,13 +67,12 @@ def generate(
     fields: Mapping[str, Any],
     images: Sequence[ImageSource],
     extra: Optional[Mapping[str, Any]],
-    idempotency_key: Optional[str],
+    target: Mapping[str, Any],
     timeout: Optional[float],
 ) -> Call[Accepted]:
     """Submits."""
-    options = {"idempotency_key": idempotency_key}
     return Call(
-        "generate", lambda: request_of(prompt, output_type, fields, images, extra), options, timeout, Accepted.from_json
+        "generate", lambda: request_of(prompt, output_type, fields, images, extra), target, timeout, Accepted.from_json
     )
 
 
@@ -82,6 +91,40 @@ def download(job_id: str, target: Mapping[str, Any], timeout: Optional[float]) -
     return Call("download", lambda: _job(job_id), target, timeout, Result.from_json, job_id)
 
 
+def recover(job: Optional[str], resubmit: bool, timeout: Optional[float]) -> Call[Recovery]:
+    """Settles what was left."""
+    return Call("recover", None, {"job": job, "resubmit": resubmit or None}, timeout, Recovery.from_json)
+
+
+def jobs(
+    job: Optional[str] = None,
+    state: Optional[str] = None,
+    unsettled: Optional[bool] = None,
+    max_age: Optional[float] = None,
+    limit: Optional[int] = None,
+    history: bool = False,
+) -> Call[tuple[Job, ...]]:
+    """Asks the ledger."""
+    options = {
+        "job": job,
+        "state": state,
+        "unsettled": unsettled,
+        "max_age_ms": None if max_age is None else milliseconds("max_age", max_age),
+        "limit": limit,
+        "history": history or None,
+    }
+    return Call("jobs", None, options, None, Job.list_from_json)
+
+
+def forget(client: c_void_p, job: Optional[str], settled: bool) -> None:
+    """Has the ledger forget one submission, or all that are settled."""
+    # Never all of them by a name that happens to be None.
+    if (job is None) != settled:
+        raise invalid("argument job names what is forgotten, or settled=True says that all that is settled is")
+    name = None if job is None else encoded("job", as_text("job", job))
+    call(library.perceptis_forget, client, name)
+
+
 def request_fields(
     template_name: Optional[str],
     variant_count: Optional[int],
@@ -97,15 +140,20 @@ def request_fields(
     }
 
 
-def target_options(
-    directory: Optional[Path], name: Optional[str], overwrite: bool, idempotency_key: Optional[str] = None
-) -> dict[str, Any]:
+def target_options(directory: Optional[Path], name: Optional[str], overwrite: bool) -> dict[str, Any]:
     """Where files go, as options; ``None`` leaves one unset."""
+    return {"directory": directory, "name": name, "overwrite": overwrite or None}
+
+
+def purchase_options(
+    idempotency_key: Optional[str], adopt: bool, on_other_key: Optional[str], resubmit: bool
+) -> dict[str, Any]:
+    """What a submission may continue or buy anew, as options; ``None`` leaves one unset."""
     return {
-        "directory": directory,
-        "name": name,
-        "overwrite": overwrite or None,
         "idempotency_key": idempotency_key,
+        "adopt": None if adopt else "off",
+        "on_other_key": on_other_key,
+        "resubmit": resubmit or None,
     }
 
 

@@ -10,6 +10,7 @@ from .errors import Error
 
 FINISHED = 0
 PROGRESS = 1
+LOG = 2
 
 ROOM = 64
 """How many events are taken at once."""

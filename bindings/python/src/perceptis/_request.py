@@ -37,13 +37,13 @@ def as_text(name: str, value: Any) -> str:
         return str(value)
     if isinstance(value, (str, os.PathLike)):
         return os.fsdecode(cast(Path, value))
-    raise _invalid(f"argument {name} can't be of type {type(value).__name__}")
+    raise invalid(f"argument {name} can't be of type {type(value).__name__}")
 
 
 def milliseconds(name: str, seconds: float) -> str:
     """Seconds as the whole milliseconds that the library takes, rounded up."""
     if not math.isfinite(seconds) or seconds <= 0:
-        raise _invalid(f"argument {name} can't be {seconds!r}; accepted are seconds above 0")
+        raise invalid(f"argument {name} can't be {seconds!r}; accepted are seconds above 0")
     return str(math.ceil(seconds * 1000))
 
 
@@ -83,14 +83,14 @@ def request_of(
             if value is not None:
                 call(library.perceptis_request_set, handle, field.encode(), encoded(field, as_text(field, value)))
         if isinstance(images, (str, bytes)):
-            raise _invalid("argument images is one image; accepted is a list of them")
+            raise invalid("argument images is one image; accepted is a list of them")
         for image in images:
             _add_image(handle, image)
         for field, value in (extra or {}).items():
             try:
                 text = json.dumps(value, allow_nan=False)
             except (TypeError, ValueError) as error:
-                raise _invalid(f"argument extra: {field} can't be JSON: {error}") from None
+                raise invalid(f"argument extra: {field} can't be JSON: {error}") from None
             call(library.perceptis_request_set_json, handle, encoded("extra", field), text.encode())
         yield handle
     finally:
@@ -130,9 +130,10 @@ def _mime_type(data: bytes) -> str:
 
 def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise _invalid(f"argument {name} can't be of type {type(value).__name__}; accepted is a str")
+        raise invalid(f"argument {name} can't be of type {type(value).__name__}; accepted is a str")
     return value
 
 
-def _invalid(message: str) -> InvalidArgumentError:
+def invalid(message: str) -> InvalidArgumentError:
+    """The error of a call that is wrong."""
     return InvalidArgumentError(message, Code.INVALID_ARGUMENT, {"billed": "no", "retryable": False})

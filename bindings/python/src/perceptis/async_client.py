@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar
 
-from . import _calls
+from . import _calls, _log
 from ._base import BaseClient
 from ._calls import Call
 from ._codes import Code
 from ._library import call, library
-from ._queue import FINISHED, ROOM, Event, Queue
+from ._queue import FINISHED, LOG, ROOM, Event, Queue
 from ._request import ImageSource, Path
 from .errors import ClosedError, ForkedError, TimeoutError
+from .ledger import Job, Recovery, Unsettled
 from .results import Accepted, Progress, Result, Status
 
 T = TypeVar("T")
@@ -39,7 +40,8 @@ class AsyncClient(BaseClient):
     """A client of the service with one API key, for asyncio and for uvloop.
 
     Belongs to the event loop of its first call and is used from that loop's thread. Takes what :class:`Client`
-    takes, and needs no thread: the loop watches one descriptor for all its calls, however many.
+    takes, and needs no thread: the loop watches one descriptor for all its calls, however many. Only what blocks on the
+    disk (:meth:`jobs`, :meth:`unsettled`, :meth:`forget`) runs on one of the loop's. The log is told from the loop.
 
     Cancelling a task cancels the waiting; its job goes on, and :meth:`unsettled` lists it.
 
@@ -51,6 +53,12 @@ class AsyncClient(BaseClient):
         self._queue: Optional[Queue] = None
         self._running: dict[int, _Running] = {}
         self._last = 0
+        self._threads: set[asyncio.Future[Any]] = set()
+        """What blocks on the disk at this moment."""
+
+    def _log_queue(self) -> Queue:
+        self._queue = Queue()
+        return self._queue
 
     async def run(
         self,
@@ -67,6 +75,9 @@ class AsyncClient(BaseClient):
         name: Optional[str] = None,
         overwrite: bool = False,
         idempotency_key: Optional[str] = None,
+        adopt: bool = True,
+        on_other_key: Optional[str] = None,
+        resubmit: bool = False,
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
@@ -75,7 +86,10 @@ class AsyncClient(BaseClient):
         ``on_progress`` is called on the event loop's thread.
         """
         fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = _calls.target_options(directory, name, overwrite, idempotency_key)
+        target = {
+            **_calls.target_options(directory, name, overwrite),
+            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
+        }
         made = _calls.run(prompt, output_type, fields, images, extra, target, timeout)
         return await self._perform(made, on_progress)
 
@@ -90,12 +104,22 @@ class AsyncClient(BaseClient):
         use_web_search: Optional[bool] = None,
         use_knowledge_base: Optional[bool] = None,
         extra: Optional[Mapping[str, Any]] = None,
+        directory: Optional[Path] = None,
+        name: Optional[str] = None,
+        overwrite: bool = False,
         idempotency_key: Optional[str] = None,
+        adopt: bool = True,
+        on_other_key: Optional[str] = None,
+        resubmit: bool = False,
         timeout: Optional[float] = None,
     ) -> Accepted:
         """Submits a request and returns once the service has accepted it, as :meth:`Client.generate`."""
         fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        made = _calls.generate(prompt, output_type, fields, images, extra, idempotency_key, timeout)
+        target = {
+            **_calls.target_options(directory, name, overwrite),
+            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
+        }
+        made = _calls.generate(prompt, output_type, fields, images, extra, target, timeout)
         return await self._perform(made, None)
 
     async def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
@@ -122,6 +146,34 @@ class AsyncClient(BaseClient):
         target = _calls.target_options(directory, name, overwrite)
         return await self._perform(_calls.download(job_id, target, timeout), on_progress)
 
+    async def recover(
+        self, *, job: Optional[str] = None, resubmit: bool = False, timeout: Optional[float] = None
+    ) -> Recovery:
+        """Settles what earlier calls left, as :meth:`Client.recover`."""
+        return await self._perform(_calls.recover(job, resubmit, timeout), None)
+
+    async def jobs(
+        self,
+        *,
+        job: Optional[str] = None,
+        state: Optional[str] = None,
+        unsettled: Optional[bool] = None,
+        max_age: Optional[float] = None,
+        limit: Optional[int] = None,
+        history: bool = False,
+    ) -> tuple[Job, ...]:
+        """What the ledger knows, as :meth:`Client.jobs`."""
+        made = _calls.jobs(job, state, unsettled, max_age, limit, history)
+        return await self._on_a_thread(lambda: self._jobs(made))
+
+    async def unsettled(self) -> tuple[Unsettled, ...]:
+        """What goes on at the service, or may, and nobody waits for, as :meth:`Client.unsettled`."""
+        return await self._on_a_thread(self._list_unsettled)
+
+    async def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
+        """Has the ledger forget a submission, as :meth:`Client.forget`."""
+        await self._on_a_thread(lambda: self._forget(job, settled))
+
     async def close(self, timeout: float = 5.0) -> None:
         """Ends the calls that run, each with :class:`ClosedError`, and waits for them without blocking the loop.
 
@@ -130,24 +182,35 @@ class AsyncClient(BaseClient):
         :param timeout: seconds to wait at most
         :raises TimeoutError: when they have not ended; they are dropped all the same
         """
-        handle, self._handle = self._handle, None
-        self._closed = True
-        if handle is None:
+        if self._is_forked():
+            # The calls are the parent's, and so may be the lock.
+            self._closed = True
+            handle, self._handle = self._handle, None
+            self._free(handle)
             return
-        ends = [running.end for running in self._running.values()]
+        with self._lock:
+            if self._closed or self._handle is None:
+                return
+            self._closed = True
+            self._calls += 1
+            handle = self._handle
         try:
+            ends = [*(running.end for running in self._running.values()), *self._threads]
             # Their ends come out of the queue; that they have not yet is no news.
             with contextlib.suppress(TimeoutError, ForkedError):
                 call(library.perceptis_client_close, handle, 0)
-            if ends and not self._is_forked():
+            if ends:
                 await asyncio.wait(ends, timeout=max(timeout, 0))
+            while self._queue is not None and (event := self._queue.take(0)) is not None:
+                self._tell(event)
         finally:
-            self._free(handle)
             left, self._running = self._running, {}
             for tag, running in left.items():
                 error = ClosedError("the client was closed", Code.CLOSED, {"billed": "unknown", "retryable": False})
                 if not running.end.done():
                     running.end.set_result(Event(tag, FINISHED, "", error))
+            # The last one frees it: a thread may be in a call.
+            self._leave()
         if left:
             message = f"{len(left)} calls had not ended after {timeout} s; they have been dropped"
             raise TimeoutError(message, Code.TIMEOUT, {"billed": "unknown", "retryable": False})
@@ -167,7 +230,7 @@ class AsyncClient(BaseClient):
         # Not made at all, when the constructor's own arguments were wrong.
         handle = self.__dict__.get("_handle")
         if handle is not None:
-            if not self._is_forked():
+            if not self._closed and not self._is_forked():
                 warnings.warn(f"unclosed {self!r}: await its close()", ResourceWarning, stacklevel=2, source=self)
             self._handle = None
             self._free(handle)
@@ -208,22 +271,31 @@ class AsyncClient(BaseClient):
                 with contextlib.suppress(asyncio.CancelledError):
                     self._leave_unsettled(made, await asyncio.shield(running.end))
                 raise
+            self._settle(made, end)
             if running.raised is not None:
-                self._settle(made, end)
                 raise running.raised from end.error
             return self._result(made, end)
+
+    async def _on_a_thread(self, work: Callable[[], T]) -> T:
+        """Does what blocks on the disk without blocking the loop."""
+        with self._in_use():
+            self._attached()
+            thread = asyncio.ensure_future(asyncio.to_thread(work))
+            self._threads.add(thread)
+            thread.add_done_callback(self._threads.discard)
+            # It can't be interrupted; and whoever closes the client waits for it.
+            return await asyncio.shield(thread)
 
     def _attached(self) -> Queue:
         """The queue, in the event loop that runs now."""
         loop = asyncio.get_running_loop()
-        if self._queue is not None:
-            if self._loop is not loop:
-                raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
-            return self._queue
-        queue = Queue()
-        loop.add_reader(queue.fd, _readable, weakref.ref(self))
-        self._queue, self._loop = queue, loop
-        return queue
+        if self._loop is None:
+            queue = Queue() if self._queue is None else self._queue
+            loop.add_reader(queue.fd, _readable, weakref.ref(self))
+            self._queue, self._loop = queue, loop
+        elif self._loop is not loop or self._queue is None:
+            raise RuntimeError("this AsyncClient belongs to another event loop; make one in each")
+        return self._queue
 
     def _take(self) -> None:
         """Hands out what waits. What there is more of makes the descriptor readable again."""
@@ -239,6 +311,9 @@ class AsyncClient(BaseClient):
                 self._loop.call_soon(_readable, weakref.ref(self))
 
     def _tell(self, event: Event) -> None:
+        if event.kind == LOG:
+            _log.emit(event.json)
+            return
         running = self._running.get(event.tag)
         if running is None:
             return

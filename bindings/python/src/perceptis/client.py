@@ -11,9 +11,11 @@ from . import _calls
 from ._base import BaseClient
 from ._calls import Call
 from ._library import call, library
+from ._log import Ear
 from ._queue import FINISHED, Event, Queue
 from ._request import ImageSource, Path
 from .errors import ForkedError
+from .ledger import Job, Recovery, Unsettled
 from .results import Accepted, Progress, Result, Status
 
 T = TypeVar("T")
@@ -36,6 +38,11 @@ class Client(BaseClient):
     default holds. Durations of the configuration are in milliseconds, as their names say; timeouts of calls
     are in seconds.
 
+    What is submitted is recorded in a ledger first (``ledger``: a path, or ``"off"`` for the client's own memory), so
+    that a process that is killed and started again with the same line goes on and does not buy again. The library's
+    log goes to the logger ``perceptis``, from the level for which that is enabled when the client is made
+    (``log_level`` sets another), on the threads that wait for calls.
+
     Ctrl-C ends a call at once: its ``KeyboardInterrupt`` says which job goes on and how to pick it up, has the
     :class:`CancelledError` as its ``__cause__``, and :meth:`unsettled` lists the job.
 
@@ -45,6 +52,11 @@ class Client(BaseClient):
     def _begin(self) -> None:
         self._queues: list[Queue] = []
         """Those of calls that have ended, for the next ones."""
+        self._ear: Optional[Ear] = None
+
+    def _log_queue(self) -> Queue:
+        self._ear = Ear()
+        return self._ear.queue
 
     def run(
         self,
@@ -61,6 +73,9 @@ class Client(BaseClient):
         name: Optional[str] = None,
         overwrite: bool = False,
         idempotency_key: Optional[str] = None,
+        adopt: bool = True,
+        on_other_key: Optional[str] = None,
+        resubmit: bool = False,
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
@@ -79,13 +94,22 @@ class Client(BaseClient):
         :param name: the files' name without its ending (default: the job's id)
         :param overwrite: replace a file of that name
         :param idempotency_key: the same key with the same request is the same job
+        :param adopt: go on with what an equal call (request, directory, name) has begun, whose process is gone or which
+            was told that it is not done; ``False`` buys anew
+        :param on_other_key: ``"submit"`` buys anew under an idempotency key that is known under another API key
+            (default: ``"refuse"``, with :class:`ConflictError`)
+        :param resubmit: repeat a submission whose fate is unknown even after ``resubmit_window_ms``, when the service
+            may have forgotten its key and may bill a second job
         :param timeout: seconds for all of it (default: 30 minutes for a slide, 45 for a deck)
         :param on_progress: called on this thread whenever the call stands elsewhere than before. What it raises
             is raised when the call ends, and not before: the job is not lost by it.
         :raises Error: one of its subclasses; what is known of the job and the bill is in it
         """
         fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = _calls.target_options(directory, name, overwrite, idempotency_key)
+        target = {
+            **_calls.target_options(directory, name, overwrite),
+            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
+        }
         return self._perform(_calls.run(prompt, output_type, fields, images, extra, target, timeout), on_progress)
 
     def generate(
@@ -99,17 +123,26 @@ class Client(BaseClient):
         use_web_search: Optional[bool] = None,
         use_knowledge_base: Optional[bool] = None,
         extra: Optional[Mapping[str, Any]] = None,
+        directory: Optional[Path] = None,
+        name: Optional[str] = None,
+        overwrite: bool = False,
         idempotency_key: Optional[str] = None,
+        adopt: bool = True,
+        on_other_key: Optional[str] = None,
+        resubmit: bool = False,
         timeout: Optional[float] = None,
     ) -> Accepted:
         """Submits a request and returns once the service has accepted it; the job goes on there.
 
-        The parameters are those of :meth:`run`. The default timeout is 10 minutes.
+        The parameters are those of :meth:`run`. With a directory its files are what :meth:`recover` fetches later, to
+        there; without one it waits for the job's end only. The default timeout is 10 minutes.
         """
         fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        return self._perform(
-            _calls.generate(prompt, output_type, fields, images, extra, idempotency_key, timeout), None
-        )
+        target = {
+            **_calls.target_options(directory, name, overwrite),
+            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
+        }
+        return self._perform(_calls.generate(prompt, output_type, fields, images, extra, target, timeout), None)
 
     def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
         """The state of a job, asked once. A job is asked about at most once a second.
@@ -145,6 +178,62 @@ class Client(BaseClient):
         target = _calls.target_options(directory, name, overwrite)
         return self._perform(_calls.download(job_id, target, timeout), on_progress)
 
+    def recover(
+        self, *, job: Optional[str] = None, resubmit: bool = False, timeout: Optional[float] = None
+    ) -> Recovery:
+        """Settles what earlier calls left, of this process or of others that are gone: submissions in doubt are sent
+        again under their keys, running jobs are waited for, missing or damaged files are fetched into their places.
+
+        Buys nothing anew. What a live process works on is left to it.
+
+        :param job: a job's id or an idempotency key: that one only
+        :param resubmit: as with :meth:`run`
+        :param timeout: seconds for all of it (default: 45 minutes); jobs that take longer go on
+        """
+        return self._perform(_calls.recover(job, resubmit, timeout), None)
+
+    def jobs(
+        self,
+        *,
+        job: Optional[str] = None,
+        state: Optional[str] = None,
+        unsettled: Optional[bool] = None,
+        max_age: Optional[float] = None,
+        limit: Optional[int] = None,
+        history: bool = False,
+    ) -> tuple[Job, ...]:
+        """What the ledger knows, the newest first. Asks the service nothing; blocks on the disk.
+
+        :param job: a job's id or an idempotency key
+        :param state: those in this state: ``"accepted"``, say
+        :param unsettled: those to which somebody has to come back, or all others
+        :param max_age: seconds since something last happened
+        :param limit: how many at most (default: 1,000)
+        :param history: with what happened to each
+        """
+        return self._heard(lambda: self._jobs(_calls.jobs(job, state, unsettled, max_age, limit, history)))
+
+    def unsettled(self) -> tuple[Unsettled, ...]:
+        """What goes on at the service, or may, and nobody waits for, the oldest first; blocks on the disk.
+
+        Those of this API key's submissions that wait for :meth:`recover`, whoever made them, and after them what
+        cancelled waits and downloads of this client left, where the ledger does not know the job. A cancelled call
+        can't say which job it leaves behind; this does. What another call works on is not in it.
+        """
+        return self._heard(self._list_unsettled)
+
+    def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
+        """Has the ledger forget a submission; the job and its files are not touched. Blocks on the disk.
+
+        It is not continued any more: the same call buys anew. An idempotency key that bought a job stays refused.
+
+        :param job: a job's id or an idempotency key, also of a submission that is not settled
+        :param settled: instead, all that are settled
+        :raises NotFoundError: when nothing has that name
+        :raises ConflictError: while a live process works on it
+        """
+        self._heard(lambda: self._forget(job, settled))
+
     def close(self, timeout: float = 5.0) -> None:
         """Ends the calls that run on other threads, each with :class:`ClosedError`, and waits for them.
 
@@ -171,7 +260,10 @@ class Client(BaseClient):
         except ForkedError:
             pass
         finally:
-            self._leave()
+            try:
+                self._tell_rest()
+            finally:
+                self._leave()
 
     def __enter__(self) -> Client:
         return self
@@ -194,7 +286,8 @@ class Client(BaseClient):
     def _free(self, handle: Optional[c_void_p]) -> None:
         super()._free(handle)
         queues, self._queues = self._queues, []
-        for queue in queues:
+        ear, self._ear = self._ear, None
+        for queue in queues if ear is None else [*queues, ear.queue]:
             queue.free()
 
     def _perform(self, made: Call[T], on_progress: Optional[OnProgress]) -> T:
@@ -207,7 +300,11 @@ class Client(BaseClient):
                 made.start(handle, queue, _TAG, on_progress is not None)
                 turn = _TURN_MS if threading.current_thread() is threading.main_thread() else _LONG_TURN_MS
                 while end is None:
-                    event = queue.take(turn)
+                    try:
+                        turn_of_queue = self._listen(queue, turn)
+                    except Exception as error:  # of a handler of the log
+                        raised, turn_of_queue = raised or error, 0
+                    event = queue.take(turn_of_queue)
                     if event is None:
                         continue
                     if event.kind == FINISHED:
@@ -219,12 +316,41 @@ class Client(BaseClient):
                             raised = error
             except BaseException as stopped:
                 self._stop(made, queue, end, stopped)
+            finally:
+                if self._ear is not None:
+                    self._ear.leave(queue)
             assert end is not None
+            try:
+                self._tell_rest()
+            except Exception as error:
+                raised = raised or error
             self._give_back(queue)
+            self._settle(made, end)
             if raised is not None:
-                self._settle(made, end)
                 raise raised from end.error
             return self._result(made, end)
+
+    def _listen(self, queue: Queue, turn: int) -> int:
+        """Waits a turn for the queue and the log, and tells that, if no other thread does. How long is left to wait."""
+        ear = self._ear
+        if ear is None or not ear.listens(queue):
+            return turn
+        ear.wait(queue, turn)
+        ear.tell()
+        return 0
+
+    def _heard(self, work: Callable[[], T]) -> T:
+        """Does something that needs no queue, and tells what the log has of it."""
+        try:
+            return work()
+        finally:
+            self._tell_rest()
+
+    def _tell_rest(self) -> None:
+        """Tells what has come into the log, unless a thread does that already."""
+        ear = self._ear
+        if ear is not None and not self._is_forked():
+            ear.tell_rest()
 
     def _stop(self, made: Call[Any], queue: Queue, end: Optional[Event], stopped: BaseException) -> NoReturn:
         """Cancels a call that something else than its end has ended: Ctrl-C, or what could not even begin."""
@@ -248,7 +374,8 @@ class Client(BaseClient):
         if end.error is not None:
             raise KeyboardInterrupt(f"interrupted; {end.error.message}") from end.error
         job_id = getattr(made.parse(end.json), "job_id", made.job_id)
-        raise KeyboardInterrupt(f"interrupted when the call had just ended; its job is {job_id}") from None
+        job = f"; its job is {job_id}" if job_id else ""
+        raise KeyboardInterrupt(f"interrupted when the call had just ended{job}") from None
 
     def _queue(self) -> Queue:
         with self._lock:

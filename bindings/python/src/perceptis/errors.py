@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import builtins
-import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Union
 
 from ._codes import Code
+from ._json import entries_of, number_of, object_of, seconds_of, text_of
 
 if TYPE_CHECKING:
     from .results import Result
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to reach the service, or what else came of a call meanwhile."""
+
+    at: float
+    """When that was known, in seconds since the call began."""
+    outcome: str
+    """What it came to, in a word or two: ``accepted``, ``no answer``, a job's new status."""
+    http_status: Optional[int]
+    """The HTTP status, where one came and was not a success."""
 
 
 class Error(Exception):
@@ -80,6 +93,23 @@ class Error(Exception):
     def request_id(self) -> Optional[str]:
         """The service's name for the request, for its support."""
         return self._text("request_id")
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The newest of what was tried, oldest first."""
+        return tuple(
+            Attempt(
+                at=seconds_of(entry, "at_ms") or 0.0,
+                outcome=text_of(entry, "outcome"),
+                http_status=number_of(entry.get("http_status")),
+            )
+            for entry in entries_of(self._details.get("attempts"))
+        )
+
+    @property
+    def attempts_omitted(self) -> int:
+        """How many attempts came before those."""
+        return number_of(self._details.get("attempts_omitted")) or 0
 
     def __str__(self) -> str:
         return self._message
@@ -172,8 +202,8 @@ class FileError(Error, OSError):
     """The disk or the target: a missing directory, a name that is taken, no space."""
 
 
-class LedgerError(Error):
-    """The ledger can't be used."""
+class LedgerError(Error, OSError):
+    """The ledger can't be used; nothing was sent. The message says both ways out."""
 
 
 class ClosedError(Error):
@@ -220,8 +250,9 @@ _CLASSES: dict[int, type[Error]] = {
 
 def make_error(code: int, message: str, details_json: str = "{}", result_json: Optional[str] = None) -> Error:
     """The error of a code; :class:`Error` itself for one that is newer than this package."""
+    details: dict[str, Any]
     try:
-        details: dict[str, Any] = json.loads(details_json)
+        details = object_of(details_json)
     except ValueError:
         details = {}
     return _restore(_CLASSES.get(code, Error), message, code, details, result_json)

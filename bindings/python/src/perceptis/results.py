@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, Optional, cast
+from typing import Any, Optional
 
-
-def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _text(values: dict[str, Any], name: str) -> str:
-    value = values.get(name)
-    return value if isinstance(value, str) else "" if value is None else str(value)
-
-
-def _number(value: Any) -> Optional[int]:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _entries(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list):
-        return []
-    return [cast("dict[str, Any]", entry) for entry in cast("Iterable[Any]", value) if isinstance(entry, dict)]
+from ._json import entries_of, number_of, object_of, seconds_of, text_of, text_or_none
 
 
 @dataclass(frozen=True)
@@ -63,26 +41,36 @@ class Result:
     """The files that are whole and under their names."""
     unverified: tuple[File, ...] = ()
     """Files that arrived damaged and were kept; only in an :class:`~perceptis.IncompleteError`'s result."""
+    adopted: bool = False
+    """Whether it goes on with what an equal call, whose caller is gone or was told that it is not done, has begun."""
+    recorded: bool = False
+    """Whether the ledger has all of it."""
+    unsettled: int = 0
+    """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(default="", repr=False)
-    """The library's result as it came; ``job`` in it is the service's last answer, unchanged."""
+    """The library's result as it came. ``job`` in it is the service's last answer, unchanged; ``None`` where the
+    ledger and the disk knew all, and nothing was asked."""
 
     @property
     def raw(self) -> dict[str, Any]:
         """``json``, read."""
-        return _object(self.json)
+        return object_of(self.json)
 
     @classmethod
     def from_json(cls, text: str) -> Result:
         """Reads a result of the library."""
-        values = _object(text)
+        values = object_of(text)
         return cls(
-            job_id=_text(values, "job_id"),
-            status=_text(values, "status"),
-            output_type=_text(values, "output_type"),
-            idempotency_key=values.get("idempotency_key"),
-            billed=_text(values, "billed"),
+            job_id=text_of(values, "job_id"),
+            status=text_of(values, "status"),
+            output_type=text_of(values, "output_type"),
+            idempotency_key=text_or_none(values, "idempotency_key"),
+            billed=text_of(values, "billed"),
             files=_files(values.get("files")),
             unverified=_files(values.get("unverified")),
+            adopted=values.get("adopted") is True,
+            recorded=values.get("recorded") is True,
+            unsettled=number_of(values.get("unsettled")) or 0,
             json=text,
         )
 
@@ -90,14 +78,14 @@ class Result:
 def _files(value: Any) -> tuple[File, ...]:
     return tuple(
         File(
-            path=Path(_text(entry, "path")),
-            variant=_number(entry.get("variant")) or 1,
-            format=_text(entry, "format"),
-            size=_number(entry.get("size")) or 0,
-            sha256=_text(entry, "sha256"),
-            note=entry.get("note"),
+            path=Path(text_of(entry, "path")),
+            variant=number_of(entry.get("variant")) or 1,
+            format=text_of(entry, "format"),
+            size=number_of(entry.get("size")) or 0,
+            sha256=text_of(entry, "sha256"),
+            note=text_or_none(entry, "note"),
         )
-        for entry in _entries(value)
+        for entry in entries_of(value)
     )
 
 
@@ -129,19 +117,19 @@ class Status:
     @property
     def raw(self) -> dict[str, Any]:
         """``json``, read."""
-        return _object(self.json)
+        return object_of(self.json)
 
     @classmethod
     def from_json(cls, text: str) -> Status:
         """Reads an answer of the service; fields of another type than documented do not fail it."""
-        values = _object(text)
+        values = object_of(text)
         return cls(
-            job_id=_text(values, "job_id"),
-            status=_text(values, "status"),
-            output_type=_text(values, "output_type"),
+            job_id=text_of(values, "job_id"),
+            status=text_of(values, "status"),
+            output_type=text_of(values, "output_type"),
             downloads=tuple(
-                Download(url=_text(entry, "url"), format=_text(entry, "format"), variant=_number(entry.get("variant")))
-                for entry in _entries(values.get("downloads"))
+                Download(url=text_of(entry, "url"), format=text_of(entry, "format"), variant=number_of(entry.get("variant")))
+                for entry in entries_of(values.get("downloads"))
             ),
             error=values.get("error"),
             json=text,
@@ -156,18 +144,28 @@ class Accepted:
     idempotency_key: str
     output_type: str
     billed: str
+    adopted: bool
+    """Whether it goes on with what an equal call, whose caller is gone or was told that it is not done, has begun."""
+    recorded: bool
+    """Whether the ledger has it."""
+    unsettled: int
+    """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(repr=False)
-    """The library's result as it came; ``answer`` in it is the service's, unchanged."""
+    """The library's result as it came. ``answer`` in it is the service's, unchanged; ``None`` where nothing was sent,
+    since the ledger knew the job."""
 
     @classmethod
     def from_json(cls, text: str) -> Accepted:
         """Reads a result of the library."""
-        values = _object(text)
+        values = object_of(text)
         return cls(
-            job_id=_text(values, "job_id"),
-            idempotency_key=_text(values, "idempotency_key"),
-            output_type=_text(values, "output_type"),
-            billed=_text(values, "billed"),
+            job_id=text_of(values, "job_id"),
+            idempotency_key=text_of(values, "idempotency_key"),
+            output_type=text_of(values, "output_type"),
+            billed=text_of(values, "billed"),
+            adopted=values.get("adopted") is True,
+            recorded=values.get("recorded") is True,
+            unsettled=number_of(values.get("unsettled")) or 0,
             json=text,
         )
 
@@ -185,20 +183,29 @@ class Activity:
     idempotency_key: Optional[str]
     elapsed: float
     """Seconds since the call began."""
+    eta: Optional[float] = None
+    """In how many seconds the job is likely to be done, while that is known: by what jobs of its kind have taken."""
+    eta_low: Optional[float] = None
+    """The same at the earliest."""
+    eta_high: Optional[float] = None
+    """The same at the latest."""
 
     @classmethod
     def list_from_json(cls, text: str) -> tuple[Activity, ...]:
         """Reads a list of the library."""
         return tuple(
             cls(
-                operation=_text(entry, "operation"),
-                phase=_text(entry, "phase"),
-                job_id=entry.get("job_id"),
-                status=entry.get("status"),
-                idempotency_key=entry.get("idempotency_key"),
-                elapsed=(_number(entry.get("elapsed_ms")) or 0) / 1000,
+                operation=text_of(entry, "operation"),
+                phase=text_of(entry, "phase"),
+                job_id=text_or_none(entry, "job_id"),
+                status=text_or_none(entry, "status"),
+                idempotency_key=text_or_none(entry, "idempotency_key"),
+                elapsed=seconds_of(entry, "elapsed_ms") or 0,
+                eta=seconds_of(entry, "eta_ms"),
+                eta_low=seconds_of(entry, "eta_low_ms"),
+                eta_high=seconds_of(entry, "eta_high_ms"),
             )
-            for entry in _entries(_object(text).get("operations"))
+            for entry in entries_of(object_of(text).get("operations"))
         )
 
 
@@ -214,35 +221,28 @@ class Progress:
     idempotency_key: Optional[str]
     elapsed: float
     """Seconds since the call began."""
-    json: str = field(repr=False)
+    eta: Optional[float] = None
+    """In how many seconds the job is likely to be done, while that is known: by what jobs of its kind have taken."""
+    eta_low: Optional[float] = None
+    """The same at the earliest."""
+    eta_high: Optional[float] = None
+    """The same at the latest."""
+    json: str = field(default="", repr=False)
     """The library's text as it came."""
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
         """Reads a progress event of the library."""
-        values = _object(text)
-        phase = _text(values, "phase")
+        values = object_of(text)
+        phase = text_of(values, "phase")
         return cls(
-            status=values.get("status") or phase,
+            status=text_or_none(values, "status") or phase,
             phase=phase,
-            job_id=values.get("job_id"),
-            idempotency_key=values.get("idempotency_key"),
-            elapsed=(_number(values.get("elapsed_ms")) or 0) / 1000,
+            job_id=text_or_none(values, "job_id"),
+            idempotency_key=text_or_none(values, "idempotency_key"),
+            elapsed=seconds_of(values, "elapsed_ms") or 0,
+            eta=seconds_of(values, "eta_ms"),
+            eta_low=seconds_of(values, "eta_low_ms"),
+            eta_high=seconds_of(values, "eta_high_ms"),
             json=text,
         )
-
-
-@dataclass(frozen=True)
-class Unsettled:
-    """What goes on at the service, or may, after a call of this client was cancelled."""
-
-    operation: str
-    """``run``, ``generate``, ``wait`` or ``download``."""
-    job_id: Optional[str]
-    """The job, once the service has accepted one: ``wait`` and ``download`` take it."""
-    idempotency_key: Optional[str]
-    """The key under which the same request can be submitted again without a second bill."""
-    billed: str
-    """What is known of the bill: ``"yes"`` or ``"unknown"``."""
-    message: str
-    """One sentence that says how to go on."""

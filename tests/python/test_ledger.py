@@ -1,0 +1,248 @@
+"""The ledger from Python: what is listed, recovered, adopted, forgotten, and what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import perceptis
+
+from conftest import SPEED, Namespace, Script
+
+SHORT = {"timeout": 60.0}
+"""The deadline of a call that is to end before its job."""
+
+
+@pytest.fixture
+def client(namespace: Namespace) -> perceptis.Client:
+    return perceptis.Client(**namespace.config)
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> dict[str, Any]:
+    """A call that costs money."""
+    return {"prompt": "A slide", "output_type": "single_slide", "directory": tmp_path, "name": "q3"}
+
+
+def test_what_was_run_is_listed_with_its_history(client: perceptis.Client, line: dict[str, Any]) -> None:
+    began = datetime.now(timezone.utc)
+    result = client.run(**line, idempotency_key="order-1")
+    assert (result.adopted, result.recorded, result.unsettled) == (False, True, 0)
+    (job,) = client.jobs(history=True)
+    assert (job.job_id, job.idempotency_key, job.state) == (result.job_id, "order-1", "settled")
+    assert (job.unsettled, job.live, job.own_key, job.told) == (False, False, True, None)
+    assert (job.operation, job.output_type, job.variants) == ("run", "single_slide", 1)
+    assert (job.directory, job.name) == (line["directory"].resolve(), "q3")
+    assert timedelta(seconds=-1) < job.recorded - began < timedelta(minutes=5) and job.changed >= job.recorded
+    (file,), (fetched,) = job.files, result.files
+    assert (file.path, file.sha256, file.size, file.delivered) == (fetched.path, fetched.sha256, fetched.size, True)
+    assert job.history is not None and {"recorded", "settled"} <= {event.event for event in job.history}
+    assert all(event.time >= job.recorded for event in job.history)
+    assert job.raw["request_hash"] == job.request_hash
+    assert client.jobs()[0].history is None
+    for narrowed, count in [
+        ({"job": "order-1"}, 1),
+        ({"job": result.job_id}, 1),
+        ({"job": "order-2"}, 0),
+        ({"state": "settled"}, 1),
+        ({"state": "accepted"}, 0),
+        ({"unsettled": True}, 0),
+        ({"unsettled": False}, 1),
+        ({"max_age": 3600.0}, 1),
+        ({"limit": 1}, 1),
+    ]:
+        assert len(client.jobs(**narrowed)) == count, narrowed
+    with pytest.raises(perceptis.InvalidArgumentError, match="submitting, accepted"):
+        client.jobs(state="lost")
+    with pytest.raises(perceptis.InvalidArgumentError, match="max_age"):
+        client.jobs(max_age=-1)
+
+
+def test_the_same_line_goes_on_and_the_file_that_is_there_needs_no_request(
+    client: perceptis.Client, namespace: Namespace, line: dict[str, Any]
+) -> None:
+    namespace.freeze(True)
+    with pytest.raises(perceptis.TimeoutError) as caught:
+        client.run(**line, **SHORT)
+    assert caught.value.attempts[0].outcome == "accepted" and caught.value.attempts_omitted == 0
+    assert all(attempt.at >= 0 and attempt.http_status is None for attempt in caught.value.attempts)
+    namespace.freeze(False)
+    result = client.run(**line)
+    assert (result.adopted, result.job_id) == (True, caught.value.job_id)
+    sent = len(namespace.requests("/"))
+    again = client.run(**line, idempotency_key=result.idempotency_key)
+    assert (again.adopted, again.raw["job"], again.files[0].sha256) == (False, None, result.files[0].sha256)
+    assert len(namespace.requests("/")) == sent and len(namespace.jobs()) == 1
+
+
+def test_buying_anew_is_asked_for(client: perceptis.Client, namespace: Namespace, line: dict[str, Any]) -> None:
+    namespace.freeze(True)
+    with pytest.raises(perceptis.TimeoutError):
+        client.run(**line, **SHORT)
+    with pytest.raises(perceptis.TimeoutError):
+        client.run(**line, **SHORT, adopt=False)
+    assert len(namespace.jobs()) == 2
+    client.generate("Of one key", output_type="single_slide", idempotency_key="order-1")
+    other = perceptis.Client(**{**namespace.config, "api_key": f"{namespace.api_key}--user=2"})
+    with pytest.raises(perceptis.ConflictError, match="on_other_key"):
+        other.generate("Of one key", output_type="single_slide", idempotency_key="order-1")
+    assert len(namespace.jobs()) == 3 and other.unsettled() == (), "another key's are not this one's to settle"
+    other.generate("Of one key", output_type="single_slide", idempotency_key="order-1", on_other_key="submit")
+    assert len(namespace.jobs()) == 4
+    assert {job.own_key for job in other.jobs(job="order-1")} == {True, False}
+
+
+def test_recover_settles_what_was_left(namespace: Namespace, line: dict[str, Any], tmp_path: Path) -> None:
+    with perceptis.Client(**namespace.config) as first:
+        namespace.freeze(True)
+        with pytest.raises(perceptis.TimeoutError) as caught:
+            first.run(**line, **SHORT)
+        first.generate("No files", output_type="single_slide")
+        first.generate("Files", output_type="single_slide", directory=tmp_path, name="later")
+        with pytest.raises(perceptis.TimeoutError) as fourth:
+            first.run("Fourth", output_type="single_slide", directory=tmp_path, name="q4", **SHORT)
+    namespace.freeze(False)
+    with perceptis.Client(**namespace.config) as second:
+        waits = second.unsettled()
+        assert [left.operation for left in waits] == ["run", "generate", "generate", "run"], "the oldest first"
+        assert waits[0].job is not None and waits[0].job.told == "TIMEOUT"
+        assert (waits[0].job_id, waits[0].billed) == (caught.value.job_id, "unknown")
+        assert all(left.job_id is not None and left.job_id in left.message for left in waits)
+        one = second.recover(job=fourth.value.job_id)
+        assert [(job.outcome, job.job_id) for job in one.jobs] == [("delivered", fourth.value.job_id)]
+        assert one.unsettled == 3
+        recovery = second.recover()
+        assert [job.outcome for job in recovery.jobs] == ["delivered", "settled", "delivered"]
+        assert (recovery.unsettled, second.unsettled()) == (0, ())
+        assert {job.billed for job in recovery.jobs} == {"yes"} and recovery.jobs[0].code is None
+        fetched = recovery.jobs[0].result
+        assert fetched is not None and fetched.files[0].path == tmp_path / "q3.pptx"
+        assert second.recover().jobs == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["later.pptx", "q3.pptx", "q4.pptx"]
+    assert len(namespace.jobs()) == namespace.credits() == 4
+
+
+def test_a_submission_in_doubt_is_sent_again_within_its_window(namespace: Namespace, line: dict[str, Any]) -> None:
+    config = {**namespace.config, "resubmit_window_ms": 1}
+    with perceptis.Client(**config) as client:
+        namespace.strike("made_then_500@generate*1")
+        with pytest.raises(perceptis.OutcomeUnknownError) as caught:
+            client.run(**line)
+        assert caught.value.attempts[-1].http_status == 500
+        (left,) = client.unsettled()
+        assert left.job_id is None and left.idempotency_key is not None and left.idempotency_key in left.message
+        (told,) = client.recover().jobs
+        assert (told.outcome, told.code, told.billed, told.result) == ("unknown", "OUTCOME_UNKNOWN", "unknown", None)
+        assert told.message is not None and "resubmit" in told.message
+        assert len(namespace.requests("/api/v1/generate")) == 1
+        (told,) = client.recover(resubmit=True).jobs
+        assert told.outcome == "delivered"
+    assert len(namespace.jobs()) == 1
+
+
+def test_forgetting_names_what_it_forgets(client: perceptis.Client, line: dict[str, Any]) -> None:
+    settled = client.run(**line, idempotency_key="order-1")
+    client.generate("Goes on", output_type="single_slide", idempotency_key="order-2")
+    for wrong in ({}, {"job": "order-1", "settled": True}):
+        with pytest.raises(perceptis.InvalidArgumentError, match="settled=True"):
+            client.forget(**wrong)
+    with pytest.raises(perceptis.NotFoundError):
+        client.forget("order-3")
+    assert len(client.jobs()) == 2
+    client.forget(settled=True)
+    assert [job.idempotency_key for job in client.jobs()] == ["order-2"]
+    client.forget("order-2")
+    assert client.jobs() == ()
+    with pytest.raises(perceptis.ConflictError) as caught:
+        client.run(**line, idempotency_key="order-1")
+    assert caught.value.job_id == settled.job_id and settled.files[0].path.is_file()
+
+
+def test_a_ledger_that_can_not_be_used_is_an_os_error(script: Script, tmp_path: Path) -> None:
+    script.on("/api/v1/status/j1", 200, {"job_id": "j1", "status": "processing"})
+    config = {"api_key": "sk-1", "api_base_url": script.base_url, "time_scale": SPEED}
+    with perceptis.Client(**config, ledger=tmp_path) as client:
+        for call in (
+            lambda: client.generate("p", output_type="deck"),
+            client.jobs,
+            client.unsettled,
+            client.recover,
+            lambda: client.forget(settled=True),
+        ):
+            with pytest.raises(OSError, match="PERCEPTIS_LEDGER") as caught:
+                call()
+            assert isinstance(caught.value, perceptis.LedgerError) and caught.value.billed == "no"
+        assert script.seen == []
+        assert client.get_status("j1").status == "processing", "what costs nothing needs none"
+    path = tmp_path / "of its own" / "ledger.db"
+    with perceptis.Client(**config, ledger=path) as client:
+        assert client.jobs() == () and path.is_file()
+    with perceptis.Client(**config, ledger="off") as client:
+        assert client.jobs() == ()
+
+
+def test_what_a_cancelled_wait_leaves_is_listed_until_it_is_settled(script: Script) -> None:
+    """The ledger does not know the jobs that somebody else has submitted."""
+    script.on("/api/v1/status/j1", 200, {"job_id": "j1", "status": "processing"})
+    script.on("/api/v1/status/j2", 200, {"job_id": "j2", "status": "processing"})
+
+    def interrupt(progress: perceptis.Progress) -> None:
+        raise KeyboardInterrupt
+
+    with perceptis.Client(api_key="sk-1", api_base_url=script.base_url, time_scale=SPEED) as client:
+        for job_id in ("j1", "j2", "j1"):
+            with pytest.raises(KeyboardInterrupt):
+                client.wait(job_id, on_progress=interrupt)
+        left = client.unsettled()
+        assert [(entry.operation, entry.job_id, entry.job) for entry in left] == [
+            ("wait", "j1", None),
+            ("wait", "j2", None),
+        ]
+        script.answers["/api/v1/status/j1"].clear()
+        script.on("/api/v1/status/j1", 200, {"job_id": "j1", "status": "failed", "error": {"code": "no"}})
+        with pytest.raises(perceptis.JobFailedError):
+            client.wait("j1")
+        assert [entry.job_id for entry in client.unsettled()] == ["j2"]
+
+
+def test_the_asyncio_client_asks_without_blocking_its_loop(
+    namespace: Namespace, line: dict[str, Any], tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with perceptis.AsyncClient(**namespace.config) as client:
+            namespace.freeze(True)
+            with pytest.raises(perceptis.TimeoutError):
+                await client.run(**line, **SHORT)
+            (job,) = await client.jobs(unsettled=True, history=True)
+            (left,) = await client.unsettled()
+            assert left.job is not None and left.job.job_id == job.job_id and job.history
+            namespace.freeze(False)
+            (told,) = (await client.recover()).jobs
+            assert told.outcome == "delivered" and (tmp_path / "q3.pptx").is_file()
+            await client.forget(job.job_id)
+            assert await client.jobs() == ()
+            with pytest.raises(perceptis.InvalidArgumentError):
+                await client.forget()
+            # Many at once, some of which nobody waits for any more.
+            asked = [asyncio.ensure_future(client.jobs()) for _ in range(50)]
+            await asyncio.sleep(0)
+            for task in asked[::2]:
+                task.cancel()
+            ends = await asyncio.gather(*asked, return_exceptions=True)
+            assert ends[1::2] == [()] * 25
+        with pytest.raises(perceptis.ClosedError):
+            await client.jobs()
+
+        # A client that is closed while a thread is in it.
+        client = perceptis.AsyncClient(**namespace.config)
+        asked = [asyncio.ensure_future(client.jobs()) for _ in range(50)]
+        await asyncio.sleep(0)
+        await client.close()
+        for end in await asyncio.gather(*asked, return_exceptions=True):
+            assert end == () or isinstance(end, perceptis.ClosedError), end
+
+    asyncio.run(main())
