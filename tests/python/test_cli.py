@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import SPEED, Script, run_python
+from conftest import SPEED, Namespace, Script, run_python
 
 
 def cli(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -108,6 +108,76 @@ def test_exit_codes_tell_what_happened(scripted: Script, monkeypatch: pytest.Mon
     assert cli("status", "j").returncode == 3
     assert cli("nonsense").returncode == 2
     assert "exit codes" in cli("--help").stdout
+
+
+def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_path: Path) -> None:
+    def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return cli(*arguments, env=namespace.environment)
+
+    line = ("run", "Why teams adopt Rust", "-o", str(tmp_path), "--name", "rust")
+    assert (asked("jobs").stdout, asked("recover").stdout) == ("", "")
+    namespace.freeze(True)
+    late = asked(*line, "--idempotency-key", "order-1", "--timeout", "60")
+    assert late.returncode == 124 and "unsettled" not in late.stderr
+    (job,) = namespace.jobs()
+    listed = asked("jobs", "--unsettled").stdout
+    assert re.fullmatch(rf"accepted {job['job_id']} order-1 [-0-9T:]+Z {tmp_path}/rust \(.*TIMEOUT\)\n", listed), listed
+    history = asked("jobs", "order-1", "--history").stdout.splitlines()
+    assert history[0] + "\n" == listed and any(event.endswith(" recorded") for event in history[1:])
+
+    # What runs next says so before it costs anything.
+    other = asked("run", "Other", "--type", "single_slide", "-o", str(tmp_path), "--name", "other", "--timeout", "60")
+    first, shown = other.stderr.splitlines()[:2]
+    assert first.startswith("1 submission of an earlier call is unsettled; python -m perceptis recover ")
+    assert shown.strip() + "\n" == listed
+    told = asked("run", "", "--json").stderr.splitlines()
+    assert [entry["state"] for entry in json.loads(told[0])["unsettled"]] == ["accepted", "accepted"]
+
+    waits = asked("recover", "--timeout", "60")
+    assert waits.returncode == 14 and waits.stdout.startswith(f"unsettled {job['job_id']} order-1\n")
+    assert f"{job['job_id']}: TIMEOUT: " in waits.stderr
+    namespace.freeze(False)
+    one = asked("recover", "order-1")
+    assert (one.returncode, one.stdout) == (0, f"delivered {job['job_id']} order-1 {tmp_path}/rust.pptx\n"), one.stderr
+    rest = json.loads(asked("recover", "--json").stdout)
+    assert [entry["outcome"] for entry in rest["jobs"]] == ["delivered"] and rest["unsettled"] == 0
+    assert sorted(os.listdir(tmp_path)) == ["other.pptx", "rust.pptx"] and len(namespace.jobs()) == 2
+
+    assert asked("forget").returncode == 2
+    assert asked("forget", "order-2").returncode == 5
+    assert (asked("forget", "order-1").returncode, len(asked("jobs").stdout.splitlines())) == (0, 1)
+    assert (asked("forget", "--settled").returncode, json.loads(asked("jobs", "--json").stdout)) == (0, {"jobs": []})
+    assert asked(*line, "--idempotency-key", "order-1", "--overwrite").returncode == 6, "it is not bought again in silence"
+    damaged = {**namespace.environment, "PERCEPTIS_LEDGER": str(tmp_path)}
+    for arguments in (line, ("jobs",), ("recover",)):
+        refused = cli(*arguments, env=damaged)
+        assert refused.returncode == 13 and "LEDGER" in refused.stderr and "PERCEPTIS_LEDGER" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "recover"])
+def test_ctrl_c_costs_nothing(namespace: Namespace, tmp_path: Path, command: str) -> None:
+    """What was interrupted goes on with the same line, or is settled."""
+    namespace.freeze(True)
+    line = ["run", "Why teams adopt Rust", "-o", str(tmp_path), "--name", "rust"]
+    if command == "recover":
+        assert cli(*line, "--timeout", "60", env=namespace.environment).returncode == 124
+    process = subprocess.Popen(
+        [sys.executable, "-m", "perceptis", *(line if command == "run" else ["recover"])],
+        env=namespace.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    while not re.match(r"recovering|(pending|processing) job_", said := process.stderr.readline()):
+        assert said, "it ended early"
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert ("the same line again" if command == "run" else "the next recover") in rest
+    namespace.freeze(False)
+    done = cli(*line, env=namespace.environment)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/rust.pptx\n"), done.stderr
+    assert len(namespace.jobs()) == 1
 
 
 def test_ctrl_c_says_how_to_go_on(scripted: Script) -> None:

@@ -6,16 +6,15 @@ import argparse
 import json
 import os
 import sys
-import threading
-from typing import Any, Callable, Optional, Sequence, TypeVar
+from typing import Callable, Optional, Sequence
 
 from ._codes import Code
 from ._version import __version__
+from ._watch import watched
 from .client import Client
 from .errors import Error, IncompleteError
-from .results import Activity, Result
-
-T = TypeVar("T")
+from .ledger import Job, Recovered, Recovery
+from .results import Result
 
 _EXIT_CODES: dict[int, int] = {
     Code.INVALID_ARGUMENT: 2,
@@ -33,8 +32,13 @@ _EXIT_CODES: dict[int, int] = {
     Code.JOB_FAILED: 10,
     Code.INCOMPLETE: 11,
     Code.FILE: 12,
+    Code.LEDGER: 13,
     Code.TIMEOUT: 124,
 }
+
+_UNSETTLED = 14
+_SHOWN = 5
+"""How many unsettled submissions a run names."""
 
 _EPILOG = """\
 Paths and states go to standard output, everything else to standard error. PERCEPTIS_API_KEY decides who pays.
@@ -52,6 +56,8 @@ exit codes:
   10   the service could not make it; nothing is billed
   11   some files are missing; those that came are listed
   12   the disk or the target
+  13   the ledger can't be used; nothing was sent
+  14   recover has left something unsettled
   124  the time is over; the job goes on: wait for it, then download it
   130  interrupted; the job goes on, as with 124
   1    anything else
@@ -85,8 +91,14 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(command=run)
         added.add_argument("--json", action="store_true", help="print results and errors as JSON")
-        added.add_argument("--timeout", type=float, metavar="SECONDS", help="for all of it")
         return added
+
+    def timeout(added: argparse.ArgumentParser) -> None:
+        added.add_argument("--timeout", type=float, metavar="SECONDS", help="for all of it")
+
+    def resubmit(added: argparse.ArgumentParser) -> None:
+        text = "repeat a submission in doubt also when the service may have forgotten it, and may bill a second job"
+        added.add_argument("--resubmit", action="store_true", help=text)
 
     def target(added: argparse.ArgumentParser) -> None:
         added.add_argument("-o", "--directory", metavar="DIRECTORY", help="where files go; made if it is missing")
@@ -97,12 +109,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("prompt", help="what to make; - reads it from standard input")
     run.add_argument("--type", choices=("deck", "single_slide"), default="deck", help="what kind (default: deck)")
     target(run)
+    timeout(run)
     run.add_argument("--variants", type=int, metavar="N", help="how many variants (single_slide)")
     run.add_argument("--template", metavar="NAME", help="a template that the organization can see")
     run.add_argument("--image", action="append", default=[], metavar="FILE", help="a reference image (single_slide)")
     run.add_argument("--web-search", action="store_true", help="let the service search the web")
     run.add_argument("--knowledge-base", action="store_true", help="let the service use the knowledge base")
     run.add_argument("--idempotency-key", metavar="KEY", help="the same key with the same request is the same job")
+    run.add_argument("--no-adopt", action="store_true", help="buy anew, even if an equal run was left unfinished")
+    text = "what to do under an idempotency key that is known under another API key (default: refuse)"
+    run.add_argument("--on-other-key", choices=("refuse", "submit"), help=text)
+    resubmit(run)
     for name, function, text in (
         ("status", _status, "print the state of a job"),
         ("wait", _wait, "wait until a job is completed"),
@@ -110,8 +127,24 @@ def _parser() -> argparse.ArgumentParser:
     ):
         added = command(name, function, text)
         added.add_argument("job_id", metavar="JOB", help="the job's id")
+        timeout(added)
         if name == "download":
             target(added)
+
+    jobs = command("jobs", _jobs, "list what the ledger knows: state, job, key, last change, place")
+    jobs.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key")
+    jobs.add_argument("--unsettled", action="store_true", default=None, help="only what somebody has to come back to")
+    jobs.add_argument("--state", help="only this state: accepted, settled, ...")
+    jobs.add_argument("--max-age", type=float, metavar="SECONDS", help="only what has changed within this time")
+    jobs.add_argument("--limit", type=int, metavar="N", help="how many at most (default: 1000)")
+    jobs.add_argument("--history", action="store_true", help="with what happened to each")
+    recover = command("recover", _recover, "settle what earlier runs left: fetch what was bought, buy nothing")
+    recover.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key (default: all)")
+    timeout(recover)
+    resubmit(recover)
+    forget = command("forget", _forget, "take a submission out of the ledger; its job and files are not touched")
+    forget.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key")
+    forget.add_argument("--settled", action="store_true", help="instead, all that are settled")
     return parser
 
 
@@ -131,10 +164,90 @@ def _run(client: Client, options: argparse.Namespace) -> int:
             name=options.name,
             overwrite=options.overwrite,
             idempotency_key=options.idempotency_key,
+            adopt=not options.no_adopt,
+            on_other_key=options.on_other_key,
+            resubmit=options.resubmit,
             timeout=options.timeout,
         )
 
-    return _print_result(_watched(client, run, options), options)
+    _say_unsettled(client, options.json)
+    return _print_result(watched(client, run, options.json), options)
+
+
+def _say_unsettled(client: Client, as_json: bool) -> None:
+    """Says what earlier runs left, before another one costs money."""
+    left = [entry.job for entry in client.unsettled() if entry.job is not None]
+    if not left:
+        return
+    if as_json:
+        print(json.dumps({"unsettled": [job.raw for job in left]}), file=sys.stderr)
+        return
+    what = "1 submission of an earlier call is" if len(left) == 1 else f"{len(left)} submissions of earlier calls are"
+    print(f"{what} unsettled; python -m perceptis recover settles what this run does not:", file=sys.stderr)
+    for job in left[:_SHOWN]:
+        print(f"  {_line_of(job)}", file=sys.stderr)
+    if len(left) > _SHOWN:
+        print(f"  and {len(left) - _SHOWN} more: python -m perceptis jobs --unsettled", file=sys.stderr)
+
+
+def _jobs(client: Client, options: argparse.Namespace) -> int:
+    jobs = client.jobs(
+        job=options.job,
+        state=options.state,
+        unsettled=options.unsettled,
+        max_age=options.max_age,
+        limit=options.limit,
+        history=options.history,
+    )
+    if options.json:
+        print(json.dumps({"jobs": [job.raw for job in jobs]}))
+        return 0
+    for job in jobs:
+        print(_line_of(job))
+        for event in job.history or ():
+            print(f"  {event.time:%Y-%m-%dT%H:%M:%SZ} {event.event}")
+    return 0
+
+
+def _line_of(job: Job) -> str:
+    """A submission as a line: state, job, key, time, place, and what else there is to know."""
+    notes = [
+        note
+        for note, applies in (
+            ("a live process works on it", job.live),
+            ("with another API key", not job.own_key),
+            (f"its caller was told {job.told}", job.unsettled and not job.live and job.told is not None),
+        )
+        if applies
+    ]
+    place = "no files asked for" if job.directory is None else str(job.directory / (job.name or job.job_id or "?"))
+    known = f"{job.state} {job.job_id or '-'} {job.idempotency_key} {job.changed:%Y-%m-%dT%H:%M:%SZ} {place}"
+    return f"{known} ({', '.join(notes)})" if notes else known
+
+
+def _recover(client: Client, options: argparse.Namespace) -> int:
+    def recover() -> Recovery:
+        return client.recover(job=options.job, resubmit=options.resubmit, timeout=options.timeout)
+
+    recovery = watched(client, recover, options.json)
+    if options.json:
+        print(recovery.json)
+    else:
+        for job in recovery.jobs:
+            _print_recovered(job)
+    return _UNSETTLED if any(job.outcome in ("unknown", "unsettled") for job in recovery.jobs) else 0
+
+
+def _print_recovered(job: Recovered) -> None:
+    files = "" if job.result is None else "".join(f" {file.path}" for file in job.result.files)
+    print(f"{job.outcome} {job.job_id or '-'} {job.idempotency_key}{files}")
+    if job.message is not None:
+        print(f"{job.job_id or job.idempotency_key}: {job.code}: {job.message}", file=sys.stderr)
+
+
+def _forget(client: Client, options: argparse.Namespace) -> int:
+    client.forget(options.job, settled=options.settled)
+    return 0
 
 
 def _status(client: Client, options: argparse.Namespace) -> int:
@@ -144,7 +257,7 @@ def _status(client: Client, options: argparse.Namespace) -> int:
 
 
 def _wait(client: Client, options: argparse.Namespace) -> int:
-    status = _watched(client, lambda: client.wait(options.job_id, timeout=options.timeout), options)
+    status = watched(client, lambda: client.wait(options.job_id, timeout=options.timeout), options.json)
     print(status.json if options.json else status.status)
     return 0
 
@@ -159,7 +272,7 @@ def _download(client: Client, options: argparse.Namespace) -> int:
             timeout=options.timeout,
         )
 
-    return _print_result(_watched(client, download, options), options)
+    return _print_result(watched(client, download, options.json), options)
 
 
 def _directory(options: argparse.Namespace) -> Optional[str]:
@@ -182,89 +295,6 @@ def _print_result(result: Result, options: argparse.Namespace) -> int:
             if file.note:
                 print(f"{file.path}: {file.note}", file=sys.stderr)
     return 0
-
-
-def _watched(client: Client, call: Callable[[], T], options: argparse.Namespace) -> T:
-    """Runs a call on another thread, so that this one can show how it stands and hear Ctrl-C."""
-    done = threading.Event()
-    outcome: list[Any] = [None, None]
-
-    def work() -> None:
-        try:
-            outcome[0] = call()
-        except BaseException as error:  # handed to the other thread, whatever it is
-            outcome[1] = error
-        finally:
-            done.set()
-
-    # A daemon: after an interrupt the process does not wait for it.
-    threading.Thread(target=work, name="perceptis-call", daemon=True).start()
-    line = _Line(sys.stderr)
-    last: Optional[Activity] = None
-    try:
-        while not done.wait(0.2):
-            last = next(iter(client.activity()), last)
-            if last is not None:
-                line.show(last)
-    except KeyboardInterrupt:
-        line.end()
-        _interrupted(last, options.json)
-    line.end()
-    if outcome[1] is not None:
-        raise outcome[1]
-    result: T = outcome[0]
-    return result
-
-
-class _Line:
-    """One changing line on a terminal; elsewhere a line a change, and one every half minute."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._terminal: bool = stream.isatty()
-        self._shown = ""
-        self._at = 0.0
-
-    def show(self, activity: Activity) -> None:
-        state = activity.status or activity.phase if activity.phase == "waiting" else activity.phase
-        job = f" {activity.job_id}" if activity.job_id else ""
-        minutes, seconds = divmod(int(activity.elapsed), 60)
-        text = f"{state}{job} {minutes}:{seconds:02}"
-        if self._terminal:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
-        elif f"{state}{job}" != self._shown or activity.elapsed - self._at >= 30:
-            print(text, file=self._stream, flush=True)
-            self._shown, self._at = f"{state}{job}", activity.elapsed
-
-    def end(self) -> None:
-        if self._terminal:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-
-
-def _interrupted(last: Optional[Activity], as_json: bool) -> None:
-    """Says how to go on, and ends: the call can't be ended from here, and its job goes on anyway."""
-    if as_json:
-        known = {"code": "INTERRUPTED", "job_id": last and last.job_id, "idempotency_key": last and last.idempotency_key}
-        print(json.dumps(known), file=sys.stderr)
-    elif last is not None and last.job_id is not None:
-        print(
-            f"interrupted; job {last.job_id} goes on: python -m perceptis wait {last.job_id}, "
-            f"then python -m perceptis download {last.job_id}",
-            file=sys.stderr,
-        )
-    elif last is not None and last.idempotency_key is not None:
-        print(
-            "interrupted; whether the request was accepted is unknown: run it again with "
-            f"--idempotency-key {last.idempotency_key}, which is not billed twice",
-            file=sys.stderr,
-        )
-    else:
-        print("interrupted; nothing was submitted", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(130)
 
 
 def _fail(error: Error, as_json: bool) -> int:
