@@ -268,6 +268,47 @@ fn recover_settles_what_was_left() {
 }
 
 #[test]
+fn what_was_recovered_for_a_caller_that_is_gone_is_handed_to_it_when_it_comes_back() {
+    // A process of its own, killed while its job runs.
+    let (home, server) = (Home::new(), working());
+    let mut victim = std::process::Command::new("python3");
+    victim.args(["-c", VICTIM]).env("LIBRARY", support::library()).env("OUT", home.out());
+    victim.env("PERCEPTIS_LEDGER", home.ledger()).env("PERCEPTIS_API_KEY", "sk-test-secret");
+    victim.env("PERCEPTIS_API_BASE_URL", &server.base_url);
+    let mut victim = victim.spawn().unwrap();
+    while server.seen_at(STATUS).is_empty() {
+        assert_eq!(victim.try_wait().unwrap(), None);
+        std::thread::yield_now();
+    }
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    done(&server);
+    assert_eq!(home.client(&server, &[]).recover(&[]).unwrap()["jobs"][0]["outcome"], "delivered");
+    // The same line again, without a key or a name: its deck is there. The next is a purchase of its own.
+    let out = home.out();
+    let again = || home.client(&server, &[]).run(&Request::deck(), &[("directory", &out)]).unwrap();
+    let result = again();
+    assert_eq!((&result["adopted"], &result["job_id"]), (&true.into(), &"j1".into()), "{result}");
+    assert_eq!(bought(&server), 1);
+    again();
+    assert_eq!(bought(&server), 2);
+}
+
+/// The line of `Home::run` without a name, by nothing but the C functions.
+const VICTIM: &str = r#"
+import ctypes, os
+p = ctypes.CDLL(os.environ["LIBRARY"])
+null, byref = ctypes.c_void_p(), ctypes.byref
+client, request, options, result, error = (ctypes.c_void_p() for _ in range(5))
+assert p.perceptis_client_new(None, byref(client), byref(error)) == 0
+assert p.perceptis_request_new(b"deck", b"Why teams adopt Rust", byref(request), byref(error)) == 0
+p.perceptis_options_new.restype = ctypes.c_void_p
+options = ctypes.c_void_p(p.perceptis_options_new())
+assert p.perceptis_options_set(options, b"directory", os.environ["OUT"].encode(), byref(error)) == 0
+p.perceptis_run(client, request, options, byref(result), byref(error))
+"#;
+
+#[test]
 fn what_the_service_may_have_forgotten_is_recovered_only_if_told() {
     let (home, server) = (Home::new(), Server::start());
     server.on(GENERATE, Answer::Drop);

@@ -89,17 +89,27 @@ fn adopt_or_begin(
     own: &[u8],
 ) -> Result<Claimed, Error> {
     if claim.adopt {
-        let equal = session.find(
-            "origin = ?1 AND api_key_hash = ?2 AND request_hash = ?3 \
-             AND state IN ('submitting', 'accepted', 'completed') \
-             AND operation = ?4 AND directory IS ?5 AND name IS ?6 ORDER BY id DESC",
-            params![identity.origin, own, claim.request_hash, claim.operation, claim.directory, claim.name],
-            own,
-        )?;
-        for found in equal {
-            if is_adoptable(found.told.as_deref()) && !session.is_live(&found)? {
-                let found = session.complete(found)?;
-                return continued(session, claim, found, true);
+        // Also one that `recover` settled while its caller was gone: that one has heard of nothing, and comes back.
+        for state in
+            ["state IN ('submitting', 'accepted', 'completed')", "state = 'settled' AND told IS NULL"]
+        {
+            let condition = format!(
+                "origin = ?1 AND api_key_hash = ?2 AND request_hash = ?3 AND {state} \
+                 AND operation = ?4 AND directory IS ?5 AND name IS ?6 ORDER BY id DESC"
+            );
+            let like = params![
+                identity.origin,
+                own,
+                claim.request_hash,
+                claim.operation,
+                claim.directory,
+                claim.name
+            ];
+            for found in session.find(&condition, like, own)? {
+                if is_adoptable(found.told.as_deref()) && !session.is_live(&found)? {
+                    let found = session.complete(found)?;
+                    return continued(session, claim, found, true);
+                }
             }
         }
     }

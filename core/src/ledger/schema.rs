@@ -41,6 +41,8 @@ const STEPS: [&str; 1] = [
     ) STRICT;
     CREATE INDEX submissions_unsettled ON submissions (origin, api_key_hash, request_hash)
         WHERE state IN ('submitting', 'accepted', 'completed');
+    CREATE INDEX submissions_unheard ON submissions (origin, api_key_hash, request_hash)
+        WHERE state = 'settled' AND told IS NULL;
     CREATE INDEX submissions_job ON submissions (job_id) WHERE job_id IS NOT NULL;
     CREATE INDEX submissions_changed ON submissions (changed_unix_ms);
     CREATE TABLE files (

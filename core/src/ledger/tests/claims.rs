@@ -250,7 +250,7 @@ fn nothing_else_is_adopted() {
     wait(ledger.take(row)).unwrap().unwrap();
     wait(ledger.record(row, Step::Settled)).unwrap();
     release(&*ledger, row, Some(Kind::Timeout));
-    assert_ne!(fresh(run("a")), row, "settled");
+    assert_ne!(fresh(run("a")), row, "settled, and its caller heard of it");
 }
 
 #[test]
