@@ -60,7 +60,9 @@ MOMENTS: list[tuple[str, Moment, str]] = [
 ]
 
 
-@pytest.mark.parametrize("moments", [MOMENTS[:1], MOMENTS[1:2], MOMENTS[2:], MOMENTS], ids=["answer", "job", "file", "all"])
+@pytest.mark.parametrize(
+    "moments", [MOMENTS[:1], MOMENTS[1:2], MOMENTS[2:], MOMENTS], ids=["answer", "job", "file", "all"]
+)
 def test_restart_pays_once(namespace: Namespace, tmp_path: Path, moments: list[tuple[str, Moment, str]]) -> None:
     line = [CALLER, namespace.name, str(tmp_path)]
     namespace.freeze(True)
