@@ -386,6 +386,28 @@ fn a_refusal_is_settled_and_leaves_the_key_free() {
 }
 
 #[test]
+fn what_was_given_up_before_it_was_sent_is_bought_by_nobody() {
+    // Nobody listens there: the call waits to connect, and is closed.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let home = Home::new();
+    let ledger = home.ledger();
+    let url = format!("http://{port}");
+    let pairs = [("api_key", "sk-test-secret"), ("api_base_url", &*url), ("ledger", &*ledger)];
+    let client = Client::new(&pairs).unwrap();
+    let error = std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap_err());
+        while client.activity().unwrap()["operations"][0]["phase"] != "submitting" {
+            std::thread::yield_now();
+        }
+        client.close(10_000).unwrap();
+        call.join().unwrap()
+    });
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CLOSED", "no"), "{error:?}");
+    let jobs = Client::new(&pairs).unwrap().jobs(&[]).unwrap();
+    assert_eq!((&jobs["jobs"][0]["state"], &jobs["unsettled"]), (&"refused".into(), &0.into()), "{jobs}");
+}
+
+#[test]
 fn the_list_tells_what_happened_and_no_secret() {
     let (home, server) = (Home::new(), working());
     done(&server);

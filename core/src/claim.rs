@@ -94,7 +94,7 @@ impl Client {
             claim.record = true;
             match self.ledger.claim(claim.clone()).await? {
                 Claimed::New(Some(row)) => {
-                    let record = Record::new(&self.ledger, row);
+                    let record = Record::new(&self.ledger, row, call.tracker);
                     // One call claims once.
                     let _ = call.place.set(record);
                     return Ok(Start {

@@ -122,6 +122,7 @@ impl Client {
     ) -> Result<T, Failure> {
         tracker.begin(self.clock.now());
         self.log.started(tracker);
+        let mut ending = Ending { log: &self.log, tracker, told: false };
         let end = tokio::select! {
             biased;
             result = steps => result.map_err(|failure| Failure {
@@ -132,6 +133,7 @@ impl Client {
                 Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
             }
         };
+        ending.told = true;
         self.log.finished(tracker, end.as_ref().err().map(|failure| &failure.error));
         end
     }
@@ -158,6 +160,21 @@ impl Client {
 
     pub(crate) fn own_job(&self, job_id: &JobId) -> Option<OwnJob> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner).jobs.get(job_id).copied()
+    }
+}
+
+/// Tells the log of an operation that is ended from outside, by a cancel or a close.
+struct Ending<'a> {
+    log: &'a Log,
+    tracker: &'a Tracker,
+    told: bool,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.log.stopped(self.tracker);
+        }
     }
 }
 

@@ -131,6 +131,11 @@ impl Log {
         });
     }
 
+    /// An operation was ended from outside; its job goes on.
+    pub(crate) fn stopped(&self, tracker: &Tracker) {
+        self.write(Level::Info, "stopped", |record| put_operation(record, tracker));
+    }
+
     /// An operation has ended, well or with this failure.
     pub(crate) fn finished(&self, tracker: &Tracker, failure: Option<&Error>) {
         let (level, event) =

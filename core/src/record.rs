@@ -9,6 +9,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Billed, Failure, Kind};
 use crate::job::JobId;
 use crate::ledger::{Entry, Filter, Ledger, Row, State, Step};
+use crate::tracker::Tracker;
 
 /// A disk that hangs must not outlast a deadline by more than this.
 const LONGEST_RELEASE: Duration = Duration::from_secs(2);
@@ -25,11 +26,19 @@ pub(crate) struct Record {
     released: AtomicBool,
     /// Whether this is the call that asked for it, which is told how it ended.
     caller: bool,
+    /// Where the call stands that made it; it tells whether anything was sent. None for what was sent long ago.
+    tracker: Option<Tracker>,
 }
 
 impl Record {
-    /// Of a submission that is new to the ledger.
-    pub(crate) fn new(ledger: &Arc<dyn Ledger>, row: Row) -> Record {
+    /// Of a submission that is new to the ledger, for a call that stands there.
+    pub(crate) fn new(ledger: &Arc<dyn Ledger>, row: Row, tracker: &Tracker) -> Record {
+        let mut record = Record::bare(ledger, row);
+        record.tracker = Some(tracker.clone());
+        record
+    }
+
+    fn bare(ledger: &Arc<dyn Ledger>, row: Row) -> Record {
         Record {
             ledger: Arc::clone(ledger),
             row,
@@ -37,12 +46,13 @@ impl Record {
             submitted: AtomicBool::new(false),
             released: AtomicBool::new(false),
             caller: true,
+            tracker: None,
         }
     }
 
     /// Of one that is known, and was taken over.
     pub(crate) fn of(ledger: &Arc<dyn Ledger>, entry: &Entry) -> Record {
-        let record = Record::new(ledger, entry.row);
+        let record = Record::bare(ledger, entry.row);
         record.submitted.store(true, Ordering::Relaxed);
         record
     }
@@ -177,8 +187,14 @@ fn lock(mutex: &Mutex<Unsettled>) -> MutexGuard<'_, Unsettled> {
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.released.load(Ordering::Relaxed) {
+            let mut steps = Vec::new();
+            if self.tracker.as_ref().is_some_and(|tracker| !tracker.may_be_submitted()) {
+                // Nothing was sent, and its caller does not want it any more: nobody may buy it later.
+                steps.push(Step::Refused { code: Kind::Cancelled });
+            }
+            steps.push(self.end(Some(Kind::Closed)));
             // Nobody can wait for it here; the ledger does it all the same.
-            drop(self.ledger.record(self.row, self.end(Some(Kind::Closed))));
+            drop(self.ledger.record(self.row, Step::Together(steps)));
         }
     }
 }

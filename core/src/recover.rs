@@ -15,7 +15,7 @@ use crate::ledger::{Entry, Filter, Ledger, Row};
 use crate::options::Options;
 use crate::record::Record;
 use crate::submit::{Way, unwritable};
-use crate::tracker::Tracker;
+use crate::tracker::{Phase, Tracker};
 
 /// How many submissions one call settles; more are left to the next.
 const MOST_AT_ONCE: usize = 10_000;
@@ -66,6 +66,7 @@ impl Client {
     /// "unsettled"}`.
     pub async fn recover(self: &Arc<Client>, options: &Options, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
+        tracker.phase(Phase::Waiting);
         let ledger = &self.ledger;
         let filter = Filter {
             unsettled: Some(true),

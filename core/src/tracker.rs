@@ -155,6 +155,13 @@ impl Tracker {
     /// `Internal`): what is known of the job and the bill, and how to go on.
     pub fn end(&self, kind: Kind, reason: &str) -> Error {
         let now = self.lock();
+        if self.operation == "recover" {
+            let message = format!(
+                "{reason}; what has been settled is, the rest stays in the ledger for the next perceptis_recover, and \
+                 each job is billed if it is delivered, and once"
+            );
+            return Error::new(kind, message).with(|details| details.billed = Billed::Unknown);
+        }
         let (kind, message, billed) = if let Some(job_id) = &now.job_id {
             let done = now.status.as_deref() == Some("completed");
             let (state, next, billed) = if done {
@@ -268,6 +275,12 @@ impl Tracker {
         let mut now = self.lock();
         now.in_flight = None;
         now.unknown = true;
+    }
+
+    /// Whether the service may have heard of the submission.
+    pub(crate) fn may_be_submitted(&self) -> bool {
+        let now = self.lock();
+        now.unknown || now.job_id.is_some() || now.in_flight.as_ref().is_some_and(FirstByte::is_out)
     }
 
     pub(crate) fn is_outcome_unknown(&self) -> bool {
