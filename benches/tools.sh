@@ -6,6 +6,7 @@ missing=
 have() { printf '#include <%s>\n' "$1" | ${CC:-cc} -E - >/dev/null 2>&1 || missing="$missing $2"; }
 have curl/curl.h libcurl4-openssl-dev
 have openssl/evp.h libssl-dev
+have sqlite3.h libsqlite3-dev
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
