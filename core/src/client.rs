@@ -1,9 +1,10 @@
 //! The client: what its operations share.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::attempt::Budget;
@@ -51,6 +52,17 @@ pub struct Surroundings {
     pub thread_start: Option<fn()>,
 }
 
+/// The runtime that a client lives on: for what must not end with the call that begins it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Home(Arc<OnceLock<Handle>>);
+
+impl Home {
+    /// The client's, or where it has none the caller's, or none: the client is being taken down.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.0.get().cloned().or_else(|| Handle::try_current().ok())
+    }
+}
+
 /// A client of one service with one API key.
 #[derive(Debug)]
 pub struct Client {
@@ -64,6 +76,7 @@ pub struct Client {
     pub(crate) downloads: Semaphore,
     pub(crate) budget: Budget,
     pub(crate) log: Log,
+    pub(crate) home: Home,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) unsettled: Mutex<Unsettled>,
     own: Mutex<OwnJobs>,
@@ -95,8 +108,10 @@ impl Client {
         let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, thread_start);
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
+        let home = Home::default();
         Ok(Client {
-            transport: Transport::new(Arc::clone(&settings), clock)?,
+            transport: Transport::new(Arc::clone(&settings), clock, home.clone())?,
+            home,
             ledger,
             unsettled: Mutex::default(),
             log: Log::new(sink, settings.log_level),
@@ -110,6 +125,11 @@ impl Client {
             budget: Budget::new(),
             own: Mutex::default(),
         })
+    }
+
+    /// Names the runtime that lasts as long as the client, where operations run on others too. The first one counts.
+    pub fn live_on(&self, runtime: &Handle) {
+        let _ = self.home.0.set(runtime.clone());
     }
 
     /// Runs an operation's steps to their end or to the deadline, whichever comes first. The deadline is

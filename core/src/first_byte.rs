@@ -27,20 +27,25 @@ impl FirstByte {
 
     /// A body that sets this when it is first asked for. HTTP asks once the connection stands, and before it writes
     /// even the head: the head is buffered until the body has had its turn.
-    pub(crate) fn watch(
-        &self,
-        data: Bytes,
-    ) -> impl Body<Data = Bytes, Error = Infallible> + Send + Sync + 'static {
-        Watched { data: Some(data), first_byte: self.clone() }
+    pub(crate) fn watch(&self, data: Bytes) -> Outgoing {
+        Outgoing { data: Some(data), first_byte: Some(self.clone()) }
     }
 }
 
-struct Watched {
+/// The body of a request.
+pub(crate) struct Outgoing {
     data: Option<Bytes>,
-    first_byte: FirstByte,
+    first_byte: Option<FirstByte>,
 }
 
-impl Body for Watched {
+impl Outgoing {
+    /// That of a request that has none.
+    pub(crate) fn nothing() -> Outgoing {
+        Outgoing { data: None, first_byte: None }
+    }
+}
+
+impl Body for Outgoing {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -48,7 +53,9 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.first_byte.0.store(true, Ordering::Release);
+        if let Some(first_byte) = &self.first_byte {
+            first_byte.0.store(true, Ordering::Release);
+        }
         Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
     }
 

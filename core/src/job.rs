@@ -1,5 +1,6 @@
 //! Job ids: opaque, from the service or from a caller, and never another path.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,14 +59,14 @@ impl JobId {
     }
 
     /// The id as one segment of a URL's path.
-    pub(crate) fn path_segment(&self) -> String {
-        utf8_percent_encode(&self.0, ENCODED).to_string()
+    pub(crate) fn path_segment(&self) -> Cow<'_, str> {
+        utf8_percent_encode(&self.0, ENCODED).into()
     }
 
     /// The id as a part of a file name: no separator, no hidden file, at most 96 bytes, and never the same
     /// for two ids.
     pub(crate) fn file_stem(&self) -> String {
-        let mut name = self.path_segment();
+        let mut name = self.path_segment().into_owned();
         if name.starts_with('.') {
             name.replace_range(..1, "%2E");
         }

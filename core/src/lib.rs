@@ -14,6 +14,7 @@ mod claim;
 mod client;
 mod clock;
 mod config;
+mod connections;
 mod deliver;
 mod download;
 mod error;

@@ -4,6 +4,14 @@ use url::{Host, Url};
 
 use crate::job::JobId;
 
+/// Where jobs are submitted.
+pub(crate) const GENERATE: &str = "/api/v1/generate";
+
+/// Where this job's state is read.
+pub(crate) fn status_path(job_id: &JobId) -> String {
+    format!("/api/v1/status/{}", job_id.path_segment())
+}
+
 /// An origin in normal form.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin(Url);
@@ -15,6 +23,11 @@ impl Origin {
         const ACCEPTS: &str = "accepted is an origin only, such as https://app.perceptis.ai";
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(format!("the base URL has spaces or control characters; {ACCEPTS}"));
+        }
+        if !text.is_ascii() {
+            return Err(format!(
+                "the base URL is not ASCII: a name that is not is written as xn--...; {ACCEPTS}"
+            ));
         }
         let url =
             Url::parse(text).map_err(|error| format!("the base URL can't be read ({error}); {ACCEPTS}"))?;
@@ -39,6 +52,11 @@ impl Origin {
         self.0.origin().ascii_serialization()
     }
 
+    /// Host and, where it is not the scheme's own, port: what a request says that it is for.
+    pub(crate) fn authority(&self) -> &str {
+        self.0.authority()
+    }
+
     /// Whether the traffic is plain text.
     pub(crate) fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
@@ -49,17 +67,10 @@ impl Origin {
         is_loopback(&self.0)
     }
 
-    /// Where jobs are submitted.
-    pub(crate) fn generate(&self) -> Url {
+    /// The URL of a path of the service's.
+    pub(crate) fn url(&self, path: &str) -> Url {
         let mut url = self.0.clone();
-        url.set_path("/api/v1/generate");
-        url
-    }
-
-    /// Where this job's state is read.
-    pub(crate) fn status(&self, job_id: &JobId) -> Url {
-        let mut url = self.0.clone();
-        url.set_path(&format!("/api/v1/status/{}", job_id.path_segment()));
+        url.set_path(path);
         url
     }
 
@@ -86,9 +97,13 @@ mod tests {
 
     #[test]
     fn only_origins_are_accepted() {
-        for good in
-            ["https://app.perceptis.ai", "https://app.perceptis.ai/", "http://127.0.0.1:80", "http://[::1]:1"]
-        {
+        for good in [
+            "https://app.perceptis.ai",
+            "https://app.perceptis.ai/",
+            "http://127.0.0.1:80",
+            "http://[::1]:1",
+            "https://xn--mnchen-3ya.example",
+        ] {
             Origin::parse(good).unwrap();
         }
         for (bad, says) in [
@@ -102,6 +117,7 @@ mod tests {
             ("a", "can't be read"),
             (" https://a", "spaces"),
             ("", "can't be read"),
+            ("https://münchen.example", "xn--"),
         ] {
             let error = Origin::parse(bad).unwrap_err();
             assert!(error.contains(says) && !error.contains("secret"), "{bad}: {error}");
@@ -118,7 +134,9 @@ mod tests {
             ("a?b#c", "/api/v1/status/a%3Fb%23c"),
             ("a;b", "/api/v1/status/a%3Bb"),
         ] {
-            let url = origin.status(&JobId::from_caller(id).unwrap());
+            let there = status_path(&JobId::from_caller(id).unwrap());
+            assert_eq!(there, path);
+            let url = origin.url(&there);
             assert_eq!(url.path(), path);
             assert_eq!((url.query(), url.fragment()), (None, None));
         }

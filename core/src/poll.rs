@@ -9,6 +9,7 @@ use crate::clock::Moment;
 use crate::error::Error;
 use crate::job::JobId;
 use crate::options::Options;
+use crate::origin::status_path;
 use crate::policy::{Asking, Came};
 use crate::poller::Polled;
 use crate::tracker::{Phase, Tracker};
@@ -68,10 +69,9 @@ impl Client {
     /// Asks the service once.
     pub(crate) async fn ask(&self, job_id: &JobId, attempt: u32) -> Polled {
         let local = |error| Miss::new(Came::Fault, error);
-        let url = self.settings.origin().map_err(local)?.status(job_id);
         let secret = self.api_key().map_err(local)?;
         let begun = self.clock.now();
-        let reply = self.transport.call(url, None, self.settings.status_timeout).await;
+        let reply = self.transport.call(&status_path(job_id), None, self.settings.status_timeout).await;
         let polled = reply.and_then(|reply| match reply.status {
             200..=299 => match answer::read_job(&reply, job_id, secret) {
                 Ok(job) => Ok(Arc::new(job)),

@@ -209,7 +209,7 @@ impl Client {
             return;
         }
         // Without a runtime the client is being taken down, and everybody who waits with it.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Some(runtime) = self.home.handle() else { return };
         state.driven = true;
         state.sleeps_until = None;
         drop(state);

@@ -20,6 +20,7 @@ use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::ledger::Step;
 use crate::options::Options;
+use crate::origin::GENERATE;
 use crate::policy::{Asking, Came};
 use crate::record::Record;
 use crate::request::Request;
@@ -63,14 +64,13 @@ impl Attempt for Submission<'_> {
     async fn once(&mut self) -> Result<(JobId, String), Miss> {
         let client = self.client;
         let local = |error| Miss::new(Came::Fault, error);
-        let url = client.settings.origin().map_err(local)?.generate();
         let secret = client.api_key().map_err(local)?;
         let first_byte = FirstByte::default();
         self.tracker.sending(&first_byte);
         let submission = Some((self.body.clone(), self.key, &first_byte));
         self.attempts += 1;
         let begun = client.clock.now();
-        let reply = client.transport.call(url, submission, client.settings.submit_timeout).await;
+        let reply = client.transport.call(GENERATE, submission, client.settings.submit_timeout).await;
         let accepted = reply.and_then(|reply| match reply.status {
             200..=299 => {
                 answer::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))

@@ -1,26 +1,39 @@
 //! HTTP: one request out, one bounded answer in. What an answer means is decided elsewhere.
 
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use hyper::http::response::Parts;
+use hyper::{Request, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
 use once_cell::sync::OnceCell;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Client, Method, Response};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    USER_AGENT,
+};
+use reqwest::{Client, Method, Response};
 use url::Url;
 
 use crate::attempt::Miss;
+use crate::client::Home;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::connections::{Connections, Failed};
 use crate::error::{Error, Kind};
-use crate::first_byte::FirstByte;
-use crate::origin::is_loopback;
+use crate::first_byte::{FirstByte, Outgoing};
+use crate::origin::{Origin, is_loopback};
 use crate::policy::Came;
 use crate::tls;
 
 const MOST_ANSWER_BYTES: usize = 1 << 20;
 const MOST_ERROR_BYTES: usize = 64 << 10;
-/// Not fewer than the requests in flight (see `client.rs`), or connections are opened and thrown away.
+/// Of downloads, and of all else where there is a proxy: not fewer than the requests in flight, or connections are
+/// opened and thrown away.
 const IDLE_CONNECTIONS: usize = 16;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -31,54 +44,66 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
-/// The HTTP clients: one that honours the proxy variables, and one for this machine, which never does.
+/// What a submission sends: its body, its idempotency key, and who is to know of its first byte.
+pub(crate) type Submission<'a> = (Bytes, &'a str, &'a FirstByte);
+
+/// The ways out. To the service: connections of our own, unless a proxy stands before it. To where files are, and
+/// through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine, which never does.
 #[derive(Debug)]
 pub(crate) struct Transport {
     settings: Arc<Settings>,
     clock: Clock,
+    home: Home,
     tls: rustls::ClientConfig,
+    origin: Origin,
+    /// What every request to the service says, its key among it.
+    headers: HeaderMap,
+    /// None where a proxy stands before the service.
+    connections: OnceCell<Option<Connections>>,
     direct: OnceCell<Client>,
     proxied: OnceCell<Client>,
-    authorization: HeaderValue,
 }
 
 impl Transport {
-    pub(crate) fn new(settings: Arc<Settings>, clock: Clock) -> Result<Transport, Error> {
+    pub(crate) fn new(settings: Arc<Settings>, clock: Clock, home: Home) -> Result<Transport, Error> {
         let extra = settings.ca_file.as_deref().map(tls::read_ca_file).transpose()?.unwrap_or_default();
+        let unfit = |what| move |_| Error::configuration(format!("the {what} does not fit a header line"));
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", settings.api_key()?.reveal()))
-            .map_err(|_| Error::configuration("the API key does not fit a header line"))?;
+            .map_err(unfit("API key"))?;
         authorization.set_sensitive(true);
+        let origin = settings.origin()?.clone();
+        let headers = HeaderMap::from_iter([
+            (HOST, HeaderValue::try_from(origin.authority()).map_err(unfit("host"))?),
+            (USER_AGENT, HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?),
+            (ACCEPT, HeaderValue::from_static("*/*")),
+            (AUTHORIZATION, authorization),
+        ]);
         let tls = tls::config(extra)?;
         Ok(Transport {
             settings,
             clock,
+            home,
             tls,
+            origin,
+            headers,
+            connections: OnceCell::new(),
             direct: OnceCell::new(),
             proxied: OnceCell::new(),
-            authorization,
         })
     }
 
-    /// Asks the service, with the API key. `timeout` is for the whole exchange.
+    /// Asks the service for a path of its, with the API key. `timeout` is for the whole exchange.
     pub(crate) async fn call(
         &self,
-        url: Url,
-        submission: Option<(Bytes, &str, &FirstByte)>,
+        path: &str,
+        submission: Option<Submission<'_>>,
         timeout: Duration,
     ) -> Result<Reply, Miss> {
-        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
-        let request = match submission {
-            None => client.get(url),
-            Some((body, key, first_byte)) => client
-                .request(Method::POST, url)
-                .header(CONTENT_TYPE, "application/json")
-                .header(IDEMPOTENCY_KEY, key)
-                .body(Body::wrap(first_byte.watch(body))),
-        };
-        let request = request.header(AUTHORIZATION, self.authorization.clone());
         let exchange = async {
-            let response = request.send().await.map_err(|error| self.transport_miss(error))?;
-            self.read(response).await
+            match self.connections()? {
+                Some(connections) => self.exchange(connections, path, submission).await,
+                None => self.exchange_by_proxy(path, submission).await,
+            }
         };
         match tokio::time::timeout(self.clock.io(timeout), exchange).await {
             Ok(result) => result,
@@ -87,6 +112,58 @@ impl Transport {
                 Err(Miss::new(Came::Lost, Error::new(Kind::Transport, message).retryable()))
             }
         }
+    }
+
+    async fn exchange(
+        &self,
+        connections: &Connections,
+        path: &str,
+        submission: Option<Submission<'_>>,
+    ) -> Result<Reply, Miss> {
+        let mut request = Request::new(Outgoing::nothing());
+        *request.uri_mut() = Uri::try_from(path).map_err(|error| fault("a path", &error))?;
+        request.headers_mut().clone_from(&self.headers);
+        if let Some((body, key, first_byte)) = submission {
+            *request.method_mut() = Method::POST;
+            *request.body_mut() = first_byte.watch(body);
+            self.put_submission(request.headers_mut(), key)?;
+        }
+        let (response, lent) = connections.send(request).await.map_err(|failed| match failed {
+            Failed::Connect(error) => self.miss(true, error.as_ref()),
+            Failed::ConnectTimeout(timeout) => self.miss(true, &NotWithin(timeout)),
+            Failed::Lost(error) => self.miss(false, &error),
+        })?;
+        let (head, mut body) = response.into_parts();
+        let reply = self.read(head, &mut body).await?;
+        // Of one that was not read to its end more is on its way.
+        if body.is_end_stream() {
+            connections.give_back(lent);
+        }
+        Ok(reply)
+    }
+
+    async fn exchange_by_proxy(&self, path: &str, submission: Option<Submission<'_>>) -> Result<Reply, Miss> {
+        let url = self.origin.url(path);
+        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
+        let mut headers = self.headers.clone();
+        headers.remove(HOST);
+        let request = match submission {
+            None => client.get(url),
+            Some((body, key, first_byte)) => {
+                self.put_submission(&mut headers, key)?;
+                client.post(url).body(reqwest::Body::wrap(first_byte.watch(body)))
+            }
+        };
+        let response = request.headers(headers).send().await.map_err(|error| self.transport_miss(error))?;
+        let (head, mut body) = reqwest_parts(response);
+        self.read(head, &mut body).await
+    }
+
+    fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers
+            .insert(IDEMPOTENCY_KEY, HeaderValue::try_from(key).map_err(|error| fault("a header", &error))?);
+        Ok(())
     }
 
     /// Fetches a download URL: without the API key, without following redirects.
@@ -109,49 +186,64 @@ impl Transport {
         })
     }
 
-    async fn read(&self, mut response: Response) -> Result<Reply, Miss> {
-        let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = BytesMut::new();
-        if status.is_success() {
-            let unreadable = |what: &str| {
-                let message = format!("the service's answer ({}) {what}", status.as_u16());
-                let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
-                Miss::new(Came::Unreadable, error)
+    /// The whole answer, within bounds.
+    async fn read<B>(&self, head: Parts, body: &mut B) -> Result<Reply, Miss>
+    where
+        B: Body<Data = Bytes, Error: StdError + 'static> + Unpin,
+    {
+        let (status, headers) = (head.status, head.headers);
+        let success = status.is_success();
+        let unreadable = |what: &str| {
+            let message = format!("the service's answer ({}) {what}", status.as_u16());
+            let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
+            Miss::new(Came::Unreadable, error)
+        };
+        if success && headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+            return Err(unreadable("is compressed, which was not asked for"));
+        }
+        let mut whole = Bytes::new();
+        while !body.is_end_stream() {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
+            let chunk = match frame {
+                None => break,
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(error)) if success => return Err(self.miss(false, &error)),
+                // The status has decided already; of the explanation whatever comes is good enough.
+                Some(Err(_)) => break,
             };
-            if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-                return Err(unreadable("is compressed, which was not asked for"));
+            let most = if success { MOST_ANSWER_BYTES } else { MOST_ERROR_BYTES };
+            let room = most - whole.len();
+            if success && chunk.len() > room {
+                return Err(unreadable("is above 1 MiB"));
             }
-            while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_miss(error))? {
-                if body.len() + chunk.len() > MOST_ANSWER_BYTES {
-                    return Err(unreadable("is above 1 MiB"));
-                }
-                body.extend_from_slice(&chunk);
-            }
-        } else {
-            // The status has decided already; of the explanation whatever comes is good enough.
-            while let Ok(Some(chunk)) = response.chunk().await {
-                let room = MOST_ERROR_BYTES - body.len();
-                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                if body.len() == MOST_ERROR_BYTES {
-                    break;
-                }
+            whole = joined(whole, chunk.slice(..chunk.len().min(room)));
+            if !success && whole.len() == most {
+                break;
             }
         }
-        Ok(Reply { status: status.as_u16(), headers, body: body.freeze() })
+        Ok(Reply { status: status.as_u16(), headers, body: whole })
+    }
+
+    /// The connections to the service; none where a proxy stands before it.
+    fn connections(&self) -> Result<Option<&Connections>, Miss> {
+        let made = self.connections.get_or_try_init(|| {
+            let text = self.origin.as_text();
+            let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
+            if !self.origin.is_loopback() && Matcher::from_system().intercept(&origin).is_some() {
+                return Ok(None);
+            }
+            let timeout = self.clock.io(self.settings.connect_timeout);
+            Ok(Some(Connections::new(origin, self.tls.clone(), timeout, self.home.clone())))
+        });
+        made.map(Option::as_ref)
     }
 
     fn client(&self, url: &Url) -> Result<&Client, Error> {
         let local = is_loopback(url);
         let cell = if local { &self.direct } else { &self.proxied };
         cell.get_or_try_init(|| {
-            let agent = concat!("libperceptis/", env!("CARGO_PKG_VERSION"));
-            let agent = match &self.settings.app_name {
-                Some(app) => format!("{app} {agent}"),
-                None => agent.to_owned(),
-            };
             let builder = Client::builder()
-                .user_agent(agent)
+                .user_agent(user_agent(&self.settings))
                 .tls_backend_preconfigured(self.tls.clone())
                 .connect_timeout(self.clock.io(self.settings.connect_timeout))
                 .redirect(reqwest::redirect::Policy::none())
@@ -167,13 +259,19 @@ impl Transport {
     }
 
     fn transport_miss(&self, error: reqwest::Error) -> Miss {
-        let untrusted = is_untrusted(&error);
-        let (came, stage) = match (untrusted, error.is_connect()) {
+        let connecting = error.is_connect();
+        self.miss(connecting, &error.without_url())
+    }
+
+    /// What a failure on the way means. `connecting`: that it came before there was a connection.
+    fn miss(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Miss {
+        let untrusted = is_untrusted(error);
+        let (came, stage) = match (untrusted, connecting) {
             (true, _) => (Came::Untrusted, "the host's certificate is not trusted"),
             (false, true) => (Came::NotSent, "the host could not be reached"),
             (false, false) => (Came::Lost, "the connection failed"),
         };
-        let cause = deepest(&error.without_url());
+        let cause = deepest(error);
         let cause = self.settings.api_key().map(|key| key.scrub(&cause)).unwrap_or(cause);
         let error = Error::new(Kind::Transport, format!("{stage}: {cause}"));
         // A certificate that is not trusted now will not be in a second.
@@ -181,9 +279,48 @@ impl Transport {
     }
 }
 
+/// Both, without copying where one is empty, as it is with most answers.
+fn joined(before: Bytes, next: Bytes) -> Bytes {
+    if before.is_empty() {
+        return next;
+    }
+    let mut both = before.try_into_mut().unwrap_or_else(|before| BytesMut::from(&before[..]));
+    both.extend_from_slice(&next);
+    both.freeze()
+}
+
+fn reqwest_parts(response: Response) -> (Parts, reqwest::Body) {
+    hyper::Response::from(response).into_parts()
+}
+
+fn user_agent(settings: &Settings) -> String {
+    let agent = concat!("libperceptis/", env!("CARGO_PKG_VERSION"));
+    match &settings.app_name {
+        Some(app) => format!("{app} {agent}"),
+        None => agent.to_owned(),
+    }
+}
+
+/// What only a fault of this library can bring about: all parts of a request are checked before.
+fn fault(what: &str, error: &dyn StdError) -> Miss {
+    Miss::new(Came::Fault, Error::new(Kind::Internal, format!("{what} can't be sent: {error}")))
+}
+
+/// No connection came about within this time of the wall's.
+#[derive(Debug)]
+struct NotWithin(Duration);
+
+impl fmt::Display for NotWithin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no connection within {} ms", self.0.as_millis())
+    }
+}
+
+impl StdError for NotWithin {}
+
 /// The cause at the bottom, which is the one that helps: "Connection refused", not "error sending request".
-fn deepest(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+fn deepest(error: &dyn StdError) -> String {
+    let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
@@ -191,7 +328,7 @@ fn deepest(error: &reqwest::Error) -> String {
 }
 
 /// Whether the other end's certificate was refused, however deep in the error that is said.
-fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
     if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
         return true;
     }
