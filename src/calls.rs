@@ -89,6 +89,11 @@ impl Call {
         }
     }
 
+    /// Whether it is one request and its answer, and no more.
+    pub(crate) fn is_short(&self) -> bool {
+        matches!(self.operation, Operation::GetStatus(_))
+    }
+
     /// Whether the caller wants progress events.
     pub(crate) fn progress(&self) -> bool {
         self.options.progress()

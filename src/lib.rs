@@ -24,6 +24,7 @@ mod fork;
 mod guard;
 mod inbox;
 pub mod json;
+mod lane;
 pub mod ledger;
 pub mod library;
 pub mod log;

@@ -4,6 +4,8 @@
 //! with the operation, unregisters it and hands its outcome over, to the thread that waits for it or to a queue. A
 //! client that ends stops its operations; should the threads go away first, the tasks are dropped, which ends the
 //! operations as well. No lock is held across a wait or a callback.
+//!
+//! A short call that blocks runs on its caller's thread instead, where the client's lane is free.
 
 use std::collections::BTreeMap;
 use std::sync::{Weak, mpsc};
@@ -14,6 +16,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::calls::Call;
 use crate::inbox::Inbox;
+use crate::lane::Lane;
 use crate::operation::{Deliver, End, Operation, Stop};
 use crate::process::Process;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
@@ -34,10 +37,38 @@ struct State {
     closed: bool,
     /// Made by the first operation: a client costs nothing until it is used.
     runtime: Option<Runtime>,
+    /// None while a call has it, too.
+    lane: Option<Lane>,
+    lane_lent: bool,
     next: u64,
     running: BTreeMap<u64, Arc<Operation>>,
     /// How many operations have not handed over their end.
     unfinished: usize,
+}
+
+/// Where an operation runs.
+enum Place {
+    Threads(Handle),
+    Lane(LentLane),
+}
+
+/// The client's lane while a call has it.
+struct LentLane {
+    shared: Arc<Shared>,
+    /// Taken when this is dropped.
+    lane: Option<Lane>,
+}
+
+impl Drop for LentLane {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.lane_lent = false;
+        if !state.closed {
+            state.lane = self.lane.take();
+        }
+        // A client that has ended leaves it here, to be dropped with this: no lock is held then.
+        drop(state);
+    }
 }
 
 /// An operation's place in its client.
@@ -84,7 +115,8 @@ impl Shared {
         self.process.check("client")?;
         threads::check_blocking()?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.start(call, |_, _| {
+        let here = call.is_short() && Lane::fits();
+        self.start(call, here, |_, _| {
             Ok(Box::new(move |outcome| {
                 // Nobody listens any more only when the caller's thread is gone.
                 let _ = sender.send(outcome);
@@ -101,7 +133,7 @@ impl Shared {
     /// `Forked`, `Closed`, and `InvalidArgument` when the tag is in use; nothing goes into the queue then.
     pub(crate) fn enqueue(self: &Arc<Shared>, call: Call, inbox: &Arc<Inbox>, tag: u64) -> Result<(), Error> {
         self.process.check("client")?;
-        self.start(call, |operation, progress| {
+        self.start(call, false, |operation, progress| {
             let number = inbox.accept(tag, operation)?;
             if progress {
                 // Weakly: the queue holds the operation.
@@ -117,18 +149,27 @@ impl Shared {
         })
     }
 
-    /// Starts an operation, once `accept` has said to whom its end is handed over.
+    /// Starts an operation, once `accept` has said to whom its end is handed over. `here`: if it can, it runs it on this
+    /// thread and returns when it has ended.
     fn start(
         self: &Arc<Shared>,
         call: Call,
+        here: bool,
         accept: impl FnOnce(&Arc<Operation>, bool) -> Result<Deliver, Error>,
     ) -> Result<(), Error> {
         let operation = Arc::new(Operation::new(call.tracker()));
-        let (running, handle) = self.begin(&operation)?;
+        let (running, place) = self.begin(&operation, here)?;
         let deliver = accept(&operation, call.progress())?;
         let end = End::new(Arc::clone(&operation), Box::new(move |outcome| running.end(|| deliver(outcome))));
         let work = call.work(Arc::clone(&self.client), operation.tracker().clone());
-        operation.started(handle.spawn(Task::new(work, end)).abort_handle());
+        let task = Task::new(work, end);
+        match place {
+            Place::Threads(handle) => operation.started(handle.spawn(task).abort_handle()),
+            Place::Lane(mut lent) => match &mut lent.lane {
+                Some(lane) => lane.run(&operation, task),
+                None => drop(task),
+            },
+        }
         Ok(())
     }
 
@@ -144,8 +185,9 @@ impl Shared {
             state = wait(&self.ended, &self.state, state, Some(left()));
         }
         let still = state.unfinished;
-        let runtime = state.runtime.take();
+        let (runtime, lane) = (state.runtime.take(), state.lane.take());
         drop(state);
+        drop(lane);
         if let Some(runtime) = runtime {
             // Waits for files that are being synced, too.
             runtime.shutdown_timeout(left());
@@ -171,7 +213,11 @@ impl Shared {
             return;
         }
         self.stop_all();
-        let runtime = self.lock().runtime.take();
+        let (runtime, lane) = {
+            let mut state = self.lock();
+            (state.runtime.take(), state.lane.take())
+        };
+        drop(lane);
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
@@ -200,21 +246,34 @@ impl Shared {
         }
     }
 
-    fn begin(self: &Arc<Shared>, operation: &Arc<Operation>) -> Result<(Running, Handle), Error> {
+    fn begin(self: &Arc<Shared>, operation: &Arc<Operation>, here: bool) -> Result<(Running, Place), Error> {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::new(Kind::Closed, "the client is closed"));
         }
-        let runtime = match &mut state.runtime {
-            Some(runtime) => runtime,
-            none => none.insert(threads::new_runtime()?),
+        let handle = match &state.runtime {
+            Some(runtime) => runtime.handle().clone(),
+            None => {
+                let runtime = state.runtime.insert(threads::new_runtime()?);
+                self.client.live_on(runtime.handle());
+                runtime.handle().clone()
+            }
         };
-        let handle = runtime.handle().clone();
+        let place = if here && !state.lane_lent {
+            let lane = match state.lane.take() {
+                Some(lane) => lane,
+                None => Lane::new()?,
+            };
+            state.lane_lent = true;
+            Place::Lane(LentLane { shared: Arc::clone(self), lane: Some(lane) })
+        } else {
+            Place::Threads(handle)
+        };
         let number = state.next;
         state.next += 1;
         state.running.insert(number, Arc::clone(operation));
         state.unfinished += 1;
-        Ok((Running { shared: Arc::clone(self), number }, handle))
+        Ok((Running { shared: Arc::clone(self), number }, place))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -70,7 +70,7 @@ fn build() -> Result<Runtime, Error> {
         .map_err(|error| unstartable(&error))
 }
 
-fn unstartable(error: &std::io::Error) -> Error {
+pub(crate) fn unstartable(error: &std::io::Error) -> Error {
     Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
 }
 
