@@ -91,16 +91,18 @@ impl Client {
                     return Err(error);
                 }
             };
+            let sums = part.sums();
             let mut file = Arrived {
                 path: String::new(),
                 variant: entry.variant,
                 format: entry.format.clone(),
                 size: part.length,
-                sha256: part.sha256(),
+                sha256: sums.sha256.hex_so_far(),
                 note: None,
             };
             let (path, checked) = (part.path, names.extension == "pptx");
-            let judged = blocking(move || Ok(if checked { verify_pptx(&path) } else { Ok(()) })).await?;
+            let judged =
+                blocking(move || Ok(if checked { verify_pptx(&path, &sums.blocks) } else { Ok(()) })).await?;
             let Err(why) = judged else {
                 self.put_in_place(&mut file, &names, order).await?;
                 if let Some((_, own)) = failed.filter(|(_, kept)| kept.own) {

@@ -1,4 +1,4 @@
-//! SHA-256, by ring: its speed does not depend on the optimization level.
+//! SHA-256, by ring: its speed does not depend on the optimization level. And what is computed of a file on its way.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -6,7 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use crate::crc::Blocks;
+
 /// A digest under way.
+#[derive(Clone)]
 pub(crate) struct Hasher(ring::digest::Context);
 
 impl Hasher {
@@ -24,32 +27,55 @@ impl Hasher {
     }
 }
 
+/// What is computed of a file: all of it in one pass.
+#[derive(Clone)]
+pub(crate) struct Sums {
+    pub(crate) sha256: Hasher,
+    pub(crate) blocks: Blocks,
+}
+
+/// What is in the cache still when the second sum is computed of it.
+const AT_ONCE: usize = 64 << 10;
+
+impl Sums {
+    pub(crate) fn new() -> Sums {
+        Sums { sha256: Hasher::new(), blocks: Blocks::default() }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        for bytes in bytes.chunks(AT_ONCE) {
+            self.sha256.update(bytes);
+            self.blocks.update(bytes);
+        }
+    }
+}
+
 /// From here on a second thread is worth its start, and from there on whoever brings more has to wait.
 const HELP_ABOVE: usize = 512 << 10;
 const MOST_WAITING: usize = 4 << 20;
 
-/// A digest of pieces that may come faster than one thread can both write and hash them: then another one helps,
+/// Sums over pieces that may come faster than one thread can both write and hash them: then another one helps,
 /// as long as there is something to do. Nobody depends on it: where no thread is free, who brings them hashes.
 #[derive(Clone)]
 pub(crate) struct Hashing(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// The hasher is back.
+    /// The sums are back.
     back: Condvar,
 }
 
 struct State {
-    /// Not here while a thread hashes with it.
-    hasher: Option<Hasher>,
+    /// Not here while a thread adds to them.
+    sums: Option<Sums>,
     pieces: VecDeque<Bytes>,
     waiting: usize,
     helped: bool,
 }
 
 impl Hashing {
-    pub(crate) fn new(hasher: Hasher) -> Hashing {
-        let state = State { hasher: Some(hasher), pieces: VecDeque::new(), waiting: 0, helped: false };
+    pub(crate) fn new(sums: Sums) -> Hashing {
+        let state = State { sums: Some(sums), pieces: VecDeque::new(), waiting: 0, helped: false };
         Hashing(Arc::new(Shared { state: Mutex::new(state), back: Condvar::new() }))
     }
 
@@ -78,12 +104,12 @@ impl Hashing {
         state.helped = false;
     }
 
-    /// The digest of all that was added; more can follow.
-    pub(crate) fn hex_so_far(&self) -> String {
+    /// The sums of all that was added; more can follow.
+    pub(crate) fn so_far(&self) -> Sums {
         let mut state = self.lock();
         loop {
-            match &state.hasher {
-                Some(hasher) if state.pieces.is_empty() => return hasher.hex_so_far(),
+            match &state.sums {
+                Some(sums) if state.pieces.is_empty() => return sums.clone(),
                 _ => state = self.step(state),
             }
         }
@@ -91,15 +117,15 @@ impl Hashing {
 
     /// Hashes one piece, or waits until another thread has.
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let Some(mut hasher) = state.hasher.take() else {
+        let Some(mut sums) = state.sums.take() else {
             return self.0.back.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         let piece = state.pieces.pop_front().unwrap_or_default();
         drop(state);
-        hasher.update(&piece);
+        sums.update(&piece);
         let mut state = self.lock();
         state.waiting -= piece.len();
-        state.hasher = Some(hasher);
+        state.sums = Some(sums);
         self.0.back.notify_all();
         state
     }
@@ -132,7 +158,7 @@ mod tests {
         let pieces: Vec<Bytes> = (0..60).map(|at| vec![at; 300_000 + at as usize].into()).collect();
         let whole = hex(&of(&pieces.concat()));
         for helpers in [0, 1, 2] {
-            let hashing = Hashing::new(Hasher::new());
+            let hashing = Hashing::new(Sums::new());
             std::thread::scope(|scope| {
                 for piece in &pieces {
                     hashing.add(piece.clone(), |hashing| {
@@ -143,11 +169,11 @@ mod tests {
                     });
                 }
                 hashing.work_off();
-                assert_eq!(hashing.hex_so_far(), whole, "{helpers} helpers");
+                assert_eq!(hashing.so_far().sha256.hex_so_far(), whole, "{helpers} helpers");
             });
             hashing.add(Bytes::from_static(b"more"), |_| {});
             let more = [pieces.concat(), b"more".into()].concat();
-            assert_eq!(hashing.hex_so_far(), hex(&of(&more)), "more can follow");
+            assert_eq!(hashing.so_far().sha256.hex_so_far(), hex(&of(&more)), "more can follow");
         }
     }
 }

@@ -15,6 +15,7 @@ mod client;
 mod clock;
 mod config;
 mod connections;
+mod crc;
 mod deliver;
 mod download;
 mod error;

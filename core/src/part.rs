@@ -8,14 +8,14 @@ use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use rustix::fs::{Mode, OFlags, XattrFlags};
 
-use crate::hash::{Hasher, Hashing};
+use crate::hash::{Hashing, Sums};
 
 /// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A file
 /// system without such attributes forgets it: then the checksums in the file are all that guards it.
 const ETAG: &str = "user.perceptis.etag";
 const MOST_ETAG_BYTES: usize = 1024;
 
-/// What has arrived of a file, and its digest so far.
+/// What has arrived of a file, and its sums so far.
 pub(crate) struct Part {
     pub(crate) path: PathBuf,
     pub(crate) length: u64,
@@ -31,7 +31,7 @@ impl Part {
         // Never through a symbolic link that somebody else put there.
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?);
-        let mut hasher = Hasher::new();
+        let mut sums = Sums::new();
         let mut length = 0;
         let mut buffer = vec![0; 64 << 10];
         loop {
@@ -39,11 +39,11 @@ impl Part {
             if count == 0 {
                 break;
             }
-            hasher.update(&buffer[..count]);
+            sums.update(&buffer[..count]);
             length += count as u64;
         }
         let etag = if length > 0 { read_etag(&file) } else { None };
-        Ok(Part { path: path.to_owned(), length, etag, file, hashing: Hashing::new(hasher) })
+        Ok(Part { path: path.to_owned(), length, etag, file, hashing: Hashing::new(sums) })
     }
 
     /// Remembers what names the file at the other end.
@@ -61,7 +61,7 @@ impl Part {
         self.etag = etag;
     }
 
-    /// Adds what has arrived. Its digest may lag behind, and another thread catch up with it.
+    /// Adds what has arrived. Its sums may lag behind, and another thread catch up with them.
     pub(crate) fn append(&mut self, bytes: Bytes) -> io::Result<()> {
         self.file.write_all(&bytes)?;
         self.length += bytes.len() as u64;
@@ -75,7 +75,7 @@ impl Part {
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.hashing = Hashing::new(Hasher::new());
+        self.hashing = Hashing::new(Sums::new());
         self.length = 0;
         self.set_etag(None);
         Ok(())
@@ -86,9 +86,9 @@ impl Part {
         self.file.sync_all()
     }
 
-    /// The SHA-256 of what has arrived.
-    pub(crate) fn sha256(&self) -> String {
-        self.hashing.hex_so_far()
+    /// The sums of what has arrived.
+    pub(crate) fn sums(&self) -> Sums {
+        self.hashing.so_far()
     }
 }
 
