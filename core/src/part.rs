@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use reqwest::header::HeaderValue;
-use rustix::fs::{Mode, OFlags, XattrFlags};
+use rustix::fs::{Advice, Mode, OFlags, XattrFlags};
 
 use crate::hash::{Hashing, Sums};
 
@@ -14,6 +15,8 @@ use crate::hash::{Hashing, Sums};
 /// system without such attributes forgets it: then the checksums in the file are all that guards it.
 const ETAG: &str = "user.perceptis.etag";
 const MOST_ETAG_BYTES: usize = 1024;
+/// How much the disk is given at a time.
+const WRITE_BACK: u64 = 8 << 20;
 
 /// What has arrived of a file, and its sums so far.
 pub(crate) struct Part {
@@ -22,6 +25,8 @@ pub(crate) struct Part {
     /// What names the file at the other end, where the service gave it a strong validator.
     pub(crate) etag: Option<HeaderValue>,
     file: File,
+    /// Up to where the disk has been told to begin.
+    begun: u64,
     hashing: Hashing,
 }
 
@@ -43,7 +48,7 @@ impl Part {
             length += count as u64;
         }
         let etag = if length > 0 { read_etag(&file) } else { None };
-        Ok(Part { path: path.to_owned(), length, etag, file, hashing: Hashing::new(sums) })
+        Ok(Part { path: path.to_owned(), length, etag, file, begun: length, hashing: Hashing::new(sums) })
     }
 
     /// Remembers what names the file at the other end.
@@ -65,6 +70,7 @@ impl Part {
     pub(crate) fn append(&mut self, bytes: Bytes) -> io::Result<()> {
         self.file.write_all(&bytes)?;
         self.length += bytes.len() as u64;
+        self.write_back();
         self.hashing.add(bytes, |hashing| {
             tokio::task::spawn_blocking(move || hashing.work_off());
         });
@@ -77,8 +83,19 @@ impl Part {
         self.file.seek(SeekFrom::Start(0))?;
         self.hashing = Hashing::new(Sums::new());
         self.length = 0;
+        self.begun = 0;
         self.set_etag(None);
         Ok(())
+    }
+
+    /// Has the disk begin with what it was given, so that syncing finds little left to wait for.
+    fn write_back(&mut self) {
+        let waiting = self.length - self.begun;
+        if waiting >= WRITE_BACK {
+            // Linux begins to write what is dirty there, and waits for nothing; errors are left for the sync to find.
+            let _ = rustix::fs::fadvise(&self.file, self.begun, NonZeroU64::new(waiting), Advice::DontNeed);
+            self.begun = self.length;
+        }
     }
 
     /// Makes what has arrived survive a power loss.
