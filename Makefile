@@ -102,7 +102,7 @@ bench: library
 	@mkdir -p $(TARGET)/bench
 	@$(BENCH_CC) benches/call.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-call
 	@$(BENCH_CC) benches/start.c -ldl -Wl,-rpath,$(RELEASE) -o $(RELEASE)/bench-start
-	@$(BENCH_CC) benches/download.c benches/deck.c benches/file_server.c $(BENCH_LD) -lcurl -lcrypto \
+	@$(BENCH_CC) benches/download.c benches/deck.c benches/file_server.c benches/floor.c $(BENCH_LD) -lcurl -lcrypto \
 		-o $(RELEASE)/bench-download
 	@$(CLEAN) for program in call start; do for tls in "" --tls; do \
 		$(RELEASE)/perceptis-sandbox exec $$tls -- $(RELEASE)/bench-$$program || exit 1; done; done

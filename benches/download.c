@@ -4,11 +4,13 @@
    it its final name and syncs the directory. libcurl does so on one thread, in its callback: as its own examples have
    it, with its default buffer and fwrite, and as one would write it for speed, with the largest buffer and write(2);
    where it hashes, with OpenSSL's SHA-256. This library always hashes, and checks a .pptx in full; a format that it
-   does not know is checked by its length alone. All rows are run once a round, in an order that turns; a ratio is the
+   does not know is checked by its length alone. The last row is what the machine has to give: receiving and writing on
+   two threads, and nothing else. All rows are run once a round, in an order that turns; a ratio is the
    median of the rounds' ratios of time, above 1 where the row is the faster one. */
 #define _GNU_SOURCE
 #include "deck.h"
 #include "file_server.h"
+#include "floor.h"
 #include "measure.h"
 #include "service.h"
 
@@ -20,11 +22,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_ROUNDS = 1000, ROWS = 6, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
+enum { MOST_ROUNDS = 1000, ROWS = 7, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
 
 struct row {
     const char *name;
-    long buffer;        /* libcurl's; 0: this library */
+    long buffer;        /* libcurl's; 0: another one */
     int hashes;         /* libcurl */
     const char *format; /* this library: of the file, by which it decides what to check */
     double took[MOST_ROUNDS], used[MOST_ROUNDS];
@@ -37,9 +39,11 @@ static struct row rows[ROWS] = {
     {.name = "libcurl, 512 KiB, write, SHA-256", .buffer = LARGE, .hashes = 1},
     {.name = "libperceptis, SHA-256, length checked", .format = "bin"},
     {.name = "libperceptis, SHA-256, every CRC checked", .format = "pptx"},
+    {.name = "receiving and writing alone"},
 };
 
 static char base[64];
+static int port;
 static const char *directory;
 static size_t file_size;
 
@@ -70,6 +74,15 @@ static size_t take(char *data, size_t size, size_t count, void *user)
     return size;
 }
 
+/* Gives a file that is synced its name. */
+static void put_in_place(const char *part, const char *path)
+{
+    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(rename(part, path) == 0, "%s can't be made", path);
+    CHECK(folder >= 0 && fsync(folder) == 0, "%s can't be synced", directory);
+    close(folder);
+}
+
 static void with_libcurl(CURL *curl, const struct row *row, unsigned number)
 {
     char url[256], path[512], part[sizeof path + 8];
@@ -97,10 +110,20 @@ static void with_libcurl(CURL *curl, const struct row *row, unsigned number)
     EVP_MD_CTX_free(sink.digest);
     int flushed = sink.stream == NULL || fflush(sink.stream) == 0, synced = fsync(sink.file) == 0;
     int closed = (sink.stream != NULL ? fclose(sink.stream) : close(sink.file)) == 0;
-    CHECK(flushed && synced && closed && rename(part, path) == 0, "%s can't be made", path);
-    int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CHECK(folder >= 0 && fsync(folder) == 0, "%s can't be synced", directory);
-    close(folder);
+    CHECK(flushed && synced && closed, "%s can't be written", part);
+    put_in_place(part, path);
+}
+
+static void with_nothing_else(unsigned number)
+{
+    char path[512], part[sizeof path + 8];
+    snprintf(path, sizeof path, "%s/bin-%u.bin", directory, number);
+    snprintf(part, sizeof part, "%s.part", path);
+    int file = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    CHECK(file >= 0, "%s can't be written", part);
+    floor_fetch(port, file, file_size);
+    CHECK(fsync(file) == 0 && close(file) == 0, "%s can't be written", part);
+    put_in_place(part, path);
 }
 
 static void with_libperceptis(perceptis_client *client, const perceptis_options *options, const char *format,
@@ -143,7 +166,8 @@ int main(int argc, char **argv)
     size_t mebibytes = argc > 3 ? strtoul(argv[3], NULL, 10) : 256;
     CHECK(rounds > 0 && rounds < MOST_ROUNDS && mebibytes > 0 && mebibytes <= 500, "usage: see the source");
     unsigned char *file = deck_make(mebibytes << 20, &file_size);
-    snprintf(base, sizeof base, "http://127.0.0.1:%d", file_server_start(file, file_size));
+    port = file_server_start(file, file_size);
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     perceptis_config *config = perceptis_config_new();
@@ -171,7 +195,8 @@ int main(int argc, char **argv)
             number++;
             double begun = now(), used = processor();
             if (row->buffer != 0) with_libcurl(handles[row - rows], row, number);
-            else with_libperceptis(client, options, row->format, number);
+            else if (row->format != NULL) with_libperceptis(client, options, row->format, number);
+            else with_nothing_else(number);
             if (round > 0) {
                 row->took[round - 1] = now() - begun;
                 row->used[round - 1] = processor() - used;
