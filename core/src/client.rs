@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::attempt::Budget;
 use crate::clock::{Clock, Moment};
@@ -202,11 +202,26 @@ impl Drop for Ending<'_> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
+    blocking_on(&Handle::current(), work).await
+}
+
+/// Runs work on a thread of this runtime's that may block.
+pub(crate) async fn blocking_on<T: Send + 'static>(
+    runtime: &Handle,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let closed = || Error::new(Kind::Closed, "the client was closed while a file was being written");
+    let (sender, result) = oneshot::channel();
+    // Boxed, so that there is one kind of task: each kind is three kilobytes of the library.
+    let work: Box<dyn FnOnce() + Send> = Box::new(move || {
+        // Nobody listens any more only when the operation was ended.
+        let _ = sender.send(work());
+    });
+    match runtime.spawn_blocking(work).await {
+        Ok(()) => result.await.unwrap_or_else(|_| Err(closed())),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::new(Kind::Closed, "the client was closed while a file was being written")),
+            Err(_) => Err(closed()),
         },
     }
 }

@@ -20,7 +20,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::runtime::{Handle, Id};
 use tower_service::Service as _;
 
-use crate::client::Home;
+use crate::client::{Home, blocking_on};
 use crate::first_byte::Outgoing;
 
 /// Not fewer than the requests in flight (see `client.rs`), or connections are opened and thrown away.
@@ -150,10 +150,8 @@ impl Connections {
         let timeout = self.connect_timeout;
         let (sender, connection) =
             tokio::time::timeout(timeout, dialled).await.map_err(|_| Failed::ConnectTimeout(timeout))??;
-        tokio::spawn(async move {
-            // How it ended is told to the request that it ended under.
-            let _ = connection.await;
-        });
+        // How it ended is told to the request that it ended under.
+        tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
     }
 
@@ -180,8 +178,8 @@ impl tower_service::Service<Name> for Resolver {
         Box::pin(async move {
             let Some(home) = home else { return Err(std::io::ErrorKind::NotConnected.into()) };
             // The port is put in by whoever asks.
-            let resolving = home.spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
-            resolving.await.map_err(std::io::Error::other)?
+            let resolve = move || Ok((name.as_str(), 0).to_socket_addrs());
+            blocking_on(&home, resolve).await.map_err(std::io::Error::other)?
         })
     }
 }

@@ -72,7 +72,7 @@ impl Part {
         self.length += bytes.len() as u64;
         self.write_back();
         self.hashing.add(bytes, |hashing| {
-            tokio::task::spawn_blocking(move || hashing.work_off());
+            tokio::task::spawn_blocking(Box::new(move || hashing.work_off()) as Box<dyn FnOnce() + Send>);
         });
         Ok(())
     }
