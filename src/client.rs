@@ -56,8 +56,7 @@ pub extern "C" fn perceptis_client_new(
             Err(_) => (&from_environment, None),
         };
         let log = log.map(Log::new);
-        let surroundings =
-            Surroundings { sink: log.as_ref().map(Log::sink), thread_start: Some(threads::become_own) };
+        let surroundings = Surroundings { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
         let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
         fork::watch();
         let shared = Arc::new(Shared::new(made));

@@ -1,6 +1,7 @@
 //! The library's own threads.
 
 use std::cell::Cell;
+use std::io;
 
 use perceptis_core::{Error, Kind};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -18,11 +19,15 @@ thread_local! {
     static OWN: Cell<Option<Process>> = const { Cell::new(None) };
 }
 
-/// Makes the thread that calls it one of the library's own, for as long as it lives: no signal handler of the program
-/// runs on it, and it never waits for the library.
-pub(crate) fn become_own() {
-    OWN.set(Some(Process::current()));
-    std::mem::forget(SignalsBlocked::new());
+/// Starts a thread of the library's own: no signal handler of the program ever runs on it, and it never waits for the
+/// library.
+pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    let _signals = SignalsBlocked::new();
+    let own = move || {
+        OWN.set(Some(Process::current()));
+        work();
+    };
+    std::thread::Builder::new().name("perceptis".to_owned()).spawn(own).map(drop)
 }
 
 /// Whether this thread must not wait for the library.

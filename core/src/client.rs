@@ -43,13 +43,16 @@ pub(crate) mod default_deadline {
 /// What an operation ends with: its result as JSON, or a failure.
 pub type Outcome = Result<String, Failure>;
 
+/// Starts a thread that does this work.
+pub type Spawn = fn(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
+
 /// What a client gets of the program around it.
 #[derive(Debug, Default)]
 pub struct Surroundings {
     /// Who takes its log records.
     pub sink: Option<Arc<dyn Sink>>,
-    /// Called by each thread that the client itself starts.
-    pub thread_start: Option<fn()>,
+    /// How the client starts a thread of its own, where a plain one would not do.
+    pub spawn: Option<Spawn>,
 }
 
 /// The runtime that a client lives on: for what must not end with the call that begins it.
@@ -103,9 +106,9 @@ impl Client {
     /// # Errors
     /// `Configuration` when the CA file can't be read.
     pub fn new(settings: Settings, surroundings: Surroundings) -> Result<Client, Error> {
-        let Surroundings { sink, thread_start } = surroundings;
+        let Surroundings { sink, spawn } = surroundings;
         let origin = settings.origin()?.as_text();
-        let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, thread_start);
+        let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, spawn);
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         let home = Home::default();

@@ -51,7 +51,7 @@ mod transport;
 mod verify;
 mod wait;
 
-pub use client::{Client, Outcome, Surroundings};
+pub use client::{Client, Outcome, Spawn, Surroundings};
 pub use config::{Config, Settings};
 pub use error::{Billed, Details, Error, Failure, Kind};
 pub use job::JobId;

@@ -8,18 +8,19 @@ use super::session::{Identity, Session};
 use super::writer::{GiveBack, Handle};
 use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Pending, Row, Step};
 use super::{claim, forget, listing, step};
+use crate::client::Spawn;
 use crate::secret::ApiKey;
 
 /// The ledger at this place, for clients of this origin with this API key. Touches no disk: the file is opened by
-/// the first call, on a thread that is started for it and calls `thread_start` first.
+/// the first call, on a thread that is started for it by `spawn`.
 pub(crate) fn open(
     location: &Location,
     origin: &str,
     api_key: &ApiKey,
-    thread_start: Option<fn()>,
+    spawn: Option<Spawn>,
 ) -> Arc<dyn Ledger> {
     let identity = Arc::new(Identity { origin: origin.to_owned(), api_key: api_key.clone() });
-    Arc::new(Sqlite { handle: Handle::new(location, thread_start), identity })
+    Arc::new(Sqlite { handle: Handle::new(location, spawn), identity })
 }
 
 struct Sqlite {

@@ -16,6 +16,7 @@ use super::fork;
 use super::location::Location;
 use super::refusal;
 use super::session::Session;
+use crate::client::Spawn;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Kind};
 
@@ -40,7 +41,7 @@ pub(super) struct Writer {
     /// Something was queued, or the last handle is gone.
     wake: Condvar,
     engine: Mutex<Engine>,
-    thread_start: Option<fn()>,
+    spawn: Option<Spawn>,
     location: Location,
     #[cfg(test)]
     pub(super) commits: std::sync::atomic::AtomicU64,
@@ -67,14 +68,14 @@ pub(super) struct Handle(Arc<Writer>);
 
 impl Handle {
     /// The writer of this place: the process's, or for a ledger in memory a new one.
-    pub(super) fn new(location: &Location, thread_start: Option<fn()>) -> Handle {
+    pub(super) fn new(location: &Location, spawn: Option<Spawn>) -> Handle {
         let new = || {
             Arc::new(Writer {
                 process: std::process::id(),
                 queue: Mutex::default(),
                 wake: Condvar::new(),
                 engine: Mutex::new(Engine::new(location.clone())),
-                thread_start,
+                spawn,
                 location: location.clone(),
                 #[cfg(test)]
                 commits: std::sync::atomic::AtomicU64::new(0),
@@ -168,9 +169,13 @@ impl Writer {
             return;
         }
         let writer = Arc::clone(self);
-        let started = thread::Builder::new().name("perceptis".to_owned()).spawn(move || writer.run());
+        let work = Box::new(move || writer.run());
+        let started = match self.spawn {
+            Some(spawn) => spawn(work),
+            None => thread::Builder::new().name("perceptis".to_owned()).spawn(work).map(drop),
+        };
         match started {
-            Ok(_) => queue.thread = true,
+            Ok(()) => queue.thread = true,
             Err(error) => {
                 let jobs = std::mem::take(&mut queue.jobs);
                 drop(queue);
@@ -185,9 +190,6 @@ impl Writer {
 
     /// The thread.
     fn run(self: Arc<Writer>) {
-        if let Some(start) = self.thread_start {
-            start();
-        }
         let mut pace = Pace::default();
         loop {
             match self.next(&pace) {

@@ -175,10 +175,14 @@ fn an_empty_file_is_a_new_ledger() {
     new(wait(place.open().claim(run("a"))));
 }
 
-/// Makes the ledger's thread somebody who may write nothing here; as that user the test may be running anyway.
-fn become_nobody() {
-    let nobody = rustix::fs::Uid::from_raw(65_534);
-    let _ = rustix::thread::set_thread_res_uid(nobody, nobody, nobody);
+/// Starts the ledger's thread as somebody who may write nothing here; as that user the test may be running anyway.
+fn spawn_as_nobody(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    let as_nobody = move || {
+        let nobody = rustix::fs::Uid::from_raw(65_534);
+        let _ = rustix::thread::set_thread_res_uid(nobody, nobody, nobody);
+        work();
+    };
+    std::thread::Builder::new().spawn(as_nobody).map(drop)
 }
 
 #[test]
@@ -187,7 +191,8 @@ fn a_place_that_is_read_only_is_told() {
     let place = Place::new();
     let before = made(&place);
     let directory = place.path().parent().unwrap().to_owned();
-    let open_at = |path: PathBuf| crate::ledger::open(&Location::At(path), ORIGIN, &key, Some(become_nobody));
+    let open_at =
+        |path: PathBuf| crate::ledger::open(&Location::At(path), ORIGIN, &key, Some(spawn_as_nobody));
     // All of the way there can be passed, and the file can be read.
     for passed in directory.ancestors().take(3) {
         fs::set_permissions(passed, fs::Permissions::from_mode(0o555)).unwrap();
