@@ -18,7 +18,7 @@ use crate::task::Task;
 use crate::threads;
 
 /// A lane that rested longer looks first what has become of its connections.
-const RESTED: Duration = Duration::from_millis(50);
+const RESTED: Duration = Duration::from_millis(1);
 
 /// How far ahead a lane's own timer is set.
 const AHEAD: Duration = Duration::from_millis(100);
