@@ -109,6 +109,9 @@ bench: library
 	@$(BENCH_CC) -Wno-overlength-strings benches/polls.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-polls
 	@$(CLEAN) for jobs in 100 1000 10000; do $(RELEASE)/perceptis-sandbox exec \
 		--speed $$((40000 / jobs)) -- $(RELEASE)/bench-polls $$jobs 10 0 || exit 1; done
+	@$(BENCH_CC) benches/runs.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-runs
+	@$(CLEAN) mkdir "$$XDG_STATE_HOME/runs"; for jobs in 1000 10000; do $(RELEASE)/perceptis-sandbox exec --speed 1 -- \
+		$(RELEASE)/bench-runs $$jobs "$$XDG_STATE_HOME/runs" || exit 1; done
 	@$(BENCH_CC) -rdynamic benches/ledger.c $(BENCH_LD) -lsqlite3 -o $(RELEASE)/bench-ledger
 	@$(CLEAN) $(RELEASE)/perceptis-sandbox exec --speed 1 -- $(RELEASE)/bench-ledger $(TARGET)/bench
 	@$(CLEAN) for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
