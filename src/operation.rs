@@ -117,8 +117,10 @@ impl Operation {
 /// To whom an end is handed over.
 pub(crate) type Deliver = Box<dyn FnOnce(Outcome) + Send>;
 
-/// The right to end an operation, and the duty.
-pub(crate) struct End {
+/// The right to end an operation, and the duty. A pointer: so a task stays within 128 bytes, tokio's next size being 256.
+pub(crate) struct End(Box<Ending>);
+
+struct Ending {
     operation: Arc<Operation>,
     deliver: Option<Deliver>,
 }
@@ -126,18 +128,18 @@ pub(crate) struct End {
 impl End {
     /// The one end of this operation; there must be no second.
     pub(crate) fn new(operation: Arc<Operation>, deliver: Deliver) -> End {
-        End { operation, deliver: Some(deliver) }
+        End(Box::new(Ending { operation, deliver: Some(deliver) }))
     }
 
     /// Where the operation stands.
     pub(crate) fn tracker(&self) -> &Tracker {
-        &self.operation.tracker
+        &self.0.operation.tracker
     }
 
     /// Ends the operation with this outcome.
     pub(crate) fn with(mut self, outcome: Outcome) {
-        self.operation.ended();
-        if let Some(deliver) = self.deliver.take() {
+        self.0.operation.ended();
+        if let Some(deliver) = self.0.deliver.take() {
             deliver(outcome);
         }
     }
@@ -145,11 +147,12 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        let Some(deliver) = self.deliver.take() else { return };
-        let (kind, reason) = match self.operation.ended() {
+        let Some(deliver) = self.0.deliver.take() else { return };
+        let operation = &self.0.operation;
+        let (kind, reason) = match operation.ended() {
             Some(Stop::Cancelled) => (Kind::Cancelled, "the call was cancelled"),
             Some(Stop::Closed) | None => (Kind::Closed, "the client was closed"),
         };
-        deliver(Err(self.operation.tracker.end(kind, reason).into()));
+        deliver(Err(operation.tracker.end(kind, reason).into()));
     }
 }

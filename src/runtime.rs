@@ -17,7 +17,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::calls::Call;
 use crate::inbox::Inbox;
 use crate::lane::Lane;
-use crate::operation::{Deliver, End, Operation, Stop};
+use crate::operation::{End, Operation, Stop};
 use crate::process::Process;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::task::Task;
@@ -117,10 +117,10 @@ impl Shared {
         let (sender, receiver) = mpsc::sync_channel(1);
         let here = call.is_short() && Lane::fits();
         self.start(call, here, |_, _| {
-            Ok(Box::new(move |outcome| {
+            Ok(move |outcome| {
                 // Nobody listens any more only when the caller's thread is gone.
                 let _ = sender.send(outcome);
-            }))
+            })
         })?;
         receiver
             .recv()
@@ -145,17 +145,17 @@ impl Shared {
                 }));
             }
             let inbox = Arc::clone(inbox);
-            Ok(Box::new(move |outcome| inbox.end(tag, outcome)))
+            Ok(move |outcome| inbox.end(tag, outcome))
         })
     }
 
     /// Starts an operation, once `accept` has said to whom its end is handed over. `here`: if it can, it runs it on this
     /// thread and returns when it has ended.
-    fn start(
+    fn start<D: FnOnce(Outcome) + Send + 'static>(
         self: &Arc<Shared>,
         call: Call,
         here: bool,
-        accept: impl FnOnce(&Arc<Operation>, bool) -> Result<Deliver, Error>,
+        accept: impl FnOnce(&Arc<Operation>, bool) -> Result<D, Error>,
     ) -> Result<(), Error> {
         let operation = Arc::new(Operation::new(call.tracker()));
         let (running, place) = self.begin(&operation, here)?;
