@@ -108,30 +108,32 @@ impl Estimates {
     }
 }
 
-/// The distances between the polls of one job.
+/// The distances between the polls of one job. Small, since there may be thousands.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    first: Duration,
-    most: Duration,
+    first_ms: u32,
+    most_ms: u32,
     last: Option<Duration>,
 }
 
 impl Schedule {
     /// `first` is the shortest distance, `most` the longest while the job is likely to be done.
     pub fn new(first: Duration, most: Duration) -> Schedule {
-        Schedule { first, most, last: None }
+        let milliseconds = |distance: Duration| u32::try_from(distance.as_millis()).unwrap_or(u32::MAX);
+        Schedule { first_ms: milliseconds(first), most_ms: milliseconds(most), last: None }
     }
 
     /// How long after this moment to ask again about a job of this age; of one whose age is not known, a
     /// little later each time. `chance`, from 0 to 1, spreads it by up to a tenth.
     pub fn next(&mut self, age: Option<Duration>, window: &Window, chance: f64) -> Duration {
+        let [first, most] = [self.first_ms, self.most_ms].map(|ms| Duration::from_millis(ms.into()));
         let distance = match age {
             Some(age) if age < window.low => {
-                let grown = self.last.map_or(self.first, |last| last * SPARSE_GROWTH);
-                grown.min(self.most * SPARSE).min(window.low - age).max(self.first)
+                let grown = self.last.map_or(first, |last| last * SPARSE_GROWTH);
+                grown.min(most * SPARSE).min(window.low - age).max(first)
             }
-            Some(age) if age <= window.high => window.distance.clamp(self.first, self.most),
-            _ => self.last.map_or(self.first, |last| last + last / 4).min(self.most),
+            Some(age) if age <= window.high => window.distance.clamp(first, most),
+            _ => self.last.map_or(first, |last| last + last / 4).min(most),
         };
         self.last = Some(distance);
         distance + (distance / 10).mul_f64(chance.clamp(0.0, 1.0))
