@@ -1,27 +1,30 @@
 //! What each operation does with its arguments: once, for the form that blocks and the one that does not.
 
 use std::ffi::c_char;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use perceptis_core::{Client, Error, JobId, Options, Request, Tracker};
+use perceptis_core::{Client, Error, JobId, Options, Tracker, Wanted};
 
 use crate::arguments;
 use crate::options::perceptis_options;
 use crate::request::perceptis_request;
 use crate::task::Work;
 
-/// An operation with its arguments, copied from the caller's.
+/// An operation with its arguments, shared with the caller's handles until one of those is changed.
 pub(crate) struct Call {
     operation: Operation,
-    options: Options,
+    options: Arc<Options>,
 }
+
+/// The options of a call without any.
+static NONE: LazyLock<Arc<Options>> = LazyLock::new(Arc::default);
 
 enum Operation {
     GetStatus(JobId),
-    Generate(Request),
+    Generate(Arc<Wanted>),
     Wait(JobId),
     Download(JobId),
-    Run(Request),
+    Run(Arc<Wanted>),
     Recover,
     Jobs,
     Forget(Option<String>),
@@ -71,8 +74,8 @@ impl Call {
 
     /// NULL options are none.
     fn new(operation: Operation, options: *const perceptis_options) -> Result<Call, Error> {
-        let options = arguments::handle("options", options).map(|options| options.options.clone());
-        Ok(Call { operation, options: options.unwrap_or_default() })
+        let options = arguments::handle("options", options).map_or(&*NONE, |options| &options.options);
+        Ok(Call { operation, options: Arc::clone(options) })
     }
 
     /// Where it stands before its first step.
@@ -107,17 +110,13 @@ impl Call {
                 Box::pin(async move { client.get_status(&job_id, &options, &tracker).await })
             }
             Operation::Generate(request) => {
-                Box::pin(async move { client.generate(&request, &options, &tracker).await })
+                Box::pin(async move { client.generate(request, options, &tracker).await })
             }
-            Operation::Wait(job_id) => {
-                Box::pin(async move { client.wait(&job_id, &options, &tracker).await })
-            }
+            Operation::Wait(job_id) => Box::pin(client.wait(job_id, options, tracker)),
             Operation::Download(job_id) => {
                 Box::pin(async move { client.download(&job_id, &options, &tracker).await })
             }
-            Operation::Run(request) => {
-                Box::pin(async move { client.run(&request, &options, &tracker).await })
-            }
+            Operation::Run(request) => Box::pin(client.run(request, options, tracker)),
             Operation::Recover => Box::pin(async move { client.recover(&options, &tracker).await }),
             Operation::Jobs => Box::pin(async move { client.jobs(&options).await }),
             Operation::Forget(name) => {
@@ -131,6 +130,6 @@ fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
     JobId::from_caller(arguments::text("job_id", job_id)?)
 }
 
-fn request_of(request: *const perceptis_request) -> Result<Request, Error> {
-    Ok(arguments::handle("request", request)?.request.clone())
+fn request_of(request: *const perceptis_request) -> Result<Arc<Wanted>, Error> {
+    Ok(arguments::handle("request", request)?.wanted())
 }

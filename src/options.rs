@@ -1,6 +1,7 @@
 //! Options as C sees them.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use perceptis_core::Options;
 
@@ -11,7 +12,8 @@ use crate::guard;
 
 /// How one call is made. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_options {
-    pub(crate) options: Options,
+    /// Shared with the calls made with it; whoever changes them makes a copy first.
+    pub(crate) options: Arc<Options>,
 }
 
 /// Options with nothing set.
@@ -20,7 +22,7 @@ pub struct perceptis_options {
 /// block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
-    Box::into_raw(Box::new(perceptis_options { options: Options::default() }))
+    Box::into_raw(Box::new(perceptis_options { options: Arc::default() }))
 }
 
 /// Sets an option from text; the last value wins. A call ignores the options that do not concern it.
@@ -54,7 +56,7 @@ pub extern "C" fn perceptis_options_set(
     guard::call(error, || {
         let options = arguments::handle_mut("options", options)?;
         let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
-        Ok(options.options.set(key, value)?)
+        Ok(Arc::make_mut(&mut options.options).set(key, value)?)
     })
 }
 
@@ -72,7 +74,7 @@ pub extern "C" fn perceptis_options_from_json(
     guard::clear(options);
     guard::call(error, || {
         arguments::place("options", options)?;
-        let made = Options::from_json(arguments::text("json", json)?)?;
+        let made = Arc::new(Options::from_json(arguments::text("json", json)?)?);
         guard::put(options, || Box::into_raw(Box::new(perceptis_options { options: made })));
         Ok(())
     })

@@ -2,8 +2,9 @@
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
-use perceptis_core::{Error, Kind, Request};
+use perceptis_core::{Error, Kind, Request, Wanted};
 
 use crate::arguments;
 use crate::code::perceptis_code;
@@ -12,7 +13,26 @@ use crate::guard;
 
 /// What to make. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_request {
-    pub(crate) request: Request,
+    request: Request,
+    /// What the calls have that were made with it as it is.
+    wanted: OnceLock<Arc<Wanted>>,
+}
+
+impl perceptis_request {
+    fn new(request: Request) -> *mut perceptis_request {
+        Box::into_raw(Box::new(perceptis_request { request, wanted: OnceLock::new() }))
+    }
+
+    /// For a call.
+    pub(crate) fn wanted(&self) -> Arc<Wanted> {
+        Arc::clone(self.wanted.get_or_init(|| Arc::new(self.request.wanted())))
+    }
+
+    /// For a change: the next call has something else.
+    fn change(&mut self) -> &mut Request {
+        self.wanted.take();
+        &mut self.request
+    }
 }
 
 /// A request for `output_type` "single_slide" or "deck" from a prompt.
@@ -32,7 +52,7 @@ pub extern "C" fn perceptis_request_new(
         arguments::place("request", request)?;
         let output_type = arguments::text("output_type", output_type)?;
         let made = Request::new(output_type, arguments::text("prompt", prompt)?)?;
-        guard::put(request, || Box::into_raw(Box::new(perceptis_request { request: made })));
+        guard::put(request, || perceptis_request::new(made));
         Ok(())
     })
 }
@@ -52,7 +72,7 @@ pub extern "C" fn perceptis_request_set(
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
         let (field, value) = (arguments::text("field", field)?, arguments::text("value", value)?);
-        Ok(request.request.set(field, value)?)
+        Ok(request.change().set(field, value)?)
     })
 }
 
@@ -71,7 +91,7 @@ pub extern "C" fn perceptis_request_set_json(
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
         let (field, json) = (arguments::text("field", field)?, arguments::text("json", json)?);
-        Ok(request.request.set_json(field, json)?)
+        Ok(request.change().set_json(field, json)?)
     })
 }
 
@@ -91,7 +111,7 @@ pub extern "C" fn perceptis_request_add_image(
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
         let data = arguments::bytes("data", data.cast(), size)?;
-        Ok(request.request.add_image(data, arguments::text("mime_type", mime_type)?)?)
+        Ok(request.change().add_image(data, arguments::text("mime_type", mime_type)?)?)
     })
 }
 
@@ -108,7 +128,7 @@ pub extern "C" fn perceptis_request_add_image_file(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        Ok(request.request.add_image_file(Path::new(arguments::text("path", path)?))?)
+        Ok(request.change().add_image_file(Path::new(arguments::text("path", path)?))?)
     })
 }
 
@@ -127,7 +147,7 @@ pub extern "C" fn perceptis_request_from_json(
     guard::call(error, || {
         arguments::place("request", request)?;
         let made = Request::from_json(arguments::text("json", json)?)?;
-        guard::put(request, || Box::into_raw(Box::new(perceptis_request { request: made })));
+        guard::put(request, || perceptis_request::new(made));
         Ok(())
     })
 }

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::sync::SemaphorePermit;
+
 use crate::client::Client;
 use crate::clock::Moment;
 use crate::error::{Error, Kind};
@@ -77,6 +79,8 @@ pub(crate) struct Course<'a> {
     tracker: &'a Tracker,
     /// Where such requests wait for their turn.
     gate: Option<&'a Gate>,
+    /// Its turn for the first attempt, where whoever begins has waited for that.
+    place: Option<SemaphorePermit<'a>>,
     /// How many failures in a row end it.
     most: u32,
     /// How long after the first attempt one in doubt is repeated.
@@ -90,12 +94,13 @@ impl<'a> Course<'a> {
     /// Attempts to the deadline.
     pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> Course<'a> {
         let (gate, most, window) = (None, u32::MAX, None);
-        Course { asking, deadline, tracker, gate, most, window, began: None, failures: 0, attempts: 0 }
+        let (place, began) = (None, None);
+        Course { asking, deadline, tracker, gate, place, most, window, began, failures: 0, attempts: 0 }
     }
 
-    /// The same through a gate that all such requests pass.
-    pub(crate) fn through(self, gate: &'a Gate) -> Course<'a> {
-        Course { gate: Some(gate), ..self }
+    /// The same through a gate that all such requests pass, where it has its first turn.
+    pub(crate) fn through(self, gate: &'a Gate, place: SemaphorePermit<'a>) -> Course<'a> {
+        Course { gate: Some(gate), place: Some(place), ..self }
     }
 
     /// The same, ended by this many failures in a row.
@@ -168,7 +173,8 @@ impl Client {
             let begun = self.clock.now();
             course.began.get_or_insert(begun);
             course.attempts += 1;
-            let result = attempt.once().await;
+            // In a box of its own: thousands wait for their turn at the gate, and should be small then.
+            let result = Box::pin(attempt.once()).await;
             let now = self.clock.now();
             let miss = match result {
                 Ok(good) => {
@@ -208,13 +214,11 @@ impl Client {
     }
 
     /// Waits for a place and for the pace that the service asked for, unless that is beyond the deadline.
-    async fn pass<'g>(
-        &self,
-        gate: &'g Gate,
-        course: &Course<'_>,
-    ) -> Result<tokio::sync::SemaphorePermit<'g>, Ended> {
-        let closed = |_| Ended { why: Why::Stop, error: Error::new(Kind::Closed, "the client was closed") };
-        let place = gate.places.acquire().await.map_err(closed)?;
+    async fn pass<'g>(&self, gate: &'g Gate, course: &mut Course<'g>) -> Result<SemaphorePermit<'g>, Ended> {
+        let place = match course.place.take() {
+            Some(place) => place,
+            None => gate.place().await.map_err(|error| Ended { why: Why::Stop, error })?,
+        };
         loop {
             let now = self.clock.now();
             let Err(then) = gate.pace.start(now) else { return Ok(place) };

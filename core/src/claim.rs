@@ -1,7 +1,7 @@
 //! What a call that costs money goes on with: a new submission, or one that the ledger knows. `promise.md`, 12 to 15.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,11 +12,11 @@ use crate::error::{Billed, Error, Kind};
 use crate::first_byte::FirstByte;
 use crate::hash;
 use crate::job::JobId;
-use crate::key;
+use crate::key::{self, Key};
 use crate::ledger::{Claim, Claimed, Entry, Recorded};
 use crate::options::Options;
 use crate::record::Record;
-use crate::request::Request;
+use crate::request::{OutputType, Wanted};
 use crate::target::{Refusal, Target};
 use crate::tracker::{Phase, Tracker};
 
@@ -29,8 +29,8 @@ const MOST_LOOKS: u32 = 4;
 /// A call that costs money.
 pub(crate) struct Call<'a> {
     pub(crate) operation: &'static str,
-    pub(crate) request: &'a Request,
-    pub(crate) options: &'a Options,
+    pub(crate) request: Arc<Wanted>,
+    pub(crate) options: Arc<Options>,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
     /// Where its ownership of a submission is kept, outside of what the deadline ends.
@@ -39,15 +39,22 @@ pub(crate) struct Call<'a> {
 
 /// Where a call begins.
 pub(crate) enum Stage {
-    /// With a submission. If the service may have it already: since when.
-    Submit { body: Bytes, since: Option<Duration> },
+    /// With a submission; in a box, since the job is waited for far longer.
+    Submit(Box<Unaccepted>),
     /// With a job that the service has.
     Job(JobId),
 }
 
+/// A request that the service has not accepted.
+pub(crate) struct Unaccepted {
+    pub(crate) body: Bytes,
+    /// If the service may have it already: since when.
+    pub(crate) since: Option<Duration>,
+}
+
 /// What a call goes on with.
 pub(crate) struct Start {
-    pub(crate) key: String,
+    pub(crate) key: Key,
     pub(crate) stage: Stage,
     pub(crate) adopted: bool,
     /// Checked and reserved; none where no files were asked for.
@@ -55,75 +62,93 @@ pub(crate) struct Start {
     /// What is known of its files.
     pub(crate) files: Vec<Recorded>,
     pub(crate) variants: u32,
-    pub(crate) output_type: String,
+    pub(crate) output_type: OutputType,
+}
+
+/// What a call has found out that has to look again.
+#[derive(Default)]
+struct Looks {
+    claim: Option<Box<Claim>>,
+    /// How often its name was reserved.
+    reserved: u32,
 }
 
 impl Client {
     /// Finds or records what a call is about. Nothing is sent before this has returned.
-    pub(crate) async fn begin(&self, call: &Call<'_>) -> Result<Start, Error> {
-        // What an earlier process left is told before anything else is done.
-        let _ = self.unsettled().await;
-        let wants_files = call.operation == "run" || call.options.directory.is_some();
-        let mut claim = self.claim_of(call, wants_files)?;
-        let mut looks = 0;
+    pub(crate) async fn begin(&self, call: &Call<'_>) -> Result<Box<Start>, Error> {
+        let closed = |_| Error::new(Kind::Closed, "the client was closed");
+        let mut looks = Looks::default();
         loop {
-            call.tracker.nothing_came_of_it();
-            // The ledger first, then the target: a known job's own file may have the name.
-            claim.record = false;
-            match self.ledger.claim(claim.clone()).await? {
-                Claimed::New(_) => {}
-                known => match self.known(call, known, wants_files).await? {
-                    Some(start) => return Ok(start),
-                    None => continue,
-                },
+            let place = self.beginnings.acquire().await.map_err(closed)?;
+            // In a box of its own: thousands wait for that place, and should be small then.
+            if let Some(start) = Box::pin(self.look_for(call, &mut looks)).await? {
+                return Ok(start);
             }
-            let target = if wants_files {
-                match prepare(call.options, claim.variants, true).await {
-                    Ok(target) => Some(target),
-                    // Whoever is about to record this very submission has just reserved its name.
-                    Err(refusal) if refusal.reserved && claim.key.is_some() && looks < MOST_LOOKS => {
-                        looks += 1;
-                        tokio::time::sleep(LOOK_AGAIN).await;
-                        continue;
-                    }
-                    Err(refusal) => return Err(refusal.error),
+            // Whoever is waited for may need one.
+            drop(place);
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// One look at what a call is about; `None`: look again.
+    async fn look_for(&self, call: &Call<'_>, looks: &mut Looks) -> Result<Option<Box<Start>>, Error> {
+        let wants_files = call.operation == "run" || call.options.directory.is_some();
+        let claim = match &mut looks.claim {
+            Some(claim) => claim,
+            none => {
+                // What an earlier process left is told before anything else is done.
+                let _ = self.unsettled().await;
+                none.insert(Box::new(self.claim_of(call, wants_files)?))
+            }
+        };
+        call.tracker.nothing_came_of_it();
+        // The ledger first, then the target: a known job's own file may have the name.
+        claim.record = false;
+        match self.ledger.claim(Claim::clone(claim)).await? {
+            Claimed::New(_) => {}
+            known => return self.known(call, known, wants_files).await,
+        }
+        let target = if wants_files {
+            match prepare(&call.options, claim.variants, true).await {
+                Ok(target) => Some(target),
+                // Whoever is about to record this very submission has just reserved its name.
+                Err(refusal) if refusal.reserved && claim.key.is_some() && looks.reserved < MOST_LOOKS => {
+                    looks.reserved += 1;
+                    return Ok(None);
                 }
-            } else {
-                None
-            };
-            claim.record = true;
-            match self.ledger.claim(claim.clone()).await? {
-                Claimed::New(Some(row)) => {
-                    let record = Record::new(&self.ledger, row, call.tracker);
-                    // One call claims once.
-                    let _ = call.place.set(record);
-                    return Ok(Start {
-                        key: claim.key.unwrap_or(claim.fresh_key),
-                        stage: Stage::Submit { body: claim.body, since: None },
-                        adopted: false,
-                        target,
-                        files: Vec::new(),
-                        variants: claim.variants,
-                        output_type: claim.output_type,
-                    });
-                }
-                Claimed::New(None) => {
-                    return Err(Error::new(Kind::Internal, "the ledger recorded nothing"));
-                }
-                // Somebody was faster.
-                known => {
-                    drop(target);
-                    if let Some(start) = self.known(call, known, wants_files).await? {
-                        return Ok(start);
-                    }
-                }
+                Err(refusal) => return Err(refusal.error),
+            }
+        } else {
+            None
+        };
+        claim.record = true;
+        match self.ledger.claim(Claim::clone(claim)).await? {
+            Claimed::New(Some(row)) => {
+                let record = Record::new(&self.ledger, row, call.tracker);
+                // One call claims once.
+                let _ = call.place.set(record);
+                Ok(Some(Box::new(Start {
+                    key: claim.key.as_deref().unwrap_or(&claim.fresh_key).into(),
+                    stage: Stage::Submit(Box::new(Unaccepted { body: claim.body.clone(), since: None })),
+                    adopted: false,
+                    target,
+                    files: Vec::new(),
+                    variants: claim.variants,
+                    output_type: claim.output_type.as_str().into(),
+                })))
+            }
+            Claimed::New(None) => Err(Error::new(Kind::Internal, "the ledger recorded nothing")),
+            // Somebody was faster.
+            known => {
+                drop(target);
+                self.known(call, known, wants_files).await
             }
         }
     }
 
     fn claim_of(&self, call: &Call<'_>, wants_files: bool) -> Result<Claim, Error> {
-        let (request, options) = (call.request, call.options);
-        let body = request.body()?;
+        let (request, options) = (&call.request, &call.options);
+        let body = request.body.clone()?;
         let left = self.clock.wall(call.deadline.since(self.clock.now()));
         let directory = if wants_files { Some(directory_of(options)?) } else { None };
         Ok(Claim {
@@ -132,8 +157,8 @@ impl Client {
             operation: call.operation,
             request_hash: hash::hex(&hash::of(&body)),
             body,
-            output_type: request.output_type(),
-            variants: request.variants(),
+            output_type: request.output_type.as_str().to_owned(),
+            variants: request.variants,
             directory,
             name: options.name.clone(),
             overwrite: options.overwrite,
@@ -150,18 +175,18 @@ impl Client {
         call: &Call<'_>,
         claimed: Claimed,
         wants_files: bool,
-    ) -> Result<Option<Start>, Error> {
+    ) -> Result<Option<Box<Start>>, Error> {
         match claimed {
             Claimed::Continued { entry, adopted } => {
                 let record = Record::of(&self.ledger, &entry);
                 self.takes_over();
                 // One call claims once.
                 let _ = call.place.set(record);
-                call.tracker.key(&entry.key);
-                self.start_of(*entry, adopted, wants_files.then_some(call.options)).await.map(Some)
+                call.tracker.key(&entry.key.as_str().into());
+                self.start_of(*entry, adopted, wants_files.then_some(&*call.options)).await.map(Some)
             }
             Claimed::Live(entry) => {
-                call.tracker.key(&entry.key);
+                call.tracker.key(&entry.key.as_str().into());
                 call.tracker.phase(Phase::Waiting);
                 if let Some(job_id) = entry.job_id.as_deref().and_then(|id| JobId::from_caller(id).ok()) {
                     call.tracker.continues(&job_id);
@@ -169,7 +194,6 @@ impl Client {
                     // Whoever works on it may have sent it.
                     call.tracker.sending(&FirstByte::long_gone());
                 }
-                tokio::time::sleep(LOOK_AGAIN).await;
                 Ok(None)
             }
             Claimed::OtherRequest(entry) => Err(conflict(
@@ -202,7 +226,7 @@ impl Client {
         entry: Entry,
         adopted: bool,
         options: Option<&Options>,
-    ) -> Result<Start, Error> {
+    ) -> Result<Box<Start>, Error> {
         let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
             Some(job_id) => Stage::Job(job_id?),
             None => {
@@ -214,7 +238,7 @@ impl Client {
                 })?;
                 // In the client's time, as the window is.
                 let since = Duration::from_millis(unix_ms().saturating_sub(entry.recorded_unix_ms));
-                Stage::Submit { body, since: Some(self.clock.scaled(since)) }
+                Stage::Submit(Box::new(Unaccepted { body, since: Some(self.clock.scaled(since)) }))
             }
         };
         // What may be paid for goes beside a name that is taken.
@@ -222,15 +246,15 @@ impl Client {
             Some(options) => Some(prepare(options, entry.variants, false).await?),
             None => None,
         };
-        Ok(Start {
-            key: entry.key,
+        Ok(Box::new(Start {
+            key: entry.key.into(),
             stage,
             adopted,
             target,
             files: entry.files,
             variants: entry.variants,
-            output_type: entry.output_type,
-        })
+            output_type: entry.output_type.as_str().into(),
+        }))
     }
 }
 

@@ -25,6 +25,9 @@ use crate::transport::Transport;
 
 /// Files on their way at once.
 pub(crate) const DOWNLOADS_AT_ONCE: usize = 4;
+/// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
+/// commits together what comes together, and so many are enough to make a commit cheap.
+const BEGINNINGS_AT_ONCE: usize = 64;
 /// How many of its own jobs a client remembers; the oldest go first.
 const REMEMBERED_JOBS: usize = 10_000;
 
@@ -73,6 +76,8 @@ pub struct Client {
     pub(crate) clock: Clock,
     pub(crate) jitter: Jitter,
     pub(crate) transport: Transport,
+    /// Where calls that cost money wait for their turn to begin.
+    pub(crate) beginnings: Semaphore,
     pub(crate) submissions: Gate,
     pub(crate) poller: Poller,
     pub(crate) estimates: Estimates,
@@ -118,6 +123,7 @@ impl Client {
             ledger,
             unsettled: Mutex::default(),
             log: Log::new(sink, settings.log_level),
+            beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
             submissions: Gate::new(settings.max_concurrent_submissions),
             settings,
             clock,
@@ -137,28 +143,32 @@ impl Client {
 
     /// Runs an operation's steps to their end or to the deadline, whichever comes first. The deadline is
     /// outside, so that no await within can outlast it; the tracker knows where it struck.
-    pub(crate) async fn until<T>(
+    pub(crate) fn until<T>(
         &self,
         deadline: Moment,
         tracker: &Tracker,
         steps: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        tracker.begin(self.clock.now());
-        self.log.started(tracker);
-        let mut ending = Ending { log: &self.log, tracker, told: false };
-        let end = tokio::select! {
-            biased;
-            result = steps => result.map_err(|failure| Failure {
-                error: tracker.complete(failure.error),
-                result: failure.result,
-            }),
-            () = self.clock.sleep_until(deadline) => {
-                Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
-            }
-        };
-        ending.told = true;
-        self.log.finished(tracker, end.as_ref().err().map(|failure| &failure.error));
-        end
+    ) -> impl Future<Output = Result<T, Failure>> {
+        // As they are they would be in the call's memory twice, where they are handed over and where they run.
+        let steps = Box::pin(steps);
+        async move {
+            tracker.begin(self.clock.now());
+            self.log.started(tracker);
+            let mut ending = Ending { log: &self.log, tracker, told: false };
+            let end = tokio::select! {
+                biased;
+                result = steps => result.map_err(|failure| Failure {
+                    error: tracker.complete(failure.error),
+                    result: failure.result,
+                }),
+                () = self.clock.sleep_until(deadline) => {
+                    Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
+                }
+            };
+            ending.told = true;
+            self.log.finished(tracker, end.as_ref().err().map(|failure| &failure.error));
+            end
+        }
     }
 
     pub(crate) fn deadline(&self, asked: Option<Duration>, default: Duration) -> Moment {

@@ -77,16 +77,20 @@ impl Clock {
     }
 
     /// Waits until then; at once when it is past.
-    pub(crate) async fn sleep_until(self, then: Moment) {
-        loop {
-            let left = then.since(self.now());
-            if left.is_zero() {
-                return;
+    #[allow(clippy::manual_async_fn)] // That would keep its arguments twice, in each of thousands of calls.
+    pub(crate) fn sleep_until(self, then: Moment) -> impl Future<Output = ()> {
+        async move {
+            while let Some(left) = self.slice(then) {
+                tokio::time::sleep(left).await;
             }
-            // Rounded up: a pace promised to the service is never undercut by a rounding.
-            let real = left / self.scale + Duration::from_nanos(1);
-            tokio::time::sleep(real.min(SLICE)).await;
         }
+    }
+
+    /// How long to sleep now on the way to then; `None`: no longer.
+    fn slice(self, then: Moment) -> Option<Duration> {
+        let left = then.since(self.now());
+        // Rounded up: a pace promised to the service is never undercut by a rounding.
+        (!left.is_zero()).then(|| (left / self.scale + Duration::from_nanos(1)).min(SLICE))
     }
 
     /// How long this, taken from the wall's clock, was in the client's time.

@@ -1,8 +1,40 @@
 //! Idempotency keys: what makes a repeated submission the same submission.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::error::{Error, Kind};
+
+/// A key as a call keeps it: one text, however many parts of the call hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key(Arc<str>);
+
+impl Key {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for Key {
+    fn from(text: T) -> Key {
+        Key(text.into())
+    }
+}
+
+impl Deref for Key {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// A new key in the form of a random UUID (RFC 9562, version 4): one call to the operating system each, so
 /// that no fork, cloned machine or seed can make two requests share one.

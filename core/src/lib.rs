@@ -58,5 +58,5 @@ pub use job::JobId;
 pub use ledger::fork;
 pub use log::{Level, Sink};
 pub use options::Options;
-pub use request::Request;
+pub use request::{Request, Wanted};
 pub use tracker::{Activity, Phase, Tracker};

@@ -1,7 +1,8 @@
 //! How a call is made: its deadline, and where its files go.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -50,7 +51,8 @@ const MOST_LISTED: u64 = 10_000;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub(crate) timeout: Option<Duration>,
-    pub(crate) directory: Option<PathBuf>,
+    /// Shared with the targets made from it.
+    pub(crate) directory: Option<Arc<Path>>,
     pub(crate) name: Option<String>,
     pub(crate) overwrite: bool,
     pub(crate) idempotency_key: Option<String>,
@@ -170,11 +172,11 @@ fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     }
 }
 
-fn directory(text: &str) -> Result<PathBuf, String> {
+fn directory(text: &str) -> Result<Arc<Path>, String> {
     if text.is_empty() || text.contains('\0') {
         return Err("the path of an existing directory".into());
     }
-    Ok(PathBuf::from(text))
+    Ok(Path::new(text).into())
 }
 
 fn name(text: &str) -> Result<String, String> {

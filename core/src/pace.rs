@@ -4,9 +4,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Moment;
+use crate::error::{Error, Kind};
 
 /// A `Retry-After` beyond this is not kept for other calls, or one bad answer would stop the client for good.
 const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
@@ -90,13 +91,18 @@ impl Pace {
 /// What requests of a kind pass on their way out: so many at once, at this pace.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    pub(crate) places: Semaphore,
+    places: Semaphore,
     pub(crate) pace: Pace,
 }
 
 impl Gate {
     pub(crate) fn new(places: usize) -> Gate {
         Gate { places: Semaphore::new(places), pace: Pace::default() }
+    }
+
+    /// A turn, given back by being dropped.
+    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.places.acquire().await.map_err(|_| Error::new(Kind::Closed, "the client was closed"))
     }
 }
 

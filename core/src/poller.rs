@@ -46,7 +46,8 @@ pub(crate) struct Poller {
 
 #[derive(Debug, Default)]
 struct State {
-    jobs: HashMap<JobId, Entry>,
+    /// In boxes, since a table has more places than entries.
+    jobs: HashMap<JobId, Box<Entry>>,
     /// When which job is due. An entry counts only while it is its job's own.
     due: BinaryHeap<Reverse<(Moment, JobId)>>,
     polling: usize,
@@ -292,7 +293,7 @@ impl Poller {
             };
             let (then, job_id) = (*then, job_id.clone());
             let entry = state.jobs.get(&job_id).filter(|entry| entry.due == Some(then));
-            if !entry.is_some_and(Entry::is_wanted) {
+            if !entry.is_some_and(|entry| entry.is_wanted()) {
                 // Left over from an earlier plan, or nobody waits any more.
                 state.due.pop();
                 if let Some(entry) = state.jobs.get_mut(&job_id).filter(|entry| entry.due == Some(then)) {
@@ -419,7 +420,7 @@ impl Drop for Turn {
         // Its caller was cancelled in the middle of the poll: others who want the answer ask again.
         let now = self.client.clock.now();
         self.give_back(now, |state, job_id| {
-            if state.jobs.get(job_id).is_some_and(Entry::is_wanted) {
+            if state.jobs.get(job_id).is_some_and(|entry| entry.is_wanted()) {
                 state.schedule(job_id, now.after(BETWEEN_POLLS));
             }
         });

@@ -1,6 +1,7 @@
 //! Settling what earlier calls left: submissions in doubt, jobs that run, files that are missing. `promise.md`, 4
 //! and 12 to 15.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -113,13 +114,12 @@ impl Client {
         let record = Record::lent(ledger, &entry);
         let tracker = whole.part();
         let files = place_of(&entry);
-        let end = self
-            .until(deadline, &tracker, async {
-                let start = self.start_of(entry, false, files.as_ref()).await?;
-                let way = Way { options, deadline, tracker: &tracker, record: Some(&record) };
-                self.carry_on(start, &way).await
-            })
-            .await;
+        let steps = async {
+            let start = Box::pin(self.start_of(entry, false, files.as_ref())).await?;
+            let resubmit = options.resubmit;
+            self.carry_on(start, &Way { resubmit, deadline, tracker: &tracker, record: Some(&record) }).await
+        };
+        let end = self.until(deadline, &tracker, steps).await;
         record.release(self, end.as_ref().err(), true).await;
         line.job_id = line.job_id.or_else(|| tracker.job_id());
         match end {
@@ -138,7 +138,7 @@ impl Client {
 fn place_of(entry: &Entry) -> Option<Options> {
     let directory = entry.directory.clone()?;
     Some(Options {
-        directory: Some(directory.into()),
+        directory: Some(Path::new(&directory).into()),
         name: entry.name.clone(),
         overwrite: entry.overwrite,
         ..Options::default()

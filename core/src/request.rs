@@ -1,8 +1,10 @@
 //! What to make: the body of a submission, built field by field and checked before it costs anything.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Deref;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -29,6 +31,41 @@ pub struct Request {
     /// Every field but the images, in the order in which it is sent: the same request is the same bytes.
     fields: BTreeMap<String, Box<RawValue>>,
     images: Vec<Box<RawValue>>,
+}
+
+/// A request as calls have it: the bytes that are sent and what has to be known of them. Thousands of these may wait for
+/// their turn, so it is small, and the calls made with one request share it.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Why it can't be sent, if it can't: the call ends with that.
+    pub(crate) body: Result<Bytes, Error>,
+    pub(crate) output_type: OutputType,
+    pub(crate) variants: u32,
+}
+
+/// `single_slide`, `deck`, or what the caller set as JSON. The usual ones take no memory of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputType(Cow<'static, str>);
+
+impl OutputType {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for OutputType {
+    fn from(text: &str) -> OutputType {
+        let usual = ["single_slide", "deck"].into_iter().find(|usual| *usual == text);
+        OutputType(usual.map_or_else(|| text.to_owned().into(), Cow::from))
+    }
+}
+
+impl Deref for OutputType {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Request {
@@ -134,6 +171,15 @@ impl Request {
         Ok(request)
     }
 
+    /// The same for calls.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            body: self.body(),
+            output_type: self.output_type().as_str().into(),
+            variants: self.variants(),
+        }
+    }
+
     /// The body as it is sent.
     ///
     /// # Errors
@@ -169,16 +215,17 @@ impl Request {
                 body.len()
             )));
         }
-        Ok(body.into())
+        // Without the room that it grew in.
+        Ok(body.into_boxed_slice().into())
     }
 
     /// `single_slide`, `deck`, or what the caller set as JSON.
-    pub(crate) fn output_type(&self) -> String {
+    fn output_type(&self) -> String {
         self.read("output_type").as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     /// How many variants are asked for: one unless set.
-    pub(crate) fn variants(&self) -> u32 {
+    fn variants(&self) -> u32 {
         let count = self.read("variant_count").as_ref().and_then(Value::as_u64).unwrap_or(1);
         u32::try_from(count).unwrap_or(1).max(1)
     }

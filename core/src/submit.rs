@@ -4,11 +4,12 @@
 //! attempt's fate is unknown, only an acceptance settles the submission: the same key with the same bytes goes
 //! out again until then, and any other end says "unknown", never "nothing happened".
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::SemaphorePermit;
 
 use crate::answer;
 use crate::attempt::{Attempt, Course, Ended, Miss, Why};
@@ -18,18 +19,20 @@ use crate::clock::Moment;
 use crate::error::{Billed, Error, Kind};
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
+use crate::key::Key;
 use crate::ledger::Step;
 use crate::options::Options;
 use crate::origin::GENERATE;
 use crate::policy::{Asking, Came};
 use crate::record::Record;
-use crate::request::Request;
+use crate::request::Wanted;
 use crate::schedule::Product;
 use crate::tracker::{Phase, Tracker};
 
 /// What the steps of a call go by.
 pub(crate) struct Way<'a> {
-    pub(crate) options: &'a Options,
+    /// Whether what is in doubt is sent again, however long ago that was.
+    pub(crate) resubmit: bool,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
     pub(crate) record: Option<&'a Record>,
@@ -53,7 +56,7 @@ struct Submitted<'a> {
 struct Submission<'a> {
     client: &'a Client,
     body: Bytes,
-    key: &'a str,
+    key: &'a Key,
     tracker: &'a Tracker,
     attempts: u32,
 }
@@ -67,7 +70,7 @@ impl Attempt for Submission<'_> {
         let secret = client.api_key().map_err(local)?;
         let first_byte = FirstByte::default();
         self.tracker.sending(&first_byte);
-        let submission = Some((self.body.clone(), self.key, &first_byte));
+        let submission = Some((self.body.clone(), self.key.as_str(), &first_byte));
         self.attempts += 1;
         let begun = client.clock.now();
         let reply = client.transport.call(GENERATE, submission, client.settings.submit_timeout).await;
@@ -87,36 +90,39 @@ impl Attempt for Submission<'_> {
 impl Client {
     /// Submits a request and returns once the service has accepted it:
     /// `{"job_id", "idempotency_key", "output_type", "billed", "adopted", "recorded", "unsettled", "answer"}`.
-    pub async fn generate(&self, request: &Request, options: &Options, tracker: &Tracker) -> Outcome {
+    pub async fn generate(&self, request: Arc<Wanted>, options: Arc<Options>, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::GENERATE);
         let place = OnceLock::new();
-        let end = self
-            .until(deadline, tracker, async {
+        let steps = async {
+            let resubmit = options.resubmit;
+            let start = {
+                // Given up at the end of this: what was asked for is in the ledger then.
                 let call = Call { operation: "generate", request, options, deadline, tracker, place: &place };
-                let start = self.begin(&call).await?;
-                let (job_id, answer) = match &start.stage {
-                    Stage::Job(job_id) => (job_id.clone(), None),
-                    Stage::Submit { .. } => {
-                        let way = Way { options, deadline, tracker, record: place.get() };
-                        let (job_id, answer) = self.submit(&start, &way).await?;
-                        (job_id, Some(answer))
-                    }
-                };
-                let answer: Option<&RawValue> =
-                    answer.as_deref().map(serde_json::from_str).transpose().map_err(unwritable)?;
-                let result = Submitted {
-                    job_id: job_id.as_str(),
-                    idempotency_key: &start.key,
-                    output_type: &start.output_type,
-                    billed: Billed::Unknown,
-                    adopted: start.adopted,
-                    recorded: place.get().is_some_and(Record::is_whole),
-                    unsettled: self.unsettled().await,
-                    answer,
-                };
-                Ok(serde_json::to_string(&result).map_err(unwritable)?)
-            })
-            .await;
+                self.begin(&call).await?
+            };
+            let (job_id, answer) = match &start.stage {
+                Stage::Job(job_id) => (job_id.clone(), None),
+                Stage::Submit(_) => {
+                    let way = Way { resubmit, deadline, tracker, record: place.get() };
+                    let (job_id, answer) = self.submit(&start, &way).await?;
+                    (job_id, Some(answer))
+                }
+            };
+            let answer: Option<&RawValue> =
+                answer.as_deref().map(serde_json::from_str).transpose().map_err(unwritable)?;
+            let result = Submitted {
+                job_id: job_id.as_str(),
+                idempotency_key: &start.key,
+                output_type: &start.output_type,
+                billed: Billed::Unknown,
+                adopted: start.adopted,
+                recorded: place.get().is_some_and(Record::is_whole),
+                unsettled: self.unsettled().await,
+                answer,
+            };
+            Ok(serde_json::to_string(&result).map_err(unwritable)?)
+        };
+        let end = self.until(deadline, tracker, steps).await;
         if let Some(record) = place.get() {
             record.release(self, end.as_ref().err(), false).await;
         }
@@ -126,27 +132,41 @@ impl Client {
     /// Submits until accepted, or until it is clear that it won't be, or to the deadline. Hands out the job's id and
     /// the service's answer.
     pub(crate) async fn submit(&self, start: &Start, way: &Way<'_>) -> Result<(JobId, String), Error> {
-        let Stage::Submit { body, since } = &start.stage else {
+        way.tracker.key(&start.key);
+        way.tracker.phase(Phase::Submitting);
+        if matches!(&start.stage, Stage::Submit(unaccepted) if unaccepted.since.is_some()) {
+            way.tracker.outcome_unknown();
+        }
+        let place = self.submissions.place().await?;
+        // In a box of its own: thousands wait for that place, and should be small then.
+        Box::pin(self.submit_from(place, start, way)).await
+    }
+
+    async fn submit_from(
+        &self,
+        place: SemaphorePermit<'_>,
+        start: &Start,
+        way: &Way<'_>,
+    ) -> Result<(JobId, String), Error> {
+        let Stage::Submit(unaccepted) = &start.stage else {
             return Err(Error::new(Kind::Internal, "what the service has is submitted again"));
         };
         let tracker = way.tracker;
-        tracker.key(&start.key);
-        tracker.phase(Phase::Submitting);
-        let window = (!way.options.resubmit).then_some(self.settings.resubmit_window);
-        let asking = if since.is_some() { Asking::Resubmit } else { Asking::Submit };
-        let course = Course::new(asking, way.deadline, tracker).through(&self.submissions).within(window);
-        let mut course = match since {
+        let window = (!way.resubmit).then_some(self.settings.resubmit_window);
+        let asking = if unaccepted.since.is_some() { Asking::Resubmit } else { Asking::Submit };
+        let course =
+            Course::new(asking, way.deadline, tracker).through(&self.submissions, place).within(window);
+        let mut course = match unaccepted.since {
             Some(ago) => {
-                tracker.outcome_unknown();
                 if let Some(record) = way.record {
                     record.step(self, Step::Note("to be sent again under its key".to_owned())).await;
                 }
-                course.since(self.clock.now(), *ago)
+                course.since(self.clock.now(), ago)
             }
             None => course,
         };
         let mut submission =
-            Submission { client: self, body: body.clone(), key: &start.key, tracker, attempts: 0 };
+            Submission { client: self, body: unaccepted.body.clone(), key: &start.key, tracker, attempts: 0 };
         let (job_id, json) = match self.attempts(&mut course, &mut submission).await {
             Ok(accepted) => accepted,
             Err(ended) => return Err(settle(ended, tracker, &start.key)),

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -15,9 +16,10 @@ use crate::options::Options;
 /// A directory that can be written to and, where the caller gave a name, the names reserved in it.
 #[derive(Debug)]
 pub(crate) struct Target {
-    directory: PathBuf,
-    name: Option<String>,
+    directory: Arc<Path>,
+    name: Option<Arc<str>>,
     pub(crate) overwrite: bool,
+    /// Exactly as large as need be, since it is kept for as long as the job takes.
     reserved: Vec<Reservation>,
 }
 
@@ -45,14 +47,16 @@ impl From<Refusal> for Error {
 /// file beside the name, so that it ends with the process, however that ends.
 #[derive(Debug)]
 struct Reservation {
-    path: PathBuf,
+    directory: Arc<Path>,
+    /// The name without its ending; mostly the job's id, which is there already.
+    stem: Arc<str>,
     lock: File,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         // Unlinked while locked: whoever opened it meanwhile sees that it is gone and makes a new one.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(lock_of(&self.directory, &self.stem));
         let _ = self.lock.unlock();
     }
 }
@@ -113,9 +117,14 @@ impl Target {
             Err(error) => return Err(file_error(&directory, "can't be used as a directory", &error).into()),
         }
         probe(&directory)?;
+        let directory = match &options.directory {
+            // As it was given, it is the same for all calls with these options.
+            Some(given) if given.as_os_str() == directory.as_os_str() => Arc::clone(given),
+            _ => directory.into(),
+        };
         let mut target = Target {
             directory,
-            name: options.name.clone(),
+            name: options.name.as_deref().map(Arc::from),
             overwrite: options.overwrite,
             reserved: Vec::new(),
         };
@@ -129,7 +138,7 @@ impl Target {
     /// that is taken is an error.
     pub(crate) fn reserve_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
         if self.name.is_none() && self.reserved.is_empty() {
-            self.reserve_all(&job_id.file_stem(), variants, true)?;
+            self.reserve_all(&job_id.shared_stem(), variants, true)?;
         }
         Ok(())
     }
@@ -138,7 +147,7 @@ impl Target {
     /// name is settled when the file is there.
     pub(crate) fn hold_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
         if self.name.is_none() && self.reserved.is_empty() {
-            self.reserve_all(&job_id.file_stem(), variants, false)?;
+            self.reserve_all(&job_id.shared_stem(), variants, false)?;
         }
         Ok(())
     }
@@ -150,18 +159,23 @@ impl Target {
 
     /// The names of one file of the job.
     pub(crate) fn names(&self, job_id: &JobId, variant: u32, variants: u32, extension: &str) -> Names {
-        let name = self.name.clone().unwrap_or_else(|| job_id.file_stem());
+        let name = self.name.as_deref().map_or_else(|| job_id.file_stem(), str::to_owned);
         Names {
-            directory: self.directory.clone(),
+            directory: self.directory.to_path_buf(),
             stem: stem(&name, variant, variants),
             extension: extension.to_owned(),
             job: job_id.file_stem(),
         }
     }
 
-    fn reserve_all(&mut self, name: &str, variants: u32, free: bool) -> Result<(), Refusal> {
+    fn reserve_all(&mut self, name: &Arc<str>, variants: u32, free: bool) -> Result<(), Refusal> {
         // All of them before any is looked at: what a crash left of a reservation goes with ours, however this ends.
-        let stems: Vec<String> = (1..=variants).map(|variant| stem(name, variant, variants)).collect();
+        let stem_of = |variant| match variants {
+            ..=1 => Arc::clone(name),
+            _ => stem(name, variant, variants).into(),
+        };
+        let stems: Vec<Arc<str>> = (1..=variants).map(stem_of).collect();
+        self.reserved.reserve_exact(stems.len());
         for stem in &stems {
             self.reserved.push(reserve(&self.directory, stem)?);
         }
@@ -190,8 +204,8 @@ fn stem(name: &str, variant: u32, variants: u32) -> String {
     if variants > 1 { format!("{name}-{variant}") } else { name.to_owned() }
 }
 
-fn reserve(directory: &Path, stem: &str) -> Result<Reservation, Refusal> {
-    let path = directory.join(format!(".{stem}.pptx.lock"));
+fn reserve(directory: &Arc<Path>, stem: &Arc<str>) -> Result<Reservation, Refusal> {
+    let path = lock_of(directory, stem);
     loop {
         let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let lock = opened.map_err(|error| file_error(directory, "can't be written to", &error))?;
@@ -208,9 +222,13 @@ fn reserve(directory: &Path, stem: &str) -> Result<Reservation, Refusal> {
         }
         // A lock on a file that its last owner has just unlinked reserves nothing.
         if is_same(&lock, &path).map_err(|error| file_error(&path, "can't be read", &error))? {
-            return Ok(Reservation { path, lock });
+            return Ok(Reservation { directory: Arc::clone(directory), stem: Arc::clone(stem), lock });
         }
     }
+}
+
+fn lock_of(directory: &Path, stem: &str) -> PathBuf {
+    directory.join(format!(".{stem}.pptx.lock"))
 }
 
 fn is_same(file: &File, path: &Path) -> io::Result<bool> {

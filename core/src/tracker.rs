@@ -2,7 +2,6 @@
 //! told when the operation is ended from outside, at whatever await it happens to be.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +14,8 @@ use crate::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Details, Error, Kind, Tried};
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
+use crate::key::Key;
+use crate::policy::Came;
 
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,23 +35,81 @@ pub enum Phase {
 #[derive(Debug, Default)]
 struct Situation {
     phase: Phase,
-    idempotency_key: Option<String>,
+    idempotency_key: Option<Key>,
     job_id: Option<JobId>,
-    status: Option<String>,
+    status: Option<Cow<'static, str>>,
     /// A submission is on its way, and no answer has come.
     in_flight: Option<FirstByte>,
     /// A submission's fate is unknown.
     unknown: bool,
-    /// What last went wrong and was borne.
+    /// What last went wrong and was borne, with how long the service asked to wait then.
     cause: Option<Error>,
-    retry_after: Option<Duration>,
     /// When it began, in the client's time.
     began: Option<Moment>,
     /// The newest of its attempts, and how many came before them.
-    tried: VecDeque<Tried>,
+    tried: Vec<Noted>,
     omitted: u32,
     eta: Option<Eta>,
-    observer: Option<Observer>,
+    /// In a box: mostly there is none.
+    observer: Option<Box<Observer>>,
+}
+
+/// One of them, smaller than it is told: a job that runs has three.
+#[derive(Clone, Debug)]
+struct Noted {
+    at_ms: u64,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Missed(Came, Option<u16>),
+    Accepted,
+    /// The job has this status, one of the documented.
+    Status(Status),
+    /// It has another; that can be anything.
+    Other(Box<Text>),
+}
+
+#[derive(Clone, Debug)]
+struct Text(String);
+
+/// The documented statuses.
+#[derive(Clone, Copy, Debug)]
+enum Status {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+}
+
+impl Status {
+    fn of(text: &str) -> Option<Status> {
+        [Status::Pending, Status::Processing, Status::Completed, Status::Failed]
+            .into_iter()
+            .find(|status| status.name() == text)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Processing => "processing",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+impl Noted {
+    fn tell(&self) -> Tried {
+        let (outcome, http_status): (Cow<'static, str>, _) = match &self.what {
+            What::Missed(came, http_status) => (came.word().into(), *http_status),
+            What::Accepted => ("accepted".into(), None),
+            What::Status(status) => (status.name().into(), None),
+            What::Other(text) => (text.0.clone().into(), None),
+        };
+        Tried { at_ms: self.at_ms, outcome, http_status }
+    }
 }
 
 /// Who is told of changes.
@@ -71,17 +130,21 @@ const LISTED: usize = 12;
 pub(crate) struct Eta {
     /// On the wall's clock, as whoever watches it has it: when this was estimated.
     pub(crate) made: Stopwatch,
-    pub(crate) low: Duration,
-    pub(crate) likely: Duration,
-    pub(crate) high: Duration,
+    pub(crate) low_ms: u32,
+    pub(crate) likely_ms: u32,
+    pub(crate) high_ms: u32,
 }
 
-/// The situation of one operation, shared by those who run it, watch it and end it.
+/// The situation of one operation, shared by those who run it, watch it and end it. A pointer: there are several of it
+/// for each of thousands of operations.
 #[derive(Clone, Debug)]
-pub struct Tracker {
+pub struct Tracker(Arc<Tracked>);
+
+#[derive(Debug)]
+struct Tracked {
     operation: &'static str,
     started: Stopwatch,
-    situation: Arc<Mutex<Situation>>,
+    situation: Mutex<Situation>,
 }
 
 /// A situation as it is shown.
@@ -105,7 +168,7 @@ fn milliseconds(duration: Duration) -> u64 {
 impl Tracker {
     /// For an operation of this name that begins now.
     pub fn new(operation: &'static str) -> Tracker {
-        Tracker { operation, started: Stopwatch::start(), situation: Arc::default() }
+        Tracker(Arc::new(Tracked { operation, started: Stopwatch::start(), situation: Mutex::default() }))
     }
 
     /// For an operation about this job: even one that is ended before its first step can name it.
@@ -118,12 +181,12 @@ impl Tracker {
     /// Has this called after each change of what [`Tracker::activity`] shows, with no lock held, on the thread that
     /// made the change. That time passes is no change.
     pub fn on_change(&self, observer: Arc<dyn Fn() + Send + Sync>) {
-        self.lock().observer = Some(Observer(observer));
+        self.lock().observer = Some(Box::new(Observer(observer)));
     }
 
     /// For one of the jobs that this operation is about.
     pub(crate) fn part(&self) -> Tracker {
-        Tracker::new(self.operation)
+        Tracker::new(self.0.operation)
     }
 
     /// The job, once it is known.
@@ -134,20 +197,20 @@ impl Tracker {
     /// What is shown of it.
     pub fn activity(&self) -> Activity {
         let now = self.lock();
-        let eta = |bound: fn(&Eta) -> Duration| {
+        let eta = |bound: fn(&Eta) -> u32| {
             let eta = now.eta.as_ref().filter(|_| now.phase == Phase::Waiting)?;
-            Some(milliseconds(bound(eta).saturating_sub(eta.made.elapsed())))
+            Some(milliseconds(Duration::from_millis(bound(eta).into()).saturating_sub(eta.made.elapsed())))
         };
         Activity {
-            eta_ms: eta(|eta| eta.likely),
-            eta_low_ms: eta(|eta| eta.low),
-            eta_high_ms: eta(|eta| eta.high),
-            operation: self.operation,
+            eta_ms: eta(|eta| eta.likely_ms),
+            eta_low_ms: eta(|eta| eta.low_ms),
+            eta_high_ms: eta(|eta| eta.high_ms),
+            operation: self.0.operation,
             phase: now.phase,
             job_id: now.job_id.as_ref().map(ToString::to_string),
-            status: now.status.clone(),
-            idempotency_key: now.idempotency_key.clone(),
-            elapsed_ms: milliseconds(self.started.elapsed()),
+            status: now.status.as_deref().map(str::to_owned),
+            idempotency_key: now.idempotency_key.as_ref().map(ToString::to_string),
+            elapsed_ms: milliseconds(self.0.started.elapsed()),
         }
     }
 
@@ -155,7 +218,7 @@ impl Tracker {
     /// `Internal`): what is known of the job and the bill, and how to go on.
     pub fn end(&self, kind: Kind, reason: &str) -> Error {
         let now = self.lock();
-        if self.operation == "recover" {
+        if self.0.operation == "recover" {
             let message = format!(
                 "{reason}; what has been settled is, the rest stays in the ledger for the next perceptis_recover, and \
                  each job is billed if it is delivered, and once"
@@ -184,7 +247,7 @@ impl Tracker {
         };
         // Where nothing is under way that a timeout could leave behind, what kept failing says more than that
         // the time is over. It must not depend on which moment the deadline strikes in.
-        let asks_only = self.operation == "get_status";
+        let asks_only = self.0.operation == "get_status";
         let kind = match &now.cause {
             Some(cause) if kind == Kind::Timeout && (asks_only || billed == Billed::No) => cause.kind(),
             _ => kind,
@@ -194,18 +257,16 @@ impl Tracker {
             let details = cause.details().clone();
             error = Error::new(kind, format!("{error} (before that: {cause})")).with(|into| *into = details);
         }
-        error
-            .with(|details| {
-                details.job_id = now.job_id.as_ref().map(ToString::to_string);
-                details.idempotency_key.clone_from(&now.idempotency_key);
-                details.billed = billed;
-                now.list_attempts(details);
-                // A repeated `run` or `generate` without a key of the caller's would be another submission.
-                let asks = matches!(self.operation, "get_status" | "wait" | "download");
-                let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
-                details.retryable = !ended && (asks || billed == Billed::No);
-            })
-            .retry_after(now.retry_after)
+        error.with(|details| {
+            details.job_id = now.job_id.as_ref().map(ToString::to_string);
+            details.idempotency_key = now.idempotency_key.as_ref().map(ToString::to_string);
+            details.billed = billed;
+            now.list_attempts(details);
+            // A repeated `run` or `generate` without a key of the caller's would be another submission.
+            let asks = matches!(self.0.operation, "get_status" | "wait" | "download");
+            let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
+            details.retryable = !ended && (asks || billed == Billed::No);
+        })
     }
 
     /// An error with what is known of the operation added.
@@ -227,7 +288,7 @@ impl Tracker {
                 details.job_id.get_or_insert_with(|| job_id.to_string());
             }
             if let Some(key) = &now.idempotency_key {
-                details.idempotency_key.get_or_insert_with(|| key.clone());
+                details.idempotency_key.get_or_insert_with(|| key.to_string());
             }
             now.list_attempts(details);
         });
@@ -244,7 +305,7 @@ impl Tracker {
 
     /// An attempt failed.
     pub(crate) fn missed(&self, miss: &Miss, now: Moment) {
-        self.lock().list(now, miss.came.word().into(), miss.error.details().http_status);
+        self.lock().list(now, What::Missed(miss.came, miss.error.details().http_status));
     }
 
     /// When the job is likely to be done.
@@ -256,8 +317,8 @@ impl Tracker {
         self.change(|now| std::mem::replace(&mut now.phase, phase) != phase);
     }
 
-    pub(crate) fn key(&self, key: &str) {
-        self.change(|now| now.idempotency_key.replace(key.to_owned()).as_deref() != Some(key));
+    pub(crate) fn key(&self, key: &Key) {
+        self.change(|now| now.idempotency_key.replace(key.clone()).as_ref() != Some(key));
     }
 
     /// A submission goes out; from its first byte until something is known of it, its fate is not.
@@ -290,11 +351,10 @@ impl Tracker {
     /// The service has the job: every doubt is settled.
     pub(crate) fn accepted(&self, job_id: &JobId, at: Moment) {
         self.change(|now| {
-            now.list(at, "accepted".into(), None);
+            now.list(at, What::Accepted);
             now.in_flight = None;
             now.unknown = false;
             now.cause = None;
-            now.retry_after = None;
             now.job_id.replace(job_id.clone()).as_ref() != Some(job_id)
         });
     }
@@ -312,11 +372,14 @@ impl Tracker {
     pub(crate) fn status(&self, status: &str, at: Moment) -> bool {
         self.change(|now| {
             now.cause = None;
-            now.retry_after = None;
             let news = now.status.as_deref() != Some(status);
             if news {
-                now.status = Some(status.to_owned());
-                now.list(at, shown(status), None);
+                let (status, what) = match Status::of(status) {
+                    Some(known) => (Cow::from(known.name()), What::Status(known)),
+                    None => (status.to_owned().into(), What::Other(Box::new(Text(shown(status))))),
+                };
+                now.status = Some(status);
+                now.list(at, what);
             }
             news
         })
@@ -324,9 +387,7 @@ impl Tracker {
 
     /// Something went wrong that the operation bears.
     pub(crate) fn bears(&self, cause: &Error, retry_after: Option<Duration>) {
-        let mut now = self.lock();
-        now.cause = Some(cause.clone());
-        now.retry_after = retry_after;
+        self.lock().cause = Some(cause.clone().retry_after(retry_after));
     }
 
     /// Changes something and, where that shows, tells the observer; whether it does.
@@ -334,7 +395,7 @@ impl Tracker {
         let (shows, observer) = {
             let mut now = self.lock();
             let shows = change(&mut now);
-            (shows, now.observer.clone().filter(|_| shows))
+            (shows, now.observer.as_deref().filter(|_| shows).cloned())
         };
         if let Some(Observer(tell)) = observer {
             tell();
@@ -343,30 +404,29 @@ impl Tracker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Situation> {
-        self.situation.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.situation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A status as a list of attempts names it; it can be anything.
-fn shown(status: &str) -> Cow<'static, str> {
-    match ["pending", "processing", "completed", "failed"].into_iter().find(|known| *known == status) {
-        Some(known) => known.into(),
-        None => status.chars().take(40).collect::<String>().into(),
-    }
+fn shown(status: &str) -> String {
+    status.chars().take(40).collect()
 }
 
 impl Situation {
-    fn list(&mut self, at: Moment, outcome: Cow<'static, str>, http_status: Option<u16>) {
+    fn list(&mut self, at: Moment, what: What) {
         if self.tried.len() == LISTED {
-            self.tried.pop_front();
+            self.tried.remove(0);
             self.omitted += 1;
         }
+        // Mostly there are three, and they are kept for as long as the job takes.
+        self.tried.reserve_exact(1);
         let at_ms = self.began.map_or(0, |began| milliseconds(at.since(began)));
-        self.tried.push_back(Tried { at_ms, outcome, http_status });
+        self.tried.push(Noted { at_ms, what });
     }
 
     fn list_attempts(&self, details: &mut Details) {
-        details.attempts = self.tried.iter().cloned().collect();
+        details.attempts = self.tried.iter().map(Noted::tell).collect();
         details.attempts_omitted = self.omitted;
     }
 }
@@ -389,7 +449,7 @@ mod tests {
         let (job_id, now) = (JobId::from_caller("j1").unwrap(), crate::clock::Clock::new(1).now());
         for _ in 0..2 {
             tracker.phase(Phase::Submitting);
-            tracker.key("k");
+            tracker.key(&"k".into());
             tracker.accepted(&job_id, now);
             tracker.status("pending", now);
             tracker.bears(&Error::new(Kind::Server, "down"), None);

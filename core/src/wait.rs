@@ -61,21 +61,32 @@ pub(crate) struct Tell {
 
 impl Client {
     /// Waits until a job is completed and returns the service's last answer.
-    pub async fn wait(self: &Arc<Client>, job_id: &JobId, options: &Options, tracker: &Tracker) -> Outcome {
+    pub fn wait(
+        self: Arc<Client>,
+        job_id: JobId,
+        options: Arc<Options>,
+        tracker: Tracker,
+    ) -> impl Future<Output = Outcome> + Send {
         // Until the first answer nobody knows what is made; the longer deadline is the safe one.
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
-        self.until(deadline, tracker, async {
-            let expected = self.own_job(job_id).map_or(1, |own| own.variants);
-            tracker.phase(Phase::Waiting);
-            let end = self.watch(job_id, expected, Seen::Not, tracker).await;
-            match &end {
-                Ok(job) => self.note_end(job_id, &job.status).await,
-                Err(error) if error.kind() == Kind::JobFailed => self.note_end(job_id, "failed").await,
-                Err(_) => {}
-            }
-            Ok(end?.json.clone())
-        })
-        .await
+        async move {
+            let steps = async {
+                let expected = self.own_job(&job_id).map_or(1, |own| own.variants);
+                tracker.phase(Phase::Waiting);
+                let end = self.watch(&job_id, expected, Seen::Not, &tracker).await;
+                let status = match &end {
+                    Ok(job) => Some(job.status.as_str()),
+                    Err(error) if error.kind() == Kind::JobFailed => Some("failed"),
+                    Err(_) => None,
+                };
+                if let Some(status) = status {
+                    // In a box of its own: a call waits for minutes before this, and should be small then.
+                    Box::pin(self.note_end(&job_id, status)).await;
+                }
+                Ok(end?.json.clone())
+            };
+            self.until(deadline, &tracker, steps).await
+        }
     }
 
     /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
@@ -102,6 +113,8 @@ impl Watch {
     /// One more who waits, under this number.
     pub(crate) fn join(&mut self, number: u64, expected: u32, tracker: Tracker) -> oneshot::Receiver<End> {
         let (end, receiver) = oneshot::channel();
+        // Mostly one caller waits.
+        self.waiters.reserve_exact(1);
         self.waiters.push(Waiter { number, expected, tracker, end });
         receiver
     }
@@ -158,8 +171,8 @@ impl Watch {
         let product = self.own.map_or(Product::Deck, |own| own.product);
         let window = client.estimates.window(product);
         tell.eta = age.and_then(|age| window.left(age)).map(|(low, likely, high)| {
-            let wall = |left| client.clock.wall(left);
-            Eta { made: Stopwatch::start(), low: wall(low), likely: wall(likely), high: wall(high) }
+            let wall = |left| u32::try_from(client.clock.wall(left).as_millis()).unwrap_or(u32::MAX);
+            Eta { made: Stopwatch::start(), low_ms: wall(low), likely_ms: wall(likely), high_ms: wall(high) }
         });
         if self.late == 1 && matches!(polled, Ok(job) if job.status == "completed") {
             self.schedule = Schedule::new(client.settings.poll_first, client.settings.poll_max);
