@@ -1,6 +1,7 @@
 //! The client: what its operations share.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -143,14 +144,24 @@ impl Client {
 
     /// Runs an operation's steps to their end or to the deadline, whichever comes first. The deadline is
     /// outside, so that no await within can outlast it; the tracker knows where it struck.
-    pub(crate) fn until<T>(
-        &self,
+    pub(crate) fn until<'a, T>(
+        &'a self,
         deadline: Moment,
-        tracker: &Tracker,
-        steps: impl Future<Output = Result<T, Failure>>,
+        tracker: &'a Tracker,
+        steps: impl Future<Output = Result<T, Failure>> + Send + 'a,
     ) -> impl Future<Output = Result<T, Failure>> {
-        // As they are they would be in the call's memory twice, where they are handed over and where they run.
-        let steps = Box::pin(steps);
+        self.whichever_first(deadline, tracker, Box::pin(steps))
+    }
+
+    /// The same, once for all operations. The steps are boxed: as they are they would be in a call's memory twice, where
+    /// they are handed over and where they run.
+    #[allow(clippy::manual_async_fn)] // That would keep its arguments twice, in each of thousands of calls.
+    fn whichever_first<'a, T>(
+        &'a self,
+        deadline: Moment,
+        tracker: &'a Tracker,
+        steps: Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>,
+    ) -> impl Future<Output = Result<T, Failure>> {
         async move {
             tracker.begin(self.clock.now());
             self.log.started(tracker);
