@@ -40,3 +40,4 @@ mod signal;
 mod sync;
 mod task;
 mod threads;
+mod worker;

@@ -12,7 +12,7 @@ use std::sync::{Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use perceptis_core::{Activity, Client, Error, Kind, Outcome};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 
 use crate::calls::Call;
 use crate::inbox::Inbox;
@@ -22,6 +22,7 @@ use crate::process::Process;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::task::Task;
 use crate::threads;
+use crate::worker::Worker;
 
 /// What a client handle, its running calls and its tasks share.
 pub(crate) struct Shared {
@@ -36,7 +37,7 @@ pub(crate) struct Shared {
 struct State {
     closed: bool,
     /// Made by the first operation: a client costs nothing until it is used.
-    runtime: Option<Runtime>,
+    worker: Option<Worker>,
     /// None while a call has it, too.
     lane: Option<Lane>,
     lane_lent: bool,
@@ -185,12 +186,11 @@ impl Shared {
             state = wait(&self.ended, &self.state, state, Some(left()));
         }
         let still = state.unfinished;
-        let (runtime, lane) = (state.runtime.take(), state.lane.take());
+        let (worker, lane) = (state.worker.take(), state.lane.take());
         drop(state);
         drop(lane);
-        if let Some(runtime) = runtime {
-            // Waits for files that are being synced, too.
-            runtime.shutdown_timeout(left());
+        if let Some(worker) = worker {
+            worker.shut_down(left());
         }
         if still == 0 {
             return Ok(());
@@ -213,14 +213,11 @@ impl Shared {
             return;
         }
         self.stop_all();
-        let (runtime, lane) = {
+        let left = {
             let mut state = self.lock();
-            (state.runtime.take(), state.lane.take())
+            (state.worker.take(), state.lane.take())
         };
-        drop(lane);
-        if let Some(runtime) = runtime {
-            runtime.shutdown_background();
-        }
+        drop(left);
     }
 
     /// Whether this process made it, and no parent.
@@ -251,12 +248,12 @@ impl Shared {
         if state.closed {
             return Err(Error::new(Kind::Closed, "the client is closed"));
         }
-        let handle = match &state.runtime {
-            Some(runtime) => runtime.handle().clone(),
+        let runtime = match &state.worker {
+            Some(worker) => worker.runtime().clone(),
             None => {
-                let runtime = state.runtime.insert(threads::new_runtime()?);
-                self.client.live_on(runtime.handle());
-                runtime.handle().clone()
+                let worker = state.worker.insert(Worker::start()?);
+                self.client.live_on(worker.runtime());
+                worker.runtime().clone()
             }
         };
         let place = if here && !state.lane_lent {
@@ -267,7 +264,7 @@ impl Shared {
             state.lane_lent = true;
             Place::Lane(LentLane { shared: Arc::clone(self), lane: Some(lane) })
         } else {
-            Place::Threads(handle)
+            Place::Threads(runtime)
         };
         let number = state.next;
         state.next += 1;

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::operation::{Operation, Stop};
     use crate::sync::Arc;
-    use crate::threads;
+    use crate::worker::Worker;
 
     /// Runs these steps on a thread of the library's and returns every end that came.
     fn ends(work: Work, stop: bool) -> Vec<Outcome> {
@@ -77,13 +77,13 @@ mod tests {
         let operation = Arc::new(Operation::new(Tracker::new("run")));
         let deliver = Box::new(move |outcome| sender.send(outcome).unwrap());
         let end = End::new(Arc::clone(&operation), deliver);
-        let runtime = threads::new_runtime().unwrap();
-        operation.started(runtime.spawn(Task::new(work, end)).abort_handle());
+        let worker = Worker::start().unwrap();
+        operation.started(worker.runtime().spawn(Task::new(work, end)).abort_handle());
         if stop {
             operation.stop(Stop::Cancelled);
         }
         let first = receiver.recv().unwrap();
-        drop(runtime);
+        drop(worker);
         std::iter::once(first).chain(receiver).collect()
     }
 

@@ -3,15 +3,8 @@
 use std::cell::Cell;
 use std::io;
 
-use perceptis_core::{Error, Kind};
-use tokio::runtime::{Builder, Handle, Runtime};
-
-use crate::guard;
 use crate::process::Process;
-
-/// Threads for the disk and for name resolution; they come when needed and go when idle. With the one that does the
-/// work and the ledger's a client has four at most.
-const BLOCKING_THREADS: usize = 2;
+use perceptis_core::{Error, Kind};
 
 thread_local! {
     /// The process in which this is one of the library's own threads, or in a callback. Such a thread must never wait
@@ -24,10 +17,15 @@ thread_local! {
 pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let _signals = SignalsBlocked::new();
     let own = move || {
-        OWN.set(Some(Process::current()));
+        enter();
         work();
     };
     std::thread::Builder::new().name("perceptis".to_owned()).spawn(own).map(drop)
+}
+
+/// Makes the thread that calls this one of the library's own. Its signals must be blocked.
+pub(crate) fn enter() {
+    OWN.set(Some(Process::current()));
 }
 
 /// Whether this thread must not wait for the library.
@@ -51,28 +49,6 @@ pub(crate) fn in_callback(callback: impl FnOnce()) {
     let before = OWN.replace(Some(Process::current()));
     callback();
     OWN.set(before);
-}
-
-/// One thread that does the work, and some that may block.
-pub(crate) fn new_runtime() -> Result<Runtime, Error> {
-    let _signals = SignalsBlocked::new();
-    if Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed()) {
-        // The process exits, in a handler of atexit, and this thread has lost what making a runtime needs.
-        let made = std::thread::Builder::new().spawn(build).map_err(|error| unstartable(&error))?;
-        return made.join().unwrap_or_else(|panic| Err(guard::panicked(panic.as_ref())));
-    }
-    build()
-}
-
-fn build() -> Result<Runtime, Error> {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_name("perceptis")
-        .on_thread_start(|| OWN.set(Some(Process::current())))
-        .enable_all()
-        .build()
-        .map_err(|error| unstartable(&error))
 }
 
 pub(crate) fn unstartable(error: &std::io::Error) -> Error {

@@ -226,14 +226,6 @@ impl Drop for Ending<'_> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    blocking_on(&Handle::current(), work).await
-}
-
-/// Runs work on a thread of this runtime's that may block.
-pub(crate) async fn blocking_on<T: Send + 'static>(
-    runtime: &Handle,
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
     let closed = || Error::new(Kind::Closed, "the client was closed while a file was being written");
     let (sender, result) = oneshot::channel();
     // Boxed, so that there is one kind of task: each kind is three kilobytes of the library.
@@ -241,7 +233,7 @@ pub(crate) async fn blocking_on<T: Send + 'static>(
         // Nobody listens any more only when the operation was ended.
         let _ = sender.send(work());
     });
-    match runtime.spawn_blocking(work).await {
+    match tokio::task::spawn_blocking(work).await {
         Ok(()) => result.await.unwrap_or_else(|_| Err(closed())),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

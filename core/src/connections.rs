@@ -20,7 +20,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::runtime::{Handle, Id};
 use tower_service::Service as _;
 
-use crate::client::{Home, blocking_on};
+use crate::client::{Home, blocking};
 use crate::first_byte::Outgoing;
 
 /// Not fewer than the requests in flight (see `client.rs`), or connections are opened and thrown away.
@@ -179,7 +179,9 @@ impl tower_service::Service<Name> for Resolver {
             let Some(home) = home else { return Err(std::io::ErrorKind::NotConnected.into()) };
             // The port is put in by whoever asks.
             let resolve = move || Ok((name.as_str(), 0).to_socket_addrs());
-            blocking_on(&home, resolve).await.map_err(std::io::Error::other)?
+            // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
+            let resolving = home.spawn(async move { blocking(resolve).await });
+            resolving.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)?
         })
     }
 }
