@@ -6,8 +6,9 @@
 
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::future::abortable;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Sleep;
 
@@ -17,9 +18,6 @@ use crate::operation::Operation;
 use crate::task::Task;
 use crate::threads;
 
-/// A lane that rested longer looks first what has become of its connections.
-const RESTED: Duration = Duration::from_millis(1);
-
 /// How far ahead a lane's own timer is set.
 const AHEAD: Duration = Duration::from_millis(100);
 
@@ -27,7 +25,6 @@ const AHEAD: Duration = Duration::from_millis(100);
 pub(crate) struct Lane {
     /// Taken when it is dropped.
     runtime: Option<Runtime>,
-    used: Instant,
     /// One that comes before those of most calls: a runtime is woken for a timer that is earlier than all others, which
     /// with two timers in each call would be two writes and a turn for nothing.
     first_timer: Option<Pin<Box<Sleep>>>,
@@ -43,31 +40,23 @@ impl Lane {
     pub(crate) fn new() -> Result<Lane, Error> {
         let builder = Builder::new_current_thread().enable_all().build();
         let runtime = builder.map_err(|error| threads::unstartable(&error))?;
-        Ok(Lane { runtime: Some(runtime), used: Instant::now(), first_timer: None })
+        Ok(Lane { runtime: Some(runtime), first_timer: None })
     }
 
     /// Runs an operation to its end.
     pub(crate) fn run(&mut self, operation: &Operation, task: Task) {
-        let rested = self.used.elapsed() > RESTED;
-        if let Some(runtime) = &self.runtime {
-            runtime.block_on(async {
-                if self.first_timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
-                    let timer = self.first_timer.insert(Box::pin(tokio::time::sleep(AHEAD)));
-                    // Asked once, it is set.
-                    let _ = std::future::poll_fn(|context| Poll::Ready(timer.as_mut().poll(context))).await;
-                }
-                if rested {
-                    // Once for what has happened to be seen, and once for the connections to act upon it.
-                    tokio::task::yield_now().await;
-                    tokio::task::yield_now().await;
-                }
-                let task = tokio::spawn(task);
-                operation.started(task.abort_handle());
-                // The task has told its end by itself, whatever it was.
-                let _ = task.await;
-            });
-        }
-        self.used = Instant::now();
+        let Some(runtime) = &self.runtime else { return };
+        let (task, interrupt) = abortable(task);
+        operation.started(interrupt.into());
+        runtime.block_on(async {
+            if self.first_timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
+                let timer = self.first_timer.insert(Box::pin(tokio::time::sleep(AHEAD)));
+                // Asked once, it is set.
+                let _ = std::future::poll_fn(|context| Poll::Ready(timer.as_mut().poll(context))).await;
+            }
+            // The task tells its end by itself, also when it is dropped.
+            let _ = task.await;
+        });
     }
 }
 

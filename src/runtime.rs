@@ -165,7 +165,7 @@ impl Shared {
         let work = call.work(Arc::clone(&self.client), operation.tracker().clone());
         let task = Task::new(work, end);
         match place {
-            Place::Threads(handle) => operation.started(handle.spawn(task).abort_handle()),
+            Place::Threads(handle) => operation.started(handle.spawn(task).abort_handle().into()),
             Place::Lane(mut lent) => match &mut lent.lane {
                 Some(lane) => lane.run(&operation, task),
                 None => drop(task),

@@ -2,8 +2,34 @@
 
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-/// Interrupts a task: at its next await it is dropped, on its own thread.
-pub(crate) use tokio::task::AbortHandle;
+/// Interrupts a task: at its next await it is dropped, on the thread that runs it.
+pub(crate) enum AbortHandle {
+    /// One that was spawned.
+    Spawned(tokio::task::AbortHandle),
+    /// One that its caller runs.
+    Own(futures_util::future::AbortHandle),
+}
+
+impl AbortHandle {
+    pub(crate) fn abort(&self) {
+        match self {
+            AbortHandle::Spawned(task) => task.abort(),
+            AbortHandle::Own(task) => task.abort(),
+        }
+    }
+}
+
+impl From<tokio::task::AbortHandle> for AbortHandle {
+    fn from(task: tokio::task::AbortHandle) -> AbortHandle {
+        AbortHandle::Spawned(task)
+    }
+}
+
+impl From<futures_util::future::AbortHandle> for AbortHandle {
+    fn from(task: futures_util::future::AbortHandle) -> AbortHandle {
+        AbortHandle::Own(task)
+    }
+}
 
 /// Takes a lock. What a panic left behind one is whole: no code of ours panics between two changes.
 #[cfg(not(perceptis_tsan))]

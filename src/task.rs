@@ -78,7 +78,7 @@ mod tests {
         let deliver = Box::new(move |outcome| sender.send(outcome).unwrap());
         let end = End::new(Arc::clone(&operation), deliver);
         let worker = Worker::start().unwrap();
-        operation.started(worker.runtime().spawn(Task::new(work, end)).abort_handle());
+        operation.started(worker.runtime().spawn(Task::new(work, end)).abort_handle().into());
         if stop {
             operation.stop(Stop::Cancelled);
         }

@@ -5,12 +5,16 @@
 //! proxy stands before; those, and downloads, are reqwest's.
 
 use std::error::Error as StdError;
+use std::fmt;
+use std::future::poll_fn;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, Uri};
@@ -28,6 +32,9 @@ const MOST_IDLE: usize = 16;
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
 const IDLE: Duration = Duration::from_secs(90);
 
+/// A connection that nobody drives is looked at before it is used again after this time.
+const UNSEEN: Duration = Duration::from_millis(1);
+
 /// A dead peer is noticed, also where no answer is awaited.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 3;
@@ -43,28 +50,89 @@ pub(crate) enum Failed {
     Lost(hyper::Error),
 }
 
+/// What a connection does: it has to be asked for it to happen.
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// The connections to one origin.
-#[derive(Debug)]
 pub(crate) struct Connections {
     origin: Uri,
     connector: HttpsConnector<HttpConnector<Resolver>>,
     connect_timeout: Duration,
+    client: Home,
     idle: Mutex<Vec<Idle>>,
 }
 
 /// A connection that waits for its next request.
-#[derive(Debug)]
 struct Idle {
-    sender: SendRequest<Outgoing>,
-    /// The runtime that it lives on: nowhere else is it driven.
-    home: Id,
+    connection: Connection,
     since: Instant,
 }
 
-/// A connection that is in use. To be given back once its answer has been read to the end; dropped, it is closed.
-pub(crate) struct Lent {
+/// A connection, which lives on the runtime that dialled it: nowhere else is it driven.
+struct Connection {
     sender: SendRequest<Outgoing>,
+    /// Where no task drives it, whoever uses it does: a runtime that lasts no longer than a call drives nothing in
+    /// between, and during a call a task would be a detour.
+    driver: Option<Driver>,
     home: Id,
+}
+
+impl Connection {
+    fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver
+            && driver.as_mut().poll(context).is_ready()
+        {
+            self.driver = None;
+        }
+    }
+
+    /// Waits for something that the connection brings.
+    async fn driven<T>(&mut self, brings: impl Future<Output = T>) -> T {
+        let mut brings = pin!(brings);
+        poll_fn(|context| {
+            self.drive(context);
+            brings.as_mut().poll(context)
+        })
+        .await
+    }
+}
+
+/// The body of an answer, and the connection that it comes by. To be given back once it has been read to its end;
+/// dropped, it is closed.
+pub(crate) struct Arriving {
+    body: Incoming,
+    connection: Connection,
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let here = Pin::new(&mut self.body).poll_frame(context);
+        if here.is_ready() {
+            return here;
+        }
+        self.connection.drive(context);
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl Connections {
@@ -73,9 +141,9 @@ impl Connections {
         origin: Uri,
         tls: rustls::ClientConfig,
         connect_timeout: Duration,
-        home: Home,
+        client: Home,
     ) -> Connections {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(home));
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(client.clone()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(KEEP_ALIVE));
@@ -88,24 +156,22 @@ impl Connections {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Connections { origin, connector, connect_timeout, idle: Mutex::default() }
+        Connections { origin, connector, connect_timeout, client, idle: Mutex::default() }
     }
 
     /// Sends a request to the origin and waits for the head of the answer.
-    pub(crate) async fn send(
-        &self,
-        mut request: Request<Outgoing>,
-    ) -> Result<(Response<Incoming>, Lent), Failed> {
-        let home = Handle::current().id();
+    pub(crate) async fn send(&self, mut request: Request<Outgoing>) -> Result<Response<Arriving>, Failed> {
+        let here = Handle::current().id();
         loop {
-            let kept = self.take(home);
+            let kept = self.take(here).await;
             let reused = kept.is_some();
-            let mut sender = match kept {
-                Some(sender) => sender,
-                None => self.dial().await?,
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => Box::pin(self.dial(here)).await?,
             };
-            let mut error = match sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, Lent { sender, home })),
+            let answer = connection.sender.try_send_request(request);
+            let mut error = match connection.driven(answer).await {
+                Ok(response) => return Ok(response.map(|body| Arriving { body, connection })),
                 Err(error) => error,
             };
             match error.take_message() {
@@ -116,32 +182,43 @@ impl Connections {
         }
     }
 
-    /// Keeps a connection for the next request.
-    pub(crate) fn give_back(&self, lent: Lent) {
-        if lent.sender.is_closed() {
+    /// Keeps the connection of an answer that has been read to its end for the next request.
+    pub(crate) fn give_back(&self, read: Arriving) {
+        let connection = read.connection;
+        if connection.sender.is_closed() {
             return;
         }
         let mut idle = self.lock();
         // The oldest goes, closed once the lock is given back.
         let dropped = (idle.len() >= MOST_IDLE).then(|| idle.remove(0));
-        idle.push(Idle { sender: lent.sender, home: lent.home, since: Instant::now() });
+        idle.push(Idle { connection, since: Instant::now() });
         drop(idle);
         drop(dropped);
     }
 
     /// The connection of this runtime that was used last.
-    fn take(&self, home: Id) -> Option<SendRequest<Outgoing>> {
-        let mut idle = self.lock();
+    async fn take(&self, here: Id) -> Option<Connection> {
         loop {
-            let at = idle.iter().rposition(|idle| idle.home == home)?;
-            let Idle { sender, since, .. } = idle.remove(at);
-            if !sender.is_closed() && since.elapsed() < IDLE {
-                return Some(sender);
+            let Idle { mut connection, since } = self.last(here)?;
+            let rested = since.elapsed();
+            if connection.driver.is_some() && rested > UNSEEN {
+                // What has come meanwhile, its end as well, is seen by the runtime first and then by the connection.
+                tokio::task::yield_now().await;
+                connection.driven(std::future::ready(())).await;
+            }
+            if !connection.sender.is_closed() && rested < IDLE {
+                return Some(connection);
             }
         }
     }
 
-    async fn dial(&self) -> Result<SendRequest<Outgoing>, Failed> {
+    fn last(&self, here: Id) -> Option<Idle> {
+        let mut idle = self.lock();
+        let at = idle.iter().rposition(|idle| idle.connection.home == here)?;
+        Some(idle.remove(at))
+    }
+
+    async fn dial(&self, home: Id) -> Result<Connection, Failed> {
         let dialled = async {
             // Always ready: it keeps nothing.
             let stream = self.connector.clone().call(self.origin.clone()).await.map_err(Failed::Connect)?;
@@ -151,8 +228,12 @@ impl Connections {
         let (sender, connection) =
             tokio::time::timeout(timeout, dialled).await.map_err(|_| Failed::ConnectTimeout(timeout))??;
         // How it ended is told to the request that it ended under.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(sender)
+        let driver: Driver = Box::pin(async move { drop(connection.await) });
+        if self.client.handle().is_some_and(|client| client.id() == home) {
+            tokio::spawn(driver);
+            return Ok(Connection { sender, driver: None, home });
+        }
+        Ok(Connection { sender, driver: Some(driver), home })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {

@@ -128,7 +128,7 @@ impl Transport {
             *request.body_mut() = first_byte.watch(body);
             self.put_submission(request.headers_mut(), key)?;
         }
-        let (response, lent) = connections.send(request).await.map_err(|failed| match failed {
+        let response = connections.send(request).await.map_err(|failed| match failed {
             Failed::Connect(error) => self.miss(true, error.as_ref()),
             Failed::ConnectTimeout(timeout) => self.miss(true, &NotWithin(timeout)),
             Failed::Lost(error) => self.miss(false, &error),
@@ -137,7 +137,7 @@ impl Transport {
         let reply = self.read(head, &mut body).await?;
         // Of one that was not read to its end more is on its way.
         if body.is_end_stream() {
-            connections.give_back(lent);
+            connections.give_back(body);
         }
         Ok(reply)
     }
