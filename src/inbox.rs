@@ -10,6 +10,7 @@
 //! the doorbell, and whoever takes that away waits for the ring's end.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use perceptis_core::{Error, Kind, Outcome};
@@ -39,9 +40,9 @@ pub(crate) enum Taken {
 struct Call {
     operation: Arc<Operation>,
     /// Distinguishes it from earlier calls with its tag.
-    number: u64,
+    number: NonZeroU64,
     /// Where its news stands among the others', while they wait.
-    news: Option<u64>,
+    news: Option<NonZeroU64>,
     ended: bool,
 }
 
@@ -49,7 +50,7 @@ struct State {
     calls: HashMap<u64, Call>,
     ends: VecDeque<(u64, Outcome)>,
     /// The tags of which there is news, in the order of its coming.
-    news: BTreeMap<u64, u64>,
+    news: BTreeMap<NonZeroU64, u64>,
     records: VecDeque<String>,
     dropped: u64,
     /// Numbers calls and news.
@@ -97,7 +98,7 @@ impl Inbox {
     ///
     /// # Errors
     /// `InvalidArgument` when the tag names a call whose final event has not been taken; `Closed`.
-    pub(crate) fn accept(&self, tag: u64, operation: &Arc<Operation>) -> Result<u64, Error> {
+    pub(crate) fn accept(&self, tag: u64, operation: &Arc<Operation>) -> Result<NonZeroU64, Error> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(Error::new(Kind::Closed, "the queue is closed; nothing was sent"));
@@ -131,7 +132,7 @@ impl Inbox {
     }
 
     /// There is news of a call. Such that has not been taken yet and this become one.
-    pub(crate) fn news(&self, tag: u64, number: u64) {
+    pub(crate) fn news(&self, tag: u64, number: NonZeroU64) {
         let mut state = lock(&self.state);
         let place = state.number();
         match state.calls.get_mut(&tag) {
@@ -253,9 +254,9 @@ impl Inbox {
 }
 
 impl State {
-    fn number(&mut self) -> u64 {
+    fn number(&mut self) -> NonZeroU64 {
         self.next += 1;
-        self.next
+        NonZeroU64::new(self.next).unwrap_or(NonZeroU64::MIN)
     }
 
     fn events_wait(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The client: what its operations share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) const DOWNLOADS_AT_ONCE: usize = 4;
 /// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
 /// commits together what comes together, and so many are enough to make a commit cheap.
 const BEGINNINGS_AT_ONCE: usize = 64;
-/// How many of its own jobs a client remembers; the oldest go first.
+/// How many of its own jobs a client remembers; then the older half goes.
 const REMEMBERED_JOBS: usize = 10_000;
 
 /// How long an operation may take where the caller does not say.
@@ -88,7 +88,7 @@ pub struct Client {
     pub(crate) home: Home,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) unsettled: Mutex<Unsettled>,
-    own: Mutex<OwnJobs>,
+    own: Mutex<HashMap<JobId, OwnJob>>,
 }
 
 /// What the client knows of a job because it submitted it.
@@ -97,12 +97,6 @@ pub(crate) struct OwnJob {
     pub(crate) submitted: Moment,
     pub(crate) variants: u32,
     pub(crate) product: Product,
-}
-
-#[derive(Debug, Default)]
-struct OwnJobs {
-    jobs: HashMap<JobId, OwnJob>,
-    order: VecDeque<JobId>,
 }
 
 impl Client {
@@ -192,18 +186,17 @@ impl Client {
 
     pub(crate) fn remember(&self, job_id: &JobId, job: OwnJob) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if own.jobs.insert(job_id.clone(), job).is_none() {
-            own.order.push_back(job_id.clone());
-        }
-        while own.order.len() > REMEMBERED_JOBS {
-            if let Some(oldest) = own.order.pop_front() {
-                own.jobs.remove(&oldest);
-            }
+        own.insert(job_id.clone(), job);
+        if own.len() > REMEMBERED_JOBS {
+            let mut submitted: Vec<Moment> = own.values().map(|job| job.submitted).collect();
+            let (_, middle, _) = submitted.select_nth_unstable(REMEMBERED_JOBS / 2);
+            let middle = *middle;
+            own.retain(|id, job| job.submitted > middle || id == job_id);
         }
     }
 
     pub(crate) fn own_job(&self, job_id: &JobId) -> Option<OwnJob> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).jobs.get(job_id).copied()
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).get(job_id).copied()
     }
 }
 

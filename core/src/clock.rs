@@ -3,6 +3,7 @@
 //! Every duration in this crate is in the client's own time. `time_scale` makes that time run faster than
 //! the wall's, so that against a sandbox at the same speed an hour passes in a second.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -39,21 +40,29 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A point in the client's time, counted from the machine's start.
+/// A point in the client's time, counted from the machine's start in microseconds: in half the memory of a `Duration`,
+/// since each of thousands of calls keeps several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(Duration);
+pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
+    fn at(microseconds: u64) -> Moment {
+        Moment(NonZeroU64::new(microseconds).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Rounded up: a wait is never undercut by a rounding.
     pub(crate) fn after(self, wait: Duration) -> Moment {
-        Moment(self.0.saturating_add(wait))
+        let wait = wait.as_nanos().div_ceil(1000);
+        Moment(self.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
     pub(crate) fn before(self, time: Duration) -> Moment {
-        Moment(self.0.saturating_sub(time))
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Moment::at(self.0.get().saturating_sub(time))
     }
 
     pub(crate) fn since(self, earlier: Moment) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
@@ -73,7 +82,8 @@ impl Clock {
         let now = clock_gettime(ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
         let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or(0);
-        Moment(Duration::new(seconds, nanoseconds).saturating_mul(self.scale))
+        let now = Duration::new(seconds, nanoseconds).saturating_mul(self.scale);
+        Moment::at(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
     }
 
     /// Waits until then; at once when it is past.

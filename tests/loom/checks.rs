@@ -4,6 +4,7 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use perceptis_core::{Kind, Outcome, Tracker};
+use std::num::NonZeroU64;
 
 use crate::doorbell::Doorbell;
 use crate::inbox::{Inbox, Taken};
@@ -41,7 +42,7 @@ fn inbox() -> (Arc<Inbox>, Arc<AtomicBool>) {
 }
 
 /// A call in an inbox, with its end.
-fn accept(inbox: &Arc<Inbox>, tag: u64) -> (Arc<Operation>, End, u64) {
+fn accept(inbox: &Arc<Inbox>, tag: u64) -> (Arc<Operation>, End, NonZeroU64) {
     let operation = operation();
     let number = inbox.accept(tag, &operation).unwrap();
     let to = Arc::clone(inbox);
