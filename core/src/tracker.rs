@@ -37,7 +37,7 @@ struct Situation {
     phase: Phase,
     idempotency_key: Option<Key>,
     job_id: Option<JobId>,
-    status: Option<Cow<'static, str>>,
+    status: Option<Said>,
     /// A submission is on its way, and no answer has come.
     in_flight: Option<FirstByte>,
     /// A submission's fate is unknown.
@@ -81,6 +81,22 @@ enum Status {
     Processing,
     Completed,
     Failed,
+}
+
+/// How the service says that a job stands.
+#[derive(Clone, Debug)]
+enum Said {
+    Documented(Status),
+    Other(Box<str>),
+}
+
+impl Said {
+    fn as_str(&self) -> &str {
+        match self {
+            Said::Documented(status) => status.name(),
+            Said::Other(text) => text,
+        }
+    }
 }
 
 impl Status {
@@ -208,7 +224,7 @@ impl Tracker {
             operation: self.0.operation,
             phase: now.phase,
             job_id: now.job_id.as_ref().map(ToString::to_string),
-            status: now.status.as_deref().map(str::to_owned),
+            status: now.status().map(str::to_owned),
             idempotency_key: now.idempotency_key.as_ref().map(ToString::to_string),
             elapsed_ms: milliseconds(self.0.started.elapsed()),
         }
@@ -226,7 +242,7 @@ impl Tracker {
             return Error::new(kind, message).with(|details| details.billed = Billed::Unknown);
         }
         let (kind, message, billed) = if let Some(job_id) = &now.job_id {
-            let done = now.status.as_deref() == Some("completed");
+            let done = now.status() == Some("completed");
             let (state, next, billed) = if done {
                 ("is completed and billed", "perceptis_download", Billed::Yes)
             } else {
@@ -275,7 +291,7 @@ impl Tracker {
         // Once there is a job, this operation's own or the one that it asks about, "no" is no longer true but of
         // one that failed, and "yes" of one that is completed.
         let failed = error.kind() == Kind::JobFailed;
-        let billed = match now.status.as_deref() {
+        let billed = match now.status() {
             Some("completed") => Billed::Yes,
             _ if now.job_id.is_some() => Billed::Unknown,
             _ => error.details().billed,
@@ -372,11 +388,11 @@ impl Tracker {
     pub(crate) fn status(&self, status: &str, at: Moment) -> bool {
         self.change(|now| {
             now.cause = None;
-            let news = now.status.as_deref() != Some(status);
+            let news = now.status() != Some(status);
             if news {
                 let (status, what) = match Status::of(status) {
-                    Some(known) => (Cow::from(known.name()), What::Status(known)),
-                    None => (status.to_owned().into(), What::Other(Box::new(Text(shown(status))))),
+                    Some(known) => (Said::Documented(known), What::Status(known)),
+                    None => (Said::Other(status.into()), What::Other(Box::new(Text(shown(status))))),
                 };
                 now.status = Some(status);
                 now.list(at, what);
@@ -414,6 +430,10 @@ fn shown(status: &str) -> String {
 }
 
 impl Situation {
+    fn status(&self) -> Option<&str> {
+        self.status.as_ref().map(Said::as_str)
+    }
+
     fn list(&mut self, at: Moment, what: What) {
         if self.tried.len() == LISTED {
             self.tried.remove(0);
