@@ -114,7 +114,10 @@ bench: library
 		$(RELEASE)/bench-runs $$jobs "$$XDG_STATE_HOME/runs" || exit 1; done
 	@$(BENCH_CC) -rdynamic benches/ledger.c $(BENCH_LD) -lsqlite3 -o $(RELEASE)/bench-ledger
 	@$(CLEAN) $(RELEASE)/perceptis-sandbox exec --speed 1 -- $(RELEASE)/bench-ledger $(TARGET)/bench
-	@$(CLEAN) for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
+	@$(CARGO) build --locked --release --package perceptis --features unhashed --target-dir $(TARGET)/unhashed
+	@$(CLEAN) export BENCH_UNHASHED=$(TARGET)/unhashed/release/libperceptis.so; \
+		for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
+
 # What takes minutes: runs under random mixtures of faults (a seed that fails is printed with the command that plays it
 # again), every order of events with more preemptions, and the library under ThreadSanitizer and AddressSanitizer.
 SEEDS ?= 2000

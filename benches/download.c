@@ -4,7 +4,8 @@
    it its final name and syncs the directory. libcurl does so on one thread, in its callback: as its own examples have
    it, with its default buffer and fwrite, and as one would write it for speed, with the largest buffer and write(2);
    where it hashes, with OpenSSL's SHA-256. This library always hashes, and checks a .pptx in full; a format that it
-   does not know is checked by its length alone. The last row is what the machine has to give: receiving and writing on
+   does not know is checked by its length alone. BENCH_UNHASHED names a build of it that does not hash, which is made
+   for this measurement and nothing else. The last row is what the machine has to give: receiving and writing on
    two threads, and nothing else. All rows are run once a round, in an order that turns; a ratio is the
    median of the rounds' ratios of time, above 1 where the row is the faster one. */
 #define _GNU_SOURCE
@@ -15,6 +16,7 @@
 #include "service.h"
 
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <perceptis.h>
@@ -22,13 +24,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_ROUNDS = 1000, ROWS = 7, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
+enum { MOST_ROUNDS = 1000, ROWS = 8, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
 
 struct row {
     const char *name;
     long buffer;        /* libcurl's; 0: another one */
     int hashes;         /* libcurl */
     const char *format; /* this library: of the file, by which it decides what to check */
+    int unhashed;       /* this library: the build that does not hash */
     double took[MOST_ROUNDS], used[MOST_ROUNDS];
 };
 
@@ -39,6 +42,7 @@ static struct row rows[ROWS] = {
     {.name = "libcurl, 512 KiB, write, SHA-256", .buffer = LARGE, .hashes = 1},
     {.name = "libperceptis, SHA-256, length checked", .format = "bin"},
     {.name = "libperceptis, SHA-256, every CRC checked", .format = "pptx"},
+    {.name = "libperceptis, built without the hash", .format = "bin", .unhashed = 1},
     {.name = "receiving and writing alone"},
 };
 
@@ -126,17 +130,72 @@ static void with_nothing_else(unsigned number)
     put_in_place(part, path);
 }
 
-static void with_libperceptis(perceptis_client *client, const perceptis_options *options, const char *format,
-    unsigned number)
+/* One of the two builds of this library, and a client of it. */
+struct build {
+    __typeof__(&perceptis_config_new) config_new;
+    __typeof__(&perceptis_config_set) config_set;
+    __typeof__(&perceptis_config_free) config_free;
+    __typeof__(&perceptis_options_new) options_new;
+    __typeof__(&perceptis_options_set) options_set;
+    __typeof__(&perceptis_options_free) options_free;
+    __typeof__(&perceptis_client_new) client_new;
+    __typeof__(&perceptis_client_free) client_free;
+    __typeof__(&perceptis_download) download;
+    __typeof__(&perceptis_string_free) string_free;
+    __typeof__(&perceptis_error_message) error_message;
+    perceptis_options *options;
+    perceptis_client *client;
+};
+
+static void *function(void *library, const char *name)
+{
+    void *found = dlsym(library, name);
+    CHECK(found != NULL, "%s is not there", name);
+    return found;
+}
+
+/* Stands within a build as it does in the header. */
+#define LOAD(build, library, name) (*(void **)&(build)->name = function(library, "perceptis_" #name))
+
+static void begin(struct build *build, void *library)
+{
+    LOAD(build, library, config_new);
+    LOAD(build, library, config_set);
+    LOAD(build, library, config_free);
+    LOAD(build, library, options_new);
+    LOAD(build, library, options_set);
+    LOAD(build, library, options_free);
+    LOAD(build, library, client_new);
+    LOAD(build, library, client_free);
+    LOAD(build, library, download);
+    LOAD(build, library, string_free);
+    LOAD(build, library, error_message);
+    perceptis_error *error = NULL;
+    perceptis_config *config = build->config_new();
+    build->options = build->options_new();
+    CHECK(build->config_set(config, "api_base_url", base, &error) == PERCEPTIS_OK
+        && build->config_set(config, "api_key", "sk-live-per-bench", &error) == PERCEPTIS_OK
+        && build->options_set(build->options, "directory", directory, &error) == PERCEPTIS_OK
+        && build->client_new(config, &build->client, &error) == PERCEPTIS_OK, "%s", build->error_message(error));
+    build->config_free(config);
+}
+
+static void end(struct build *build)
+{
+    build->client_free(build->client);
+    build->options_free(build->options);
+}
+
+static void with_libperceptis(struct build *build, const char *format, unsigned number)
 {
     char job[64];
     char *result = NULL;
     perceptis_error *error = NULL;
     /* Another job each time: one job is asked about once a second at most. */
     snprintf(job, sizeof job, "%s-%u", format, number);
-    CHECK(perceptis_download(client, job, options, &result, &error) == PERCEPTIS_OK, "libperceptis: %s",
-        perceptis_error_message(error));
-    perceptis_string_free(result);
+    CHECK(build->download(build->client, job, build->options, &result, &error) == PERCEPTIS_OK, "libperceptis: %s",
+        build->error_message(error));
+    build->string_free(result);
 }
 
 static double ratio(const struct row *ours, const struct row *theirs, size_t rounds)
@@ -170,14 +229,11 @@ int main(int argc, char **argv)
     snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    perceptis_config *config = perceptis_config_new();
-    perceptis_options *options = perceptis_options_new();
-    perceptis_client *client = NULL;
-    perceptis_error *error = NULL;
-    CHECK(perceptis_config_set(config, "api_base_url", base, &error) == PERCEPTIS_OK
-        && perceptis_config_set(config, "api_key", "sk-live-per-bench", &error) == PERCEPTIS_OK
-        && perceptis_options_set(options, "directory", directory, &error) == PERCEPTIS_OK
-        && perceptis_client_new(config, &client, &error) == PERCEPTIS_OK, "%s", perceptis_error_message(error));
+    static struct build hashed, unhashed;
+    begin(&hashed, RTLD_DEFAULT);
+    void *library = dlopen(setting("BENCH_UNHASHED"), RTLD_NOW | RTLD_LOCAL);
+    CHECK(library != NULL, "%s", dlerror());
+    begin(&unhashed, library);
     CURL *handles[ROWS] = {NULL};
     for (size_t at = 0; at < ROWS; at++) {
         if (rows[at].buffer == 0) continue;
@@ -195,7 +251,7 @@ int main(int argc, char **argv)
             number++;
             double begun = now(), used = processor();
             if (row->buffer != 0) with_libcurl(handles[row - rows], row, number);
-            else if (row->format != NULL) with_libperceptis(client, options, row->format, number);
+            else if (row->format != NULL) with_libperceptis(row->unhashed ? &unhashed : &hashed, row->format, number);
             else with_nothing_else(number);
             if (round > 0) {
                 row->took[round - 1] = now() - begun;
@@ -207,8 +263,8 @@ int main(int argc, char **argv)
         }
     }
 
-    printf("\n%zu MiB into %s, %zu rounds; hashing alone takes %.0f ms\n\n", mebibytes, directory, rounds,
-        hash_alone(file) * 1e3);
+    printf("\n%zu MiB into %s, %zu rounds, libperceptis %s; hashing alone takes %.0f ms\n\n", mebibytes, directory, rounds,
+        perceptis_version(), hash_alone(file) * 1e3);
     printf("| %-40s | time    | MiB/s   | processor | against defaults | with hash | 512 KiB | with hash |\n", "");
     printf("|------------------------------------------|---------|---------|-----------|------------------|-----------|"
         "---------|-----------|\n");
@@ -223,9 +279,8 @@ int main(int argc, char **argv)
             ratio(&rows[at], &rows[1], rounds), ratio(&rows[at], &rows[2], rounds), ratio(&rows[at], &rows[3], rounds));
     }
     for (size_t at = 0; at < ROWS; at++) curl_easy_cleanup(handles[at]);
-    perceptis_client_free(client);
-    perceptis_options_free(options);
-    perceptis_config_free(config);
+    end(&hashed);
+    end(&unhashed);
     free(file);
     return EXIT_SUCCESS;
 }

@@ -43,6 +43,9 @@ impl Sums {
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
+        if cfg!(feature = "unhashed") {
+            return;
+        }
         for bytes in bytes.chunks(AT_ONCE) {
             self.sha256.update(bytes);
             self.blocks.update(bytes);
