@@ -35,23 +35,6 @@ static struct due pop(void)
     return first;
 }
 
-/* What the sandbox has answered so far: its journal numbers every request. */
-static long answered(void)
-{
-    struct body *body = calloc(1, sizeof *body);
-    char url[256];
-    CURL *easy = new_easy(NULL, body);
-    snprintf(url, sizeof url, "%s/_sandbox/journal?newest=1", getenv("PERCEPTIS_API_BASE_URL"));
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    NEED(curl_easy_perform(easy) == CURLE_OK);
-    const char *number = strstr(body->bytes, "\"number\":");
-    NEED(number != NULL);
-    long count = strtol(number + strlen("\"number\":"), NULL, 10);
-    curl_easy_cleanup(easy);
-    free(body);
-    return count;
-}
-
 static int entries(const char *path)
 {
     int count = -2;

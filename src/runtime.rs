@@ -189,6 +189,7 @@ impl Shared {
         let (worker, lane) = (state.worker.take(), state.lane.take());
         drop(state);
         drop(lane);
+        self.client.disconnect();
         if let Some(worker) = worker {
             worker.shut_down(left());
         }
@@ -218,6 +219,7 @@ impl Shared {
             (state.worker.take(), state.lane.take())
         };
         drop(left);
+        self.client.disconnect();
     }
 
     /// Whether this process made it, and no parent.

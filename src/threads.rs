@@ -55,6 +55,35 @@ pub(crate) fn unstartable(error: &std::io::Error) -> Error {
     Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
 }
 
+/// Keeps this thread from being cancelled (pthread_cancel(3)) while it lives: unwinding by force, which that is, must
+/// not come through Rust. It happens afterwards, where the program can be cancelled.
+pub(crate) struct Uncancelled(libc::c_int);
+
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+}
+
+impl Uncancelled {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn new() -> Uncancelled {
+        // PTHREAD_CANCEL_DISABLE of glibc and musl; the libc crate does not have it.
+        const DISABLE: libc::c_int = 1;
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before; of this thread alone.
+        unsafe { pthread_setcancelstate(DISABLE, &raw mut before) };
+        Uncancelled(before)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        // SAFETY: the state that this thread had.
+        unsafe { pthread_setcancelstate(self.0, std::ptr::null_mut()) };
+    }
+}
+
 /// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run
 /// a handler of the program.
 pub(crate) struct SignalsBlocked(libc::sigset_t);

@@ -520,3 +520,25 @@ fn without_a_file_the_client_itself_remembers() {
     assert_eq!(bought(&server), 1);
     assert!(!Path::new(&home.ledger()).exists());
 }
+
+/// What may be paid for is never called unpaid, also where the call that goes on with it ends at once.
+#[test]
+fn a_call_that_goes_on_with_a_job_and_fails_before_it_asks_does_not_call_it_unpaid() {
+    let (home, server) = (Home::new(), working());
+    let key = ("idempotency_key", "k1");
+    home.client(&server, &[]).generate(&Request::deck(), &[key]).unwrap();
+    let nowhere = ("directory", "/nonexistent/directory");
+    let error = home.client(&server, &[]).run(&Request::deck(), &[key, nowhere]).unwrap_err();
+    assert_eq!(error.code, "FILE", "{error:?}");
+    assert_eq!((error.detail("billed").as_str(), error.detail("job_id").as_str()), ("unknown", "j1"));
+    assert_eq!(bought(&server), 1);
+
+    let server = Server::start();
+    server.on(GENERATE, Answer::Drop);
+    let key = ("idempotency_key", "k2");
+    home.client(&server, &[]).generate(&Request::deck(), &[key, SHORT]).unwrap_err();
+    let sent = bought(&server);
+    let error = home.client(&server, &[]).run(&Request::deck(), &[key, nowhere]).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("FILE", "unknown"), "{error:?}");
+    assert_eq!(bought(&server), sent);
+}

@@ -6,9 +6,10 @@ mod support;
 use std::ffi::{c_char, c_void};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener};
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::api::{Client, borrowed};
 use support::script::{Answer, Server};
@@ -70,6 +71,90 @@ fn a_connection_that_was_closed_meanwhile_is_no_failure() {
         client.close(10_000).unwrap();
         assert_eq!(*warnings.lock().unwrap(), [""; 0], "nothing went wrong on the way");
     });
+}
+
+/// Of an answer in chunks only its end tells that it is whole; the next call goes by the same connection.
+#[test]
+fn a_connection_that_brought_chunks_is_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let client = Client::new(&[("api_key", "sk-test"), ("api_base_url", &base_url)]).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            drop(listener);
+            stream.set_nodelay(true).unwrap();
+            let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
+            for job in ["j1", "j2", "j3"] {
+                assert!(request.next().unwrap().unwrap().contains(job));
+                while !request.next().unwrap().unwrap().is_empty() {}
+                let body = format!(r#"{{"job_id":"{job}","status":"processing"}}"#);
+                let (one, two) = body.split_at(10);
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                write!(stream, "{head}{:x}\r\n{one}\r\n", one.len()).unwrap();
+                write!(stream, "{:x}\r\n{two}\r\n0\r\n\r\n", two.len()).unwrap();
+            }
+        });
+        for job in ["j1", "j2", "j3"] {
+            let answer = client.get_status(job, &[("timeout_ms", "5000")]).unwrap();
+            assert!(answer.contains(job));
+        }
+    });
+}
+
+static BROKEN_PIPES: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn count_broken_pipe(_: i32) {
+    BROKEN_PIPES.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Left as it is, that signal ends a program. A server that answers, closes and resets is called again at once, so that
+/// some of the requests are written to what is gone.
+#[test]
+fn a_connection_that_breaks_raises_no_signal() {
+    // SAFETY: the handler only counts.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count_broken_pipe as *const () as usize;
+        assert_eq!(libc::sigaction(libc::SIGPIPE, &raw const action, std::ptr::null_mut()), 0);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let pairs = [("api_key", "sk-test"), ("api_base_url", &*base_url), ("time_scale", "10000")];
+    let client = Client::new(&pairs).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
+            let Some(Ok(line)) = request.next() else { continue };
+            while request.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let job = line.split(['/', ' ']).rev().nth(2).unwrap().to_owned();
+            let body = format!(r#"{{"job_id":"{job}","status":"processing"}}"#);
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let _ = stream.shutdown(Shutdown::Write);
+            let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+            // SAFETY: the descriptor is the stream's, and the option's value and size are what it takes.
+            let set = unsafe {
+                libc::setsockopt(
+                    stream.as_raw_fd(),
+                    libc::SOL_SOCKET,
+                    libc::SO_LINGER,
+                    (&raw const at_once).cast(),
+                    size_of::<libc::linger>() as libc::socklen_t,
+                )
+            };
+            assert_eq!(set, 0);
+        }
+    });
+    for number in 0..200 {
+        client.get_status(&format!("j{number}"), &[]).unwrap();
+        // Somewhere in here the connection breaks; a call after a millisecond looks first.
+        let (begun, pause) = (Instant::now(), Duration::from_micros(number * 4));
+        while begun.elapsed() < pause {
+            std::hint::spin_loop();
+        }
+    }
+    assert_eq!(BROKEN_PIPES.load(Ordering::SeqCst), 0);
 }
 
 #[test]

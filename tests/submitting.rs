@@ -241,6 +241,38 @@ fn so_many_submissions_go_out_at_once_and_no_more() {
     });
 }
 
+/// The window counts from the first attempt, however long the wait for a place is.
+#[test]
+fn in_doubt_a_submission_that_waited_too_long_for_a_place_is_not_sent() {
+    let server = Server::start();
+    let busy = Answer::error(503, "unavailable").with("Retry-After", "20");
+    server.on(GENERATE, busy).on(GENERATE, Answer::Stall);
+    // 100 ms until it may be repeated, 300 ms in which it may, and 600 ms in which the other one has the only place.
+    let client = server.client_with(&[
+        ("max_concurrent_submissions", "1"),
+        ("resubmit_window_ms", "60000"),
+        ("submit_timeout_ms", "120000"),
+    ]);
+    std::thread::scope(|scope| {
+        let doubted =
+            scope.spawn(|| client.generate(&Request::deck(), &[("idempotency_key", "doubted")]).unwrap_err());
+        while server.seen().is_empty() {
+            std::thread::yield_now();
+        }
+        let other = client.generate(&Request::deck(), &[("idempotency_key", "other")]).unwrap_err();
+        for error in [doubted.join().unwrap(), other] {
+            assert_eq!(
+                (error.code.as_str(), error.detail("billed").as_str()),
+                ("OUTCOME_UNKNOWN", "unknown")
+            );
+            assert!(error.message.contains("resubmit_window_ms"), "{error:?}");
+        }
+    });
+    let keys: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("idempotency-key").unwrap().to_owned()).collect();
+    assert_eq!(keys, ["doubted", "other"]);
+}
+
 #[test]
 fn in_doubt_a_submission_is_repeated_while_the_service_is_sure_to_know_its_key() {
     let server = Server::start();

@@ -72,6 +72,20 @@ pub(crate) struct Ended {
     pub(crate) error: Error,
 }
 
+/// How old something is. Not when it began, which may have been before the machine's start, where no moment is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Age {
+    /// When it was this old.
+    pub(crate) at: Moment,
+    pub(crate) age: Duration,
+}
+
+impl Age {
+    fn then(self, then: Moment) -> Duration {
+        self.age.saturating_add(then.since(self.at))
+    }
+}
+
 /// What the attempts of one operation go by, and how far they have come.
 pub(crate) struct Course<'a> {
     asking: Asking,
@@ -85,7 +99,7 @@ pub(crate) struct Course<'a> {
     most: u32,
     /// How long after the first attempt one in doubt is repeated.
     window: Option<Duration>,
-    began: Option<Moment>,
+    first: Option<Age>,
     failures: u32,
     attempts: u32,
 }
@@ -94,8 +108,8 @@ impl<'a> Course<'a> {
     /// Attempts to the deadline.
     pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> Course<'a> {
         let (gate, most, window) = (None, u32::MAX, None);
-        let (place, began) = (None, None);
-        Course { asking, deadline, tracker, gate, place, most, window, began, failures: 0, attempts: 0 }
+        let (place, first) = (None, None);
+        Course { asking, deadline, tracker, gate, place, most, window, first, failures: 0, attempts: 0 }
     }
 
     /// The same through a gate that all such requests pass, where it has its first turn.
@@ -113,9 +127,9 @@ impl<'a> Course<'a> {
         Course { window, ..self }
     }
 
-    /// The same, where the first attempt was made by an earlier process, this long ago.
-    pub(crate) fn since(self, now: Moment, ago: Duration) -> Course<'a> {
-        Course { began: Some(now.before(ago)), ..self }
+    /// The same, where the first attempt was made by an earlier process.
+    pub(crate) fn since(self, first: Age) -> Course<'a> {
+        Course { first: Some(first), ..self }
     }
 
     /// Whether an attempt may come then; if not, why.
@@ -123,8 +137,8 @@ impl<'a> Course<'a> {
         if then > self.deadline {
             return Err(Why::Late(wait));
         }
-        match (self.asking, self.window, self.began) {
-            (Asking::Resubmit, Some(window), Some(began)) if then > began.after(window) => {
+        match (self.asking, self.window, self.first) {
+            (Asking::Resubmit, Some(window), Some(first)) if first.then(then) > window => {
                 Err(Why::Stale(wait))
             }
             _ => Ok(()),
@@ -161,17 +175,19 @@ impl Client {
         course: &mut Course<'_>,
         attempt: &mut A,
     ) -> Result<A::Good, Ended> {
-        if let Err(why) = course.allows(self.clock.now(), Duration::ZERO) {
-            let error = Error::new(Kind::Timeout, "there is no time left for an attempt");
-            return Err(Ended { why, error });
-        }
+        let mut last = None;
         loop {
             let pass = match course.gate {
                 Some(gate) => Some(self.pass(gate, course).await?),
                 None => None,
             };
             let begun = self.clock.now();
-            course.began.get_or_insert(begun);
+            // Only now: the wait for a place can be long.
+            if let Err(why) = course.allows(begun, Duration::ZERO) {
+                let late = || Error::new(Kind::Timeout, "there is no time left for an attempt");
+                return Err(Ended { why, error: last.unwrap_or_else(late) });
+            }
+            course.first.get_or_insert(Age { at: begun, age: Duration::ZERO });
             course.attempts += 1;
             // In a box of its own: thousands wait for their turn at the gate, and should be small then.
             let result = Box::pin(attempt.once()).await;
@@ -209,6 +225,7 @@ impl Client {
                 return Err(Ended { why, error: miss.error });
             }
             self.log.retrying(course.tracker, course.attempts, &miss, wait);
+            last = Some(miss.error);
             self.clock.sleep_until(now.after(wait)).await;
         }
     }
@@ -266,5 +283,27 @@ impl Budget {
         let more = |tokens: u32| (tokens < CAPACITY).then(|| tokens + 1);
         // Err means that the budget is full, which is fine.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn what_is_older_than_the_machines_start_is_as_old_as_it_is() {
+        let (now, tracker) = (Clock::new(1).now(), Tracker::new("run"));
+        let window = Duration::from_secs(3600);
+        let course = |years: u64| {
+            let age = Duration::from_secs(years * 365 * 24 * 3600);
+            Course::new(Asking::Resubmit, now.after(window * 10), &tracker)
+                .within(Some(window))
+                .since(Age { at: now, age })
+        };
+        assert_eq!(course(0).allows(now.after(window), Duration::ZERO), Ok(()));
+        let later = now.after(window + Duration::from_secs(1));
+        assert_eq!(course(0).allows(later, Duration::ZERO), Err(Why::Stale(Duration::ZERO)));
+        assert_eq!(course(300).allows(now, Duration::ZERO), Err(Why::Stale(Duration::ZERO)));
     }
 }

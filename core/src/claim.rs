@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::attempt::Age;
 use crate::client::{Client, blocking};
 use crate::clock::{Moment, unix_ms};
 use crate::error::{Billed, Error, Kind};
@@ -48,8 +49,8 @@ pub(crate) enum Stage {
 /// A request that the service has not accepted.
 pub(crate) struct Unaccepted {
     pub(crate) body: Bytes,
-    /// If the service may have it already: since when.
-    pub(crate) since: Option<Duration>,
+    /// If the service may have it already: since when, in the client's time, as the window is.
+    pub(crate) since: Option<Age>,
 }
 
 /// What a call goes on with.
@@ -101,11 +102,10 @@ impl Client {
                 none.insert(Box::new(self.claim_of(call, wants_files)?))
             }
         };
-        call.tracker.nothing_came_of_it();
         // The ledger first, then the target: a known job's own file may have the name.
         claim.record = false;
         match self.ledger.claim(Claim::clone(claim)).await? {
-            Claimed::New(_) => {}
+            Claimed::New(_) => call.tracker.nothing_came_of_it(),
             known => return self.known(call, known, wants_files).await,
         }
         let target = if wants_files {
@@ -183,7 +183,9 @@ impl Client {
                 // One call claims once.
                 let _ = call.place.set(record);
                 call.tracker.key(&entry.key.as_str().into());
-                self.start_of(*entry, adopted, wants_files.then_some(&*call.options)).await.map(Some)
+                self.start_of(*entry, adopted, wants_files.then_some(&*call.options), call.tracker)
+                    .await
+                    .map(Some)
             }
             Claimed::Live(entry) => {
                 call.tracker.key(&entry.key.as_str().into());
@@ -226,19 +228,26 @@ impl Client {
         entry: Entry,
         adopted: bool,
         options: Option<&Options>,
+        tracker: &Tracker,
     ) -> Result<Box<Start>, Error> {
         let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
-            Some(job_id) => Stage::Job(job_id?),
+            Some(job_id) => {
+                let job_id = job_id?;
+                tracker.continues(&job_id);
+                Stage::Job(job_id)
+            }
             None => {
+                // Whatever ends the call from here on, it must not say that nothing was sent.
+                tracker.outcome_unknown();
                 let body = entry.body.clone().ok_or_else(|| {
                     Error::new(
                         Kind::Ledger,
                         "the ledger has lost the request of a submission that is not settled",
                     )
                 })?;
-                // In the client's time, as the window is.
-                let since = Duration::from_millis(unix_ms().saturating_sub(entry.recorded_unix_ms));
-                Stage::Submit(Box::new(Unaccepted { body, since: Some(self.clock.scaled(since)) }))
+                let age = Duration::from_millis(unix_ms().saturating_sub(entry.recorded_unix_ms));
+                let since = Some(Age { at: self.clock.now(), age: self.clock.scaled(age) });
+                Stage::Submit(Box::new(Unaccepted { body, since }))
             }
         };
         // What may be paid for goes beside a name that is taken.

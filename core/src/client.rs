@@ -136,6 +136,11 @@ impl Client {
         let _ = self.home.0.set(runtime.clone());
     }
 
+    /// Closes the connections that wait: nothing more will be asked.
+    pub fn disconnect(&self) {
+        self.transport.close();
+    }
+
     /// Runs an operation's steps to their end or to the deadline, whichever comes first. The deadline is
     /// outside, so that no await within can outlast it; the tracker knows where it struck.
     pub(crate) fn until<'a, T>(

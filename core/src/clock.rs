@@ -56,11 +56,6 @@ impl Moment {
         Moment(self.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
-    pub(crate) fn before(self, time: Duration) -> Moment {
-        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Moment::at(self.0.get().saturating_sub(time))
-    }
-
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
     }
@@ -76,6 +71,11 @@ impl Clock {
     /// `scale` is 1 to 10,000.
     pub(crate) fn new(scale: u32) -> Clock {
         Clock { scale: scale.max(1) }
+    }
+
+    /// The wall's own time.
+    pub(crate) const fn wall_clock() -> Clock {
+        Clock { scale: 1 }
     }
 
     pub(crate) fn now(self) -> Moment {

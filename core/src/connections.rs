@@ -11,7 +11,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -22,18 +22,22 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::runtime::{Handle, Id};
+use tokio::task::JoinSet;
 use tower_service::Service as _;
 
-use crate::client::{Home, blocking};
+use crate::client::Home;
+use crate::clock::{Clock, Moment};
 use crate::first_byte::Outgoing;
+use crate::stream::Dial;
 
-/// Not fewer than the requests in flight (see `client.rs`), or connections are opened and thrown away.
-const MOST_IDLE: usize = 16;
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
 const IDLE: Duration = Duration::from_secs(90);
 
 /// A connection that nobody drives is looked at before it is used again after this time.
 const UNSEEN: Duration = Duration::from_millis(1);
+
+/// Connections are the wall's, and what a machine sleeps counts.
+const WALL: Clock = Clock::wall_clock();
 
 /// A dead peer is noticed, also where no answer is awaited.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -56,8 +60,10 @@ type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The connections to one origin.
 pub(crate) struct Connections {
     origin: Uri,
-    connector: HttpsConnector<HttpConnector<Resolver>>,
+    connector: HttpsConnector<Dial>,
     connect_timeout: Duration,
+    /// Not fewer than the requests in flight, or connections are opened and thrown away.
+    most_idle: usize,
     client: Home,
     idle: Mutex<Vec<Idle>>,
 }
@@ -65,7 +71,7 @@ pub(crate) struct Connections {
 /// A connection that waits for its next request.
 struct Idle {
     connection: Connection,
-    since: Instant,
+    since: Moment,
 }
 
 /// A connection, which lives on the runtime that dialled it: nowhere else is it driven.
@@ -141,11 +147,14 @@ impl Connections {
         origin: Uri,
         tls: rustls::ClientConfig,
         connect_timeout: Duration,
+        most_idle: usize,
         client: Home,
     ) -> Connections {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(client.clone()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // Of several addresses each has its share of the time.
+        tcp.set_connect_timeout(Some(connect_timeout));
         tcp.set_keepalive(Some(KEEP_ALIVE));
         tcp.set_keepalive_interval(Some(KEEP_ALIVE));
         tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
@@ -155,8 +164,8 @@ impl Connections {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
-        Connections { origin, connector, connect_timeout, client, idle: Mutex::default() }
+            .wrap_connector(Dial(tcp));
+        Connections { origin, connector, connect_timeout, most_idle, client, idle: Mutex::default() }
     }
 
     /// Sends a request to the origin and waits for the head of the answer.
@@ -188,11 +197,20 @@ impl Connections {
         if connection.sender.is_closed() {
             return;
         }
+        let since = WALL.now();
         let mut idle = self.lock();
-        // The oldest goes, closed once the lock is given back.
-        let dropped = (idle.len() >= MOST_IDLE).then(|| idle.remove(0));
-        idle.push(Idle { connection, since: Instant::now() });
+        // The oldest are first. They are closed once the lock is given back.
+        let old = idle.iter().take_while(|idle| since.since(idle.since) >= IDLE).count();
+        let old = old.max((idle.len() + 1).saturating_sub(self.most_idle));
+        let dropped: Vec<Idle> = idle.drain(..old).collect();
+        idle.push(Idle { connection, since });
         drop(idle);
+        drop(dropped);
+    }
+
+    /// Closes the connections that wait.
+    pub(crate) fn close(&self) {
+        let dropped = std::mem::take(&mut *self.lock());
         drop(dropped);
     }
 
@@ -200,7 +218,7 @@ impl Connections {
     async fn take(&self, here: Id) -> Option<Connection> {
         loop {
             let Idle { mut connection, since } = self.last(here)?;
-            let rested = since.elapsed();
+            let rested = WALL.now().since(since);
             if connection.driver.is_some() && rested > UNSEEN {
                 // What has come meanwhile, its end as well, is seen by the runtime first and then by the connection.
                 tokio::task::yield_now().await;
@@ -243,7 +261,7 @@ impl Connections {
 
 /// The system's resolver, which blocks: always on the threads that the client has for that.
 #[derive(Clone, Debug)]
-struct Resolver(Home);
+pub(crate) struct Resolver(Home);
 
 impl tower_service::Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -259,10 +277,18 @@ impl tower_service::Service<Name> for Resolver {
         Box::pin(async move {
             let Some(home) = home else { return Err(std::io::ErrorKind::NotConnected.into()) };
             // The port is put in by whoever asks.
-            let resolve = move || Ok((name.as_str(), 0).to_socket_addrs());
-            // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
-            let resolving = home.spawn(async move { blocking(resolve).await });
-            resolving.await.map_err(std::io::Error::other)?.map_err(std::io::Error::other)?
+            // In sets, which end what they hold when they are dropped: lookups that nobody waits for any more would
+            // stand in the way of the disk. From the client's own thread, since its signals are blocked, and so are
+            // those of threads that it starts.
+            let (mut thread, mut lookup) = (JoinSet::new(), JoinSet::new());
+            let resolve = async move {
+                lookup.spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
+                lookup.join_next().await
+            };
+            thread.spawn_on(resolve, &home);
+            let gone = || std::io::Error::from(std::io::ErrorKind::Interrupted);
+            let resolved = thread.join_next().await.ok_or_else(gone)?.map_err(std::io::Error::other)?;
+            resolved.ok_or_else(gone)?.map_err(std::io::Error::other)?
         })
     }
 }

@@ -42,6 +42,7 @@ mod request;
 mod run;
 pub mod schedule;
 mod secret;
+mod stream;
 mod submit;
 mod table;
 mod target;

@@ -115,7 +115,7 @@ impl Client {
         let tracker = whole.part();
         let files = place_of(&entry);
         let steps = async {
-            let start = Box::pin(self.start_of(entry, false, files.as_ref())).await?;
+            let start = Box::pin(self.start_of(entry, false, files.as_ref(), &tracker)).await?;
             let resubmit = options.resubmit;
             self.carry_on(start, &Way { resubmit, deadline, tracker: &tracker, record: Some(&record) }).await
         };

@@ -134,8 +134,12 @@ impl Client {
     pub(crate) async fn submit(&self, start: &Start, way: &Way<'_>) -> Result<(JobId, String), Error> {
         way.tracker.key(&start.key);
         way.tracker.phase(Phase::Submitting);
-        if matches!(&start.stage, Stage::Submit(unaccepted) if unaccepted.since.is_some()) {
-            way.tracker.outcome_unknown();
+        if matches!(&start.stage, Stage::Submit(unaccepted) if unaccepted.since.is_some())
+            && let Some(record) = way.record
+        {
+            // Before there is a place, which a slow disk must not hold.
+            let note = Step::Note("to be sent again under its key".to_owned());
+            Box::pin(record.step(self, note)).await;
         }
         let place = self.submissions.place().await?;
         // In a box of its own: thousands wait for that place, and should be small then.
@@ -157,12 +161,7 @@ impl Client {
         let course =
             Course::new(asking, way.deadline, tracker).through(&self.submissions, place).within(window);
         let mut course = match unaccepted.since {
-            Some(ago) => {
-                if let Some(record) = way.record {
-                    record.step(self, Step::Note("to be sent again under its key".to_owned())).await;
-                }
-                course.since(self.clock.now(), ago)
-            }
+            Some(since) => course.since(since),
             None => course,
         };
         let mut submission =

@@ -288,12 +288,12 @@ impl Tracker {
     /// An error with what is known of the operation added.
     pub(crate) fn complete(&self, error: Error) -> Error {
         let now = self.lock();
-        // Once there is a job, this operation's own or the one that it asks about, "no" is no longer true but of
-        // one that failed, and "yes" of one that is completed.
+        // Once there is a job, this operation's own or the one that it asks about, or may be one, "no" is no longer true
+        // but of one that failed, and "yes" of one that is completed.
         let failed = error.kind() == Kind::JobFailed;
         let billed = match now.status() {
             Some("completed") => Billed::Yes,
-            _ if now.job_id.is_some() => Billed::Unknown,
+            _ if now.job_id.is_some() || now.unknown => Billed::Unknown,
             _ => error.details().billed,
         };
         let error = error.with(|details| {

@@ -28,6 +28,7 @@ use crate::error::{Error, Kind};
 use crate::first_byte::{FirstByte, Outgoing};
 use crate::origin::{Origin, is_loopback};
 use crate::policy::Came;
+use crate::poller::SLOTS;
 use crate::tls;
 
 const MOST_ANSWER_BYTES: usize = 1 << 20;
@@ -134,9 +135,9 @@ impl Transport {
             Failed::Lost(error) => self.miss(false, &error),
         })?;
         let (head, mut body) = response.into_parts();
-        let reply = self.read(head, &mut body).await?;
+        let (reply, whole) = self.read(head, &mut body).await?;
         // Of one that was not read to its end more is on its way.
-        if body.is_end_stream() {
+        if whole {
             connections.give_back(body);
         }
         Ok(reply)
@@ -156,7 +157,7 @@ impl Transport {
         };
         let response = request.headers(headers).send().await.map_err(|error| self.transport_miss(error))?;
         let (head, mut body) = reqwest_parts(response);
-        self.read(head, &mut body).await
+        Ok(self.read(head, &mut body).await?.0)
     }
 
     fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
@@ -186,8 +187,8 @@ impl Transport {
         })
     }
 
-    /// The whole answer, within bounds.
-    async fn read<B>(&self, head: Parts, body: &mut B) -> Result<Reply, Miss>
+    /// The answer, within bounds, and whether that was all of it.
+    async fn read<B>(&self, head: Parts, body: &mut B) -> Result<(Reply, bool), Miss>
     where
         B: Body<Data = Bytes, Error: StdError + 'static> + Unpin,
     {
@@ -201,27 +202,37 @@ impl Transport {
         if success && headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             return Err(unreadable("is compressed, which was not asked for"));
         }
-        let mut whole = Bytes::new();
-        while !body.is_end_stream() {
+        let mut text = Bytes::new();
+        let whole = loop {
+            if body.is_end_stream() {
+                break true;
+            }
             let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
             let chunk = match frame {
-                None => break,
+                None => break true,
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
                 Some(Err(error)) if success => return Err(self.miss(false, &error)),
                 // The status has decided already; of the explanation whatever comes is good enough.
-                Some(Err(_)) => break,
+                Some(Err(_)) => break false,
             };
             let most = if success { MOST_ANSWER_BYTES } else { MOST_ERROR_BYTES };
-            let room = most - whole.len();
+            let room = most - text.len();
             if success && chunk.len() > room {
                 return Err(unreadable("is above 1 MiB"));
             }
-            whole = joined(whole, chunk.slice(..chunk.len().min(room)));
-            if !success && whole.len() == most {
-                break;
+            text = joined(text, chunk.slice(..chunk.len().min(room)));
+            if !success && text.len() == most {
+                break false;
             }
+        };
+        Ok((Reply { status: status.as_u16(), headers, body: text }, whole))
+    }
+
+    /// Closes the connections that wait for their next request.
+    pub(crate) fn close(&self) {
+        if let Some(Some(connections)) = self.connections.get() {
+            connections.close();
         }
-        Ok(Reply { status: status.as_u16(), headers, body: whole })
     }
 
     /// The connections to the service; none where a proxy stands before it.
@@ -233,7 +244,9 @@ impl Transport {
                 return Ok(None);
             }
             let timeout = self.clock.io(self.settings.connect_timeout);
-            Ok(Some(Connections::new(origin, self.tls.clone(), timeout, self.home.clone())))
+            // And that of a call on its caller's thread.
+            let most_idle = SLOTS + self.settings.max_concurrent_submissions + 1;
+            Ok(Some(Connections::new(origin, self.tls.clone(), timeout, most_idle, self.home.clone())))
         });
         made.map(Option::as_ref)
     }
