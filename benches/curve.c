@@ -1,11 +1,14 @@
 /* What a run costs beside how many others: whole lives of JOBS slides on one queue, from the request to the file on the
    disk, and the processor that each took. The sandbox's time has to run so fast that as much happens a second whatever
    the number: the more that happens at once, the less of a wake-up each pays for.
-   Usage: curve JOBS DIRECTORY */
+   Usage: curve JOBS DIRECTORY: within it a directory is made, and removed again with its files. */
 #define _GNU_SOURCE
 #include "polls.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { ROOM = 256 };
 
@@ -33,9 +36,21 @@ static double yardstick(void)
     return (now(CLOCK_PROCESS_CPUTIME_ID) - begin) / 200;
 }
 
+static void remove_with_files(const char *path)
+{
+    DIR *directory = opendir(path);
+    NEED(directory != NULL);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) unlinkat(dirfd(directory), entry->d_name, 0);
+    closedir(directory);
+    NEED(rmdir(path) == 0);
+}
+
 int main(int argc, char **argv)
 {
     NEED(argc == 3);
+    char directory[512];
+    snprintf(directory, sizeof directory, "%s/perceptis-XXXXXX", argv[2]);
+    NEED(mkdtemp(directory) != NULL);
     size_t count = strtoul(argv[1], NULL, 10), done = 0;
     struct rlimit files;
     NEED(getrlimit(RLIMIT_NOFILE, &files) == 0);
@@ -46,7 +61,7 @@ int main(int argc, char **argv)
     perceptis_queue *queue = NULL;
     perceptis_options *options = perceptis_options_new();
     NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
-    NEED(perceptis_options_set(options, "directory", argv[2], NULL) == PERCEPTIS_OK);
+    NEED(perceptis_options_set(options, "directory", directory, NULL) == PERCEPTIS_OK);
 
     double before_it = yardstick();
     long before = answered();
@@ -69,6 +84,7 @@ int main(int argc, char **argv)
     double each = used / (double)count, measure = (before_it + yardstick()) / 2;
     printf("%6zu runs: %5.2f ms of processor a run, %.2f yardsticks; %.1f requests a run, %.0f a second\n", count,
            each / 1e3, each / measure, requests / (double)count, requests / took * 1e6);
+    remove_with_files(directory);
     perceptis_options_free(options);
     perceptis_client_free(client);
     perceptis_queue_free(queue);

@@ -612,6 +612,10 @@ void perceptis_string_free(char *text);
  * 429, 5xx) are retried within `timeout_ms`. A job is asked about at most once a second, so a second call
  * within the second waits its turn. Costs nothing.
  *
+ * Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
+ * go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
+ * raised; `pthread_cancel` takes effect after it.
+ *
  * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
  * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
  * `RATE_LIMITED`, `SERVER`, `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`,
@@ -922,6 +926,8 @@ perceptis_code perceptis_request_to_json(const perceptis_request *request,
  * Any thread; does not block. Since 0.1.
  */
 void perceptis_request_free(perceptis_request *request);
+
+extern int pthread_setcancelstate(int state, int *before);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -33,6 +33,10 @@ pub(crate) fn block(
 /// 429, 5xx) are retried within `timeout_ms`. A job is asked about at most once a second, so a second call
 /// within the second waits its turn. Costs nothing.
 ///
+/// Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
+/// go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
+/// raised; `pthread_cancel` takes effect after it.
+///
 /// On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
 /// `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
 /// `RATE_LIMITED`, `SERVER`, `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`,

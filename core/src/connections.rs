@@ -22,7 +22,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::runtime::{Handle, Id};
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
 use tower_service::Service as _;
 
 use crate::client::Home;
@@ -276,19 +276,17 @@ impl tower_service::Service<Name> for Resolver {
         let home = self.0.handle();
         Box::pin(async move {
             let Some(home) = home else { return Err(std::io::ErrorKind::NotConnected.into()) };
-            // The port is put in by whoever asks.
-            // In sets, which end what they hold when they are dropped: lookups that nobody waits for any more would
-            // stand in the way of the disk. From the client's own thread, since its signals are blocked, and so are
-            // those of threads that it starts.
-            let (mut thread, mut lookup) = (JoinSet::new(), JoinSet::new());
-            let resolve = async move {
-                lookup.spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
-                lookup.join_next().await
-            };
-            thread.spawn_on(resolve, &home);
-            let gone = || std::io::Error::from(std::io::ErrorKind::Interrupted);
-            let resolved = thread.join_next().await.ok_or_else(gone)?.map_err(std::io::Error::other)?;
-            resolved.ok_or_else(gone)?.map_err(std::io::Error::other)?
+            let (sender, resolved) = oneshot::channel();
+            let lookup: Box<dyn FnOnce() + Send> = Box::new(move || {
+                // Lookups that nobody waits for any more do not stand in the way of the disk.
+                if !sender.is_closed() {
+                    // The port is put in by whoever asks.
+                    let _ = sender.send((name.as_str(), 0).to_socket_addrs());
+                }
+            });
+            // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
+            home.spawn(async { drop(tokio::task::spawn_blocking(lookup)) });
+            resolved.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?
         })
     }
 }
