@@ -44,6 +44,7 @@ pub mod schedule;
 mod secret;
 mod stream;
 mod submit;
+mod sync;
 mod table;
 mod target;
 mod tls;

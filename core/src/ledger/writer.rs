@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use super::session::Session;
 use crate::client::Spawn;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Kind};
+use crate::sync::{lock, wait};
 
 /// The largest group: nobody waits longer than for so many.
 const GROUP: usize = 1_000;
@@ -212,21 +213,17 @@ impl Writer {
 
     fn next(&self, pace: &Pace) -> Next {
         let untidy = self.engine().is_untidy();
+        let idle = Stopwatch::start();
         let mut queue = self.lock();
         while queue.jobs.is_empty() {
             if queue.handles == 0 {
                 return Next::End;
             }
-            if untidy {
-                let (waited, timeout) =
-                    self.wake.wait_timeout(queue, IDLE).unwrap_or_else(PoisonError::into_inner);
-                queue = waited;
-                if timeout.timed_out() && queue.jobs.is_empty() {
-                    return Next::Tidy;
-                }
-            } else {
-                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let left = untidy.then(|| IDLE.saturating_sub(idle.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Next::Tidy;
             }
+            queue = wait(&self.wake, &self.queue, queue, left);
         }
         // Those who were answered together come back together, but not all at the same instant.
         let (expected, patience) = pace.expects();
@@ -235,7 +232,7 @@ impl Writer {
             let Some(left) = patience.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else {
                 break;
             };
-            queue = self.wake.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            queue = wait(&self.wake, &self.queue, queue, Some(left));
         }
         let count = queue.jobs.len().min(GROUP);
         Next::Group(queue.jobs.drain(..count).collect())
@@ -289,12 +286,12 @@ impl Writer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     /// Inside the gate only, or by the thread.
     pub(super) fn engine(&self) -> MutexGuard<'_, Engine> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.engine)
     }
 }
 
