@@ -143,15 +143,20 @@ impl Client {
         let _ = tokio::time::timeout(LONGEST_RELEASE, noted).await;
     }
 
-    /// How many submissions wait for `recover`, as of the last second; none without a ledger. Counted that rarely since
-    /// it is told with every call, and ten thousand calls would count ten thousand each.
+    /// How many submissions wait for `recover`, as of the last second; none without a ledger. Counted that rarely, and by
+    /// one call for all, since it is told with every call, and ten thousand calls would count ten thousand each.
     pub(crate) async fn unsettled(&self) -> u64 {
         const HOLDS: Duration = Duration::from_secs(1);
-        if let Some((counted, count)) = lock(&self.unsettled).counted
-            && counted.elapsed() < HOLDS
         {
-            return count;
+            let mut unsettled = lock(&self.unsettled);
+            if let Some((counted, count)) = unsettled.counted
+                && (unsettled.counting || counted.elapsed() < HOLDS)
+            {
+                return count;
+            }
+            unsettled.counting = true;
         }
+        let _counting = Counting(&self.unsettled);
         let Ok(count) = self.ledger.unsettled().await else { return 0 };
         let told = {
             let mut unsettled = lock(&self.unsettled);
@@ -176,12 +181,23 @@ impl Client {
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
     counted: Option<(Stopwatch, u64)>,
+    /// Whether a call counts anew.
+    counting: bool,
     /// Whether the log has told it.
     told: bool,
 }
 
 fn lock(mutex: &Mutex<Unsettled>) -> MutexGuard<'_, Unsettled> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// That a call counts, until this is dropped.
+struct Counting<'a>(&'a Mutex<Unsettled>);
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        lock(self.0).counting = false;
+    }
 }
 
 impl Drop for Record {

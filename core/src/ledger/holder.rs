@@ -73,9 +73,14 @@ impl Holder {
         self.live.remove(&row);
     }
 
+    /// Whether this process works on it.
+    pub(super) fn works_on(&self, row: Row) -> bool {
+        self.live.contains(&row)
+    }
+
     /// Whether somebody alive works on a submission that names this owner.
     pub(super) fn is_live(&mut self, row: Row, token: Option<&str>) -> io::Result<bool> {
-        if self.live.contains(&row) {
+        if self.works_on(row) {
             return Ok(true);
         }
         let (Some(token), Some(directory)) = (token, &self.directory) else { return Ok(false) };
