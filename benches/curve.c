@@ -3,24 +3,13 @@
    the number: the more that happens at once, the less of a wake-up each pays for.
    Usage: curve JOBS DIRECTORY: within it a directory is made, and removed again with its files. */
 #define _GNU_SOURCE
-#include "polls.h"
+#include "runs.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { ROOM = 256 };
-
-static void start(perceptis_client *client, perceptis_options *options, perceptis_queue *queue, size_t number)
-{
-    perceptis_request *request = NULL;
-    char prompt[32];
-    snprintf(prompt, sizeof prompt, "Slide %zu", number);
-    NEED(perceptis_request_new("single_slide", prompt, &request, NULL) == PERCEPTIS_OK);
-    NEED(perceptis_run_async(client, request, options, queue, number, NULL) == PERCEPTIS_OK);
-    perceptis_request_free(request);
-}
 
 /* A millisecond or so of this machine as it is now: what else runs on it makes the same work longer by a third. */
 static double yardstick(void)
@@ -52,10 +41,7 @@ int main(int argc, char **argv)
     snprintf(directory, sizeof directory, "%s/perceptis-XXXXXX", argv[2]);
     NEED(mkdtemp(directory) != NULL);
     size_t count = strtoul(argv[1], NULL, 10), done = 0;
-    struct rlimit files;
-    NEED(getrlimit(RLIMIT_NOFILE, &files) == 0);
-    files.rlim_cur = files.rlim_max;
-    NEED(setrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > (rlim_t)count + 64);
+    make_room(count);
 
     perceptis_client *client = NULL;
     perceptis_queue *queue = NULL;
@@ -66,7 +52,7 @@ int main(int argc, char **argv)
     double before_it = yardstick();
     long before = answered();
     double begin = now(CLOCK_MONOTONIC), busy = now(CLOCK_PROCESS_CPUTIME_ID);
-    for (size_t i = 0; i < count; i++) start(client, options, queue, i);
+    for (size_t i = 0; i < count; i++) start(client, "single_slide", options, queue, i);
     while (done < count) {
         perceptis_event *events[ROOM];
         size_t taken = 0;

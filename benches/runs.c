@@ -4,9 +4,8 @@
    file's name as well, with a descriptor that is no connection.
    Usage: runs JOBS DIRECTORY [SECONDS]: they are waited for so many seconds after the last was accepted [10]. */
 #define _GNU_SOURCE
-#include "polls.h"
+#include "runs.h"
 #include <dirent.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,24 +61,11 @@ static long most(long a, long b)
     return a > b ? a : b;
 }
 
-static void start(perceptis_client *client, perceptis_options *options, perceptis_queue *queue, long number)
-{
-    perceptis_request *request = NULL;
-    char prompt[32];
-    snprintf(prompt, sizeof prompt, "Deck %ld", number);
-    NEED(perceptis_request_new("deck", prompt, &request, NULL) == PERCEPTIS_OK);
-    NEED(perceptis_run_async(client, request, options, queue, (uint64_t)number, NULL) == PERCEPTIS_OK);
-    perceptis_request_free(request);
-}
-
 int main(int argc, char **argv)
 {
     NEED(argc > 2);
     long count = strtol(argv[1], NULL, 10), seconds = argc > 3 ? strtol(argv[3], NULL, 10) : 10;
-    struct rlimit files;
-    NEED(getrlimit(RLIMIT_NOFILE, &files) == 0);
-    files.rlim_cur = files.rlim_max;
-    NEED(setrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > (rlim_t)count + 64);
+    make_room((size_t)count);
 
     perceptis_client *client = NULL;
     perceptis_queue *queue = NULL;
@@ -91,11 +77,11 @@ int main(int argc, char **argv)
 
     struct timespec pause = {0, 100000000};
     long idle = status("VmRSS"), threads = status("Threads"), most_threads = 0, most_connections = 0;
-    start(client, options, queue, 0);
+    start(client, "deck", options, queue, 0);
     while (submitted() == 0) nanosleep(&pause, NULL);
     nanosleep(&pause, NULL);
     long single = status("VmRSS");
-    for (long i = 1; i < count; i++) start(client, options, queue, i);
+    for (long i = 1; i < count; i++) start(client, "deck", options, queue, (size_t)i);
     perceptis_options_free(options);
     for (double end = 0, time = 0; end == 0 || time < end; nanosleep(&pause, NULL)) {
         most_threads = most(most_threads, status("Threads") - threads);

@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use std::ffi::{CString, c_char, c_void};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use perceptis_core::Sink;
 
 use crate::error::c_text;
 use crate::inbox::Inbox;
+use crate::sync::{lock, wait};
 use crate::threads::{self, SignalsBlocked};
 
 /// How many records wait for the callback.
@@ -186,7 +187,7 @@ impl CallbackLog {
                 state.running = false;
                 return;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.changed, &self.state, state, None);
         }
     }
 
@@ -203,13 +204,13 @@ impl CallbackLog {
                 state.waiting.clear();
                 return !state.calling;
             }
-            state = self.quiet.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.quiet, &self.state, state, Some(left));
         }
         true
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One file of a job: fetched until it is whole, verified, and put under its name.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::answer::{Download, Job};
 use crate::attempt::{Course, Ended, Why};
@@ -12,6 +12,7 @@ use crate::fetch::Fetch;
 use crate::ledger::{Recorded, Step};
 use crate::part::Part;
 use crate::policy::Asking;
+use crate::sync::lock;
 use crate::target::{Names, file_error};
 use crate::verify::verify_pptx;
 
@@ -34,11 +35,11 @@ impl Newest {
 
     /// The answer, and which it is.
     pub(crate) fn get(&self) -> (u64, Arc<Job>) {
-        self.job.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.job).clone()
     }
 
     fn set(&self, job: Arc<Job>) {
-        let mut newest = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = lock(&self.job);
         *newest = (newest.0 + 1, job);
     }
 }

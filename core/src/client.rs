@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -21,6 +21,7 @@ use crate::poller::Poller;
 use crate::record::Unsettled;
 use crate::schedule::{Estimates, Product};
 use crate::secret::ApiKey;
+use crate::sync::lock;
 use crate::tracker::Tracker;
 use crate::transport::Transport;
 
@@ -190,7 +191,7 @@ impl Client {
     }
 
     pub(crate) fn remember(&self, job_id: &JobId, job: OwnJob) {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = lock(&self.own);
         own.insert(job_id.clone(), job);
         if own.len() > REMEMBERED_JOBS {
             let mut submitted: Vec<Moment> = own.values().map(|job| job.submitted).collect();
@@ -201,7 +202,7 @@ impl Client {
     }
 
     pub(crate) fn own_job(&self, job_id: &JobId) -> Option<OwnJob> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).get(job_id).copied()
+        lock(&self.own).get(job_id).copied()
     }
 }
 

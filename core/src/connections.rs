@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::client::Home;
 use crate::clock::{Clock, Moment};
 use crate::first_byte::Outgoing;
 use crate::stream::Dial;
+use crate::sync::lock;
 
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
 const IDLE: Duration = Duration::from_secs(90);
@@ -255,7 +256,7 @@ impl Connections {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 

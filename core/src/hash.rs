@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
 use crate::crc::Blocks;
+use crate::sync::{lock, wait};
 
 /// A digest under way.
 #[derive(Clone)]
@@ -121,7 +122,7 @@ impl Hashing {
     /// Hashes one piece, or waits until another thread has.
     fn step<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let Some(mut sums) = state.sums.take() else {
-            return self.0.back.wait(state).unwrap_or_else(PoisonError::into_inner);
+            return wait(&self.0.back, &self.0.state, state, None);
         };
         let piece = state.pieces.pop_front().unwrap_or_default();
         drop(state);
@@ -134,7 +135,7 @@ impl Hashing {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 

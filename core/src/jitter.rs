@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
+use crate::sync::lock;
 
 /// Random spreads of waiting times, so that clients that failed together do not return together.
 #[derive(Debug)]
@@ -31,6 +32,6 @@ impl Jitter {
 
     /// Anything from 0 to 1.
     pub(crate) fn fraction(&self) -> f64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).f64()
+        lock(&self.0).f64()
     }
 }

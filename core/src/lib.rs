@@ -44,7 +44,7 @@ pub mod schedule;
 mod secret;
 mod stream;
 mod submit;
-mod sync;
+pub mod sync;
 mod table;
 mod target;
 mod tls;

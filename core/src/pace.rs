@@ -1,13 +1,14 @@
 //! How fast a kind of request goes out, for all jobs of the key together: as slowly as the service says, and
 //! afterwards faster by steps.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Moment;
 use crate::error::{Error, Kind};
+use crate::sync::lock;
 
 /// A `Retry-After` beyond this is not kept for other calls, or one bad answer would stop the client for good.
 const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
@@ -84,7 +85,7 @@ impl Pace {
     }
 
     fn lock(&self) -> MutexGuard<'_, Now> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

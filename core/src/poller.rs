@@ -7,7 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -22,6 +22,7 @@ use crate::error::{Error, Kind};
 use crate::job::JobId;
 use crate::pace::Pace;
 use crate::policy::Came;
+use crate::sync::lock;
 use crate::tracker::Tracker;
 use crate::wait::{Seen, Watch};
 
@@ -323,7 +324,7 @@ impl Poller {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

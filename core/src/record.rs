@@ -1,7 +1,7 @@
 //! What one operation writes into the ledger about its submission, and its ownership of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::client::Client;
@@ -9,6 +9,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Billed, Failure, Kind};
 use crate::job::JobId;
 use crate::ledger::{Entry, Filter, Ledger, Row, State, Step};
+use crate::sync::lock;
 use crate::tracker::Tracker;
 
 /// A disk that hangs must not outlast a deadline by more than this.
@@ -185,10 +186,6 @@ pub(crate) struct Unsettled {
     counting: bool,
     /// Whether the log has told it.
     told: bool,
-}
-
-fn lock(mutex: &Mutex<Unsettled>) -> MutexGuard<'_, Unsettled> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// That a call counts, until this is dropped.

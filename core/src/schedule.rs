@@ -5,7 +5,9 @@
 //! that sees it is then half the distance on average.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sync::lock;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// So many durations are remembered of each kind, and so many are needed before they count.
@@ -104,7 +106,7 @@ impl Estimates {
     }
 
     fn lock(&self) -> MutexGuard<'_, [VecDeque<Duration>; 2]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

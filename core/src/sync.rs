@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// Takes a lock. What a panic left behind one is whole: no code of ours panics between two changes.
 #[cfg(not(perceptis_tsan))]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Gives a lock back, waits to be woken, at most this long, and takes it again. May return early: what is waited for
 /// is asked again.
 #[cfg(not(perceptis_tsan))]
-pub(crate) fn wait<'a, T>(
+pub fn wait<'a, T>(
     condition: &Condvar,
     _: &'a Mutex<T>,
     guard: MutexGuard<'a, T>,
@@ -28,7 +28,7 @@ pub(crate) fn wait<'a, T>(
 /// Both again for ThreadSanitizer, which does not see how the standard library's own code, compiled without it, waits
 /// for a lock that is taken: here nobody waits in there.
 #[cfg(perceptis_tsan)]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     loop {
         match mutex.try_lock() {
             Ok(guard) => return guard,
@@ -39,7 +39,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(perceptis_tsan)]
-pub(crate) fn wait<'a, T>(
+pub fn wait<'a, T>(
     _: &Condvar,
     mutex: &'a Mutex<T>,
     guard: MutexGuard<'a, T>,

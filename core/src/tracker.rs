@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,6 +16,7 @@ use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key::Key;
 use crate::policy::Came;
+use crate::sync::lock;
 
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -420,7 +421,7 @@ impl Tracker {
     }
 
     fn lock(&self) -> MutexGuard<'_, Situation> {
-        self.0.situation.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.situation)
     }
 }
 

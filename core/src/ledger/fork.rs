@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 use super::owner::{self, Own};
 use super::writer::Writer;
+use crate::sync::lock;
 
 static GATE: RwLock<()> = RwLock::new(());
 
@@ -39,7 +40,7 @@ pub(super) fn inside() -> RwLockReadGuard<'static, ()> {
 }
 
 pub(super) fn writers() -> MutexGuard<'static, Writers> {
-    WRITERS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&WRITERS)
 }
 
 /// Before a fork: waits until no ledger is in work and closes their connections. Blocks as long as a transaction

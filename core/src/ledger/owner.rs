@@ -9,12 +9,13 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
 use crate::hash;
+use crate::sync::lock;
 
 /// This process's own files, by token; dropped, they are closed.
 static OWN: Mutex<BTreeMap<String, File>> = Mutex::new(BTreeMap::new());
@@ -23,7 +24,7 @@ pub(super) type Own = MutexGuard<'static, BTreeMap<String, File>>;
 
 /// Only for as long as it takes to look, or across a fork.
 pub(super) fn own() -> Own {
-    OWN.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&OWN)
 }
 
 /// This process as the ledger names it. Dropped, all that it worked on is anybody's.
