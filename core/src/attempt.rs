@@ -72,6 +72,17 @@ pub(crate) struct Ended {
     pub(crate) error: Error,
 }
 
+impl Ended {
+    /// The error, which says how long to wait where there was no time for that. A deadline that passes while the
+    /// wait before an attempt ends leaves no wait, and takes back nothing that the service asked for.
+    pub(crate) fn told(self) -> Error {
+        match self.why {
+            Why::Late(wait) | Why::Stale(wait) if !wait.is_zero() => self.error.retry_after(Some(wait)),
+            _ => self.error,
+        }
+    }
+}
+
 /// How old something is. Not when it began, which may have been before the machine's start, where no moment is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Age {
@@ -305,5 +316,18 @@ mod tests {
         let later = now.after(window + Duration::from_secs(1));
         assert_eq!(course(0).allows(later, Duration::ZERO), Err(Why::Stale(Duration::ZERO)));
         assert_eq!(course(300).allows(now, Duration::ZERO), Err(Why::Stale(Duration::ZERO)));
+    }
+
+    #[test]
+    fn a_deadline_that_passes_in_a_wait_takes_back_nothing_that_the_service_asked_for() {
+        let asked = |asked: Option<u64>, why: Why| {
+            let error =
+                Error::new(Kind::RateLimited, "too fast").retry_after(asked.map(Duration::from_millis));
+            Ended { why, error }.told().details().retry_after_ms
+        };
+        assert_eq!(asked(Some(1000), Why::Late(Duration::ZERO)), Some(1000));
+        assert_eq!(asked(None, Why::Stale(Duration::ZERO)), None);
+        assert_eq!(asked(Some(1000), Why::Late(Duration::from_secs(2))), Some(2000));
+        assert_eq!(asked(Some(1000), Why::Often), Some(1000));
     }
 }

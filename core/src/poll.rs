@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::answer::{self, Job};
-use crate::attempt::{Attempt, Course, Ended, Miss, Why};
+use crate::attempt::{Attempt, Course, Ended, Miss};
 use crate::client::{Client, Outcome, default_deadline};
 use crate::clock::Moment;
 use crate::error::Error;
@@ -60,10 +60,7 @@ impl Client {
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
         let mut look = Look { client: self, job_id, tracker };
-        self.attempts(&mut course, &mut look).await.map_err(|Ended { why, error }| match why {
-            Why::Late(wait) => error.retry_after(Some(wait)),
-            _ => error,
-        })
+        self.attempts(&mut course, &mut look).await.map_err(Ended::told)
     }
 
     /// Asks the service once.

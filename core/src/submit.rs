@@ -183,11 +183,8 @@ impl Client {
 
 /// The error that ends a submission: as it is while every attempt came to nothing, "unknown" otherwise.
 fn settle(ended: Ended, tracker: &Tracker, key: &str) -> Error {
-    let Ended { why, error } = ended;
-    let error = match why {
-        Why::Late(wait) | Why::Stale(wait) => error.retry_after(Some(wait)),
-        _ => error,
-    };
+    let why = ended.why;
+    let error = ended.told();
     if !tracker.is_outcome_unknown() {
         return error.with(|details| details.billed = Billed::No);
     }
