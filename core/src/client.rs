@@ -12,6 +12,7 @@ use crate::attempt::Budget;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
+use crate::estimate::{Estimates, Product};
 use crate::jitter::Jitter;
 use crate::job::JobId;
 use crate::ledger::{self, Ledger};
@@ -19,7 +20,6 @@ use crate::log::{Log, Sink};
 use crate::pace::Gate;
 use crate::poller::Poller;
 use crate::record::Unsettled;
-use crate::schedule::{Estimates, Product};
 use crate::secret::ApiKey;
 use crate::sync::lock;
 use crate::tracker::Tracker;
@@ -82,7 +82,7 @@ pub struct Client {
     pub(crate) beginnings: Semaphore,
     pub(crate) submissions: Gate,
     pub(crate) poller: Poller,
-    pub(crate) estimates: Estimates,
+    pub(crate) estimates: Arc<Estimates>,
     pub(crate) downloads: Semaphore,
     pub(crate) budget: Budget,
     pub(crate) log: Log,
@@ -125,7 +125,7 @@ impl Client {
             clock,
             jitter: Jitter::from_system()?,
             poller: Poller::default(),
-            estimates: Estimates::default(),
+            estimates: Arc::default(),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
             budget: Budget::new(),
             own: Mutex::default(),

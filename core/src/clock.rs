@@ -56,6 +56,11 @@ impl Moment {
         Moment(self.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
+    /// How long after the start of the machine, which suspended time counts in.
+    pub(crate) fn uptime(self) -> Duration {
+        Duration::from_micros(self.0.get())
+    }
+
     pub(crate) fn since(self, earlier: Moment) -> Duration {
         Duration::from_micros(self.0.get().saturating_sub(earlier.0.get()))
     }

@@ -19,6 +19,7 @@ mod crc;
 mod deliver;
 mod download;
 mod error;
+pub mod estimate;
 mod fetch;
 mod first_byte;
 mod hash;

@@ -17,6 +17,7 @@ use crate::claim::{Call, Stage, Start};
 use crate::client::{Client, Outcome, OwnJob, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Kind};
+use crate::estimate::Product;
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key::Key;
@@ -26,7 +27,6 @@ use crate::origin::GENERATE;
 use crate::policy::{Asking, Came};
 use crate::record::Record;
 use crate::request::Wanted;
-use crate::schedule::Product;
 use crate::tracker::{Phase, Tracker};
 
 /// What the steps of a call go by.

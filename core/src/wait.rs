@@ -9,11 +9,12 @@ use crate::answer::Job;
 use crate::client::{Client, Outcome, OwnJob, default_deadline};
 use crate::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
+use crate::estimate::{Followed, Product};
 use crate::job::JobId;
 use crate::options::Options;
 use crate::policy::{self, Asking, Next};
 use crate::poller::Polled;
-use crate::schedule::{Product, Schedule};
+use crate::schedule::Schedule;
 use crate::tracker::{Eta, Phase, Tracker};
 
 /// How long after a submission "not found" can mean "not yet".
@@ -36,6 +37,8 @@ pub(crate) enum Seen {
 #[derive(Debug)]
 pub(crate) struct Watch {
     own: Option<OwnJob>,
+    /// Says how long the job took, if others are judged by it.
+    followed: Option<Box<Followed>>,
     schedule: Schedule,
     /// How often the job was completed without all its files.
     late: u32,
@@ -94,18 +97,23 @@ impl Client {
         let own = self.own_job(job_id);
         let mut schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
         let chance = self.jitter.fraction();
+        let mut followed = None;
         let (late, first) = match (own, seen) {
             (_, Seen::WithoutFiles) => {
                 let window = self.estimates.window(Product::Deck);
                 (1, now.after(schedule.next(None, &window, chance)))
             }
             (Some(own), Seen::Not) => {
+                // Of one that was left alone for a while nobody knows when it was done.
+                if now.since(own.submitted) < self.settings.poll_first {
+                    followed = self.estimates.follow(own.product, own.submitted.uptime());
+                }
                 let window = self.estimates.window(own.product);
                 (0, own.submitted.after(schedule.next(Some(Duration::ZERO), &window, chance)))
             }
             (None, Seen::Not) => (0, now),
         };
-        (Watch { own, schedule, late, unfinished: Duration::ZERO, waiters: Vec::new() }, first)
+        (Watch { own, followed, schedule, late, unfinished: Duration::ZERO, waiters: Vec::new() }, first)
     }
 }
 
@@ -139,8 +147,8 @@ impl Watch {
         let mut floor = Duration::ZERO;
         match polled {
             Ok(job) if job.status == "completed" => {
-                if let (Some(own), Some(age), 0) = (self.own, age, self.late) {
-                    client.estimates.learn(own.product, (self.unfinished + age) / 2);
+                if let (Some(followed), Some(age)) = (self.followed.take(), age) {
+                    followed.done((self.unfinished + age) / 2, now.uptime());
                 }
                 let offered = job.downloads.len();
                 let enough = self.late == LATE_FILES;
