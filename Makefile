@@ -8,6 +8,11 @@ RELEASE := $(TARGET)/release
 VENV := $(TARGET)/venv
 PYTHON := $(VENV)/bin/python
 
+# What is released does not say in whose home it was built: the paths in the messages of panics, two hundred of them,
+# begin with the crate's. A path with a space can't be said in RUSTFLAGS.
+CRATES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/
+RELEASING := $(if $(filter 1,$(words $(CRATES))),RUSTFLAGS="$(RUSTFLAGS) --remap-path-prefix=$(CRATES)=") $(CARGO)
+
 .PHONY: help library deck test test-long test-rust test-python lint bench header install uninstall clean
 
 help:
@@ -20,7 +25,7 @@ help:
 	@echo "make header                          renews include/perceptis.h from the sources"
 
 library:
-	@$(CARGO) build --locked --release --package perceptis
+	@$(RELEASING) build --locked --release --package perceptis
 	@ln -sf libperceptis.so $(RELEASE)/libperceptis.so.0
 
 # ---- a deck ------------------------------------------------------------------------------------------------
@@ -36,7 +41,7 @@ export PROMPT
 # The prompt goes through the environment: whatever it holds, no shell reads it.
 deck: library
 ifneq ($(SANDBOX),0)
-	@$(CARGO) build --locked --release --package perceptis-sandbox
+	@$(RELEASING) build --locked --release --package perceptis-sandbox
 endif
 	@$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude bindings/c/examples/deck.c \
 		-L$(RELEASE) -lperceptis -Wl,-rpath,$(RELEASE) -o $(RELEASE)/perceptis-deck
@@ -101,7 +106,7 @@ BENCH_LD = -L$(RELEASE) -lperceptis -Wl,-rpath,$(RELEASE)
 # Tables, no verdict: whatever else the machine does meanwhile is in them. Both sides of each take turns.
 bench: library
 	@benches/tools.sh
-	@$(CARGO) build --locked --release --package perceptis-sandbox
+	@$(RELEASING) build --locked --release --package perceptis-sandbox
 	@mkdir -p $(TARGET)/bench
 	@$(BENCH_CC) benches/call.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-call
 	@$(BENCH_CC) benches/start.c -ldl -Wl,-rpath,$(RELEASE) -o $(RELEASE)/bench-start
@@ -116,11 +121,13 @@ bench: library
 	@$(CLEAN) mkdir "$$XDG_STATE_HOME/runs"; for jobs in 1000 10000; do $(RELEASE)/perceptis-sandbox exec --speed 1 -- \
 		$(RELEASE)/bench-runs $$jobs "$$XDG_STATE_HOME/runs" || exit 1; done
 	@$(BENCH_CC) benches/curve.c $(BENCH_LD) -lcurl -o $(RELEASE)/bench-curve
-	@$(CLEAN) for jobs in 100 1000 10000; do $(RELEASE)/perceptis-sandbox exec --speed $$((55000 / jobs)) -- \
-		$(RELEASE)/bench-curve $$jobs "$(CURVE_DIRECTORY)" || exit 1; done
+	@$(CLEAN) for jobs in 100 1000 10000 100 1000 10000; do $(RELEASE)/perceptis-sandbox exec --speed $$((55000 / jobs)) -- \
+		$(RELEASE)/bench-curve $$jobs 2000 "$(CURVE_DIRECTORY)" || exit 1; done
+	@$(CLEAN) for jobs in 100 1000 10000; do $(RELEASE)/perceptis-sandbox exec --speed 5 -- \
+		$(RELEASE)/bench-curve $$jobs 100 "$(CURVE_DIRECTORY)" || exit 1; done
 	@$(BENCH_CC) -rdynamic benches/ledger.c $(BENCH_LD) -lsqlite3 -o $(RELEASE)/bench-ledger
 	@$(CLEAN) $(RELEASE)/perceptis-sandbox exec --speed 1 -- $(RELEASE)/bench-ledger $(TARGET)/bench
-	@$(CARGO) build --locked --release --package perceptis --features unhashed --target-dir $(TARGET)/unhashed
+	@$(RELEASING) build --locked --release --package perceptis --features unhashed --target-dir $(TARGET)/unhashed
 	@$(CLEAN) export BENCH_UNHASHED=$(TARGET)/unhashed/release/libperceptis.so; \
 		for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
 

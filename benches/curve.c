@@ -1,7 +1,8 @@
 /* What a run costs beside how many others: whole lives of JOBS slides on one queue, from the request to the file on the
-   disk, and the processor that each took. The sandbox's time has to run so fast that as much happens a second whatever
-   the number: the more that happens at once, the less of a wake-up each pays for.
-   Usage: curve JOBS DIRECTORY: within it a directory is made, and removed again with its files. */
+   disk, and the processor that each took. The more that happens at once, the less of a wake-up each pays for: where the
+   sandbox's time runs so fast that as much happens a second whatever the number, what is left is what the number costs.
+   Usage: curve JOBS RUNS DIRECTORY: waves of JOBS, RUNS at least in all; in the directory another is made, and removed
+   again with its files. */
 #define _GNU_SOURCE
 #include "runs.h"
 
@@ -36,11 +37,12 @@ static void remove_with_files(const char *path)
 
 int main(int argc, char **argv)
 {
-    NEED(argc == 3);
+    NEED(argc == 4);
     char directory[512];
-    snprintf(directory, sizeof directory, "%s/perceptis-XXXXXX", argv[2]);
+    snprintf(directory, sizeof directory, "%s/perceptis-XXXXXX", argv[3]);
     NEED(mkdtemp(directory) != NULL);
-    size_t count = strtoul(argv[1], NULL, 10), done = 0;
+    size_t count = strtoul(argv[1], NULL, 10), least = strtoul(argv[2], NULL, 10);
+    NEED(count > 0);
     make_room(count);
 
     perceptis_client *client = NULL;
@@ -49,27 +51,31 @@ int main(int argc, char **argv)
     NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
     NEED(perceptis_options_set(options, "directory", directory, NULL) == PERCEPTIS_OK);
 
-    double before_it = yardstick();
+    double before_it = yardstick(), used = 0, took = 0;
     long before = answered();
-    double begin = now(CLOCK_MONOTONIC), busy = now(CLOCK_PROCESS_CPUTIME_ID);
-    for (size_t i = 0; i < count; i++) start(client, "single_slide", options, queue, i);
-    while (done < count) {
-        perceptis_event *events[ROOM];
-        size_t taken = 0;
-        NEED(perceptis_queue_take(queue, events, ROOM, -1, &taken, NULL) == PERCEPTIS_OK);
-        for (size_t i = 0; i < taken; i++, done++) {
-            if (perceptis_event_code(events[i]) != PERCEPTIS_OK) {
-                fprintf(stderr, "a run failed: %s\n", perceptis_error_message(perceptis_event_error(events[i])));
-                return EXIT_FAILURE;
+    size_t waves = count < least ? (least + count - 1) / count : 1;
+    for (size_t wave = 0; wave < waves; wave++) {
+        double begin = now(CLOCK_MONOTONIC), busy = now(CLOCK_PROCESS_CPUTIME_ID);
+        for (size_t i = 0; i < count; i++) start(client, "single_slide", options, queue, wave * count + i);
+        for (size_t done = 0; done < count;) {
+            perceptis_event *events[ROOM];
+            size_t taken = 0;
+            NEED(perceptis_queue_take(queue, events, ROOM, -1, &taken, NULL) == PERCEPTIS_OK);
+            for (size_t i = 0; i < taken; i++, done++) {
+                if (perceptis_event_code(events[i]) != PERCEPTIS_OK) {
+                    fprintf(stderr, "a run failed: %s\n", perceptis_error_message(perceptis_event_error(events[i])));
+                    return EXIT_FAILURE;
+                }
+                perceptis_event_free(events[i]);
             }
-            perceptis_event_free(events[i]);
         }
+        used += now(CLOCK_PROCESS_CPUTIME_ID) - busy;
+        took += now(CLOCK_MONOTONIC) - begin;
     }
-    double used = now(CLOCK_PROCESS_CPUTIME_ID) - busy, took = now(CLOCK_MONOTONIC) - begin;
-    double requests = (double)(answered() - before - 1);
-    double each = used / (double)count, measure = (before_it + yardstick()) / 2;
-    printf("%6zu runs: %5.2f ms of processor a run, %.2f yardsticks; %.1f requests a run, %.0f a second\n", count,
-           each / 1e3, each / measure, requests / (double)count, requests / took * 1e6);
+    double requests = (double)(answered() - before - 1), runs = (double)(waves * count);
+    double each = used / runs, measure = (before_it + yardstick()) / 2, asked = requests / runs;
+    printf("%6zu runs at once: %5.2f ms of processor each, %.2f yardsticks; %.1f requests each, %.4f yardsticks a request; "
+           "%.0f requests a second\n", count, each / 1e3, each / measure, asked, each / measure / asked, requests / took * 1e6);
     remove_with_files(directory);
     perceptis_options_free(options);
     perceptis_client_free(client);

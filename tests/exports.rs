@@ -74,4 +74,7 @@ fn the_stripped_library_is_small() {
     assert!(!sections.contains(".symtab"), "it is not stripped");
     let dynamic = said(Command::new("readelf").arg("-dW").arg(&release));
     assert!(dynamic.contains("libperceptis.so.0") && dynamic.contains("NODELETE"), "{dynamic}");
+    let bytes = fs::read(&release).unwrap();
+    let home = b"/registry/src/";
+    assert!(!bytes.windows(home.len()).any(|part| part == home), "it says where it was built");
 }

@@ -1,8 +1,10 @@
 //! What the service says: the states of jobs, and its refusals.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::clock;
@@ -31,8 +33,8 @@ pub(crate) struct Job {
     pub(crate) error: Option<String>,
 }
 
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Job").field("status", &self.status).finish_non_exhaustive()
     }
 }
@@ -40,16 +42,16 @@ impl std::fmt::Debug for Job {
 /// Reads a status answer. Fields are read leniently (a number for text, null for none), since a finished
 /// job must not be lost over a form; the text itself goes to the caller unchanged.
 pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Job, Error> {
-    let (json, value) = read_object(reply, key)?;
-    let Some(status) = value.get("status").and_then(text_of) else {
+    let (json, fields) = read_object(reply, key)?;
+    let [id, status, output_type, downloads, error] = fields.0;
+    let Some(status) = into_text(status) else {
         return Err(unreadable("has no status", reply, key));
     };
-    if let Some(other) = JobId::from_service(value.get("job_id"))
-        && other != *job_id
+    if id.as_str() != Some(job_id.as_str()) && JobId::from_service(&id).is_some_and(|other| other != *job_id)
     {
         return Err(unreadable("is about another job", reply, key));
     }
-    let downloads = value.get("downloads").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let downloads = downloads.as_array().map(Vec::as_slice).unwrap_or_default();
     let downloads = downloads.iter().enumerate().filter_map(|(at, entry)| {
         let variant = entry.get("variant").and_then(text_of).and_then(|text| text.parse().ok());
         Some(Download {
@@ -58,17 +60,17 @@ pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Jo
             variant: variant.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX)),
         })
     });
-    let error = value.get("error").filter(|error| !error.is_null()).map(|error| {
+    let error = Some(error).filter(|error| !error.is_null()).map(|error| {
         let field = |name| error.get(name).and_then(text_of);
         match (field("code"), field("message")) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => text_of(error).unwrap_or_else(|| error.to_string()),
+            (None, None) => text_of(&error).unwrap_or_else(|| error.to_string()),
         }
     });
     Ok(Job {
         status,
-        output_type: value.get("output_type").and_then(text_of),
+        output_type: into_text(output_type),
         downloads: downloads.collect(),
         error: error.map(|text| shortened(&key.scrub(&text))),
         json,
@@ -77,21 +79,76 @@ pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Jo
 
 /// Reads an answer to a submission: the job's id, and the text as it came.
 pub(crate) fn read_accepted(reply: &Reply, key: &ApiKey) -> Result<(JobId, String), Error> {
-    let (json, value) = read_object(reply, key)?;
-    match JobId::from_service(value.get("job_id")) {
+    let (json, Fields([id, ..])) = read_object(reply, key)?;
+    match JobId::from_service(&id) {
         Some(job_id) => Ok((job_id, json)),
         None => Err(unreadable("has no usable job_id", reply, key)),
     }
 }
 
-fn read_object(reply: &Reply, key: &ApiKey) -> Result<(String, Value), Error> {
+/// What this library reads of an answer, in the order of `NAMES`; null where it is missing. All else is parsed and
+/// dropped: an answer comes for each poll, and a tree of it is a dozen allocations, which with thousands of jobs are
+/// cold memory each time.
+#[derive(Default)]
+struct Fields([Value; NAMES.len()]);
+
+const NAMES: [&str; 5] = ["job_id", "status", "output_type", "downloads", "error"];
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(answer: D) -> Result<Fields, D::Error> {
+        answer.deserialize_map(Fields::default())
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut answer: A) -> Result<Fields, A::Error> {
+        while let Some(name) = answer.next_key_seed(Name)? {
+            let value = answer.next_value()?;
+            if let Some(at) = name {
+                self.0[at] = value;
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A field's place in `NAMES`.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(NAMES.iter().position(|known| *known == name))
+    }
+}
+
+fn read_object(reply: &Reply, key: &ApiKey) -> Result<(String, Fields), Error> {
     let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
     let Ok(text) = std::str::from_utf8(text) else {
         return Err(unreadable("is not UTF-8", reply, key));
     };
-    match serde_json::from_str::<Value>(text) {
-        Ok(value) if value.is_object() => Ok((text.trim().to_owned(), value)),
-        Ok(_) => Err(unreadable("is not a JSON object", reply, key)),
+    match serde_json::from_str::<Fields>(text) {
+        Ok(fields) => Ok((text.trim().to_owned(), fields)),
+        Err(error) if error.is_data() => Err(unreadable("is not a JSON object", reply, key)),
         Err(error) if error.is_eof() && !text.trim().is_empty() => {
             Err(unreadable("is JSON that was cut short", reply, key))
         }
@@ -169,6 +226,13 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+fn into_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        other => text_of(&other),
     }
 }
 

@@ -6,7 +6,7 @@
 //! Incomplete Observations", JASA 53, 1958).
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -67,8 +67,9 @@ impl Window {
     fn explains(&self, early: Duration, late: Option<Duration>, oldest: Duration) -> bool {
         let range = self.high - self.low;
         let near = |seen: Duration, expected: Duration| seen.abs_diff(expected) <= range / 10;
-        near(early, self.low + range / 20)
-            && late.map_or(oldest <= self.high + range / 20, |late| near(late, self.high - range / 20))
+        // While some are left to be done, the oldest of them stands for the last ones: it is not yet too late.
+        let last = late.unwrap_or(oldest.max(self.high - range / 20));
+        near(early, self.low + range / 20) && near(last, self.high - range / 20)
     }
 
     /// What is left for a job of this age: at the earliest, on average, at the latest. Nothing can be said of one
@@ -90,7 +91,7 @@ struct Sample {
     /// When those were submitted that are not done.
     running: Vec<Duration>,
     /// How long the last ones took that were followed to their end.
-    took: VecDeque<Duration>,
+    took: Vec<Duration>,
     /// What follows from them, once they are enough.
     window: Option<Window>,
 }
@@ -144,9 +145,9 @@ impl Drop for Followed {
         }
         let Some((took, now)) = self.done else { return };
         if sample.took.len() == REMEMBERED {
-            sample.took.pop_front();
+            sample.took.remove(0);
         }
-        sample.took.push_back(took);
+        sample.took.push(took);
         if sample.took.len() >= NEEDED {
             sample.window = Some(sample.learned(self.product.documented(), now));
         }

@@ -37,8 +37,8 @@ impl JobId {
     }
 
     /// The id in an answer of the service: text, or a whole number.
-    pub(crate) fn from_service(value: Option<&Value>) -> Option<JobId> {
-        match value? {
+    pub(crate) fn from_service(value: &Value) -> Option<JobId> {
+        match value {
             Value::String(text) => JobId::sound(text),
             Value::Number(number) if number.is_u64() => JobId::sound(&number.to_string()),
             _ => None,
