@@ -9,9 +9,9 @@ VENV := $(TARGET)/venv
 PYTHON := $(VENV)/bin/python
 
 # What is released does not say in whose home it was built: the paths in the messages of panics, two hundred of them,
-# begin with the crate's. A path with a space can't be said in RUSTFLAGS.
+# begin with the crate's. Whoever has flags of their own keeps them, and the paths.
 CRATES := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/
-RELEASING := $(if $(filter 1,$(words $(CRATES))),RUSTFLAGS="$(RUSTFLAGS) --remap-path-prefix=$(CRATES)=") $(CARGO)
+RELEASING := $(if $(RUSTFLAGS)$(CARGO_ENCODED_RUSTFLAGS),,CARGO_ENCODED_RUSTFLAGS='--remap-path-prefix=$(CRATES)=') $(CARGO)
 
 .PHONY: help library deck test test-long test-rust test-python lint bench header install uninstall clean
 

@@ -74,6 +74,10 @@ fn the_stripped_library_is_small() {
     assert!(!sections.contains(".symtab"), "it is not stripped");
     let dynamic = said(Command::new("readelf").arg("-dW").arg(&release));
     assert!(dynamic.contains("libperceptis.so.0") && dynamic.contains("NODELETE"), "{dynamic}");
+    if ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].iter().any(|flags| std::env::var_os(flags).is_some()) {
+        println!("SKIPPED: built with somebody's own flags, it may say where");
+        return;
+    }
     let bytes = fs::read(&release).unwrap();
     let home = b"/registry/src/";
     assert!(!bytes.windows(home.len()).any(|part| part == home), "it says where it was built");

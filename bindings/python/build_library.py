@@ -47,6 +47,12 @@ class LibraryBuildHook(BuildHookInterface[Any]):
             raise SystemExit(
                 "cargo was not found: install a Rust toolchain, or name a built library with PERCEPTIS_LIBRARY_FILE"
             )
-        subprocess.run(["cargo", "build", "--release", "--package", "perceptis"], cwd=root, check=True)
+        environment = dict(os.environ)
+        if not environment.get("RUSTFLAGS") and not environment.get("CARGO_ENCODED_RUSTFLAGS"):
+            # As the Makefile has it: the library does not say in whose home it was built.
+            crates = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+            environment["CARGO_ENCODED_RUSTFLAGS"] = f"--remap-path-prefix={crates}/registry/src/="
+        build = ["cargo", "build", "--locked", "--release", "--package", "perceptis"]
+        subprocess.run(build, cwd=root, env=environment, check=True)
         target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
         return (root / target / "release" / "libperceptis.so").resolve()

@@ -330,6 +330,44 @@ mod tests {
         }
     }
 
+    /// What is read without a tree is what a tree of it has.
+    #[test]
+    fn an_answer_is_read_whatever_it_looks_like() {
+        let (key, job_id) = (parse_key("sk-1").unwrap(), JobId::from_caller("7").unwrap());
+        let read = |body: &str| {
+            let job = read_job(&reply(200, body.into()), &job_id, &key);
+            job.map(|job| (job.status, job.output_type)).map_err(|error| error.message().to_owned())
+        };
+        let good = |status: &str, output: Option<&str>| Ok((status.to_owned(), output.map(str::to_owned)));
+        for (body, expected) in [
+            (r#"{"job_id": 7, "status": "queued", "output_type": null}"#, good("queued", None)),
+            (r#"{"job_id": "7", "status": "a", "status": "b"}"#, good("b", None)),
+            (r#"{"st\u0061tus": "processing", "output_type": "deck"}"#, good("processing", Some("deck"))),
+            (r#"{"more": {"status": [1, {"status": 2}]}, "status": 3, "job_id": null}"#, good("3", None)),
+            (
+                "\u{feff} {\"status\": \"completed\", \"downloads\": 5, \"error\": null} ",
+                good("completed", None),
+            ),
+        ] {
+            assert_eq!(read(body), expected, "{body}");
+        }
+        for (body, says) in [
+            (r#"{"job_id": "8", "status": "queued"}"#, "about another job"),
+            (r#"{"job_id": 8, "status": "queued"}"#, "about another job"),
+            (r#"{"job_id": "7", "status": null}"#, "no status"),
+            (r#"{"status": "queued", "more": [1, 2"#, "cut short"),
+            (r#"{"status": "queued", "more": 1e999}"#, "is not JSON"),
+            (r#"{"status": "queued"} too much"#, "is not JSON"),
+            (r#"["status", "queued"]"#, "not a JSON object"),
+            ("null", "not a JSON object"),
+        ] {
+            let error = read(body).unwrap_err();
+            assert!(error.contains(says), "{body}: {error}");
+        }
+        let deep = format!(r#"{{"status": "queued", "more": {}}}"#, "[".repeat(100_000));
+        assert!(read(&deep).unwrap_err().contains("is not JSON"));
+    }
+
     fn wait(pairs: &[(&'static str, &str)]) -> Option<Duration> {
         let headers = pairs
             .iter()

@@ -232,7 +232,7 @@ impl Client {
             }
             course.tracker.bears(&miss.error, floor);
             let wait = self.backoff(course.failures, floor);
-            if let Err(why) = course.allows(now.after(wait), floor.unwrap_or(wait)) {
+            if let Err(why) = course.allows(now.after(wait), floor.unwrap_or_default()) {
                 return Err(Ended { why, error: miss.error });
             }
             self.log.retrying(course.tracker, course.attempts, &miss, wait);

@@ -56,7 +56,7 @@ impl Moment {
         Moment(self.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)))
     }
 
-    /// How long after the start of the machine, which suspended time counts in.
+    /// The client's time since the machine's start.
     pub(crate) fn uptime(self) -> Duration {
         Duration::from_micros(self.0.get())
     }

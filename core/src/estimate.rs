@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use crate::sync::lock;
 
-/// So many jobs of each kind are followed at once, and the durations of so many are remembered.
-const REMEMBERED: usize = 50;
+/// So many jobs of each kind are followed at once, and so many are remembered, those that were submitted last.
+const FOLLOWED: usize = 40;
+const REMEMBERED: usize = 80;
 /// So many have to be done before they count.
 const NEEDED: usize = 10;
 /// The twentieth at either end may be strays; a little more, for rounding.
@@ -61,15 +62,16 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether durations that all lie evenly within this window can be those that were seen: the first twentieth done
-    /// by then, the last left then. So few jobs scatter that much, and a bound that is wrong by that costs more
-    /// than the learning brings.
+    /// Whether durations that lie evenly within this window can be those that were seen: the first twentieth done by
+    /// then, the last left then. So few jobs scatter by a tenth of it, and a bound that is wrong by that costs more than
+    /// the learning brings; what lies further within it is covered all the same.
     fn explains(&self, early: Duration, late: Option<Duration>, oldest: Duration) -> bool {
-        let range = self.high - self.low;
-        let near = |seen: Duration, expected: Duration| seen.abs_diff(expected) <= range / 10;
-        // While some are left to be done, the oldest of them stands for the last ones: it is not yet too late.
-        let last = late.unwrap_or(oldest.max(self.high - range / 20));
-        near(early, self.low + range / 20) && near(last, self.high - range / 20)
+        let (low, high) = (self.low, self.high);
+        let twentieth = (high - low) / 20;
+        // While more are left to be done, the oldest of them stands for the last ones: it is not yet too late.
+        let late = late.unwrap_or(oldest.max(high - twentieth));
+        (low.saturating_sub(twentieth)..=low + twentieth * 5).contains(&early)
+            && (high - twentieth * 5..=high + twentieth).contains(&late)
     }
 
     /// What is left for a job of this age: at the earliest, on average, at the latest. Nothing can be said of one
@@ -88,35 +90,66 @@ pub struct Estimates(Mutex<[Sample; 2]>);
 /// The jobs of one kind by which the others are judged.
 #[derive(Debug, Default)]
 struct Sample {
-    /// When those were submitted that are not done.
-    running: Vec<Duration>,
-    /// How long the last ones took that were followed to their end.
-    took: Vec<Duration>,
+    /// In the order of their submission. The earliest one makes room, however it ended: to keep those that took long,
+    /// or those that did not, would be a choice by what is to be found out.
+    jobs: Vec<Known>,
     /// What follows from them, once they are enough.
     window: Option<Window>,
 }
 
-/// A job that is followed to its end. Dropped before that, it is not counted.
+/// What is known of one job. Times are of the clock of whoever follows it.
+#[derive(Debug)]
+struct Known {
+    submitted: Duration,
+    so_far: SoFar,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SoFar {
+    Runs,
+    /// It was done at this age.
+    Done(Duration),
+    /// It was not done at this age, and nobody looked later.
+    Left(Duration),
+}
+
+/// A job that is followed to its end.
 #[derive(Debug)]
 pub struct Followed {
     estimates: Arc<Estimates>,
     product: Product,
     submitted: Duration,
-    /// How long it took, and when that was known.
-    done: Option<(Duration, Duration)>,
+    /// How old it was when it was last seen unfinished.
+    unfinished: Duration,
+    /// How old it was when it was seen done.
+    done: Option<Duration>,
 }
 
 impl Estimates {
-    /// Follows a job that was submitted just now, at this time of a clock of the caller's; `None` while enough are
-    /// followed. Which ones are must not depend on how long they take.
-    pub fn follow(self: &Arc<Estimates>, product: Product, submitted: Duration) -> Option<Box<Followed>> {
+    /// Follows a job that was submitted not long before now; `None` while enough are followed. Which ones are must not
+    /// depend on how long they take: of those that are first looked at when quick ones are done, none is.
+    pub fn follow(
+        self: &Arc<Estimates>,
+        product: Product,
+        submitted: Duration,
+        now: Duration,
+    ) -> Option<Box<Followed>> {
+        let documented = product.documented();
+        let longest = documented.high * LATEST;
         let mut samples = self.lock();
-        let running = &mut samples[product as usize].running;
-        if running.len() == REMEMBERED {
+        let jobs = &mut samples[product as usize].jobs;
+        let follows = |job: &&Known| job.so_far == SoFar::Runs && now.saturating_sub(job.submitted) < longest;
+        if now.saturating_sub(submitted) > documented.low / 4
+            || jobs.iter().filter(follows).count() >= FOLLOWED
+        {
             return None;
         }
-        running.push(submitted);
-        Some(Box::new(Followed { estimates: Arc::clone(self), product, submitted, done: None }))
+        if jobs.len() == REMEMBERED {
+            jobs.remove(0);
+        }
+        jobs.push(Known { submitted, so_far: SoFar::Runs });
+        let (estimates, unfinished) = (Arc::clone(self), Duration::ZERO);
+        Some(Box::new(Followed { estimates, product, submitted, unfinished, done: None }))
     }
 
     /// When jobs of this kind are likely to be done.
@@ -130,42 +163,64 @@ impl Estimates {
 }
 
 impl Followed {
-    /// The job took this long, and that is known now, by the same clock.
-    pub fn done(mut self, took: Duration, now: Duration) {
-        self.done = Some((took, now));
+    /// The job is not done at this age.
+    pub fn runs(&mut self, age: Duration) {
+        self.unfinished = age;
+    }
+
+    /// The job is done at this age.
+    pub fn done(mut self, age: Duration) {
+        self.done = Some(age);
+    }
+
+    /// What is known of it in the end.
+    fn end(&self, documented: Window) -> SoFar {
+        match self.done {
+            // Of one that nobody looked at for long, as in an outage or while the machine slept, that is not known.
+            Some(age) if age.saturating_sub(self.unfinished) <= documented.high / 2 => {
+                SoFar::Done(self.unfinished + age.saturating_sub(self.unfinished) / 2)
+            }
+            _ => SoFar::Left(self.unfinished),
+        }
     }
 }
 
 impl Drop for Followed {
     fn drop(&mut self) {
+        let documented = self.product.documented();
         let mut samples = self.estimates.lock();
         let sample = &mut samples[self.product as usize];
-        if let Some(at) = sample.running.iter().position(|running| *running == self.submitted) {
-            sample.running.swap_remove(at);
+        let own = |job: &&mut Known| job.submitted == self.submitted && job.so_far == SoFar::Runs;
+        if let Some(job) = sample.jobs.iter_mut().find(own) {
+            job.so_far = self.end(documented);
         }
-        let Some((took, now)) = self.done else { return };
-        if sample.took.len() == REMEMBERED {
-            sample.took.remove(0);
-        }
-        sample.took.push(took);
-        if sample.took.len() >= NEEDED {
-            sample.window = Some(sample.learned(self.product.documented(), now));
+        if let Some(age) = self.done {
+            let window = sample.learned(documented, self.submitted.saturating_add(age));
+            sample.window = window.or(sample.window);
         }
     }
 }
 
 impl Sample {
-    /// The window in which all but the strays are done.
-    fn learned(&self, documented: Window, now: Duration) -> Window {
-        let took = self.took.iter().map(|took| Reverse((*took, false)));
-        let ages = self.running.iter().map(|submitted| Reverse((now.saturating_sub(*submitted), true)));
+    /// The window in which all but the strays are done, by what is known now.
+    fn learned(&self, documented: Window, now: Duration) -> Option<Window> {
+        let ages = self.jobs.iter().map(|job| match job.so_far {
+            SoFar::Done(age) => Reverse((age, false)),
+            SoFar::Left(age) => Reverse((age, true)),
+            SoFar::Runs => Reverse((now.saturating_sub(job.submitted), true)),
+        });
         // By age; those that are done first, where both are as old.
-        let mut jobs: BinaryHeap<_> = took.chain(ages).collect();
-        let (mut early, mut late, mut unfinished, mut oldest) = (None, None, 1.0, Duration::ZERO);
+        let mut jobs: BinaryHeap<_> = ages.collect();
+        let strays = (jobs.len() / 20).max(1);
+        let (mut early, mut late, mut unfinished) = (None, None, 1.0);
+        let (mut done, mut oldest) = (0, Duration::ZERO);
         let mut as_old = jobs.len() as f64;
         while let Some(Reverse((age, runs))) = jobs.pop() {
-            oldest = age;
+            if jobs.len() >= strays {
+                oldest = age;
+            }
             if !runs {
+                done += 1;
                 unfinished *= 1.0 - 1.0 / as_old;
                 if unfinished <= 1.0 - STRAYS {
                     early.get_or_insert(age);
@@ -176,9 +231,9 @@ impl Sample {
             }
             as_old -= 1.0;
         }
-        let early = early.unwrap_or(documented.low);
+        let early = early.filter(|_| done >= NEEDED)?;
         if documented.explains(early, late, oldest) {
-            return documented;
+            return Some(documented);
         }
         // A tenth on either side is for those that have not been seen.
         let low = (early / 10 * 9).min(documented.high);
@@ -190,7 +245,7 @@ impl Sample {
         // What is likely lies between what was seen and what is allowed for.
         let late = late.unwrap_or(high);
         let likely = (late.saturating_sub(early).min(high - low) + (high - low)) / 2;
-        Window { low, high, distance: likely / (2 * documented.polls), ..documented }
+        Some(Window { low, high, distance: likely / (2 * documented.polls), ..documented })
     }
 }
 
@@ -205,7 +260,9 @@ mod tests {
     /// One job after the other, each of them followed.
     fn learn(estimates: &Arc<Estimates>, durations: impl IntoIterator<Item = u64>) {
         for took in durations {
-            estimates.follow(Product::Slide, s(0)).unwrap().done(s(took), s(took));
+            let mut job = estimates.follow(Product::Slide, s(0), s(0)).unwrap();
+            job.runs(s(took));
+            job.done(s(took));
         }
     }
 
@@ -215,13 +272,15 @@ mod tests {
         let documented = estimates.window(Product::Slide);
         learn(&estimates, [60; 9]);
         assert_eq!(estimates.window(Product::Slide), documented, "too few to count");
-        learn(&estimates, 60..101);
+        learn(&estimates, 60..131);
         let learned = estimates.window(Product::Slide);
-        assert_eq!((learned.low, learned.high), (s(54), s(98) * 11 / 10));
+        assert_eq!((learned.low, learned.high), (s(54), s(126) * 11 / 10));
         assert_eq!(estimates.window(Product::Deck), Product::Deck.documented(), "of each kind apart");
-        learn(&estimates, [1_000_000; 50]);
+        learn(&estimates, [1_000_000; REMEMBERED]);
         assert_eq!(estimates.window(Product::Slide).high, s(4 * 420), "nonsense has bounds");
-        learn(&estimates, [0; 50]);
+        learn(&estimates, [u64::MAX; REMEMBERED]);
+        assert_eq!(estimates.window(Product::Slide).high, s(4 * 420), "nonsense has bounds");
+        learn(&estimates, [0; REMEMBERED]);
         assert_eq!(estimates.window(Product::Slide).high, NARROWEST);
         assert_eq!(documented.left(s(60)), Some((s(120), s(240), s(360))));
         assert_eq!(documented.left(s(421)), None);
@@ -230,23 +289,59 @@ mod tests {
     #[test]
     fn those_that_still_run_count_as_slower_ones() {
         let estimates = Arc::new(Estimates::default());
-        let mut all: Vec<_> = (0..50).map(|_| estimates.follow(Product::Slide, s(100)).unwrap()).collect();
-        assert!(estimates.follow(Product::Slide, s(100)).is_none(), "enough");
-        all.drain(..10).for_each(|quick| quick.done(s(100), s(300)));
+        let mut all: Vec<_> =
+            (0..FOLLOWED).map(|_| estimates.follow(Product::Slide, s(100), s(100)).unwrap()).collect();
+        assert!(estimates.follow(Product::Slide, s(100), s(100)).is_none(), "enough");
+        let done = |mut job: Box<Followed>, took| {
+            job.runs(s(took));
+            job.done(s(took));
+        };
+        all.drain(..10).for_each(|quick| done(quick, 100));
         let learned = estimates.window(Product::Slide);
-        assert_eq!((learned.low, learned.high), (s(90), s(420)), "four in five are not done");
-        all.drain(..38).for_each(|slow| slow.done(s(600), s(710)));
+        assert_eq!((learned.low, learned.high), (s(90), s(420)), "three in four are not done");
+        all.drain(..29).for_each(|slow| done(slow, 600));
         let learned = estimates.window(Product::Slide);
-        assert_eq!((learned.low, learned.high), (s(90), s(660)), "only strays are not done");
+        assert_eq!((learned.low, learned.high), (s(90), s(660)), "only a stray is not done");
     }
 
     #[test]
-    fn a_job_that_nobody_follows_to_its_end_makes_room_and_is_not_counted() {
+    fn a_wait_that_is_given_up_says_that_the_job_takes_longer() {
         let estimates = Arc::new(Estimates::default());
-        for _ in 0..200 {
-            drop(estimates.follow(Product::Slide, s(1)).unwrap());
+        for number in 0..40 {
+            let mut job = estimates.follow(Product::Slide, s(number), s(number)).unwrap();
+            job.runs(s(80));
+            if number % 2 == 0 {
+                job.done(s(80));
+            }
         }
-        learn(&estimates, [60; 10]);
+        assert_eq!(estimates.window(Product::Slide).high, s(420), "half of them were not done at 80 s");
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_not_learned() {
+        let estimates = Arc::new(Estimates::default());
+        for number in 0..80 {
+            let mut job = estimates.follow(Product::Slide, s(number), s(number)).unwrap();
+            job.runs(s(150));
+            job.done(s(8 * 3600));
+            assert!(estimates.follow(Product::Slide, s(number), s(number + 46)).is_none(), "it is too late");
+        }
+        assert_eq!(estimates.window(Product::Slide), Product::Slide.documented(), "the machine slept");
+    }
+
+    #[test]
+    fn jobs_that_never_end_hold_no_place_for_ever() {
+        let estimates = Arc::new(Estimates::default());
+        let hung: Vec<_> =
+            (0..FOLLOWED).map(|_| estimates.follow(Product::Slide, s(0), s(0)).unwrap()).collect();
+        let now = s(4 * 420);
+        assert!(estimates.follow(Product::Slide, s(900), s(900)).is_none());
+        for _ in 0..REMEMBERED {
+            let mut job = estimates.follow(Product::Slide, now, now).unwrap();
+            job.runs(s(60));
+            job.done(s(60));
+        }
         assert_eq!(estimates.window(Product::Slide).high, s(54) + NARROWEST);
+        drop(hung);
     }
 }

@@ -42,8 +42,6 @@ pub(crate) struct Watch {
     schedule: Schedule,
     /// How often the job was completed without all its files.
     late: u32,
-    /// How old the job was when it was last seen unfinished.
-    unfinished: Duration,
     waiters: Vec<Waiter>,
 }
 
@@ -104,16 +102,13 @@ impl Client {
                 (1, now.after(schedule.next(None, &window, chance)))
             }
             (Some(own), Seen::Not) => {
-                // Of one that was left alone for a while nobody knows when it was done.
-                if now.since(own.submitted) < self.settings.poll_first {
-                    followed = self.estimates.follow(own.product, own.submitted.uptime());
-                }
+                followed = self.estimates.follow(own.product, own.submitted.uptime(), now.uptime());
                 let window = self.estimates.window(own.product);
                 (0, own.submitted.after(schedule.next(Some(Duration::ZERO), &window, chance)))
             }
             (None, Seen::Not) => (0, now),
         };
-        (Watch { own, followed, schedule, late, unfinished: Duration::ZERO, waiters: Vec::new() }, first)
+        (Watch { own, followed, schedule, late, waiters: Vec::new() }, first)
     }
 }
 
@@ -148,7 +143,7 @@ impl Watch {
         match polled {
             Ok(job) if job.status == "completed" => {
                 if let (Some(followed), Some(age)) = (self.followed.take(), age) {
-                    followed.done((self.unfinished + age) / 2, now.uptime());
+                    followed.done(age);
                 }
                 let offered = job.downloads.len();
                 let enough = self.late == LATE_FILES;
@@ -160,7 +155,11 @@ impl Watch {
             Ok(job) if job.status == "failed" => {
                 self.end(&mut tell, |_| Some(Err(job_failed(job_id, job))));
             }
-            Ok(_) => self.unfinished = age.unwrap_or_default(),
+            Ok(_) => {
+                if let (Some(followed), Some(age)) = (&mut self.followed, age) {
+                    followed.runs(age);
+                }
+            }
             Err(miss) => {
                 floor = miss.floor().unwrap_or_default();
                 let young = age.is_some_and(|age| age < NOT_YET);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::books::{self, Books};
 use crate::play::at_once;
 use crate::rows::Kind;
-use crate::service::{Namespace, directory};
+use crate::service::{Entry, Namespace, directory};
 use crate::settle::{FOREVER, whole};
 
 /// More failures in a row than the retries' budget covers (500 tokens of which each takes 5).
@@ -105,4 +105,31 @@ fn a_poll_that_was_given_up_counts() {
     assert_eq!(books::violations(&namespace), Vec::<String>::new());
     let polls = namespace.journal(0).split_off(1);
     assert_eq!(books::complaints(&polls), Vec::<String>::new());
+}
+
+/// A job that takes a time that is not documented is asked about sparsely, and densely once others took much the same.
+/// At a speed at which the dense distance, two seconds, is long for a machine.
+#[test]
+fn polls_follow_what_the_jobs_before_took() {
+    let namespace = Namespace::new(40);
+    let client = namespace.client(&[]);
+    let polls = |takes| {
+        let forever = [("timeout_ms", FOREVER)];
+        let accepted = client.generate(&Kind::Slides(1).request(takes), &forever).unwrap();
+        let job = accepted["job_id"].as_str().unwrap();
+        client.wait(job, &forever).unwrap();
+        let asked = |entry: &&Entry| entry.endpoint() == "status" && entry.job_id.as_deref() == Some(job);
+        namespace.journal(0).iter().filter(asked).count()
+    };
+    let before = polls(70);
+    // After 2, 8, 26 and 80 s, with a tenth at most that chance adds.
+    assert!(before <= 4, "{before}");
+    let others = at_once((0..12).collect(), 12, |_| {
+        polls(30);
+        None
+    });
+    assert_eq!(others, Vec::<String>::new());
+    let after = polls(70);
+    assert!(after >= 2 * before, "{before} polls before, {after} after");
+    assert_eq!(books::violations(&namespace), Vec::<String>::new());
 }

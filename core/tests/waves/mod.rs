@@ -12,13 +12,15 @@ use perceptis_core::schedule::Schedule;
 pub const FIRST: Duration = Duration::from_secs(2);
 pub const MOST: Duration = Duration::from_secs(10);
 
+/// The documentation's longest wait for a deck, after which callers give up.
+const GIVEN_UP: Duration = Duration::from_secs(3600);
+
 /// A job from its submission on.
 struct Job {
     submitted: Duration,
     takes: Duration,
     schedule: Schedule,
     followed: Option<Box<Followed>>,
-    unfinished: Duration,
     polls: u32,
 }
 
@@ -37,7 +39,6 @@ pub fn wait_for(
             takes,
             schedule: Schedule::new(FIRST, MOST),
             followed: None,
-            unfinished: Duration::ZERO,
             polls: 0,
         })
         .collect();
@@ -48,17 +49,22 @@ pub fn wait_for(
         let job = &mut jobs[at];
         let age = now - job.submitted;
         if age.is_zero() {
-            job.followed = estimates.follow(product, now);
+            job.followed = estimates.follow(product, now, now);
         } else {
             job.polls += 1;
             if age >= job.takes {
                 if let Some(followed) = job.followed.take() {
-                    followed.done((job.unfinished + age) / 2, now);
+                    followed.done(age);
                 }
                 ends.push((age - job.takes, job.polls));
                 continue;
             }
-            job.unfinished = age;
+            if let Some(followed) = &mut job.followed {
+                followed.runs(age);
+            }
+            if age > GIVEN_UP {
+                continue;
+            }
         }
         let next = job.schedule.next(Some(age), &estimates.window(product), random.f64());
         due.push(Reverse((now + next, at)));
