@@ -54,11 +54,12 @@ fn delays_and_polls_are_within_their_bounds() {
     }
 }
 
-/// Where the documentation does not hold, what was seen does: by what is documented the delays are 45 and 5 s.
+/// Where the documentation does not hold, what was seen does: by what is documented the delays are 45 and 5 s. Those that
+/// began before any was seen done are in the mean.
 #[test]
 fn what_was_seen_is_gone_by() {
     for (product, between, most_delay) in
-        [(Product::Slide, (95.0, 110.0), 3.0), (Product::Deck, (1500.0, 2100.0), 4.0)]
+        [(Product::Slide, (95.0, 110.0), 5.0), (Product::Deck, (1500.0, 2100.0), 4.0)]
     {
         for (wave, submitted) in &WAVES[..2] {
             let (delay, polls) = mean(product, between, 0, *submitted, 7);
