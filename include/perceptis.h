@@ -37,7 +37,7 @@
 /**
  * The minor version of the C ABI: it grows when something is added.
  */
-#define PERCEPTIS_ABI_MINOR 2
+#define PERCEPTIS_ABI_MINOR 3
 
 /**
  * A client of the service with one API key. May be used from any number of threads at once. After a fork

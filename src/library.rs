@@ -8,7 +8,7 @@ use crate::guard;
 /// The major version of the C ABI: programs built against another one can't use this library.
 pub const PERCEPTIS_ABI_MAJOR: u32 = 0;
 /// The minor version of the C ABI: it grows when something is added.
-pub const PERCEPTIS_ABI_MINOR: u32 = 2;
+pub const PERCEPTIS_ABI_MINOR: u32 = 3;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
