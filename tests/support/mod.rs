@@ -15,6 +15,7 @@ pub mod workers;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::time::SystemTime;
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -36,18 +37,28 @@ pub fn library() -> PathBuf {
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
     // Cargo does not build the shared library for these tests; an old one would prove nothing.
     let built = path.metadata().unwrap().modified().unwrap();
-    for folder in ["src", "core/src"] {
-        for source in std::fs::read_dir(root().join(folder)).unwrap() {
-            let source = source.unwrap();
-            let changed = source.metadata().unwrap().modified().unwrap();
-            assert!(
-                changed <= built,
-                "{:?} is newer than the library: run `cargo build --workspace`",
-                source.path()
-            );
-        }
+    for folder in ["src", "core/src", "core/descriptors/src"] {
+        let (source, changed) = newest(&root().join(folder));
+        assert!(
+            changed <= built,
+            "{} is newer than the library: run `cargo build --workspace`",
+            source.display()
+        );
     }
     path
+}
+
+/// The file that was changed last in a folder and the folders in it.
+fn newest(folder: &Path) -> (PathBuf, SystemTime) {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.map(|path| {
+        if path.is_dir() {
+            newest(&path)
+        } else {
+            (path.clone(), path.metadata().unwrap().modified().unwrap())
+        }
+    });
+    files.max_by_key(|(_, changed)| *changed).unwrap_or_else(|| (folder.to_owned(), SystemTime::UNIX_EPOCH))
 }
 
 /// A directory in which a program finds the library under the name that it asks for.
