@@ -398,7 +398,7 @@ fn names_are_free_once_the_end_is_told() {
         let polls = server.seen_at(STATUS).len();
         queue.run(&client, &Request::deck(), &pairs, tag).unwrap();
         until("waiting", || server.seen_at(STATUS).len() > polls);
-        assert_eq!(listing(out.path()), [".deck.pptx.lock"]);
+        assert_eq!(listing(out.path()), [".perceptis.lock"]);
         queue.cancel(tag);
         assert_eq!(queue.next().code(), "CANCELLED");
         assert!(listing(out.path()).is_empty());

@@ -1,6 +1,8 @@
 //! One file of a job: fetched until it is whole, verified, and put under its name.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::answer::{Download, Job};
 use crate::attempt::{Course, Ended, Why};
@@ -8,19 +10,21 @@ use crate::client::{Client, blocking};
 use crate::download::{Arrived, Order};
 use crate::error::{Error, Kind};
 use crate::fetch::Fetch;
-use crate::files::destination::{Names, file_error};
-use crate::files::partial::Part;
+use crate::files::destination::{OutputFile, file_error};
+use crate::files::is_out_of_descriptors;
+use crate::files::partial::Partial;
 use crate::files::persist::{self, Kept, Placed};
-use crate::files::verify::verify_pptx;
 use crate::ledger::{Recorded, Step};
 use crate::policy::Asking;
 use crate::sync::lock;
 
 /// How often an expired URL is renewed, or a failing download tried again, without a byte of progress.
-const MOST_RENEWALS: u32 = 3;
-const MOST_FAILURES: u32 = 20;
+const MAX_RENEWALS: u32 = 3;
+const MAX_FAILURES: u32 = 20;
 /// How often a file that fails verification is fetched whole.
-const MOST_FETCHES: u32 = 4;
+const MAX_FETCHES: u32 = 4;
+/// How long to wait before a descriptor is asked for again.
+const DESCRIPTOR_WAIT: Duration = Duration::from_secs(1);
 
 /// The newest answer about the job whose files are fetched: a URL that one file finds expired is renewed for all.
 pub(crate) struct Newest {
@@ -47,96 +51,102 @@ impl Newest {
 /// One file of the order.
 pub(crate) enum File {
     Whole(Arrived),
-    /// Kept, though it failed verification for this reason.
+    /// Kept, though they failed verification, the last one for this reason.
     Damaged {
-        file: Arrived,
+        files: Vec<Arrived>,
         why: String,
     },
 }
 
+/// The damaged files of one download.
+#[derive(Default)]
+struct Damaged(Vec<(Arrived, Kept)>);
+
 impl Client {
     /// Fetches one file until it is whole and verified. Two identical downloads that fail verification are
-    /// what the service has: they are kept.
+    /// what the service has: they are kept, and so are those that differ.
     pub(crate) async fn fetch_one(
         self: &Arc<Client>,
         newest: &Newest,
         at: usize,
         entry: &Download,
-        names: Names,
+        output: OutputFile,
         order: &Order<'_>,
     ) -> Result<File, Error> {
         let closed = |_| Error::new(Kind::Closed, "the client was closed");
         let _place = self.downloads.acquire().await.map_err(closed)?;
-        if let Some(there) = self.already_there(entry, &names, order).await? {
+        if let Some(there) = already_there(entry, &output, order).await? {
             return Ok(File::Whole(there));
         }
-        let mut failed: Option<(String, Kept)> = None;
+        let mut damaged = Damaged::default();
         for fetch in 1.. {
-            let path = names.part();
-            let part = blocking(move || {
-                Part::open(&path).map_err(|error| file_error(&path, "can't be written", &error))
-            })
-            .await?;
-            let part = match self.fetch_whole(part, newest, at, entry, order).await {
+            let part = self.open_part(&output).await?;
+            let mut part = match self.fetch_whole(part, newest, at, entry, order).await {
                 Ok(part) => part,
                 Err(error) => {
-                    let path = names.part();
-                    blocking(move || {
-                        // Nothing has arrived: there is nothing to keep, and nothing to go on with.
-                        if std::fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
-                            let _ = std::fs::remove_file(&path);
-                        }
-                        Ok(())
-                    })
-                    .await?;
+                    blocking(move || output.remove_empty_parts()).await?;
                     return Err(error);
                 }
             };
-            let sums = part.sums();
-            let mut file = Arrived {
-                path: String::new(),
-                variant: entry.variant,
-                format: entry.format.clone(),
-                size: part.length,
-                sha256: sums.sha256.hex_so_far(),
-                note: None,
-            };
-            let (path, checked) = (part.path, names.extension == "pptx");
-            let judged =
-                blocking(move || Ok(if checked { verify_pptx(&path, &sums.blocks) } else { Ok(()) })).await?;
-            let Err(why) = judged else {
-                self.put_in_place(&mut file, &names, order).await?;
-                if let Some((_, own)) = failed.filter(|(_, kept)| kept.own) {
-                    // This call's own damaged copy of what is now there whole.
-                    blocking(move || {
-                        let _ = std::fs::remove_file(own.path);
-                        Ok(())
-                    })
-                    .await?;
-                }
+            let (part, checked) = blocking(move || {
+                let checked = part.check();
+                Ok((part, checked))
+            })
+            .await?;
+            let Err(why) = checked else {
+                let file = self.deliver(part, entry.variant, &entry.format, order).await?;
+                blocking(move || damaged.remove_own(&output)).await?;
                 return Ok(File::Whole(file));
             };
-            let (path, sha256) = (names.part(), file.sha256.clone());
-            let (kept_under, before) = (names.clone(), failed.as_ref().map(|(_, kept)| kept.clone()));
-            let kept =
-                blocking(move || persist::keep_unverified(&path, &sha256, &kept_under, before.as_ref()))
-                    .await?;
-            file.path = kept.path.display().to_string();
-            let twice = failed.as_ref().is_some_and(|(before, _)| *before == file.sha256);
-            if twice || fetch == MOST_FETCHES {
-                return Ok(File::Damaged { file, why });
+            let (next, is_known) = blocking(move || damaged.keep(part)).await?;
+            damaged = next.with(entry);
+            if is_known || fetch == MAX_FETCHES {
+                let files = damaged.0.into_iter().map(|(file, _)| file).collect();
+                return Ok(File::Damaged { files, why });
             }
-            failed = Some((file.sha256.clone(), kept));
         }
         Err(Error::new(Kind::Internal, "a download ended without a result"))
     }
 
-    /// Gives a verified part its name: recorded before and after, so that whoever comes after a crash in between finds
-    /// its own file and is content.
-    async fn put_in_place(&self, file: &mut Arrived, names: &Names, order: &Order<'_>) -> Result<(), Error> {
-        let target = names.target();
-        for (path, replace) in [(target.clone(), order.target.overwrite), (names.beside(), false)] {
-            file.path = path.display().to_string();
+    /// What is there of a file, or its beginning. Waits while the process has no descriptor for it: the file is paid for,
+    /// and nothing tells when the program has closed some.
+    async fn open_part(&self, output: &OutputFile) -> Result<Partial, Error> {
+        loop {
+            let to_open = output.clone();
+            let error = match blocking(move || Ok(Partial::open(&to_open))).await? {
+                Ok(part) => return Ok(part),
+                Err(error) => error,
+            };
+            if !is_out_of_descriptors(&error) {
+                let path = output.path_of(&output.names().part(1));
+                let is_busy = error.kind() == std::io::ErrorKind::ResourceBusy;
+                let error = file_error(&path, "can't be written", &error);
+                return Err(if is_busy { error.retryable() } else { error });
+            }
+            self.clock.sleep_until(self.clock.now().after(DESCRIPTOR_WAIT)).await;
+        }
+    }
+
+    /// Gives a verified part its name: recorded before and after, so that the next process after a crash in between finds
+    /// this file and is content.
+    pub(crate) async fn deliver(
+        &self,
+        part: Partial,
+        variant: u32,
+        format: &str,
+        order: &Order<'_>,
+    ) -> Result<Arrived, Error> {
+        let output = part.output().clone();
+        let final_name = output.names().final_name();
+        let beside = output.names().beside();
+        let mut file =
+            Arrived { variant, format: format.to_owned(), size: part.length, ..Arrived::of_part(&part) };
+        let mut part = Some(part);
+        let mut taken = None;
+        for (name, replaceable) in [(final_name, output.replaceable().cloned()), (beside, None)] {
+            let Some(whole) = part.take() else { break };
+            let path = output.path_of(&name).display().to_string();
+            file.path.clone_from(&path);
             if let Some(record) = order.record {
                 let recorded = Recorded {
                     variant: file.variant,
@@ -148,54 +158,50 @@ impl Client {
                 };
                 record.step(self, Step::Renaming(recorded)).await;
             }
-            let (part, sha256, to) = (names.part(), file.sha256.clone(), path.clone());
-            let placed = blocking(move || persist::deliver(&part, &sha256, &to, replace)).await?;
-            match placed {
-                Placed::Here if path == target => {}
-                Placed::Here => file.note = Some(format!("{} was taken meanwhile", target.display())),
+            let sha256 = file.sha256.clone();
+            let (whole, placed) = blocking(move || {
+                let placed = persist::persist(&whole, &sha256, &name, replaceable.as_ref())?;
+                Ok((whole, placed))
+            })
+            .await?;
+            let doubt = match placed {
+                Placed::Here { doubt } => doubt,
                 // An earlier run was here and got as far as this: its file is this one.
-                Placed::Before => file.note = Some("the same file was there already".into()),
-                Placed::Taken => continue,
-            }
+                Placed::Before => Some("the same file was there already".to_owned()),
+                Placed::Taken => {
+                    part = Some(whole);
+                    taken = Some(taken_note(&path, order));
+                    continue;
+                }
+            };
+            let notes: Vec<String> = taken.into_iter().chain(doubt).collect();
+            file.note = (!notes.is_empty()).then(|| notes.join("; "));
             if let Some(record) = order.record {
                 record.step(self, Step::Delivered { path: file.path.clone() }).await;
             }
-            return Ok(());
+            return Ok(file);
         }
+        let stays = part.map_or_else(String::new, |part| part.path().display().to_string());
         Err(file_error(
-            &names.beside(),
-            &format!("can't be made (the file stays at {})", names.part().display()),
+            Path::new(&file.path),
+            &format!("can't be made (the file stays at {stays})"),
             &std::io::ErrorKind::AlreadyExists.into(),
         ))
-    }
-
-    /// The file under its name, where the ledger knows it and it is as it was recorded.
-    async fn already_there(
-        &self,
-        entry: &Download,
-        names: &Names,
-        order: &Order<'_>,
-    ) -> Result<Option<Arrived>, Error> {
-        let known = order.start.map(|start| start.files.as_slice()).unwrap_or_default();
-        let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
-        match known.iter().find(same).cloned() {
-            Some(file) => {
-                let names = names.clone();
-                blocking(move || Ok(find(&file, &names))).await
-            }
-            None => Ok(None),
-        }
     }
 
     /// Fetches until all of the file has arrived.
     async fn fetch_whole(
         self: &Arc<Client>,
-        part: Part,
+        part: Partial,
         newest: &Newest,
         at: usize,
         entry: &Download,
         order: &Order<'_>,
-    ) -> Result<Part, Error> {
+    ) -> Result<Partial, Error> {
+        let (part, is_whole) = blocking(move || Ok(look_at(part))).await?;
+        if is_whole {
+            return Ok(part);
+        }
         let resolve = |url: &str| {
             self.settings.origin()?.resolve(url).ok_or_else(|| {
                 Error::new(Kind::Protocol, "the service gave a download URL that can't be read")
@@ -203,7 +209,7 @@ impl Client {
         };
         let (mut version, job) = newest.get();
         let mut fetch = Fetch::new(self, order.job_id, resolve(url_of(&job, at, entry))?, part);
-        let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MOST_FAILURES);
+        let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MAX_FAILURES);
         let (mut renewals, mut reached) = (0, fetch.length());
         loop {
             let Ended { why, error } = match self.attempts(&mut course, &mut fetch).await {
@@ -215,7 +221,7 @@ impl Client {
                 renewals = 0;
             }
             match why {
-                Why::Renew if renewals < MOST_RENEWALS => renewals += 1,
+                Why::Renew if renewals < MAX_RENEWALS => renewals += 1,
                 Why::Often | Why::Late(_) => return Err(error.retryable()),
                 _ => return Err(error),
             }
@@ -245,6 +251,12 @@ impl Client {
     }
 }
 
+/// Whether a part is whole, so that no further byte of it is needed. Blocks on the disk.
+pub(crate) fn look_at(mut part: Partial) -> (Partial, bool) {
+    let is_whole = part.is_whole();
+    (part, is_whole)
+}
+
 /// The URL of the file that was at this place in the first answer.
 fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
     let same = |other: &&Download| other.variant == entry.variant && other.format == entry.format;
@@ -252,17 +264,75 @@ fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
     here.or_else(|| job.downloads.iter().find(same)).map_or(&entry.url, |found| &found.url)
 }
 
+/// The file under its name, where the ledger knows it and it is as it was recorded.
+async fn already_there(
+    entry: &Download,
+    output: &OutputFile,
+    order: &Order<'_>,
+) -> Result<Option<Arrived>, Error> {
+    let known = order.start.map(|start| start.files.as_slice()).unwrap_or_default();
+    let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
+    match known.iter().find(same).cloned() {
+        Some(file) => {
+            let output = output.clone();
+            blocking(move || find(&file, &output)).await
+        }
+        None => Ok(None),
+    }
+}
+
 /// A recorded file, where it is still what was recorded, under its name or beside it. Blocks on the disk.
-pub(crate) fn find(file: &Recorded, names: &Names) -> Option<Arrived> {
-    let path = [names.target(), names.beside()]
-        .into_iter()
-        .find(|path| persist::sha256_of(path).is_ok_and(|found| found == file.sha256))?;
-    Some(Arrived {
-        path: path.display().to_string(),
+pub(crate) fn find(file: &Recorded, output: &OutputFile) -> Result<Option<Arrived>, Error> {
+    let mut names = [output.names().final_name(), output.names().beside()].into_iter();
+    let Some(name) = names.find(|name| output.is_same(name, file.size, &file.sha256)) else {
+        return Ok(None);
+    };
+    output.remove_all_parts()?;
+    Ok(Some(Arrived {
+        path: output.path_of(&name).display().to_string(),
         variant: file.variant,
         format: file.format.clone(),
         size: file.size,
         sha256: file.sha256.clone(),
         note: Some("it was there already".into()),
-    })
+    }))
+}
+
+/// What a caller is told whose file does not have the final name.
+fn taken_note(path: &str, order: &Order<'_>) -> String {
+    if order.target.overwrites() {
+        format!(
+            "{path} was taken by a file that overwrite does not replace: it was not there when the call began"
+        )
+    } else {
+        format!("{path} was taken meanwhile")
+    }
+}
+
+impl Damaged {
+    /// Keeps one more; whether the same bytes have come before.
+    fn keep(mut self, part: Partial) -> Result<(Damaged, bool), Error> {
+        let mut file = Arrived::of_part(&part);
+        let is_known = self.0.iter().any(|(before, _)| before.sha256 == file.sha256);
+        let kept = persist::keep_unverified(&part, &file.sha256)?;
+        file.path = part.output().path_of(&kept.name).display().to_string();
+        if !is_known {
+            self.0.push((file, kept));
+        }
+        Ok((self, is_known))
+    }
+
+    /// The last one is of this entry.
+    fn with(mut self, entry: &Download) -> Damaged {
+        if let Some((file, _)) = self.0.last_mut() {
+            file.variant = entry.variant;
+            file.format.clone_from(&entry.format);
+        }
+        self
+    }
+
+    /// Removes the damaged copies of what is there whole now. Those of earlier calls stay.
+    fn remove_own(self, output: &OutputFile) -> Result<(), Error> {
+        self.0.iter().filter(|(_, kept)| kept.own).try_for_each(|(_, kept)| output.remove(&kept.name))
+    }
 }

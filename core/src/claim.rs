@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::attempt::Age;
-use crate::client::{Client, blocking};
+use crate::client::Client;
 use crate::clock::{Moment, unix_ms};
 use crate::common::sha256;
 use crate::error::{Billed, Error, Kind};
-use crate::files::destination::{Refusal, Target, file_error};
+use crate::files::destination::{Destination, file_error};
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key::{self, Key};
@@ -59,11 +59,21 @@ pub(crate) struct Start {
     pub(crate) stage: Stage,
     pub(crate) adopted: bool,
     /// Checked and reserved; none where no files were asked for.
-    pub(crate) target: Option<Target>,
+    pub(crate) target: Option<Destination>,
     /// What is known of its files.
     pub(crate) files: Vec<Recorded>,
     pub(crate) variants: u32,
     pub(crate) output_type: OutputType,
+}
+
+/// Where the files of a submission that is known belong.
+pub(crate) enum Place<'a> {
+    /// Where this call wants them.
+    Of(&'a Options),
+    /// Where an earlier call wanted them: it replaces nothing that it has not found there.
+    Restored(&'a Options),
+    /// None are wanted.
+    None,
 }
 
 /// What a call has found out that has to look again.
@@ -109,7 +119,7 @@ impl Client {
             known => return self.known(call, known, wants_files).await,
         }
         let target = if wants_files {
-            match prepare(&call.options, claim.variants, true).await {
+            match Destination::prepare(&call.options, claim.variants, true).await {
                 Ok(target) => Some(target),
                 // Whoever is about to record this very submission has just reserved its name.
                 Err(refusal) if refusal.reserved && claim.key.is_some() && looks.reserved < MOST_LOOKS => {
@@ -183,9 +193,8 @@ impl Client {
                 // One call claims once.
                 let _ = call.place.set(record);
                 call.tracker.key(&entry.key.as_str().into());
-                self.start_of(*entry, adopted, wants_files.then_some(&*call.options), call.tracker)
-                    .await
-                    .map(Some)
+                let place = if wants_files { Place::Of(&call.options) } else { Place::None };
+                self.start_of(*entry, adopted, place, call.tracker).await.map(Some)
             }
             Claimed::Live(entry) => {
                 call.tracker.key(&entry.key.as_str().into());
@@ -222,12 +231,12 @@ impl Client {
         }
     }
 
-    /// Where to go on with a submission that is known. `options`: where this call wants the files.
+    /// Where to go on with a submission that is known.
     pub(crate) async fn start_of(
         &self,
         entry: Entry,
         adopted: bool,
-        options: Option<&Options>,
+        place: Place<'_>,
         tracker: &Tracker,
     ) -> Result<Box<Start>, Error> {
         let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
@@ -251,9 +260,16 @@ impl Client {
             }
         };
         // What may be paid for goes beside a name that is taken.
-        let target = match options {
-            Some(options) => Some(prepare(options, entry.variants, false).await?),
-            None => None,
+        let target = match place {
+            Place::Of(options) => {
+                let mut target = Destination::prepare(options, entry.variants, false).await?;
+                entry.files.iter().filter(|file| file.delivered).for_each(|file| target.spare(&file.path));
+                Some(target)
+            }
+            Place::Restored(options) => {
+                Some(Destination::restore(options, entry.variants, Vec::new()).await?)
+            }
+            Place::None => None,
         };
         Ok(Box::new(Start {
             key: entry.key.into(),
@@ -273,11 +289,6 @@ fn conflict(entry: &Entry, message: String) -> Error {
         details.idempotency_key = Some(entry.key.clone());
         details.billed = Billed::No;
     })
-}
-
-async fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Refusal> {
-    let options = options.clone();
-    blocking(move || Ok(Target::prepare(&options, variants, free))).await?
 }
 
 /// The directory of a call as the ledger knows it: absolute, so that another process finds it.

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use crate::attempt::Budget;
 use crate::clock::{Clock, Moment};
+pub(crate) use crate::common::blocking::blocking;
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
 use crate::estimate::{Estimates, Product};
@@ -218,25 +219,5 @@ impl Drop for Ending<'_> {
         if !self.told {
             self.log.stopped(self.tracker);
         }
-    }
-}
-
-/// Runs file work on a thread that may block.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let closed = || Error::new(Kind::Closed, "the client was closed while a file was being written");
-    let (sender, result) = oneshot::channel();
-    // Boxed, so that there is one kind of task: each kind is three kilobytes of the library.
-    let work: Box<dyn FnOnce() + Send> = Box::new(move || {
-        // Nobody listens any more only when the operation was ended.
-        let _ = sender.send(work());
-    });
-    match tokio::task::spawn_blocking(work).await {
-        Ok(()) => result.await.unwrap_or_else(|_| Err(closed())),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(closed()),
-        },
     }
 }

@@ -1,7 +1,6 @@
 //! The files of a completed job: fetched, verified, and under their names.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
@@ -15,8 +14,10 @@ use crate::claim::Start;
 use crate::client::{Client, DOWNLOADS_AT_ONCE, Outcome, blocking, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Failure, Kind};
-use crate::files::destination::{Names, Target};
+use crate::files::destination::{Destination, OutputFile};
+use crate::files::partial::Partial;
 use crate::job::JobId;
+use crate::ledger::Recorded;
 use crate::options::Options;
 use crate::policy::Asking;
 use crate::record::Record;
@@ -25,7 +26,7 @@ use crate::tracker::{Phase, Tracker};
 use crate::wait::{Seen, job_failed};
 
 /// How many files of one job are fetched: what is above is no answer to a request that this library sends.
-const MOST_FILES: usize = 100;
+const MAX_FILES: usize = 100;
 
 /// A file on disk, as results list it.
 #[derive(Serialize)]
@@ -38,6 +39,20 @@ pub(crate) struct Arrived {
     /// What the caller should know about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
+}
+
+impl Arrived {
+    /// What is known of a file by what has arrived.
+    pub(crate) fn of_part(part: &Partial) -> Arrived {
+        Arrived {
+            path: String::new(),
+            variant: 0,
+            format: String::new(),
+            size: part.length,
+            sha256: part.sums().sha256.hex_so_far(),
+            note: None,
+        }
+    }
 }
 
 /// What `run` and `download` hand out.
@@ -66,7 +81,7 @@ pub(crate) struct Order<'a> {
     /// What the call began with, where it is one that can cost money.
     pub(crate) start: Option<&'a Start>,
     pub(crate) record: Option<&'a Record>,
-    pub(crate) target: Target,
+    pub(crate) target: Destination,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
 }
@@ -85,8 +100,8 @@ impl Client {
         let end = self
             .until(deadline, tracker, async {
                 // Checked before the first request; how many names there will be is known only after it.
-                let checked = options.clone();
-                blocking(move || Ok(Target::prepare(&Options { name: None, ..checked }, 0, true)?)).await?;
+                let nameless = Options { name: None, ..options.clone() };
+                Destination::prepare(&nameless, 0, true).await?;
                 let course = Course::new(Asking::Look, deadline, tracker);
                 let mut job = self.look(job_id, course, tracker).await?;
                 let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
@@ -115,12 +130,8 @@ impl Client {
                 let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
                 let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
                 let id = job_id.clone();
-                let target = blocking(move || {
-                    let mut target = Target::prepare(&options, variants, true)?;
-                    target.reserve_for(&id, variants)?;
-                    Ok(target)
-                })
-                .await?;
+                let target = Destination::prepare(&options, variants, true).await?;
+                let target = blocking(move || target.look_for_job(&id, variants, true)).await?;
                 let order =
                     Order { job_id, variants, start: None, record: place.get(), target, deadline, tracker };
                 self.fetch_all(job, order).await
@@ -132,20 +143,24 @@ impl Client {
         end
     }
 
-    /// The result of a call whose files are all there already, as the ledger knows them.
+    /// The result of a call whose files are all there already: delivered, as the ledger knows them, or whole and without
+    /// their final names yet. Needs no word of the service.
     pub(crate) async fn found(&self, order: &Order<'_>) -> Result<Option<String>, Error> {
-        let Some(start) = order.start.filter(|start| !start.files.is_empty()) else { return Ok(None) };
-        let mut looked_for = Vec::new();
+        let Some(start) = order.start else { return Ok(None) };
+        let mut sought = Vec::new();
         for variant in 1..=order.variants {
-            let Some(file) = start.files.iter().find(|file| file.variant == variant) else { return Ok(None) };
-            let ending = extension(&file.format);
-            looked_for
-                .push((file.clone(), order.target.names(order.job_id, variant, order.variants, &ending)));
+            let recorded = start.files.iter().find(|file| file.variant == variant).cloned();
+            let ending = recorded.as_ref().map_or_else(|| "pptx".to_owned(), |file| extension(&file.format));
+            sought.push((recorded, order.target.file(order.job_id, variant, order.variants, &ending)));
         }
-        let find = move || -> Result<Option<Vec<Arrived>>, Error> {
-            Ok(looked_for.iter().map(|(file, names)| arrival::find(file, names)).collect())
-        };
-        let Some(files) = blocking(find).await? else { return Ok(None) };
+        let Some(found) = blocking(move || find_all(sought)).await? else { return Ok(None) };
+        let mut files = Vec::new();
+        for (variant, found) in (1..).zip(found) {
+            files.push(match found {
+                Found::Delivered(file) => file,
+                Found::Whole(part) => self.deliver(*part, variant, "pptx", order).await?,
+            });
+        }
         let deck = Deck {
             job_id: order.job_id.as_str(),
             status: "completed",
@@ -163,34 +178,35 @@ impl Client {
     }
 
     /// Fetches every file that a completed job offers, several at once, and says what came.
-    pub(crate) async fn fetch_all(self: &Arc<Client>, job: Arc<Job>, order: Order<'_>) -> Outcome {
+    pub(crate) async fn fetch_all(self: &Arc<Client>, job: Arc<Job>, mut order: Order<'_>) -> Outcome {
         order.tracker.phase(Phase::Downloading);
+        order.target = order.target.reopened(order.variants).await?;
         let (mut files, mut unverified) = (Vec::new(), Vec::new());
         let mut problems: Vec<Error> = Vec::new();
         let mut stems = HashSet::new();
         let newest = Newest::new(Arc::clone(&job));
         let (order, newest) = (&order, &newest);
-        let fetches: Vec<_> = (job.downloads.iter().take(MOST_FILES).enumerate())
+        let fetches: Vec<_> = (job.downloads.iter().take(MAX_FILES).enumerate())
             .map(|(at, entry)| {
-                let names = names_for(order, entry, at, &mut stems);
-                Box::pin(self.fetch_one(newest, at, entry, names, order))
+                let output = output_for(order, entry, at, &mut stems);
+                Box::pin(self.fetch_one(newest, at, entry, output, order))
             })
             .collect();
         let fetched: Vec<_> = futures_util::stream::iter(fetches).buffered(DOWNLOADS_AT_ONCE).collect().await;
         for file in fetched {
             match file {
                 Ok(File::Whole(file)) => files.push(file),
-                Ok(File::Damaged { file, why, .. }) => {
-                    let message = format!("the file at {} {why}", file.path);
-                    problems.push(Error::new(Kind::Incomplete, message));
-                    unverified.push(file);
+                Ok(File::Damaged { files, why }) => {
+                    let path = files.last().map_or("", |file| &file.path);
+                    problems.push(Error::new(Kind::Incomplete, format!("the file at {path} {why}")));
+                    unverified.extend(files);
                 }
                 Err(error) => problems.push(error),
             }
         }
-        if job.downloads.len() > MOST_FILES {
+        if job.downloads.len() > MAX_FILES {
             let message =
-                format!("the service offers {} files; {MOST_FILES} were fetched", job.downloads.len());
+                format!("the service offers {} files; {MAX_FILES} were fetched", job.downloads.len());
             problems.push(Error::new(Kind::Incomplete, message));
         }
         let (_, job) = newest.get();
@@ -232,16 +248,37 @@ impl Client {
     }
 }
 
-/// The names of the file at this place. The service's variant numbers are used where they are distinct and
-/// were asked for; two files must never share a name.
-fn names_for(order: &Order<'_>, entry: &Download, at: usize, stems: &mut HashSet<PathBuf>) -> Names {
-    let extension = extension(&entry.format);
-    let mut names = order.target.names(order.job_id, entry.variant, order.variants, &extension);
-    if !stems.insert(names.target()) {
-        names.stem = format!("{}-file{}", names.stem, at + 1);
-        stems.insert(names.target());
+/// Where a file was found that the service need not be asked for.
+enum Found {
+    Delivered(Arrived),
+    Whole(Box<Partial>),
+}
+
+/// All of these files, or nothing if one of them is not there. Blocks on the disk.
+fn find_all(sought: Vec<(Option<Recorded>, OutputFile)>) -> Result<Option<Vec<Found>>, Error> {
+    let mut found = Vec::new();
+    for (recorded, output) in sought {
+        let delivered = recorded.map(|file| arrival::find(&file, &output)).transpose()?.flatten();
+        // A part that can't be read is left to the download, which says what is wrong with it.
+        let whole = || Partial::open_whole(&output).ok().flatten().map(|part| Found::Whole(Box::new(part)));
+        let Some(file) = delivered.map(Found::Delivered).or_else(whole) else { return Ok(None) };
+        found.push(file);
     }
-    names
+    Ok(Some(found))
+}
+
+/// The file at this place. The service's variant numbers are used where they are distinct and were asked for; two files
+/// must never share a name.
+fn output_for(order: &Order<'_>, entry: &Download, at: usize, names: &mut HashSet<String>) -> OutputFile {
+    let extension = extension(&entry.format);
+    let output = order.target.file(order.job_id, entry.variant, order.variants, &extension);
+    if names.insert(output.names().final_name()) {
+        return output;
+    }
+    let stem = format!("{}-file{}", output.names().stem(), at + 1);
+    let output = order.target.file_named(stem, order.job_id, &extension);
+    names.insert(output.names().final_name());
+    output
 }
 
 /// A format's file name ending: itself when it is plain, `bin` otherwise.

@@ -11,16 +11,17 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::answer;
+use crate::arrival::look_at;
 use crate::attempt::{Attempt, Miss};
 use crate::client::{Client, blocking};
 use crate::error::{Error, Kind};
 use crate::files::destination::file_error;
-use crate::files::partial::Part;
+use crate::files::partial::Partial;
 use crate::job::JobId;
 use crate::origin::is_loopback;
 use crate::policy::Came;
 
-const MOST_REDIRECTS: u32 = 5;
+const MAX_REDIRECTS: u32 = 5;
 /// Pieces between the socket and the thread that hashes and writes.
 const PIECES: usize = 8;
 
@@ -29,13 +30,13 @@ pub(crate) struct Fetch<'a> {
     client: &'a Client,
     pub(crate) url: Url,
     /// Gone only when the disk has failed.
-    part: Option<Part>,
+    part: Option<Partial>,
     job_id: &'a str,
     attempts: u32,
 }
 
 impl<'a> Fetch<'a> {
-    pub(crate) fn new(client: &'a Client, job_id: &'a JobId, url: Url, part: Part) -> Fetch<'a> {
+    pub(crate) fn new(client: &'a Client, job_id: &'a JobId, url: Url, part: Partial) -> Fetch<'a> {
         Fetch { client, url, part: Some(part), job_id: job_id.as_str(), attempts: 0 }
     }
 
@@ -44,7 +45,7 @@ impl<'a> Fetch<'a> {
         self.part.as_ref().map_or(0, |part| part.length)
     }
 
-    pub(crate) fn into_part(self) -> Option<Part> {
+    pub(crate) fn into_part(self) -> Option<Partial> {
         self.part
     }
 }
@@ -62,10 +63,12 @@ impl Attempt for Fetch<'_> {
         let result = match self.client.fetch_rest(self.url.clone(), part).await {
             Ok((part, result)) => {
                 let progressed = part.length > before;
+                let (part, is_whole) = blocking(move || Ok(look_at(part))).await.map_err(disk_failed)?;
                 self.part = Some(part);
-                result.map_err(|miss| Miss { progressed, ..miss })
+                // Whatever was said of it: what is whole needs no further byte.
+                result.or_else(|miss| if is_whole { Ok(()) } else { Err(Miss { progressed, ..miss }) })
             }
-            Err(disk) => Err(Miss::new(Came::Fault, disk)),
+            Err(disk) => Err(disk_failed(disk)),
         };
         let took = self.client.clock.now().since(begun);
         let came = result.as_ref().copied();
@@ -77,7 +80,7 @@ impl Attempt for Fetch<'_> {
 impl Client {
     /// Fetches what is missing of a file. The part comes back in any case but that of a failing disk, with
     /// all that has arrived.
-    async fn fetch_rest(&self, url: Url, mut part: Part) -> Result<(Part, Result<(), Miss>), Error> {
+    async fn fetch_rest(&self, url: Url, mut part: Partial) -> Result<(Partial, Result<(), Miss>), Error> {
         let asked = part.length;
         let response = match self.request(url, asked, part.etag.as_ref()).await {
             Ok(response) => response,
@@ -125,7 +128,11 @@ impl Client {
 
     /// Moves the body to the disk: hashing and writing happen on other threads than the socket, and hold none while
     /// nothing arrives, so that slow downloads stand in nobody's way.
-    async fn receive(&self, mut response: Response, part: Part) -> Result<(Part, Result<(), Miss>), Error> {
+    async fn receive(
+        &self,
+        mut response: Response,
+        part: Partial,
+    ) -> Result<(Partial, Result<(), Miss>), Error> {
         let (pieces, mut arriving) = mpsc::channel::<Bytes>(PIECES);
         let mut room = self.settings.max_file_bytes.saturating_sub(part.length);
         let writer = async move {
@@ -164,7 +171,7 @@ impl Client {
             }
         }
         let mut url = url;
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             self.check_plain(&url)?;
             let response = self.transport.fetch(url.clone(), headers.clone()).await?;
             let status = response.status();
@@ -197,6 +204,11 @@ impl Client {
         let message = format!("the file is above max_file_bytes, {} bytes", self.settings.max_file_bytes);
         refused(Error::new(Kind::Protocol, message))
     }
+}
+
+/// An attempt that ended at the disk: asking again does not change that.
+fn disk_failed(error: Error) -> Miss {
+    Miss::new(Came::Fault, error)
 }
 
 /// What is not taken, however often it is offered.
@@ -246,18 +258,18 @@ fn download_error(status: StatusCode, what: &str) -> Error {
     Error::new(kind, format!("the download {what} ({})", status.as_u16())).http_status(status.as_u16())
 }
 
-async fn restarted(part: Part) -> Result<Part, Error> {
-    on_disk(part, Part::restart).await
+async fn restarted(part: Partial) -> Result<Partial, Error> {
+    on_disk(part, Partial::restart).await
 }
 
 /// Does something with a part on a thread that may block. It is done to its end also when nobody waits any more.
 async fn on_disk(
-    mut part: Part,
-    work: impl FnOnce(&mut Part) -> io::Result<()> + Send + 'static,
-) -> Result<Part, Error> {
+    mut part: Partial,
+    work: impl FnOnce(&mut Partial) -> io::Result<()> + Send + 'static,
+) -> Result<Partial, Error> {
     blocking(move || match work(&mut part) {
         Ok(()) => Ok(part),
-        Err(error) => Err(file_error(&part.path, "can't be written (it is kept as it is)", &error)),
+        Err(error) => Err(file_error(&part.path(), "can't be written (it is kept as it is)", &error)),
     })
     .await
 }

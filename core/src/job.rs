@@ -78,12 +78,6 @@ impl JobId {
         }
         name
     }
-
-    /// The same, without a second copy where it is the id itself.
-    pub(crate) fn shared_stem(&self) -> Arc<str> {
-        let stem = self.file_stem();
-        if stem == *self.0 { Arc::clone(&self.0) } else { stem.into() }
-    }
 }
 
 impl fmt::Display for JobId {

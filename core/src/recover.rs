@@ -9,6 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::claim::Place;
 use crate::client::{Client, Outcome, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Failure, Kind};
@@ -115,7 +116,8 @@ impl Client {
         let tracker = whole.part();
         let files = place_of(&entry);
         let steps = async {
-            let start = Box::pin(self.start_of(entry, false, files.as_ref(), &tracker)).await?;
+            let place = files.as_ref().map_or(Place::None, Place::Restored);
+            let start = Box::pin(self.start_of(entry, false, place, &tracker)).await?;
             let resubmit = options.resubmit;
             self.carry_on(start, &Way { resubmit, deadline, tracker: &tracker, record: Some(&record) }).await
         };

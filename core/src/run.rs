@@ -6,7 +6,7 @@ use crate::claim::{Call, Stage, Start};
 use crate::client::{Client, Outcome, blocking, default_deadline};
 use crate::download::Order;
 use crate::error::{Error, Failure};
-use crate::files::destination::Target;
+use crate::files::destination::Destination;
 use crate::job::JobId;
 use crate::ledger::Step;
 use crate::options::Options;
@@ -90,11 +90,7 @@ impl Client {
         if !target.has_names() {
             // Without a name the job's id is one, and it is known only now.
             let (held, variants) = (job_id.clone(), start.variants);
-            target = blocking(move || {
-                target.hold_for(&held, variants)?;
-                Ok(target)
-            })
-            .await?;
+            target = blocking(move || target.look_for_job(&held, variants, false)).await?;
         }
         let order = order_of(start, target, job_id, way);
         let result = self.found(&order).await?;
@@ -120,7 +116,7 @@ impl Client {
     }
 }
 
-fn order_of<'a>(start: &'a Start, target: Target, job_id: &'a JobId, way: &Way<'a>) -> Order<'a> {
+fn order_of<'a>(start: &'a Start, target: Destination, job_id: &'a JobId, way: &Way<'a>) -> Order<'a> {
     Order {
         job_id,
         variants: start.variants,

@@ -1,3 +1,4 @@
 //! What every floor may use: no noun of the service or of the ledger.
 
+pub(crate) mod blocking;
 pub(crate) mod sha256;

@@ -1,34 +1,53 @@
-//! Where files go: checked and reserved before anything is submitted, since what is submitted costs money.
+//! Where the files of a call go: checked and reserved before anything is submitted, since what is submitted costs money.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::FileType;
 
-use crate::error::{Error, Kind};
+use super::directory::{self, Directory, Opened, Slot, identity, is_out_of_descriptors, withhold_slots};
+use super::names::{FileNames, stem};
+use super::partial::{MAX_GENERATIONS, Partial};
+use super::persist::Replaceable;
+use super::rehearsal::{Abilities, try_characters};
+use super::reservation::{Conflict, Reservation, reserve};
+use crate::common::blocking::blocking;
+use crate::error::{Error, Failure, Kind};
 use crate::job::JobId;
 use crate::options::Options;
 
+/// The longest final name where the caller gave none: a job's id, a variant, the ending.
+const MAX_JOB_FINAL_NAME: usize = 96 + 4 + 5;
+
 /// A directory that can be written to and, where the caller gave a name, the names reserved in it.
 #[derive(Debug)]
-pub(crate) struct Target {
-    directory: Arc<Path>,
+pub(crate) struct Destination {
+    directory: Arc<Directory>,
+    /// The directory as the caller gave it, made absolute.
+    path: Arc<Path>,
     name: Option<Arc<str>>,
-    pub(crate) overwrite: bool,
+    overwrite: bool,
+    abilities: Abilities,
     /// Exactly as large as need be, since it is kept for as long as the job takes.
-    reserved: Vec<Reservation>,
+    replaceable: Box<[Replaceable]>,
+    /// Whether what may be replaced was found by an earlier call, so that nothing that is there now adds to it.
+    is_restored: bool,
+    _reservation: Option<Reservation>,
 }
 
-/// Why a target can't be had.
+/// Why a destination can't be had.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether another run has reserved a name of it.
     pub(crate) reserved: bool,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        refusal.error.into()
+    }
 }
 
 impl From<Error> for Refusal {
@@ -43,217 +62,374 @@ impl From<Refusal> for Error {
     }
 }
 
-/// A name that no other run, of this process or another, can take while this lives. It is a lock on a hidden
-/// file beside the name, so that it ends with the process, however that ends.
-#[derive(Debug)]
-struct Reservation {
-    directory: Arc<Path>,
-    /// The name without its ending; mostly the job's id, which is there already.
-    stem: Arc<str>,
-    lock: File,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        // Unlinked while locked: whoever opened it meanwhile sees that it is gone and makes a new one.
-        let _ = fs::remove_file(lock_of(&self.directory, &self.stem));
-        let _ = self.lock.unlock();
-    }
-}
-
-/// One file's names: the final one, and the one that it has while it is on its way.
+/// What a call wants of the final names.
 #[derive(Clone, Debug)]
-pub(crate) struct Names {
-    pub(crate) directory: PathBuf,
-    /// `<name>` or `<name>-<variant>`.
-    pub(crate) stem: String,
-    pub(crate) extension: String,
-    pub(crate) job: String,
+enum Wanted {
+    /// They are free, or to be overwritten.
+    Free,
+    /// What has them by now is left alone, or overwritten: what may be paid for goes beside it.
+    Any,
+    /// As [`Wanted::Any`], with what may be overwritten from an earlier call.
+    Restored(Box<[Replaceable]>),
 }
 
-impl Names {
-    pub(crate) fn target(&self) -> PathBuf {
-        self.directory.join(format!("{}.{}", self.stem, self.extension))
-    }
-
-    /// Where the file goes when its name was taken meanwhile.
-    pub(crate) fn beside(&self) -> PathBuf {
-        self.directory.join(format!("{}-{}.{}", self.stem, self.job, self.extension))
-    }
-
-    pub(crate) fn part(&self) -> PathBuf {
-        let ending = if self.extension == "pptx" { String::new() } else { format!(".{}", self.extension) };
-        self.directory.join(format!("{}.{}{ending}.part", self.stem, self.job))
-    }
-
-    /// Where a file that failed verification is kept; the first has no number.
-    pub(crate) fn unverified(&self, number: u32) -> PathBuf {
-        let number = if number > 1 { format!("-{number}") } else { String::new() };
-        self.directory.join(format!("{}{number}.unverified", self.stem))
-    }
+/// A call that wants a destination.
+#[derive(Clone, Debug)]
+struct Ask {
+    options: Arc<Options>,
+    variants: u32,
+    wanted: Wanted,
 }
 
-impl Target {
-    /// Checks the directory and reserves the final names of this many variants. With `free` they must not be
-    /// taken; without, what may be paid for already goes beside a taken name. Blocks on the disk.
+impl Destination {
+    /// Checks the directory and reserves the final names of this many variants. With `free` they must not be taken;
+    /// without, what may be paid for already goes beside a taken name. Waits where too many directories are open.
     ///
     /// # Errors
     /// `File` when the directory can't be used, or a name is taken or reserved by another run; told apart by `reserved`.
-    pub(crate) fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target, Refusal> {
-        let given = options.directory.as_deref().unwrap_or(Path::new("."));
-        let directory = std::path::absolute(given)
-            .map_err(|error| file_error(given, "is not a usable directory", &error))?;
-        if directory.to_str().is_none() {
-            return Err(message(&directory, "is not UTF-8, so that a result could not name the file").into());
-        }
-        match fs::metadata(&directory) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => {
-                return Err(message(&directory, "is not a directory; accepted is an existing one").into());
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(message(&directory, "does not exist; accepted is an existing directory").into());
-            }
-            Err(error) => return Err(file_error(&directory, "can't be used as a directory", &error).into()),
-        }
-        probe(&directory)?;
-        let directory = match &options.directory {
-            // As it was given, it is the same for all calls with these options.
-            Some(given) if given.as_os_str() == directory.as_os_str() => Arc::clone(given),
-            _ => directory.into(),
-        };
-        let mut target = Target {
-            directory,
-            name: options.name.as_deref().map(Arc::from),
-            overwrite: options.overwrite,
-            reserved: Vec::new(),
-        };
-        if let Some(name) = target.name.clone() {
-            target.reserve_all(&name, variants, free)?;
-        }
-        Ok(target)
+    pub(crate) async fn prepare(
+        options: &Options,
+        variants: u32,
+        free: bool,
+    ) -> Result<Destination, Refusal> {
+        let wanted = if free { Wanted::Free } else { Wanted::Any };
+        Ask { options: Arc::new(options.clone()), variants, wanted }.until_open().await
     }
 
-    /// Reserves the names that follow from the job's id, where the caller gave none. With `free`, a name
-    /// that is taken is an error.
-    pub(crate) fn reserve_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
-        if self.name.is_none() && self.reserved.is_empty() {
-            self.reserve_all(&job_id.shared_stem(), variants, true)?;
-        }
-        Ok(())
+    /// The same for a submission of an earlier call: its `overwrite` replaces only what that call found, which is what
+    /// [`Destination::replaceable`] was then.
+    pub(crate) async fn restore(
+        options: &Options,
+        variants: u32,
+        replaceable: Vec<Replaceable>,
+    ) -> Result<Destination, Refusal> {
+        let wanted = Wanted::Restored(replaceable.into());
+        Ask { options: Arc::new(options.clone()), variants, wanted }.until_open().await
     }
 
-    /// Reserves the job's own names without asking that they be free: the deck is paid for, and a taken
-    /// name is settled when the file is there.
-    pub(crate) fn hold_for(&mut self, job_id: &JobId, variants: u32) -> Result<(), Error> {
-        if self.name.is_none() && self.reserved.is_empty() {
-            self.reserve_all(&job_id.shared_stem(), variants, false)?;
-        }
-        Ok(())
+    /// The files that have the final names now and may be replaced, to be kept for [`Destination::restore`].
+    #[allow(dead_code)] // The ledger is about to keep them.
+    pub(crate) fn replaceable(&self) -> &[Replaceable] {
+        &self.replaceable
     }
 
-    /// Whether the names are the caller's, and reserved.
+    /// Whether the names are known without the job's id.
     pub(crate) fn has_names(&self) -> bool {
         self.name.is_some()
     }
 
-    /// The names of one file of the job.
-    pub(crate) fn names(&self, job_id: &JobId, variant: u32, variants: u32, extension: &str) -> Names {
+    pub(crate) fn overwrites(&self) -> bool {
+        self.overwrite
+    }
+
+    /// Looks at the names that follow from the job's id, where the caller gave none. Nothing is reserved then: no other
+    /// job has them. With `free`, a name that is taken is an error; without, what is paid for goes beside it.
+    pub(crate) fn look_for_job(
+        mut self,
+        job_id: &JobId,
+        variants: u32,
+        free: bool,
+    ) -> Result<Destination, Error> {
+        if self.directory.is_removed() && !self.path.is_dir() {
+            return Err(message(&self.path, "does not exist any more"));
+        }
+        if self.name.is_none() {
+            let names = self.final_names(&job_id.file_stem(), variants);
+            let found = self.look_at(&names, free)?;
+            if !self.is_restored {
+                self.replaceable = found;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Takes a file out of what may be replaced: it was delivered there, and has been the user's since.
+    pub(crate) fn spare(&mut self, delivered: &str) {
+        let is_other = |old: &Replaceable| self.path.join(&old.name).to_str() != Some(delivered);
+        self.replaceable = self.replaceable.iter().filter(|old| is_other(old)).cloned().collect();
+    }
+
+    /// The same destination, opened anew at its path if its directory was removed and made again.
+    pub(crate) async fn reopened(self, variants: u32) -> Result<Destination, Error> {
+        let (destination, is_removed) = blocking(move || {
+            let is_removed = self.directory.is_removed();
+            Ok((self, is_removed))
+        })
+        .await?;
+        if !is_removed {
+            return Ok(destination);
+        }
+        let options = Options {
+            directory: Some(Arc::clone(&destination.path)),
+            name: destination.name.as_deref().map(str::to_owned),
+            overwrite: destination.overwrite,
+            ..Options::default()
+        };
+        // Nothing that it may replace can be in a new directory.
+        Ok(Destination::restore(&options, variants, Vec::new()).await?)
+    }
+
+    /// One file of the job.
+    pub(crate) fn file(&self, job_id: &JobId, variant: u32, variants: u32, extension: &str) -> OutputFile {
         let name = self.name.as_deref().map_or_else(|| job_id.file_stem(), str::to_owned);
-        Names {
-            directory: self.directory.to_path_buf(),
-            stem: stem(&name, variant, variants),
+        self.file_named(stem(&name, variant, variants), job_id, extension)
+    }
+
+    /// One file of the job, by the part of its name that is its own.
+    pub(crate) fn file_named(&self, stem: String, job_id: &JobId, extension: &str) -> OutputFile {
+        let names = FileNames {
+            stem,
             extension: extension.to_owned(),
             job: job_id.file_stem(),
+            max_name: self.abilities.max_name,
+        };
+        let final_name = names.final_name();
+        let replaceable = self.replaceable.iter().find(|old| old.name == final_name).cloned();
+        OutputFile {
+            directory: Arc::clone(&self.directory),
+            path: Arc::clone(&self.path),
+            names,
+            replaceable,
         }
     }
 
-    fn reserve_all(&mut self, name: &Arc<str>, variants: u32, free: bool) -> Result<(), Refusal> {
-        // All of them before any is looked at: what a crash left of a reservation goes with ours, however this ends.
-        let stem_of = |variant| match variants {
-            ..=1 => Arc::clone(name),
-            _ => stem(name, variant, variants).into(),
-        };
-        let stems: Vec<Arc<str>> = (1..=variants).map(stem_of).collect();
-        self.reserved.reserve_exact(stems.len());
-        for stem in &stems {
-            self.reserved.push(reserve(&self.directory, stem)?);
-        }
-        for stem in &stems {
-            let path = self.directory.join(format!("{stem}.pptx"));
-            match fs::symlink_metadata(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(file_error(&path, "can't be used", &error).into()),
-                Ok(found) if found.is_dir() => return Err(message(&path, "is a directory").into()),
-                Ok(_) if self.overwrite || !free => {}
-                Ok(_) => {
-                    return Err(message(
-                        &path,
-                        "exists; choose another name, or set the option overwrite to true",
-                    )
-                    .into());
+    /// The final names of presentations: only they are looked for, reserved and replaced.
+    fn final_names(&self, name: &str, variants: u32) -> Vec<String> {
+        let count = variants.max(1);
+        (1..=count).map(|variant| format!("{}.pptx", stem(name, variant, variants))).collect()
+    }
+
+    /// Looks at what has the final names: what may be replaced of it.
+    fn look_at(&self, names: &[String], free: bool) -> Result<Box<[Replaceable]>, Error> {
+        let mut replaceable = Vec::new();
+        for name in names {
+            let path = self.path.join(name);
+            match self.directory.stat(name).map_err(|error| file_error(&path, "can't be used", &error))? {
+                None => {}
+                Some(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
+                    return Err(message(&path, "is a directory"));
                 }
+                Some(found) if self.overwrite => replaceable.push(Replaceable::of(name.clone(), &found)),
+                Some(_) if !free => {}
+                Some(_) => {
+                    let what = "exists; choose another name, or set the option overwrite to true";
+                    return Err(message(&path, what));
+                }
+            }
+        }
+        Ok(replaceable.into())
+    }
+}
+
+impl Ask {
+    async fn until_open(self) -> Result<Destination, Refusal> {
+        let mut slot = None;
+        loop {
+            let (ask, given) = (self.clone(), slot.take());
+            match blocking(move || Ok(ask.once(given))).await?? {
+                Some(destination) => return Ok(destination),
+                None => slot = Some(directory::slot().await?),
+            }
+        }
+    }
+
+    /// One attempt; `None`: it takes a slot.
+    fn once(self, slot: Option<Slot>) -> Result<Option<Destination>, Refusal> {
+        let path = self.path()?;
+        match self.at(&path, slot) {
+            Ok(destination) => Ok(destination),
+            // Everything of this attempt is closed by now.
+            Err(Failed::Disk(_, error)) if is_out_of_descriptors(&error) && withhold_slots() => Ok(None),
+            Err(Failed::Disk(what, error)) => Err(file_error(&path, &what, &error).into()),
+            Err(Failed::Refused(refusal)) => Err(refusal),
+        }
+    }
+
+    fn path(&self) -> Result<Arc<Path>, Error> {
+        let given = self.options.directory.as_deref().unwrap_or(Path::new("."));
+        let path = std::path::absolute(given)
+            .map_err(|error| file_error(given, "is not a usable directory", &error))?;
+        if path.to_str().is_none() {
+            return Err(message(&path, "is not UTF-8, so that a result could not name the file"));
+        }
+        Ok(match &self.options.directory {
+            // As it was given, it is the same for all calls with these options.
+            Some(given) if given.as_os_str() == path.as_os_str() => Arc::clone(given),
+            _ => path.into(),
+        })
+    }
+
+    fn at(self, path: &Arc<Path>, slot: Option<Slot>) -> Result<Option<Destination>, Failed> {
+        let found = match rustix::fs::stat(&**path).map_err(io::Error::from) {
+            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => found,
+            Ok(_) => return Err(message(path, "is not a directory; accepted is an existing one").into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(message(path, "does not exist; accepted is an existing directory").into());
+            }
+            Err(error) => return Err(Failed::Disk("can't be used as a directory".into(), error)),
+        };
+        let directory = match Directory::open(path, identity(&found), slot) {
+            Ok(Opened::Open(directory)) => directory,
+            Ok(Opened::NeedsSlot) => return Ok(None),
+            Err(error) => return Err(Failed::Disk("can't be used as a directory".into(), error)),
+        };
+        let abilities =
+            directory.abilities().map_err(|error| Failed::Disk("can't be written to".into(), error))?;
+        let mut destination = Destination {
+            directory,
+            path: Arc::clone(path),
+            name: self.options.name.as_deref().map(Arc::from),
+            overwrite: self.options.overwrite,
+            abilities,
+            replaceable: Box::default(),
+            is_restored: matches!(self.wanted, Wanted::Restored(_)),
+            _reservation: None,
+        };
+        let free = matches!(self.wanted, Wanted::Free);
+        if let Some(name) = destination.name.clone() {
+            let names = destination.final_names(&name, self.variants);
+            destination.check_names(&name, &names)?;
+            // All of them before any is looked at: what a crash left of a reservation goes with this one.
+            destination._reservation = Some(destination.reserved(&names)?);
+            destination.replaceable = destination.look_at(&names, free)?;
+        } else if abilities.max_name < MAX_JOB_FINAL_NAME {
+            return Err(destination.names_are_short("a job's", MAX_JOB_FINAL_NAME).into());
+        }
+        if let Wanted::Restored(replaceable) = self.wanted {
+            destination.replaceable = replaceable;
+        }
+        Ok(Some(destination))
+    }
+}
+
+impl Destination {
+    /// Whether files of this name can be made.
+    fn check_names(&self, name: &str, names: &[String]) -> Result<(), Failed> {
+        let longest = names.iter().map(String::len).max().unwrap_or_default();
+        if longest > self.abilities.max_name {
+            return Err(self.names_are_short("that name's", longest).into());
+        }
+        // Some file systems refuse characters; these they do not.
+        let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+        let mut unusual: Vec<char> = name.chars().filter(|c| !is_usual(*c)).collect();
+        unusual.sort_unstable();
+        unusual.dedup();
+        if !unusual.is_empty() {
+            try_characters(&self.directory, &unusual.into_iter().collect::<String>())
+                .map_err(|error| Failed::Disk(format!("does not allow the name {name:?}"), error))?;
+        }
+        Ok(())
+    }
+
+    fn names_are_short(&self, whose: &str, length: usize) -> Error {
+        let most = self.abilities.max_name;
+        message(
+            &self.path,
+            &format!("is on a file system whose names end at {most} bytes; {whose} has {length}"),
+        )
+    }
+
+    fn reserved(&self, names: &[String]) -> Result<Reservation, Failed> {
+        let no_locks = |error| {
+            let what =
+                "does not allow locks, without which no name can be reserved; without a name none is needed";
+            Failed::Disk(what.into(), error)
+        };
+        if let Some(code) = self.abilities.lock_error {
+            return Err(no_locks(io::Error::from_raw_os_error(code)));
+        }
+        reserve(&self.directory, names).map_err(|conflict| match conflict {
+            Conflict::Reserved(name) => {
+                let what = "is reserved: another run is about to write it";
+                Failed::Refused(Refusal { error: message(&self.path.join(name), what), reserved: true })
+            }
+            Conflict::NoLockFile(name, what) => {
+                let what = format!("{what}, where runs lock the names that they reserve; remove it");
+                message(&self.path.join(name), &what).into()
+            }
+            Conflict::Disk(error) => Failed::Disk("can't be used to reserve names".into(), error),
+        })
+    }
+}
+
+/// How an attempt failed.
+enum Failed {
+    Disk(String, io::Error),
+    Refused(Refusal),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Failed {
+        Failed::Refused(error.into())
+    }
+}
+
+/// One file of a job: its directory and its names.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputFile {
+    directory: Arc<Directory>,
+    path: Arc<Path>,
+    names: FileNames,
+    replaceable: Option<Replaceable>,
+}
+
+impl OutputFile {
+    pub(crate) fn names(&self) -> &FileNames {
+        &self.names
+    }
+
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// What has the final name and may be replaced.
+    pub(crate) fn replaceable(&self) -> Option<&Replaceable> {
+        self.replaceable.as_ref()
+    }
+
+    /// Where a file of this name is.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.directory.path(&self.path).join(name)
+    }
+
+    /// Whether the file of this name has these bytes.
+    pub(crate) fn is_same(&self, name: &str, length: u64, sha256: &str) -> bool {
+        super::persist::is_same(&self.directory, name, length, sha256)
+    }
+
+    /// Removes a file of this name, where it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        let failed = |error: io::Error| file_error(&self.path_of(name), "can't be removed", &error);
+        self.directory.unlink_if_there(name).map_err(failed)
+    }
+
+    /// Removes what is there of the file on the way, where nothing has arrived: there is nothing to go on with.
+    pub(crate) fn remove_empty_parts(&self) -> Result<(), Error> {
+        for generation in 1..=MAX_GENERATIONS {
+            let name = self.names.part(generation);
+            let failed = |error: io::Error| file_error(&self.path_of(&name), "can't be removed", &error);
+            if self.directory.stat(&name).map_err(failed)?.is_some_and(|found| found.st_size == 0) {
+                self.directory.unlink_if_there(&name).map_err(failed)?;
             }
         }
         Ok(())
     }
-}
 
-/// `-<variant>` is in a name exactly when more than one was asked for.
-fn stem(name: &str, variant: u32, variants: u32) -> String {
-    if variants > 1 { format!("{name}-{variant}") } else { name.to_owned() }
-}
+    /// Removes all that is left of the download of a file that has its final name.
+    pub(crate) fn remove_all_parts(&self) -> Result<(), Error> {
+        (1..=MAX_GENERATIONS).try_for_each(|generation| self.remove(&self.names.part(generation)))
+    }
 
-fn reserve(directory: &Arc<Path>, stem: &Arc<str>) -> Result<Reservation, Refusal> {
-    let path = lock_of(directory, stem);
-    loop {
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = opened.map_err(|error| file_error(directory, "can't be written to", &error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let path = directory.join(format!("{stem}.pptx"));
-                let error = message(&path, "is reserved: another run is about to write it");
-                return Err(Refusal { error, reserved: true });
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(file_error(directory, "does not allow locks", &error).into());
+    /// Removes the other files of a download, one of which now has its final name.
+    pub(super) fn remove_parts(&self, delivered: &Partial) -> io::Result<()> {
+        for generation in 1..=delivered.highest_generation() {
+            let name = self.names.part(generation);
+            if name != delivered.name() {
+                self.directory.unlink_if_there(&name)?;
             }
         }
-        // A lock on a file that its last owner has just unlinked reserves nothing.
-        if is_same(&lock, &path).map_err(|error| file_error(&path, "can't be read", &error))? {
-            return Ok(Reservation { directory: Arc::clone(directory), stem: Arc::clone(stem), lock });
-        }
+        Ok(())
     }
-}
-
-fn lock_of(directory: &Path, stem: &str) -> PathBuf {
-    directory.join(format!(".{stem}.pptx.lock"))
-}
-
-fn is_same(file: &File, path: &Path) -> io::Result<bool> {
-    let held = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino()) == (held.dev(), held.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the directory can be written to, found out by writing: permissions alone tell too little.
-fn probe(directory: &Path) -> Result<(), Error> {
-    // A file without a name: a crash leaves nothing of it.
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let probed = match rustix::fs::open(directory, flags, Mode::from_raw_mode(0o600)) {
-        Ok(_) => Ok(()),
-        // Not every file system has such files.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {
-            let path = directory.join(format!(".perceptis-{}.probe", crate::key::new_key()?));
-            OpenOptions::new().create_new(true).write(true).open(&path).and_then(|_| fs::remove_file(&path))
-        }
-        Err(error) => Err(error.into()),
-    };
-    probed.map_err(|error| file_error(directory, "can't be written to", &error))
 }
 
 /// An error of the disk about this path.

@@ -2,10 +2,21 @@
 //!
 //! Nothing in here imports the client, the ledger, the transport or the tracker. Every function that is not `async` blocks
 //! on the disk.
+//!
+//! A call has a [`destination`]: an open [`directory`] that a [`rehearsal`] has found fit, and in it a [`reservation`] of
+//! the final [`names`]. A file comes as a [`partial`], gets its sums ([`checksum`], [`crc`]), is checked ([`verify`]) and
+//! gets its final name ([`persist`], by the ways of [`rename`]).
 
-pub(crate) mod checksum;
+mod checksum;
 mod crc;
 pub(crate) mod destination;
+mod directory;
+mod names;
 pub(crate) mod partial;
 pub(crate) mod persist;
-pub(crate) mod verify;
+mod rehearsal;
+mod rename;
+mod reservation;
+mod verify;
+
+pub(crate) use directory::is_out_of_descriptors;

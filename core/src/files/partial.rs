@@ -1,46 +1,128 @@
 //! A file on its way: `<name>.<job_id>.part`, which a cut leaves behind and the next attempt goes on with.
+//!
+//! What has arrived is not deleted before something better is whole: a download that begins anew writes another file, and
+//! the older ones go once one of them has its final name.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
 
 use bytes::Bytes;
+use perceptis_descriptors::{Kind, Owned, lock};
 use reqwest::header::HeaderValue;
 use rustix::fs::{Advice, Mode, OFlags, XattrFlags};
+use rustix::process::geteuid;
 
 use super::checksum::{Hashing, Sums};
+use super::destination::OutputFile;
+use super::directory::Directory;
+use super::rehearsal::sync_file;
+use super::verify;
 
 /// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A file
 /// system without such attributes forgets it: then the checksums in the file are all that guards it.
 const ETAG: &str = "user.perceptis.etag";
-const MOST_ETAG_BYTES: usize = 1024;
+const MAX_ETAG_BYTES: usize = 1024;
 /// How much the disk is given at a time.
 const WRITE_BACK: u64 = 8 << 20;
+/// How many files of one download are kept while none is whole. The last one is begun anew in its place.
+pub(super) const MAX_GENERATIONS: u32 = 4;
+/// How often to open a file again that was renamed by another process in between.
+const MAX_TRIES: u32 = 10;
 
 /// What has arrived of a file, and its sums so far.
-pub(crate) struct Part {
-    pub(crate) path: PathBuf,
+pub(crate) struct Partial {
+    output: OutputFile,
+    name: String,
+    /// The highest generation of which there is a file; this is one of them.
+    highest: u32,
     pub(crate) length: u64,
     /// What names the file at the other end, where the service gave it a strong validator.
     pub(crate) etag: Option<HeaderValue>,
-    file: File,
+    file: Owned,
     /// Up to where the disk has been told to begin.
     begun: u64,
     hashing: Hashing,
+    /// What a check came to, and of how many bytes. Bytes are only added, or all are taken away.
+    checked: Option<(u64, Verdict)>,
 }
 
-impl Part {
-    /// Opens the part, or begins one; what is there already counts as arrived. Blocks on the disk.
-    pub(crate) fn open(path: &Path) -> io::Result<Part> {
-        // Never through a symbolic link that somebody else put there.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(0o666))?);
+/// Where in the file the presentation begins, or what is wrong with it.
+type Verdict = Result<u64, String>;
+
+impl Partial {
+    /// Opens what is there of the file, or begins it. Of several the one that is whole, else the newest.
+    ///
+    /// # Errors
+    /// Those of the disk; `ResourceBusy` where another call is fetching the file.
+    pub(crate) fn open(output: &OutputFile) -> io::Result<Partial> {
+        let mut newest = None;
+        let highest = highest_generation(output)?;
+        for generation in (1..=highest).rev() {
+            let Some(mut part) = Partial::open_generation(output, generation, false)? else { continue };
+            part.highest = highest;
+            if part.is_whole() {
+                return Ok(part);
+            }
+            newest = newest.or(Some(part));
+        }
+        let begun = || Partial::open_generation(output, 1, true).transpose();
+        newest.map(Ok).or_else(begun).unwrap_or_else(|| Err(ErrorKind::NotFound.into()))
+    }
+
+    /// The file, where one is there and whole.
+    pub(crate) fn open_whole(output: &OutputFile) -> io::Result<Option<Partial>> {
+        if highest_generation(output)? == 0 {
+            return Ok(None);
+        }
+        let mut part = Partial::open(output)?;
+        Ok(if part.is_whole() { Some(part) } else { None })
+    }
+
+    /// `None`: it is not there, and was not to be made.
+    fn open_generation(output: &OutputFile, generation: u32, create: bool) -> io::Result<Option<Partial>> {
+        let (name, directory) = (output.names().part(generation), output.directory());
+        for _ in 0..MAX_TRIES {
+            let file = match open_file(directory, &name, create) {
+                Err(error) if error.kind() == ErrorKind::NotFound && !create => return Ok(None),
+                opened => opened?,
+            };
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
+            }
+            let file = Owned::new(file)?;
+            // Two calls that write one file make a damaged one. Where there are no locks, this goes without.
+            if !lock(&file, Kind::Exclusive, 0, 0).unwrap_or(true) {
+                return Err(io::Error::new(ErrorKind::ResourceBusy, "another call is fetching this file"));
+            }
+            // Another call may have delivered it before the lock was there.
+            if !directory.has(&name, file.file())? {
+                continue;
+            }
+            let mut part = Partial::read(output, name.clone(), generation, file)?;
+            if rustix::fs::fstat(&part.file)?.st_nlink > 1 && !part.is_whole() {
+                // It has another name: a process died after the link that delivered it. What is added here would be
+                // added there.
+                directory.unlink_if_there(&name)?;
+                if !create {
+                    return Ok(None);
+                }
+                continue;
+            }
+            return Ok(Some(part));
+        }
+        Err(ErrorKind::ResourceBusy.into())
+    }
+
+    /// What is there already counts as arrived.
+    fn read(output: &OutputFile, name: String, generation: u32, file: Owned) -> io::Result<Partial> {
         let mut sums = Sums::new();
         let mut length = 0;
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let count = file.read(&mut buffer)?;
+            let count = file.file().read(&mut buffer)?;
             if count == 0 {
                 break;
             }
@@ -48,7 +130,39 @@ impl Part {
             length += count as u64;
         }
         let etag = if length > 0 { read_etag(&file) } else { None };
-        Ok(Part { path: path.to_owned(), length, etag, file, begun: length, hashing: Hashing::new(sums) })
+        Ok(Partial {
+            output: output.clone(),
+            name,
+            highest: generation,
+            length,
+            etag,
+            file,
+            begun: length,
+            hashing: Hashing::new(sums),
+            checked: None,
+        })
+    }
+
+    /// Whose file it is.
+    pub(crate) fn output(&self) -> &OutputFile {
+        &self.output
+    }
+
+    /// Its name on the way.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.output.path_of(&self.name)
+    }
+
+    pub(super) fn file(&self) -> &Owned {
+        &self.file
+    }
+
+    pub(super) fn highest_generation(&self) -> u32 {
+        self.highest
     }
 
     /// Remembers what names the file at the other end.
@@ -58,7 +172,7 @@ impl Part {
         }
         // Failures are those of file systems without attributes, and of attributes that were never there.
         let _ = match &etag {
-            Some(etag) if etag.len() <= MOST_ETAG_BYTES => {
+            Some(etag) if etag.len() <= MAX_ETAG_BYTES => {
                 rustix::fs::fsetxattr(&self.file, ETAG, etag.as_bytes(), XattrFlags::empty())
             }
             _ => rustix::fs::fremovexattr(&self.file, ETAG),
@@ -68,7 +182,7 @@ impl Part {
 
     /// Adds what has arrived. Its sums may lag behind, and another thread catch up with them.
     pub(crate) fn append(&mut self, bytes: Bytes) -> io::Result<()> {
-        self.file.write_all(&bytes)?;
+        self.file.file().write_all(&bytes)?;
         self.length += bytes.len() as u64;
         self.write_back();
         self.hashing.add(bytes, |hashing| {
@@ -77,13 +191,18 @@ impl Part {
         Ok(())
     }
 
-    /// Begins again: the file at the other end is another one.
+    /// Begins again: the file at the other end is another one. What has arrived stays in its own file.
     pub(crate) fn restart(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
+        if self.length > 0 && self.highest < MAX_GENERATIONS {
+            let next = Partial::open_generation(&self.output, self.highest + 1, true)?;
+            *self = next.ok_or(ErrorKind::NotFound)?;
+        }
+        self.file.file().set_len(0)?;
+        io::Seek::rewind(&mut self.file.file())?;
         self.hashing = Hashing::new(Sums::new());
         self.length = 0;
         self.begun = 0;
+        self.checked = None;
         self.set_etag(None);
         Ok(())
     }
@@ -100,17 +219,76 @@ impl Part {
 
     /// Makes what has arrived survive a power loss.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
+        sync_file(self.file.file())
     }
 
     /// The sums of what has arrived.
     pub(crate) fn sums(&self) -> Sums {
         self.hashing.so_far()
     }
+
+    /// Whether what has arrived is the file, or what is wrong with it. A format that is not known can't be checked.
+    pub(crate) fn check(&mut self) -> Result<(), String> {
+        self.verdict().clone().map(|_| ())
+    }
+
+    /// Whether what has arrived is a whole presentation, so that no further byte is needed. Only a presentation that
+    /// begins where the file does: one within another, up to whose end the file has come, is not what was asked for.
+    pub(crate) fn is_whole(&mut self) -> bool {
+        self.output.names().is_presentation()
+            && verify::ends_like_a_zip(self.file.file(), self.length)
+            && *self.verdict() == Ok(0)
+    }
+
+    fn verdict(&mut self) -> &Verdict {
+        let length = self.length;
+        let checked = self.checked.take().filter(|(then, _)| *then == length);
+        let verdict = || {
+            let sums = self.hashing.so_far();
+            if self.output.names().is_presentation() {
+                verify::verify_pptx(self.file.file(), &sums.blocks)
+            } else {
+                Ok(0)
+            }
+        };
+        let checked = checked.unwrap_or_else(|| (length, verdict()));
+        &self.checked.insert(checked).1
+    }
 }
 
-fn read_etag(file: &File) -> Option<HeaderValue> {
-    let mut buffer = [0_u8; MOST_ETAG_BYTES];
+/// The highest generation of which there is a file; 0: there is none.
+fn highest_generation(output: &OutputFile) -> io::Result<u32> {
+    for generation in (1..=MAX_GENERATIONS).rev() {
+        if output.directory().stat(&output.names().part(generation))?.is_some() {
+            return Ok(generation);
+        }
+    }
+    Ok(0)
+}
+
+fn open_file(directory: &Directory, name: &str, create: bool) -> io::Result<File> {
+    let flags = if create { OFlags::RDWR | OFlags::CREATE } else { OFlags::RDWR };
+    match directory.open_file(name, flags, 0o666) {
+        // A umask can keep a file from its own user, who may change that.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && permit_owner(directory, name) => {
+            directory.open_file(name, flags, 0o666)
+        }
+        other => other,
+    }
+}
+
+/// Lets this user read and write a file of its own. Whether that was of use.
+fn permit_owner(directory: &Directory, name: &str) -> bool {
+    let Ok(file) = directory.open_file(name, OFlags::PATH, 0) else { return false };
+    let Ok(found) = rustix::fs::fstat(&file) else { return false };
+    let is_own = found.st_uid == geteuid().as_raw() && found.st_mode & 0o600 != 0o600;
+    // By the descriptor: the name may be another file's by now, or a link's.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    is_own && rustix::fs::chmod(path, Mode::from_raw_mode(found.st_mode & 0o7777 | 0o600)).is_ok()
+}
+
+fn read_etag(file: &Owned) -> Option<HeaderValue> {
+    let mut buffer = [0_u8; MAX_ETAG_BYTES];
     let count = rustix::fs::fgetxattr(file, ETAG, &mut buffer).ok()?;
     HeaderValue::from_bytes(buffer.get(..count)?).ok()
 }

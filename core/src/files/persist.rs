@@ -1,124 +1,232 @@
-//! The last step of a file: from its part to its final name, all at once or not at all.
+//! The last step of a file: from its name on the way to its final name, all at once or not at all.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::io::{self, ErrorKind, Read as _};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{FileType, OFlags, RenameFlags, Stat};
+use serde::{Deserialize, Serialize};
 
-use super::destination::{Names, file_error};
+use super::destination::file_error;
+use super::directory::{Directory, identity};
+use super::names::{FileNames, REPLACED};
+use super::partial::{MAX_GENERATIONS, Partial};
+use super::rename::{Renamed, is_not_offered, is_one_file, rename_new};
 use crate::common::sha256;
 use crate::error::Error;
 
+/// How many damaged files of one name are kept apart.
+const MAX_UNVERIFIED: u32 = 100;
+/// How often to begin a replacement again whose other name was removed.
+const MAX_TRIES: u32 = 3;
+const DIGEST_DIGITS: usize = 16;
+
+/// The file that `overwrite` may replace: it had the final name when the call reserved that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Replaceable {
+    /// The final name, without its directory.
+    pub(crate) name: String,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    /// When it was written last: seconds since 1970 and nanoseconds.
+    pub(crate) modified: (i64, i64),
+}
+
+impl Replaceable {
+    pub(super) fn of(name: String, found: &Stat) -> Replaceable {
+        let (device, inode) = identity(found);
+        let modified = (found.st_mtime, found.st_mtime_nsec);
+        Replaceable { name, device, inode, size: u64::try_from(found.st_size).unwrap_or(0), modified }
+    }
+
+    /// Whether this is the very file, unchanged.
+    fn is(&self, found: &Stat) -> bool {
+        *self == Replaceable::of(self.name.clone(), found)
+    }
+
+    /// The file in a few digits. Without the device, whose number can be another after a restart of the machine.
+    fn digest(&self) -> String {
+        let (seconds, nanoseconds) = self.modified;
+        let text = format!("{} {} {seconds} {nanoseconds}", self.inode, self.size);
+        sha256::hex(&sha256::of(text.as_bytes()))[..DIGEST_DIGITS].to_owned()
+    }
+}
+
 /// What became of an attempt to give a file a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Placed {
-    /// It has it.
-    Here,
+    /// It has it. `doubt`: what keeps the name from surviving a power loss, if anything.
+    Here { doubt: Option<String> },
     /// This very file had it before, and the part is gone.
     Before,
     /// Another file has it, and was not touched.
     Taken,
 }
 
-/// Gives a verified part a name, without replacing unless `replace`, and makes that survive a power loss. Blocks on
-/// the disk.
-pub(crate) fn deliver(part: &Path, sha256: &str, target: &Path, replace: bool) -> Result<Placed, Error> {
-    let moved = if replace { fs::rename(part, target) } else { rename_new(part, target) };
-    let placed = match moved {
-        Ok(()) => Placed::Here,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if sha256_of(target).is_ok_and(|found| found == sha256) {
-                let _ = fs::remove_file(part);
-                Placed::Before
-            } else {
-                return Ok(Placed::Taken);
-            }
-        }
-        Err(error) => return Err(stays(part, target, &error)),
+/// Gives a verified part a final name, and makes that survive a power loss. Nothing is replaced but `replaceable`.
+pub(crate) fn persist(
+    part: &Partial,
+    sha256: &str,
+    to: &str,
+    replaceable: Option<&Replaceable>,
+) -> Result<Placed, Error> {
+    let output = part.output();
+    let directory = output.directory();
+    let stays = |error: io::Error| stays(part, to, &error);
+    let renamed = match replaceable {
+        Some(old) => replace(part, to, old),
+        None => rename_new(directory, part.name(), to),
     };
-    let directory = target.parent().unwrap_or(Path::new("."));
-    sync_directory(directory).map_err(|error| file_error(directory, "can't be synced", &error))?;
-    Ok(placed)
+    match renamed.map_err(stays)? {
+        Renamed::Done => {}
+        Renamed::Exists if is_same(directory, to, part.length, sha256) => {
+            directory.unlink_if_there(part.name()).map_err(stays)?;
+            output.remove_parts(part).map_err(stays)?;
+            return Ok(Placed::Before);
+        }
+        Renamed::Exists => return Ok(Placed::Taken),
+    }
+    let synced = directory.sync_names(part.file().file());
+    let doubt =
+        synced.err().map(|error| format!("a power loss may undo its name, which can't be synced: {error}"));
+    output.remove_parts(part).map_err(stays)?;
+    Ok(Placed::Here { doubt })
 }
 
-/// How many damaged files of one name are kept apart.
-const MOST_UNVERIFIED: u32 = 100;
+/// Puts the part in the place of the file that may be replaced, or where the name is free by now.
+fn replace(part: &Partial, to: &str, old: &Replaceable) -> io::Result<Renamed> {
+    let directory = part.output().directory();
+    for _ in 0..MAX_TRIES {
+        match directory.stat(to)? {
+            None => return rename_new(directory, part.name(), to),
+            Some(found) if !old.is(&found) => return Ok(Renamed::Exists),
+            Some(_) => {}
+        }
+        match exchange(part, to, old) {
+            Ok(Some(renamed)) => return Ok(renamed),
+            // Where files can't be exchanged nothing shows what was replaced: a file that is written between the look
+            // above and this is lost.
+            Ok(None) => match directory.rename(part.name(), to) {
+                Ok(()) => return Ok(Renamed::Done),
+                // Another user's in a directory for all, or one that is protected.
+                Err(error) if is_not_offered(&error) || error.kind() == ErrorKind::ResourceBusy => {
+                    return Ok(Renamed::Exists);
+                }
+                Err(error) => return Err(error),
+            },
+            // One of the two is gone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Renamed::Exists)
+}
+
+/// Exchanges the part and the old file in one step, looks at what came out, and exchanges back if it is another file.
+/// `None`: nothing was done, since files can't be exchanged here.
+///
+/// It is a second name of the part that is exchanged. So the old file never has a part's name, and whatever a crash
+/// leaves, a part is what was downloaded.
+fn exchange(part: &Partial, to: &str, old: &Replaceable) -> io::Result<Option<Renamed>> {
+    let directory = part.output().directory();
+    let aside = part.output().names().replaced(&old.digest());
+    match directory.link(part.name(), &aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if !is_one_file(directory, part.name(), &aside)? {
+                return Ok(Some(Renamed::Exists));
+            }
+        }
+        Err(error) if is_not_offered(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    if let Err(error) = directory.rename_with(&aside, to, RenameFlags::EXCHANGE) {
+        directory.unlink_if_there(&aside)?;
+        return if is_not_offered(&error) { Ok(None) } else { Err(error) };
+    }
+    if directory.stat(&aside)?.is_some_and(|out| old.is(&out)) {
+        directory.unlink(part.name())?;
+        directory.unlink(&aside)?;
+        return Ok(Some(Renamed::Done));
+    }
+    directory.rename_with(&aside, to, RenameFlags::EXCHANGE)?;
+    if is_one_file(directory, part.name(), &aside)? {
+        directory.unlink(&aside)?;
+    } else {
+        // In between another file was put there once more: the newer one keeps the name, and the older one this.
+        directory.rename_with(&aside, to, RenameFlags::EXCHANGE)?;
+    }
+    Ok(Some(Renamed::Exists))
+}
+
+/// Ends a replacement that a dead process began, where this is the name of what it replaced. A file that was to stay is
+/// never removed: its digest is another.
+pub(super) fn finish_replacement(directory: &Directory, name: &str) {
+    let Some(text) = name.strip_suffix(REPLACED) else { return };
+    let Some((names, digest)) = text.rsplit_once('.').filter(|(_, digest)| digest.len() == DIGEST_DIGITS)
+    else {
+        return;
+    };
+    let Ok(Some(found)) = directory.stat(name) else { return };
+    let is_old = Replaceable::of(String::new(), &found).digest() == digest;
+    let mut parts = (1..=MAX_GENERATIONS).map(|generation| FileNames::part_of(names, generation));
+    let mut is_part = || parts.any(|part| is_one_file(directory, name, &part).unwrap_or(false));
+    if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && (is_old || is_part()) {
+        // What can't be removed now is removed by the next rehearsal.
+        let _ = directory.unlink_if_there(name);
+    }
+}
 
 /// A file that failed verification, kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    pub(crate) path: PathBuf,
+    pub(crate) name: String,
     /// Whether this call put it there; the same file of an earlier run is not this call's to remove.
     pub(crate) own: bool,
 }
 
-/// Takes a file that failed verification out of the way of the next fetch, which must not go on with it, and keeps
-/// it under `<name>.unverified`, or with a number where an earlier run's other file has that name. `before` is what
-/// this same call kept, and is replaced. Blocks on the disk.
-pub(crate) fn keep_unverified(
-    part: &Path,
-    sha256: &str,
-    names: &Names,
-    before: Option<&Kept>,
-) -> Result<Kept, Error> {
-    if let Some(before) = before.filter(|before| before.own) {
-        fs::rename(part, &before.path).map_err(|error| stays(part, &before.path, &error))?;
-        return Ok(before.clone());
-    }
-    for number in 1..=MOST_UNVERIFIED {
-        let path = names.unverified(number);
-        match rename_new(part, &path) {
-            Ok(()) => return Ok(Kept { path, own: true }),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if sha256_of(&path).is_ok_and(|found| found == sha256) {
-                    // These very bytes are kept already.
-                    fs::remove_file(part).map_err(|error| stays(part, &path, &error))?;
-                    return Ok(Kept { path, own: false });
-                }
+/// Takes a file that failed verification out of the way of the next fetch, which must not go on with it, and keeps it
+/// under the first free `<name>.unverified`; a file that is there already is not kept twice.
+pub(crate) fn keep_unverified(part: &Partial, sha256: &str) -> Result<Kept, Error> {
+    let (output, directory) = (part.output(), part.output().directory());
+    let mut last = output.names().unverified(1);
+    for number in 1..=MAX_UNVERIFIED {
+        let name = output.names().unverified(number);
+        let stays = |error: io::Error| stays(part, &name, &error);
+        match rename_new(directory, part.name(), &name).map_err(stays)? {
+            Renamed::Done => return Ok(Kept { name, own: true }),
+            Renamed::Exists if is_same(directory, &name, part.length, sha256) => {
+                directory.unlink_if_there(part.name()).map_err(stays)?;
+                return Ok(Kept { name, own: false });
             }
-            Err(error) => return Err(stays(part, &path, &error)),
+            Renamed::Exists => last = name,
         }
     }
-    let taken = io::Error::from(ErrorKind::AlreadyExists);
-    Err(stays(part, &names.unverified(MOST_UNVERIFIED), &taken))
+    Err(stays(part, &last, &ErrorKind::AlreadyExists.into()))
 }
 
-fn stays(part: &Path, target: &Path, error: &io::Error) -> Error {
-    file_error(target, &format!("can't be made (the file stays at {})", part.display()), error)
+fn stays(part: &Partial, to: &str, error: &io::Error) -> Error {
+    let output = part.output();
+    let what = format!("can't be made (the file stays at {})", output.path_of(part.name()).display());
+    file_error(&output.path_of(to), &what, error)
 }
 
-/// Renames without replacing.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        // A file system without that flag: a link does not replace either.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
-        Err(error) => Err(error.into()),
-    }
+/// Whether the file of this name has these bytes.
+pub(crate) fn is_same(directory: &Directory, name: &str, length: u64, sha256: &str) -> bool {
+    // The length first: another file is seldom as long, and can be large.
+    let is_as_long = |found: &Stat| {
+        FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
+            && u64::try_from(found.st_size) == Ok(length)
+    };
+    directory.stat(name).is_ok_and(|found| found.as_ref().is_some_and(is_as_long))
+        && sha256_of(directory, name).is_ok_and(|found| found == sha256)
 }
 
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    match File::open(directory)?.sync_all() {
-        // Some file systems can't sync a directory, and need not.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => Ok(()),
-        other => other,
-    }
-}
-
-/// The SHA-256 of a file in hexadecimal. Blocks on the disk.
-pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
+fn sha256_of(directory: &Directory, name: &str) -> io::Result<String> {
+    let mut file = directory.open_file(name, OFlags::RDONLY, 0)?;
     let mut hasher = sha256::Hasher::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
-        match io::Read::read(&mut file, &mut buffer)? {
+        match file.read(&mut buffer)? {
             0 => return Ok(hasher.hex_so_far()),
             count => hasher.update(&buffer[..count]),
         }

@@ -1,8 +1,8 @@
 //! Whether a file is a presentation, whole: a zip whose every checksum holds, with a presentation in it.
 
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 
 use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
@@ -10,17 +10,60 @@ use zip::{CompressionMethod, ZipArchive};
 use super::crc::Blocks;
 
 /// More than this, unpacked, is no deck but a zip bomb.
-const MOST_UNPACKED_BYTES: u64 = 4 << 30;
+const MAX_UNPACKED_BYTES: u64 = 4 << 30;
 const TOO_LARGE: &str = "unpacks to more than 4 GiB";
-const MOST_CONTENT_TYPES_BYTES: u64 = 4 << 20;
+const MAX_CONTENT_TYPES_BYTES: u64 = 4 << 20;
 const BUFFER: usize = 128 << 10;
+/// The end of a zip: its record, by this signature, and a comment whose length is the record's last field.
+const END_SIGNATURE: &[u8] = b"PK\x05\x06";
+const END_BYTES: usize = 22;
+const MAX_COMMENT_BYTES: usize = 0xffff;
 
-/// Checks a `.pptx`, or says what is wrong with it; the blocks are those that this very file consists of. Blocks on the
-/// disk and the processor.
-pub(crate) fn verify_pptx(path: &Path, blocks: &Blocks) -> Result<(), String> {
-    let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
-    let mut archive =
-        ZipArchive::new(io::BufReader::new(&file)).map_err(|error| format!("is not a whole zip: {error}"))?;
+/// A file's bytes from a place of this reader's own: the descriptor's place stays where the next byte is to be written.
+struct At<'a> {
+    file: &'a File,
+    place: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.place)?;
+        self.place += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for At<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::Current(step) => self.place.checked_add_signed(step),
+            SeekFrom::End(step) => self.file.metadata()?.len().checked_add_signed(step),
+        };
+        self.place = place.ok_or(ErrorKind::InvalidInput)?;
+        Ok(self.place)
+    }
+}
+
+/// Whether a file of this length ends as a zip does: a quick look, which most cuts do not pass.
+pub(super) fn ends_like_a_zip(file: &File, length: u64) -> bool {
+    let count = length.min((END_BYTES + MAX_COMMENT_BYTES) as u64);
+    let mut tail = vec![0; count as usize];
+    if file.read_exact_at(&mut tail, length - count).is_err() {
+        return false;
+    }
+    let is_end = |(at, window): (usize, &[u8])| {
+        let comment = usize::from(u16::from_le_bytes([window[END_BYTES - 2], window[END_BYTES - 1]]));
+        window.starts_with(END_SIGNATURE) && at + END_BYTES + comment == tail.len()
+    };
+    tail.windows(END_BYTES).enumerate().any(is_end)
+}
+
+/// Checks a `.pptx`, or says what is wrong with it: where in the file its zip begins. The blocks are those that this very
+/// file consists of.
+pub(super) fn verify_pptx(file: &File, blocks: &Blocks) -> Result<u64, String> {
+    let mut archive = ZipArchive::new(io::BufReader::new(At { file, place: 0 }))
+        .map_err(|error| format!("is not a whole zip: {error}"))?;
     let mut unpacked = 0;
     let mut presentation = false;
     let mut buffer = vec![0; BUFFER];
@@ -30,14 +73,14 @@ pub(crate) fn verify_pptx(path: &Path, blocks: &Blocks) -> Result<(), String> {
         let wrong = |error: io::Error| format!("is damaged in {name:?}: {error}");
         if name == "[Content_Types].xml" {
             let mut types = Vec::new();
-            (&mut entry).take(MOST_CONTENT_TYPES_BYTES).read_to_end(&mut types).map_err(wrong)?;
+            (&mut entry).take(MAX_CONTENT_TYPES_BYTES).read_to_end(&mut types).map_err(wrong)?;
             unpacked += types.len() as u64;
             presentation |= String::from_utf8_lossy(&types).contains("presentation.main+xml");
         }
         presentation |= name == "ppt/presentation.xml";
-        if is_summed_up(&entry, &file, blocks) {
+        if is_summed_up(&entry, file, blocks) {
             unpacked += entry.size();
-            if unpacked > MOST_UNPACKED_BYTES {
+            if unpacked > MAX_UNPACKED_BYTES {
                 return Err(TOO_LARGE.into());
             }
             continue;
@@ -50,12 +93,12 @@ pub(crate) fn verify_pptx(path: &Path, blocks: &Blocks) -> Result<(), String> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(wrong(error)),
             }
-            if unpacked > MOST_UNPACKED_BYTES {
+            if unpacked > MAX_UNPACKED_BYTES {
                 return Err(TOO_LARGE.into());
             }
         }
     }
-    if presentation { Ok(()) } else { Err("is a zip without a presentation".into()) }
+    if presentation { Ok(archive.offset()) } else { Err("is a zip without a presentation".into()) }
 }
 
 /// Whether an entry is known to be what its checksum says, without reading it: it lies in the file as it is, and was
@@ -85,9 +128,9 @@ mod tests {
         file.write_all(bytes).unwrap();
         let mut blocks = Blocks::default();
         blocks.update(bytes);
-        let judged = verify_pptx(file.path(), &blocks);
-        assert_eq!(judged, verify_pptx(file.path(), &Blocks::default()), "all of it is read");
-        judged
+        let judged = verify_pptx(file.as_file(), &blocks);
+        assert_eq!(judged, verify_pptx(file.as_file(), &Blocks::default()), "all of it is read");
+        judged.map(drop)
     }
 
     fn sound() -> Vec<u8> {
@@ -113,9 +156,24 @@ mod tests {
             bytes[at] ^= 1;
             assert!(judged(&bytes).is_err(), "byte {at}");
         }
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&whole, 0).unwrap();
+        assert!(ends_like_a_zip(&file, whole.len() as u64));
         for end in 0..whole.len() {
             assert!(judged(&whole[..end]).is_err(), "cut at {end}");
+            assert!(!ends_like_a_zip(&file, end as u64), "cut at {end}");
         }
+    }
+
+    #[test]
+    fn presentation_within_another_file_is_told_by_its_beginning() {
+        // As a deck is cut that has another one in it, not compressed.
+        let before = b"PK\x03\x04 what came before".as_slice();
+        let cut = [before, &sound()].concat();
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&cut).unwrap();
+        assert!(ends_like_a_zip(file.as_file(), cut.len() as u64));
+        assert_eq!(verify_pptx(file.as_file(), &Blocks::default()), Ok(before.len() as u64));
     }
 
     /// With an entry that is not read again, where it lies in the file as it is.
@@ -160,7 +218,7 @@ mod tests {
         file.write_all(&bytes).unwrap();
         let mut blocks = Blocks::default();
         blocks.update(&bytes);
-        assert_eq!(verify_pptx(file.path(), &blocks), Err(TOO_LARGE.into()));
+        assert_eq!(verify_pptx(file.as_file(), &blocks), Err(TOO_LARGE.into()));
     }
 
     proptest! {

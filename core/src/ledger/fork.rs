@@ -65,6 +65,8 @@ pub fn after_fork_in_parent() {
 
 /// After a fork, in the child: nothing of the parent's is this process's.
 pub fn after_fork_in_child() {
+    // Directories and the locks in them are the parent's alone.
+    perceptis_descriptors::after_fork_in_child();
     if let Some(held) = HELD.with(RefCell::take) {
         let Held { mut own, mut writers, gate } = ManuallyDrop::into_inner(held);
         // The locks on these files stayed with the parent; here only descriptors are closed.
