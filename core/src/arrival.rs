@@ -75,6 +75,18 @@ impl Client {
     ) -> Result<File, Error> {
         let closed = |_| Error::new(Kind::Closed, "the client was closed");
         let _place = self.downloads.acquire().await.map_err(closed)?;
+        // In a box of its own: thousands wait for that place, and should be small then.
+        Box::pin(self.fetch_in_place(newest, at, entry, output, order)).await
+    }
+
+    async fn fetch_in_place(
+        self: &Arc<Client>,
+        newest: &Newest,
+        at: usize,
+        entry: &Download,
+        output: OutputFile,
+        order: &Order<'_>,
+    ) -> Result<File, Error> {
         if let Some(there) = already_there(entry, &output, order).await? {
             return Ok(File::Whole(there));
         }
@@ -95,7 +107,9 @@ impl Client {
             .await?;
             let Err(why) = checked else {
                 let file = self.deliver(part, entry.variant, &entry.format, order).await?;
-                blocking(move || damaged.remove_own(&output)).await?;
+                if !damaged.0.is_empty() {
+                    blocking(move || damaged.remove_own(&output)).await?;
+                }
                 return Ok(File::Whole(file));
             };
             let (next, is_known) = blocking(move || damaged.keep(part)).await?;
@@ -136,16 +150,22 @@ impl Client {
         format: &str,
         order: &Order<'_>,
     ) -> Result<Arrived, Error> {
-        let output = part.output().clone();
-        let final_name = output.names().final_name();
-        let beside = output.names().beside();
-        let mut file =
-            Arrived { variant, format: format.to_owned(), size: part.length, ..Arrived::of_part(&part) };
+        let (part, mut file, paths) = blocking(move || {
+            let names = part.output().names();
+            let paths = [names.final_name(), names.beside()]
+                .map(|name| (part.output().path_of(&name).display().to_string(), name));
+            let file = Arrived::of_part(&part);
+            Ok((part, file, paths))
+        })
+        .await?;
+        file.variant = variant;
+        format.clone_into(&mut file.format);
+        let mut replaceable = part.output().replaceable().cloned();
         let mut part = Some(part);
         let mut taken = None;
-        for (name, replaceable) in [(final_name, output.replaceable().cloned()), (beside, None)] {
+        for (path, name) in paths {
             let Some(whole) = part.take() else { break };
-            let path = output.path_of(&name).display().to_string();
+            let replaceable = replaceable.take();
             file.path.clone_from(&path);
             if let Some(record) = order.record {
                 let recorded = Recorded {
@@ -181,10 +201,10 @@ impl Client {
             }
             return Ok(file);
         }
-        let stays = part.map_or_else(String::new, |part| part.path().display().to_string());
+        let stays = part.map_or_else(String::new, |part| part.name().to_owned());
         Err(file_error(
             Path::new(&file.path),
-            &format!("can't be made (the file stays at {stays})"),
+            &format!("can't be made (the file stays as {stays})"),
             &std::io::ErrorKind::AlreadyExists.into(),
         ))
     }
@@ -198,7 +218,7 @@ impl Client {
         entry: &Download,
         order: &Order<'_>,
     ) -> Result<Partial, Error> {
-        let (part, is_whole) = blocking(move || Ok(look_at(part))).await?;
+        let (part, is_whole) = look_at(part).await?;
         if is_whole {
             return Ok(part);
         }
@@ -251,10 +271,16 @@ impl Client {
     }
 }
 
-/// Whether a part is whole, so that no further byte of it is needed. Blocks on the disk.
-pub(crate) fn look_at(mut part: Partial) -> (Partial, bool) {
-    let is_whole = part.is_whole();
-    (part, is_whole)
+/// Whether a part is whole, so that no further byte of it is needed.
+pub(crate) async fn look_at(mut part: Partial) -> Result<(Partial, bool), Error> {
+    if let Some(is_whole) = part.is_known_whole() {
+        return Ok((part, is_whole));
+    }
+    blocking(move || {
+        let is_whole = part.is_whole();
+        Ok((part, is_whole))
+    })
+    .await
 }
 
 /// The URL of the file that was at this place in the first answer.

@@ -63,7 +63,7 @@ impl Attempt for Fetch<'_> {
         let result = match self.client.fetch_rest(self.url.clone(), part).await {
             Ok((part, result)) => {
                 let progressed = part.length > before;
-                let (part, is_whole) = blocking(move || Ok(look_at(part))).await.map_err(disk_failed)?;
+                let (part, is_whole) = look_at(part).await.map_err(disk_failed)?;
                 self.part = Some(part);
                 // Whatever was said of it: what is whole needs no further byte.
                 result.or_else(|miss| if is_whole { Ok(()) } else { Err(Miss { progressed, ..miss }) })

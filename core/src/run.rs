@@ -49,6 +49,8 @@ impl Client {
 
     /// Takes a submission from wherever it stands to its end.
     pub(crate) async fn carry_on(self: &Arc<Client>, mut start: Box<Start>, way: &Way<'_>) -> Outcome {
+        // Nothing can be there of a job that is only now made.
+        let is_new = matches!(&start.stage, Stage::Submit(unaccepted) if unaccepted.since.is_none());
         let job_id = match &start.stage {
             Stage::Job(job_id) => {
                 way.tracker.key(&start.key);
@@ -63,7 +65,7 @@ impl Client {
             }
         };
         // What is there already needs no word of the service.
-        if let Some(result) = Box::pin(self.delivered(&mut start, &job_id, way)).await? {
+        if let Some(result) = Box::pin(self.delivered(&mut start, &job_id, way, is_new)).await? {
             return Ok(result);
         }
         way.tracker.phase(Phase::Waiting);
@@ -85,6 +87,7 @@ impl Client {
         start: &mut Start,
         job_id: &JobId,
         way: &Way<'_>,
+        is_new: bool,
     ) -> Result<Option<String>, Error> {
         let Some(mut target) = start.target.take() else { return Ok(None) };
         if !target.has_names() {
@@ -93,7 +96,7 @@ impl Client {
             target = blocking(move || target.look_for_job(&held, variants, false)).await?;
         }
         let order = order_of(start, target, job_id, way);
-        let result = self.found(&order).await?;
+        let result = if is_new { None } else { self.found(&order).await? };
         start.target = Some(order.target);
         Ok(result)
     }

@@ -64,7 +64,7 @@ fn in_a_storm_of_forks_the_parent_notices_nothing() {
         let (report, _) = recovered(&scene);
         assert_eq!(report["jobs"].as_array().unwrap().len(), FORKS / 2, "each child's: {report}");
         let lines: Vec<Line> = (0..RUNS)
-            .map(|at| Line { kind: "1", name: Some(format!("slide-{at}")), key: None, user: 1 })
+            .map(|at| Line { kind: "1", name: Some(format!("slide-{at}")), key: None, ..Line::restart() })
             .collect();
         assert_eq!(scene.judge_files(&lines), Vec::<String>::new());
         assert_eq!(scene.judge_books(RUNS + FORKS / 2), Vec::<String>::new());

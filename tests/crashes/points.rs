@@ -47,6 +47,7 @@ pub struct Played {
 
 pub fn play(point: &Point) -> Played {
     let scene = Scene::new();
+    scene.put_old_file(&point.line);
     let mut disk = Disk::read(&scene.tree());
     let mut victim = scene.shimmed(&point.line, point.how, point.at);
     if point.links {
@@ -108,6 +109,7 @@ fn piped(mut command: Command) -> Child {
 /// How many calls a run of such a point makes.
 pub fn count(point: &Point) -> u64 {
     let scene = Scene::new();
+    scene.put_old_file(&point.line);
     let mut command = scene.shimmed(&point.line, point.how, 0);
     if point.links {
         command.env("SHIM_LINKS", "1");
@@ -185,6 +187,17 @@ fn the_power_goes_at_each_call_and_some_is_left() {
     for seed in 1..=if is_long() { 10 } else { 1 } {
         play_all(&lines().map(|line| Point { loss: Some(Loss::Some(seed)), ..Point::new(&line, "torn") }));
     }
+}
+
+#[test]
+fn run_that_overwrites_is_killed_at_each_call() {
+    let line = Line::overwriting();
+    let kinds = play_all(&[
+        Point::new(&line, "before"),
+        Point { loss: Some(Loss::All), ..Point::new(&line, "after") },
+    ]);
+    assert!(std::env::var_os("TEST_CALL").is_some() || kinds.contains(&'x'), "no exchange was died at");
+    play_all(&[Point { links: true, ..Point::new(&line, "torn") }]);
 }
 
 #[test]

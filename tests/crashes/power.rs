@@ -91,6 +91,7 @@ enum Named {
 enum Naming {
     Put(String, Named),
     Move(String, String),
+    Exchange(String, String),
     Remove(String),
 }
 
@@ -99,6 +100,11 @@ impl Naming {
         match self {
             Naming::Put(name, what) => drop(names.insert(name, what)),
             Naming::Remove(name) => drop(names.remove(&name)),
+            Naming::Exchange(one, other) => {
+                let (first, second) = (names.remove(&one), names.remove(&other));
+                names.extend(first.map(|what| (other, what)));
+                names.extend(second.map(|what| (one, what)));
+            }
             Naming::Move(from, to) => {
                 if let Some(what) = names.remove(&from) {
                     names.insert(to, what);
@@ -198,6 +204,7 @@ impl Disk {
                     assert_eq!(path.parent(), to.parent(), "nothing is moved to another directory");
                     self.names(&path).push(Naming::Move(name_of(&path), name_of(&to)));
                 }
+                'x' => self.names(&path).push(Naming::Exchange(name_of(&path), name_of(&to))),
                 'l' => {
                     let at = self.by_inode[&inode];
                     self.names(&to).push(Naming::Put(name_of(&to), Named::File(at)));

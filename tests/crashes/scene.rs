@@ -71,17 +71,24 @@ pub struct Line {
     pub key: Option<String>,
     /// Which of the organization's API keys.
     pub user: u32,
+    /// Whether it replaces a file of its name, which is there before it first runs.
+    pub overwrite: bool,
 }
 
 impl Line {
     /// As `callers/restart.py` has it.
     pub fn restart() -> Line {
-        Line { kind: "deck", name: None, key: Some("order-17".to_owned()), user: 1 }
+        Line { kind: "deck", name: None, key: Some("order-17".to_owned()), user: 1, overwrite: false }
+    }
+
+    /// One that replaces a file.
+    pub fn overwriting() -> Line {
+        Line { name: Some("q3".to_owned()), overwrite: true, ..Line::restart() }
     }
 
     /// Two files, and nothing but the line itself says that it is the same.
     pub fn adopted() -> Line {
-        Line { kind: "2", name: Some("q3".to_owned()), key: None, user: 1 }
+        Line { kind: "2", name: Some("q3".to_owned()), key: None, ..Line::restart() }
     }
 
     /// One whose file is not even called the same twice.
@@ -195,6 +202,9 @@ impl Scene {
     pub fn line(&self, line: &Line) -> Command {
         let mut command = self.command("victim", line.user);
         command.args(line.arguments(&self.out()));
+        if line.overwrite {
+            command.env("VICTIM_OVERWRITE", "true");
+        }
         command
     }
 
@@ -229,9 +239,16 @@ impl Scene {
         }
     }
 
-    /// Removes reservations, which are empty files.
+    /// Puts the file there that the line replaces. It is no presentation.
+    pub fn put_old_file(&self, line: &Line) {
+        if line.overwrite {
+            fs::write(self.out().join(format!("{}.pptx", line.name.as_ref().unwrap())), "old").unwrap();
+        }
+    }
+
+    /// Removes reservations, which are an empty file, and what is left of rehearsals.
     pub fn remove_locks(&self) {
-        for name in listing(&self.out()).iter().filter(|name| name.ends_with(".pptx.lock")) {
+        for name in listing(&self.out()).iter().filter(|name| name.starts_with(".perceptis")) {
             fs::remove_file(self.out().join(name)).unwrap();
         }
     }

@@ -7,7 +7,7 @@
    SHIM_HOW    what happens: "before", "after": the process is killed before or after the call; "torn": after half of
                what it writes; "full": from this call on the disk has no room
    SHIM_BROKEN "ledger", "part": the syncs of such files do nothing, those of the ledger until the first byte is sent
-   SHIM_LINKS  set: the file system can't rename without replacing
+   SHIM_LINKS  set: the file system can't rename without replacing, and can't exchange
 
    One lock is held over each call and its record, so that what is recorded happened, in that order. Nothing is really
    synced: only the record says what was. */
@@ -38,7 +38,7 @@ struct record {
 
 /* Kinds; 'K' is where the process was killed, with the kind of the call in `offset`. */
 enum { WRITE = 'w', TRUNCATE = 't', SYNC = 's', SYNC_DIRECTORY = 'd', CREATE = 'c', MAKE_DIRECTORY = 'm', RENAME = 'r',
-       LINK = 'l', UNLINK = 'u', SEND = 'n', CONNECT = 'o', KILLED = 'K' };
+       EXCHANGE = 'x', LINK = 'l', UNLINK = 'u', SEND = 'n', CONNECT = 'o', KILLED = 'K' };
 
 enum how { NEVER, BEFORE, AFTER, TORN, FULL };
 
@@ -98,6 +98,19 @@ static void die(int kind, const char *path)
 static int below(const char *path)
 {
     return record_to >= 0 && path != NULL && strncmp(path, root, strlen(root)) == 0;
+}
+
+/* The whole path of a name in an open directory; other paths as they are. */
+static const char *whole(int directory, const char *path, char place[PATH_MAX])
+{
+    char link[64];
+    if (record_to < 0 || path == NULL || path[0] == '/' || directory == AT_FDCWD) return path;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", directory);
+    long length = raw(SYS_readlinkat, AT_FDCWD, link, place, PATH_MAX - 1);
+    if (length < 0 || (size_t)length + strlen(path) + 2 > PATH_MAX) return path;
+    place[length] = '/';
+    strcpy(place + length + 1, path);
+    return place;
 }
 
 /* The path of an open file or directory below the root. */
@@ -261,13 +274,15 @@ int fdatasync(int fd) { return sync_it(fd); }
 
 /* ---- names -------------------------------------------------------------------------------------------------- */
 
-static int open_it(int directory, const char *path, int flags, mode_t mode)
+static int open_it(int directory, const char *name, int flags, mode_t mode)
 {
-    if (!(flags & O_CREAT) || !below(path)) return (int)raw(SYS_openat, directory, path, flags, mode);
+    char place[PATH_MAX];
+    const char *path = whole(directory, name, place);
+    if (!(flags & O_CREAT) || !below(path)) return (int)raw(SYS_openat, directory, name, flags, mode);
     uint64_t before = inode_of(path);
-    if (before != 0) return (int)raw(SYS_openat, directory, path, flags, mode);
+    if (before != 0) return (int)raw(SYS_openat, directory, name, flags, mode);
     if (enter(CREATE, path)) return fails(ENOSPC);
-    int fd = (int)raw(SYS_openat, directory, path, flags, mode);
+    int fd = (int)raw(SYS_openat, directory, name, flags, mode);
     int error = errno;
     if (fd >= 0) write_down(CREATE, inode_of(path), 0, path, "", NULL, 0);
     leave(CREATE, path);
@@ -301,9 +316,12 @@ int mkdir(const char *path, mode_t mode)
     return done;
 }
 
-/* Both paths absolute, as all are here. */
-static int move_it(int kind, const char *from, const char *to, long number, unsigned flags)
+static int move_it(int kind, int from_fd, const char *from, int to_fd, const char *to, long number, unsigned flags)
 {
+    char from_place[PATH_MAX], to_place[PATH_MAX];
+    from = whole(from_fd, from, from_place);
+    to = whole(to_fd, to, to_place);
+    if (from[0] != '/' || to[0] != '/') return (int)raw(number, from_fd, from, to_fd, to, flags);
     int ours = below(from) || below(to);
     if (ours && links && flags != 0) {
         errno = EINVAL;
@@ -320,25 +338,26 @@ static int move_it(int kind, const char *from, const char *to, long number, unsi
     return done;
 }
 
-int rename(const char *from, const char *to) { return move_it(RENAME, from, to, SYS_renameat2, 0); }
-
 int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
-    if (from[0] != '/' || to[0] != '/') return (int)raw(SYS_renameat2, from_fd, from, to_fd, to, flags);
-    return move_it(RENAME, from, to, SYS_renameat2, flags);
+    return move_it(flags & 2 ? EXCHANGE : RENAME, from_fd, from, to_fd, to, SYS_renameat2, flags);
 }
 
-int link(const char *from, const char *to) { return move_it(LINK, from, to, SYS_linkat, 0); }
+int renameat(int from_fd, const char *from, int to_fd, const char *to) { return renameat2(from_fd, from, to_fd, to, 0); }
+int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0); }
 
 int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 {
-    if (from[0] != '/' || to[0] != '/') return (int)raw(SYS_linkat, from_fd, from, to_fd, to, flags);
-    return move_it(LINK, from, to, SYS_linkat, (unsigned)flags);
+    return move_it(LINK, from_fd, from, to_fd, to, SYS_linkat, (unsigned)flags);
 }
 
-static int remove_it(int directory, const char *path, int flags)
+int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
+
+static int remove_it(int directory, const char *name, int flags)
 {
-    if (!below(path)) return (int)raw(SYS_unlinkat, directory, path, flags);
+    char place[PATH_MAX];
+    const char *path = whole(directory, name, place);
+    if (!below(path)) return (int)raw(SYS_unlinkat, directory, name, flags);
     enter(UNLINK, path);
     uint64_t inode = inode_of(path);
     int done = (int)raw(SYS_unlinkat, directory, path, flags);

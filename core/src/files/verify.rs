@@ -56,7 +56,7 @@ pub(super) fn ends_like_a_zip(file: &File, length: u64) -> bool {
         let comment = usize::from(u16::from_le_bytes([window[END_BYTES - 2], window[END_BYTES - 1]]));
         window.starts_with(END_SIGNATURE) && at + END_BYTES + comment == tail.len()
     };
-    tail.windows(END_BYTES).enumerate().any(is_end)
+    tail.windows(END_BYTES).enumerate().rev().any(is_end)
 }
 
 /// Checks a `.pptx`, or says what is wrong with it: where in the file its zip begins. The blocks are those that this very
