@@ -669,7 +669,8 @@ perceptis_code perceptis_wait(perceptis_client *client,
  * nothing.
  *
  * With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
- * set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. The
+ * set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. Each
+ * different file that came damaged stays as `<name>.unverified`, numbered from the second on. The
  * caller owns `*result` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
  * `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `SERVER`,
  * `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `JOB_FAILED`, `INCOMPLETE`, `FILE`, `CONFIGURATION`, `CLOSED`,
@@ -713,8 +714,9 @@ perceptis_options *perceptis_options_new(void);
  *   generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
  * - `directory`: where files go; must exist [the working directory]
  * - `name`: the files' name without its ending, without separators [the job's id]
- * - `overwrite`: `true` to replace a file of that name [false: such a file is an error before anything
- *   is submitted]
+ * - `overwrite`: `true` to replace the presentation that has that name when the call begins [false: such a file
+ *   is an error before anything is submitted]; one that is written meanwhile stays, and the new file goes beside
+ *   it, as `<name>-<job_id>.pptx`
  * - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
  *   is the same job, however often it is submitted
  * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the

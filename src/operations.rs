@@ -99,7 +99,8 @@ pub extern "C" fn perceptis_wait(
 /// nothing.
 ///
 /// With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
-/// set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. The
+/// set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. Each
+/// different file that came damaged stays as `<name>.unverified`, numbered from the second on. The
 /// caller owns `*result` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
 /// `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `SERVER`,
 /// `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `JOB_FAILED`, `INCOMPLETE`, `FILE`, `CONFIGURATION`, `CLOSED`,

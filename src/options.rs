@@ -31,8 +31,9 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 ///   generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
 /// - `directory`: where files go; must exist [the working directory]
 /// - `name`: the files' name without its ending, without separators [the job's id]
-/// - `overwrite`: `true` to replace a file of that name [false: such a file is an error before anything
-///   is submitted]
+/// - `overwrite`: `true` to replace the presentation that has that name when the call begins [false: such a file
+///   is an error before anything is submitted]; one that is written meanwhile stays, and the new file goes beside
+///   it, as `<name>-<job_id>.pptx`
 /// - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
 ///   is the same job, however often it is submitted
 /// - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the

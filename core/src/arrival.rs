@@ -26,7 +26,8 @@ const MAX_FETCHES: u32 = 4;
 /// How long to wait before a descriptor is asked for again.
 const DESCRIPTOR_WAIT: Duration = Duration::from_secs(1);
 
-/// The newest answer about the job whose files are fetched: a URL that one file finds expired is renewed for all.
+/// The newest answer about the job whose files are fetched: a URL that one file finds expired is renewed for
+/// all.
 pub(crate) struct Newest {
     job: Mutex<(u64, Arc<Job>)>,
     renewing: tokio::sync::Mutex<()>,
@@ -122,8 +123,8 @@ impl Client {
         Err(Error::new(Kind::Internal, "a download ended without a result"))
     }
 
-    /// What is there of a file, or its beginning. Waits while the process has no descriptor for it: the file is paid for,
-    /// and nothing tells when the program has closed some.
+    /// What is there of a file, or its beginning. Waits while the process has no descriptor for it: the file
+    /// is paid for, and nothing tells when the program has closed some.
     async fn open_part(&self, output: &OutputFile) -> Result<Partial, Error> {
         loop {
             let to_open = output.clone();
@@ -141,8 +142,8 @@ impl Client {
         }
     }
 
-    /// Gives a verified part its name: recorded before and after, so that the next process after a crash in between finds
-    /// this file and is content.
+    /// Gives a verified part its name: recorded before and after, so that the next process after a crash in
+    /// between finds this file and is content.
     pub(crate) async fn deliver(
         &self,
         part: Partial,

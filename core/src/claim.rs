@@ -266,9 +266,7 @@ impl Client {
                 entry.files.iter().filter(|file| file.delivered).for_each(|file| target.spare(&file.path));
                 Some(target)
             }
-            Place::Restored(options) => {
-                Some(Destination::restore(options, entry.variants, Vec::new()).await?)
-            }
+            Place::Restored(options) => Some(Destination::restore(options, entry.variants, None).await?),
             Place::None => None,
         };
         Ok(Box::new(Start {

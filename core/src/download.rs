@@ -143,8 +143,8 @@ impl Client {
         end
     }
 
-    /// The result of a call whose files are all there already: delivered, as the ledger knows them, or whole and without
-    /// their final names yet. Needs no word of the service.
+    /// The result of a call whose files are all there already: delivered, as the ledger knows them, or whole
+    /// and without their final names yet. Needs no word of the service.
     pub(crate) async fn found(&self, order: &Order<'_>) -> Result<Option<String>, Error> {
         let Some(start) = order.start else { return Ok(None) };
         let mut sought = Vec::new();
@@ -267,8 +267,8 @@ fn find_all(sought: Vec<(Option<Recorded>, OutputFile)>) -> Result<Option<Vec<Fo
     Ok(Some(found))
 }
 
-/// The file at this place. The service's variant numbers are used where they are distinct and were asked for; two files
-/// must never share a name.
+/// The file at this place. The service's variant numbers are used where they are distinct and were asked for;
+/// two files must never share a name.
 fn output_for(order: &Order<'_>, entry: &Download, at: usize, names: &mut HashSet<String>) -> OutputFile {
     let extension = extension(&entry.format);
     let output = order.target.file(order.job_id, entry.variant, order.variants, &extension);

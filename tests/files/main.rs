@@ -1,4 +1,4 @@
-//! `promise.md`, 8 to 11, on disks as they are: full of other users, links, odd file systems and dead processes.
+//! `promise.md`, 8 to 11, on disks as they are: with other users, links, odd file systems and dead processes.
 //!
 //! Each call is made by a process of its own (`programs/one_call.c`), some with an odd disk preloaded
 //! (`programs/odd_disk.c`). `workshop.rs` builds the programs and starts them.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::deck::deck;
 use crate::support::listing;
 use crate::support::script::{Answer, Server, accepted, status};
-use crate::workshop::{Call, GENERATE, STATUS, Told, endless, server_of};
+use crate::workshop::{Call, GENERATE, Mount, STATUS, Told, endless, server_of};
 
 fn run(server: &Server, directory: &Path, odd: &str, arguments: &[&str]) -> Told {
     let arguments = [&["run"], arguments].concat();
@@ -33,6 +33,55 @@ fn is_refused(odd: &str, arguments: &[&str], says: &str) {
     assert!(told.message.contains(says), "{odd}: {told:?}");
     assert!(server.seen().is_empty(), "{odd}: nothing was submitted");
     assert!(listing(directory.path()).is_empty(), "{odd}: {:?}", listing(directory.path()));
+}
+
+/// In this directory a deck comes that replaces a file, one that does not, and a name is reserved.
+fn is_fine(directory: &Path) {
+    let server = server_of(&deck("one"));
+    let held = Call::new(&endless(), directory, &["hold", "name=q4"]).under_way();
+    for arguments in [&["run", "name=q3", "overwrite=true"][..], &["run"]] {
+        let told = Call::new(&server, directory, arguments).end();
+        assert_eq!((told.code.as_str(), told.note()), ("OK", ""), "{told:?}");
+        assert_eq!(fs::read(told.path(0)).unwrap(), deck("one"));
+    }
+    let told = Call::new(&server, directory, &["run", "name=q4"]).end();
+    assert!(told.message.contains("reserved"), "{told:?}");
+    held.end();
+    assert_eq!(listing(directory), ["j1.pptx", "q3.pptx"]);
+}
+
+#[test]
+fn disk_in_memory_is_fine() {
+    let Ok(directory) = tempfile::tempdir_in("/dev/shm") else {
+        println!("SKIPPED: disk_in_memory_is_fine needs /dev/shm");
+        return;
+    };
+    fs::write(directory.path().join("q3.pptx"), "old").unwrap();
+    is_fine(directory.path());
+}
+
+#[test]
+fn layers_of_a_container_are_fine() {
+    let (upper, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm"));
+    let lowers = [Some(tempfile::tempdir().unwrap()), shared.ok()];
+    for lower in lowers.into_iter().flatten() {
+        // The file that is replaced is in the image.
+        fs::write(lower.path().join("q3.pptx"), "old").unwrap();
+        let at = |name: &str| upper.path().join(name);
+        for name in ["upper", "work", "merged"] {
+            let _ = fs::remove_dir_all(at(name));
+            fs::create_dir(at(name)).unwrap();
+        }
+        let (lower, upper, work) = (lower.path().display(), at("upper"), at("work"));
+        let layers = format!("lowerdir={lower},upperdir={},workdir={}", upper.display(), work.display());
+        let arguments = ["-t", "overlay", "perceptis-test", "-o", &layers];
+        let Some(mount) = Mount::make(&arguments, &at("merged")) else {
+            println!("SKIPPED: layers_of_a_container_are_fine needs mounts");
+            return;
+        };
+        is_fine(&at("merged"));
+        drop(mount);
+    }
 }
 
 #[test]
@@ -163,12 +212,19 @@ fn directory_that_can_not_be_synced_is_fine() {
 }
 
 #[test]
-fn file_that_can_not_be_synced_is_fine_only_where_there_is_no_sync() {
+fn file_that_can_not_be_synced_is_fine_without_syncs() {
     comes(&format!("fsync_file:{}", libc::EINVAL));
     is_refused(&format!("fsync_file:{}", libc::EIO), &[], "can't be written to");
 }
 
 #[test]
 fn disk_without_nameless_files_is_fine() {
-    comes(&format!("nameless:{}", libc::EOPNOTSUPP));
+    let (directory, server) = (tempfile::tempdir().unwrap(), server_of(&deck("one")));
+    server.client().wait("j1", &[]).unwrap();
+    // A download looks at the directory twice: the second time there is no rehearsal, but only a nameless
+    // file.
+    let call = Call::new(&server, directory.path(), &["download=j1", "name=q3"]);
+    let told = call.on_odd_disk(directory.path(), &format!("nameless:{}", libc::EOPNOTSUPP)).end();
+    assert_eq!(told.code, "OK", "{told:?}");
+    assert_eq!(listing(directory.path()), ["q3.pptx"]);
 }

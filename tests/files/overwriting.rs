@@ -7,7 +7,7 @@ use crate::support::api::{Client, Request};
 use crate::support::deck::{damaged, deck};
 use crate::support::listing;
 use crate::support::script::{Answer, Server, accepted, status};
-use crate::workshop::{Call, GENERATE, STATUS, is_root, open_directory, server_of, set_mode};
+use crate::workshop::{Call, GENERATE, STATUS, endless, is_root, open_directory, server_of, set_mode};
 
 const OVERWRITE: [(&str, &str); 2] = [("name", "q3"), ("overwrite", "true")];
 
@@ -102,6 +102,19 @@ fn recover_leaves_a_newer_deck_of_the_same_name() {
     assert_eq!(report["jobs"][0]["outcome"], "delivered", "{report}");
     assert_eq!(place.files(), ["q3-j1.pptx", "q3.pptx"]);
     assert_eq!(place.read("q3.pptx"), deck("two"), "the newer one");
+    assert_eq!(place.read("q3-j1.pptx"), deck("one"));
+}
+
+#[test]
+fn recover_leaves_a_folder_that_has_the_name_by_now() {
+    let (place, server) = (Place::new(), endless());
+    let held = Call::new(&server, place.directory.path(), &["hold", "name=q3", "overwrite=true"]);
+    held.env("PERCEPTIS_LEDGER", place.ledger.path().join("ledger.db")).under_way().end();
+    fs::remove_file(place.directory.path().join("q3.pptx")).unwrap();
+    fs::create_dir(place.directory.path().join("q3.pptx")).unwrap();
+    server.on(STATUS, completed(&server, "j1", "/f")).on("/f", Answer::file(&deck("one")));
+    let report = place.client(&server).recover(&[]).unwrap();
+    assert_eq!(report["jobs"][0]["outcome"], "delivered", "{report}");
     assert_eq!(place.read("q3-j1.pptx"), deck("one"));
 }
 

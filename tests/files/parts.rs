@@ -1,9 +1,10 @@
-//! What has arrived: a whole deck needs no further byte, and nothing is deleted before something better is whole.
+//! What has arrived: a whole deck needs no further byte, and nothing is deleted before something better is
+//! whole.
 
 use std::fs;
 use std::path::Path;
 
-use crate::support::deck::deck;
+use crate::support::deck::{deck, deck_in_deck};
 use crate::support::listing;
 use crate::support::script::{Answer, Server};
 use crate::workshop::{Call, STATUS, endless, is_root, open_directory, server_of};
@@ -90,6 +91,20 @@ fn file_whose_last_byte_came_needs_no_other_answer() {
 }
 
 #[test]
+fn deck_that_is_cut_behind_a_deck_in_it_is_not_whole() {
+    let (directory, (bytes, end)) = (tempfile::tempdir().unwrap(), deck_in_deck());
+    fs::write(directory.path().join("q3.j1.part"), &bytes[..end]).unwrap();
+    let range = format!("bytes {end}-{}/{}", bytes.len() - 1, bytes.len());
+    let server = Server::start();
+    server.job(&["/f"]);
+    server.on("/f", Answer::Full(206, vec![("Content-Range".into(), range)], bytes[end..].into()));
+    let told = download(&server, directory.path());
+    assert_eq!(told.code, "OK", "{told:?}");
+    assert_eq!(fs::read(directory.path().join("q3.pptx")).unwrap(), bytes);
+    assert_eq!(server.seen_at("/f").len(), 1);
+}
+
+#[test]
 fn download_that_begins_anew_keeps_what_had_arrived() {
     let bytes = deck("a deck that is cut");
     for answer in useless() {
@@ -149,7 +164,12 @@ fn part_that_is_a_delivered_file_is_not_written_to() {
     let (part, delivered) = (directory.path().join("q3.j1.part"), directory.path().join("q3-old.pptx"));
     fs::write(&delivered, "what the user made of it").unwrap();
     fs::hard_link(&delivered, &part).unwrap();
-    let told = download(&server_of(&deck("one")), directory.path());
+    // A service that would go on with it, and then one that sends it whole.
+    let server = Server::start();
+    server.job(&["/f"]);
+    let range = ("Content-Range".into(), "bytes 24-27/28".into());
+    server.on("/f", Answer::Full(206, vec![range], b"more".to_vec())).on("/f", Answer::file(&deck("one")));
+    let told = download(&server, directory.path());
     assert_eq!(told.code, "OK", "{told:?}");
     assert_eq!(fs::read(&delivered).unwrap(), b"what the user made of it");
     assert_eq!(fs::read(directory.path().join("q3.pptx")).unwrap(), deck("one"));

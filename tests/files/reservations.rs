@@ -1,4 +1,5 @@
-//! Reserved names: seen by other processes and users, gone with their process, and never in the way of anything else.
+//! Reserved names: seen by other processes and users, gone with their process, and never in the way of
+//! anything else.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -6,7 +7,7 @@ use std::path::Path;
 
 use crate::support::deck::deck;
 use crate::support::listing;
-use crate::workshop::{Call, endless, is_root, open_directory, server_of, set_mode};
+use crate::workshop::{Call, Mount, endless, is_root, open_directory, server_of, set_mode};
 
 /// The lock file of a directory.
 const LOCK: &str = ".perceptis.lock";
@@ -38,12 +39,14 @@ fn reservation_is_seen_by_another_process_for_its_name_only() {
 
 #[test]
 fn reservation_ends_with_its_process_though_a_child_lives() {
-    let (directory, server) = (tempfile::tempdir().unwrap(), endless());
-    let mut held = Call::new(&server, directory.path(), &["fork", "name=q3"]).under_way();
-    held.kill();
-    let told = Call::new(&server_of(&deck("one")), directory.path(), &["run", "name=q3"]).end();
-    assert_eq!(told.code, "OK", "{told:?}");
-    assert_eq!(listing(directory.path()), ["q3.pptx"]);
+    for how in ["fork", "spawn"] {
+        let (directory, server) = (tempfile::tempdir().unwrap(), endless());
+        let mut held = Call::new(&server, directory.path(), &[how, "name=q3"]).under_way();
+        held.kill();
+        let told = Call::new(&server_of(&deck("one")), directory.path(), &["run", "name=q3"]).end();
+        assert_eq!(told.code, "OK", "{how}: {told:?}");
+        assert_eq!(listing(directory.path()), ["q3.pptx"]);
+    }
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn symbolic_link_for_the_lock_file_is_refused_at_once() {
 }
 
 #[test]
-fn what_is_no_lock_file_is_refused_at_once() {
+fn lock_file_that_is_no_file_is_refused_at_once() {
     for make in [
         |path: &Path| fs::create_dir(path).unwrap(),
         |path: &Path| {
@@ -210,8 +213,8 @@ fn lock_file_that_a_cleaner_removes_is_made_again() {
 #[test]
 fn reservation_is_seen_through_a_bind_mount() {
     let (directory, mounted) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (from, to) = (directory.path().to_str().unwrap(), mounted.path().to_str().unwrap());
-    let Some(mounts) = Mounts::bind(from, to) else {
+    let from = directory.path().to_str().unwrap();
+    let Some(mount) = Mount::make(&["--bind", from], mounted.path()) else {
         println!("SKIPPED: reservation_is_seen_through_a_bind_mount needs mounts");
         return;
     };
@@ -219,21 +222,5 @@ fn reservation_is_seen_through_a_bind_mount() {
     let told = Call::new(&server_of(&deck("one")), mounted.path(), &["run", "name=q3"]).end();
     assert_eq!(told.code, "FILE", "{told:?}");
     held.end();
-    drop(mounts);
-}
-
-/// A mount that this process may make, undone when it is dropped.
-struct Mounts(String);
-
-impl Mounts {
-    fn bind(from: &str, to: &str) -> Option<Mounts> {
-        let made = std::process::Command::new("mount").args(["--bind", from, to]).output();
-        made.is_ok_and(|output| output.status.success()).then(|| Mounts(to.to_owned()))
-    }
-}
-
-impl Drop for Mounts {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).output();
-    }
+    drop(mount);
 }

@@ -79,6 +79,23 @@ pub fn is_root(test: &str) -> bool {
     is_root
 }
 
+/// A mount, undone when it is dropped.
+pub struct Mount(PathBuf);
+
+impl Mount {
+    /// `None` where this process may not mount.
+    pub fn make(arguments: &[&str], at: &Path) -> Option<Mount> {
+        let made = Command::new("mount").args(arguments).arg(at).output();
+        made.is_ok_and(|output| output.status.success()).then(|| Mount(at.to_owned()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        succeed(Command::new("umount").arg(&self.0));
+    }
+}
+
 /// How a call ended.
 #[derive(Debug)]
 pub struct Told {

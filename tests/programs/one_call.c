@@ -5,11 +5,13 @@
      download=JOB    the files of a job
      recover
      hold            a deck that is waited for until standard input ends; says "held" once the job is
-     fork            the same, and then there is a child, which lives until standard input ends there
+     fork, spawn     the same, and then there is a child, or another program, which lives until standard input ends
+                     there
    Prints four lines: code, message, details, result. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <grp.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -37,7 +39,16 @@ static void await_end(void)
     while (read(STDIN_FILENO, &byte, 1) > 0) {}
 }
 
-static void hold(perceptis_client *client, perceptis_request *request, perceptis_options *options, int forks)
+/* No handler of a fork runs for this one. */
+static void spawn(void)
+{
+    pid_t child;
+    char *arguments[] = {"cat", NULL};
+    CHECK(posix_spawnp(&child, "cat", NULL, NULL, arguments, environ) == 0);
+    printf("held\n");
+}
+
+static void hold(perceptis_client *client, perceptis_request *request, perceptis_options *options, char how)
 {
     perceptis_queue *queue = NULL;
     perceptis_event *event = NULL;
@@ -57,7 +68,9 @@ static void hold(perceptis_client *client, perceptis_request *request, perceptis
         perceptis_string_free(phase);
         perceptis_event_free(event);
     }
-    if (forks) {
+    if (how == 's') {
+        spawn();
+    } else if (how == 'f') {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
@@ -104,8 +117,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "run") == 0) code = perceptis_run(client, request, options, &result, &error);
     else if (strcmp(command, "download") == 0) code = perceptis_download(client, job, options, &result, &error);
     else if (strcmp(command, "recover") == 0) code = perceptis_recover(client, options, &result, &error);
-    else if (strcmp(command, "hold") == 0) hold(client, request, options, 0);
-    else if (strcmp(command, "fork") == 0) hold(client, request, options, 1);
+    else if (strcmp(command, "hold") == 0) hold(client, request, options, 'h');
+    else if (strcmp(command, "fork") == 0) hold(client, request, options, 'f');
+    else if (strcmp(command, "spawn") == 0) hold(client, request, options, 's');
     printf("%s\n%s\n%s\n%s\n", perceptis_code_name(code), perceptis_error_message(error),
            perceptis_error_details(error), result != NULL ? result : "null");
     perceptis_string_free(result);

@@ -9,12 +9,20 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// A zip with a presentation part; `salt` makes two decks differ.
 pub fn deck(salt: &str) -> Vec<u8> {
-    zip(&[("[Content_Types].xml", "<Types/>"), ("ppt/presentation.xml", salt)])
+    zip(&[("[Content_Types].xml", b"<Types/>"), ("ppt/presentation.xml", salt.as_bytes())])
+}
+
+/// A deck that has another one in it, as it is; and where in it that one ends.
+pub fn deck_in_deck() -> (Vec<u8>, usize) {
+    let inner = deck("the inner deck");
+    let bytes = zip(&[("ppt/embeddings/inner.pptx", &*inner), ("ppt/presentation.xml", b"the outer deck")]);
+    let at = bytes.windows(inner.len()).position(|window| window == inner).unwrap();
+    (bytes, at + inner.len())
 }
 
 /// A whole zip that is no presentation.
 pub fn other_zip() -> Vec<u8> {
-    zip(&[("readme.txt", "hello")])
+    zip(&[("readme.txt", b"hello")])
 }
 
 /// A deck in which one byte of a part is another, so that its CRC no longer holds.
@@ -25,13 +33,13 @@ pub fn damaged(salt: &str) -> Vec<u8> {
     bytes
 }
 
-fn zip(entries: &[(&str, &str)]) -> Vec<u8> {
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     // Stored, so that a text is found again in the bytes.
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    for (name, text) in entries {
+    for (name, bytes) in entries {
         writer.start_file(*name, stored).unwrap();
-        writer.write_all(text.as_bytes()).unwrap();
+        writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
 }

@@ -39,8 +39,9 @@ impl Sums {
 const HELP_ABOVE: usize = 512 << 10;
 const MOST_WAITING: usize = 4 << 20;
 
-/// Sums over pieces that may come faster than one thread can both write and hash them: then another one helps,
-/// as long as there is something to do. Nobody depends on it: where no thread is free, who brings them hashes.
+/// Sums over pieces that may come faster than one thread can both write and hash them: then another one
+/// helps, as long as there is something to do. Nobody depends on it: where no thread is free, who brings them
+/// hashes.
 #[derive(Clone)]
 pub(crate) struct Hashing(Arc<Shared>);
 
@@ -64,8 +65,8 @@ impl Hashing {
         Hashing(Arc::new(Shared { state: Mutex::new(state), back: Condvar::new() }))
     }
 
-    /// Adds a piece, to be hashed when there is time. With much to do, `help` is called, which is to have another
-    /// thread call [`Hashing::work_off`] if it can.
+    /// Adds a piece, to be hashed when there is time. With much to do, `help` is called, which is to have
+    /// another thread call [`Hashing::work_off`] if it can.
     pub(crate) fn add(&self, piece: Bytes, help: impl FnOnce(Hashing)) {
         let mut state = self.lock();
         while state.waiting >= MOST_WAITING {

@@ -1,5 +1,5 @@
-//! CRC-32 of any stretch of a file, from those of its blocks: they are computed while the file arrives, so that what a
-//! zip holds as it is need not be read again.
+//! CRC-32 of any stretch of a file, from those of its blocks: they are computed while the file arrives, so
+//! that what a zip holds as it is need not be read again.
 
 use std::fs::File;
 use std::io;
@@ -32,8 +32,9 @@ impl Blocks {
         }
     }
 
-    /// The CRC-32 of this stretch of the file that the blocks are of; what lies before the first block and behind the
-    /// last is read. Nothing where no block is within it, or that can't be read. Blocks on the disk.
+    /// The CRC-32 of this stretch of the file that the blocks are of; what lies before the first block and
+    /// behind the last is read. Nothing where no block is within it, or that can't be read. Blocks on the
+    /// disk.
     pub(crate) fn of(&self, file: &File, stretch: Range<u64>) -> Option<u32> {
         let (first, last) = (stretch.start.div_ceil(BLOCK as u64), stretch.end / BLOCK as u64);
         let within = self.whole.get(usize::try_from(first).ok()?..usize::try_from(last).ok()?)?;

@@ -1,10 +1,11 @@
-//! Where the files of a call go: checked and reserved before anything is submitted, since what is submitted costs money.
+//! Where the files of a call go: checked and reserved before anything is submitted, since what is submitted
+//! costs money.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use super::directory::{self, Directory, Opened, Slot, identity, is_out_of_descriptors, withhold_slots};
 use super::names::{FileNames, stem};
@@ -31,7 +32,8 @@ pub(crate) struct Destination {
     abilities: Abilities,
     /// Exactly as large as need be, since it is kept for as long as the job takes.
     replaceable: Box<[Replaceable]>,
-    /// Whether what may be replaced was found by an earlier call, so that nothing that is there now adds to it.
+    /// Whether what may be replaced was found by an earlier call, so that nothing that is there now adds to
+    /// it.
     is_restored: bool,
     _reservation: Option<Reservation>,
 }
@@ -42,6 +44,9 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether another run has reserved a name of it.
     pub(crate) reserved: bool,
+    /// The file that has a name of it.
+    #[allow(dead_code)] // For calls that know whose file that is.
+    pub(crate) taken: Option<PathBuf>,
 }
 
 impl From<Refusal> for Failure {
@@ -52,7 +57,7 @@ impl From<Refusal> for Failure {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
-        Refusal { error, reserved: false }
+        Refusal { error, reserved: false, taken: None }
     }
 }
 
@@ -71,6 +76,8 @@ enum Wanted {
     Any,
     /// As [`Wanted::Any`], with what may be overwritten from an earlier call.
     Restored(Box<[Replaceable]>),
+    /// Files that are there are to be found, and nothing more.
+    Look,
 }
 
 /// A call that wants a destination.
@@ -82,11 +89,13 @@ struct Ask {
 }
 
 impl Destination {
-    /// Checks the directory and reserves the final names of this many variants. With `free` they must not be taken;
-    /// without, what may be paid for already goes beside a taken name. Waits where too many directories are open.
+    /// Checks the directory and reserves the final names of this many variants. With `free` they must not be
+    /// taken; without, what may be paid for already goes beside a taken name. Waits where too many
+    /// directories are open.
     ///
     /// # Errors
-    /// `File` when the directory can't be used, or a name is taken or reserved by another run; told apart by `reserved`.
+    /// `File` when the directory can't be used, or a name is taken or reserved by another run; told apart by
+    /// `reserved`.
     pub(crate) async fn prepare(
         options: &Options,
         variants: u32,
@@ -96,21 +105,30 @@ impl Destination {
         Ask { options: Arc::new(options.clone()), variants, wanted }.until_open().await
     }
 
-    /// The same for a submission of an earlier call: its `overwrite` replaces only what that call found, which is what
-    /// [`Destination::replaceable`] was then.
+    /// The same for a submission of an earlier call: its `overwrite` replaces only what that call found,
+    /// which is what [`Destination::replaceable`] was then. Where that is not known, it replaces nothing.
     pub(crate) async fn restore(
         options: &Options,
         variants: u32,
-        replaceable: Vec<Replaceable>,
+        replaceable: Option<&str>,
     ) -> Result<Destination, Refusal> {
-        let wanted = Wanted::Restored(replaceable.into());
+        let known: Option<Vec<Replaceable>> = replaceable.and_then(|json| serde_json::from_str(json).ok());
+        let wanted = Wanted::Restored(known.unwrap_or_default().into());
         Ask { options: Arc::new(options.clone()), variants, wanted }.until_open().await
     }
 
-    /// The files that have the final names now and may be replaced, to be kept for [`Destination::restore`].
-    #[allow(dead_code)] // The ledger is about to keep them.
-    pub(crate) fn replaceable(&self) -> &[Replaceable] {
-        &self.replaceable
+    /// A destination where files can be found, and nothing more: the directory need not be writable, and
+    /// nothing is rehearsed or reserved.
+    #[allow(dead_code)] // For calls whose files may be there already.
+    pub(crate) async fn look(options: &Options) -> Result<Destination, Refusal> {
+        Ask { options: Arc::new(options.clone()), variants: 0, wanted: Wanted::Look }.until_open().await
+    }
+
+    /// The files that have the final names now and may be replaced, as JSON, to be kept for
+    /// [`Destination::restore`].
+    #[allow(dead_code)] // For the ledger, which is about to keep them.
+    pub(crate) fn replaceable(&self) -> Option<String> {
+        if self.replaceable.is_empty() { None } else { serde_json::to_string(&self.replaceable).ok() }
     }
 
     /// Whether the names are known without the job's id.
@@ -122,8 +140,9 @@ impl Destination {
         self.overwrite
     }
 
-    /// Looks at the names that follow from the job's id, where the caller gave none. Nothing is reserved then: no other
-    /// job has them. With `free`, a name that is taken is an error; without, what is paid for goes beside it.
+    /// Looks at the names that follow from the job's id, where the caller gave none. Nothing is reserved
+    /// then: no other job has them. With `free`, a name that is taken is an error; without, what is paid for
+    /// goes beside it.
     pub(crate) fn look_for_job(
         mut self,
         job_id: &JobId,
@@ -166,7 +185,7 @@ impl Destination {
             ..Options::default()
         };
         // Nothing that it may replace can be in a new directory.
-        Ok(Destination::restore(&options, variants, Vec::new()).await?)
+        Ok(Destination::restore(&options, variants, None).await?)
     }
 
     /// One file of the job.
@@ -200,20 +219,22 @@ impl Destination {
     }
 
     /// Looks at what has the final names: what may be replaced of it.
-    fn look_at(&self, names: &[String], free: bool) -> Result<Box<[Replaceable]>, Error> {
+    fn look_at(&self, names: &[String], free: bool) -> Result<Box<[Replaceable]>, Refusal> {
         let mut replaceable = Vec::new();
         for name in names {
             let path = self.path.join(name);
             match self.directory.stat(name).map_err(|error| file_error(&path, "can't be used", &error))? {
                 None => {}
-                Some(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => {
-                    return Err(message(&path, "is a directory"));
+                Some(found) if is_directory(&found) && free => {
+                    return Err(message(&path, "is a directory").into());
                 }
+                Some(found) if is_directory(&found) => {}
                 Some(found) if self.overwrite => replaceable.push(Replaceable::of(name.clone(), &found)),
                 Some(_) if !free => {}
                 Some(_) => {
                     let what = "exists; choose another name, or set the option overwrite to true";
-                    return Err(message(&path, what));
+                    let error = message(&path, what);
+                    return Err(Refusal { error, reserved: false, taken: Some(path) });
                 }
             }
         }
@@ -261,7 +282,7 @@ impl Ask {
 
     fn at(self, path: &Arc<Path>, slot: Option<Slot>) -> Result<Option<Destination>, Failed> {
         let found = match rustix::fs::stat(&**path).map_err(io::Error::from) {
-            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Directory => found,
+            Ok(found) if is_directory(&found) => found,
             Ok(_) => return Err(message(path, "is not a directory; accepted is an existing one").into()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(message(path, "does not exist; accepted is an existing directory").into());
@@ -273,8 +294,10 @@ impl Ask {
             Ok(Opened::NeedsSlot) => return Ok(None),
             Err(error) => return Err(Failed::Disk("can't be used as a directory".into(), error)),
         };
-        let abilities =
-            directory.abilities().map_err(|error| Failed::Disk("can't be written to".into(), error))?;
+        let abilities = match self.wanted {
+            Wanted::Look => directory.known_abilities(),
+            _ => directory.abilities().map_err(|error| Failed::Disk("can't be written to".into(), error))?,
+        };
         let mut destination = Destination {
             directory,
             path: Arc::clone(path),
@@ -286,6 +309,9 @@ impl Ask {
             _reservation: None,
         };
         let free = matches!(self.wanted, Wanted::Free);
+        if let Wanted::Look = self.wanted {
+            return Ok(Some(destination));
+        }
         if let Some(name) = destination.name.clone() {
             let names = destination.final_names(&name, self.variants);
             destination.check_names(&name, &names)?;
@@ -341,7 +367,8 @@ impl Destination {
         reserve(&self.directory, names).map_err(|conflict| match conflict {
             Conflict::Reserved(name) => {
                 let what = "is reserved: another run is about to write it";
-                Failed::Refused(Refusal { error: message(&self.path.join(name), what), reserved: true })
+                let error = message(&self.path.join(name), what);
+                Failed::Refused(Refusal { error, reserved: true, taken: None })
             }
             Conflict::NoLockFile(name, what) => {
                 let what = format!("{what}, where runs lock the names that they reserve; remove it");
@@ -350,6 +377,10 @@ impl Destination {
             Conflict::Disk(error) => Failed::Disk("can't be used to reserve names".into(), error),
         })
     }
+}
+
+fn is_directory(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Directory
 }
 
 /// How an attempt failed.
@@ -361,6 +392,12 @@ enum Failed {
 impl From<Error> for Failed {
     fn from(error: Error) -> Failed {
         Failed::Refused(error.into())
+    }
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Failed {
+        Failed::Refused(refusal)
     }
 }
 
@@ -403,7 +440,8 @@ impl OutputFile {
         self.directory.unlink_if_there(name).map_err(failed)
     }
 
-    /// Removes what is there of the file on the way, where nothing has arrived: there is nothing to go on with.
+    /// Removes what is there of the file on the way, where nothing has arrived: there is nothing to go on
+    /// with.
     pub(crate) fn remove_empty_parts(&self) -> Result<(), Error> {
         for generation in 1..=MAX_GENERATIONS {
             let name = self.names.part(generation);

@@ -1,7 +1,8 @@
 //! A directory of the caller's, held open: every file in it is reached through its descriptor.
 //!
-//! A path can be renamed, or be a symbolic link that a deployment swaps, while a job runs; the descriptor stays with the
-//! directory in which the names were reserved. A process opens a directory once, however many calls write into it.
+//! A path can be renamed, or be a symbolic link that a deployment swaps, while a job runs; the descriptor
+//! stays with the directory in which the names were reserved. A process opens a directory once, however many
+//! calls write into it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +23,8 @@ use crate::common::sha256;
 use crate::error::{Error, Kind};
 use crate::sync::lock;
 
-/// A directory takes up to two descriptors, for itself and its lock file; so half of them are left for the program.
+/// A directory takes up to two descriptors, for itself and its lock file; so half of them are left for the
+/// program.
 const LIMIT_SHARE: u64 = 4;
 /// Every descriptor that is held is registered for forks, which has room for 2,048.
 const MAX_OPEN: usize = 768;
@@ -97,8 +99,8 @@ pub(super) async fn slot() -> Result<Slot, Error> {
     slots.acquire_owned().await.map(Slot).map_err(closed)
 }
 
-/// After a descriptor was refused: hands out no more slots until a directory is closed. `false`: none is open that could
-/// be, so that waiting is of no use.
+/// After a descriptor was refused: hands out no more slots until a directory is closed. `false`: none is open
+/// that could be, so that waiting is of no use.
 pub(super) fn withhold_slots() -> bool {
     let mut registry = registry();
     if registry.open.is_empty() {
@@ -149,15 +151,7 @@ impl Directory {
     pub(super) fn abilities(&self) -> io::Result<Abilities> {
         let mut known = lock(&self.abilities);
         let rights = self.rights()?;
-        let found = known.or_else(|| {
-            let registry = registry();
-            registry
-                .rehearsed
-                .get(&self.identity)
-                .filter(|(then, _)| *then == rights)
-                .map(|(_, found)| *found)
-        });
-        let abilities = match found {
+        let abilities = match known.or_else(|| self.remembered(rights)) {
             Some(abilities) => {
                 rehearsal::probe(self)?;
                 abilities
@@ -181,9 +175,17 @@ impl Directory {
         Ok((found.st_mode, found.st_uid, found.st_gid, rustix::process::geteuid().as_raw()))
     }
 
-    /// What was found out by [`Directory::abilities`] before.
+    /// What was found out by [`Directory::abilities`] before, or what most directories can do.
     pub(super) fn known_abilities(&self) -> Abilities {
-        lock(&self.abilities).unwrap_or_default()
+        let known = *lock(&self.abilities);
+        known.or_else(|| self.remembered(self.rights().ok()?)).unwrap_or_default()
+    }
+
+    /// What an earlier rehearsal has found out.
+    fn remembered(&self, rights: Rights) -> Option<Abilities> {
+        let registry = registry();
+        let (then, found) = registry.rehearsed.get(&self.identity)?;
+        (*then == rights).then_some(*found)
     }
 
     pub(super) fn own_stat(&self) -> io::Result<Stat> {
@@ -264,15 +266,16 @@ impl Directory {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let entries = Dir::read_from(&self.descriptor)?;
-        let text = |entry: Result<rustix::fs::DirEntry, Errno>| match entry {
+        let name = |entry: Result<rustix::fs::DirEntry, Errno>| match entry {
             Ok(entry) => entry.file_name().to_str().ok().map(|name| Ok(name.to_owned())),
             Err(error) => Some(Err(error.into())),
         };
-        entries.filter_map(text).collect()
+        let is_entry = |name: &io::Result<String>| !matches!(name.as_deref(), Ok("." | ".."));
+        entries.filter_map(name).filter(is_entry).collect()
     }
 
-    /// Makes the directory's names survive a power loss. Where it can't be synced itself, the whole file system is, for
-    /// which any file of it is enough.
+    /// Makes the directory's names survive a power loss. Where it can't be synced itself, the whole file
+    /// system is, for which any file of it is enough.
     pub(super) fn sync_names(&self, file: &File) -> io::Result<()> {
         if self.is_readable && rustix::fs::fsync(&self.descriptor).is_ok() {
             return Ok(());
@@ -304,7 +307,8 @@ impl Drop for Slot {
     }
 }
 
-/// The directory's descriptor, and whether it can be read. One that may be written to but not listed has to do without.
+/// The directory's descriptor, and whether it can be read. One that may be written to but not listed has to
+/// do without.
 fn open_descriptor(path: &Path) -> io::Result<(File, bool)> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     match rustix::fs::open(path, flags | OFlags::RDONLY, Mode::empty()) {
@@ -321,4 +325,30 @@ pub(super) fn token() -> io::Result<String> {
     let mut random = [0_u8; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     Ok(sha256::hex(&random))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A directory, opened as calls open it.
+    pub(in super::super) fn open(path: &Path) -> Arc<Directory> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let slot = runtime.block_on(slot()).unwrap();
+        let known = identity(&rustix::fs::stat(path).unwrap());
+        match Directory::open(path, known, Some(slot)).unwrap() {
+            Opened::Open(directory) => directory,
+            Opened::NeedsSlot => unreachable!("a slot was given"),
+        }
+    }
+
+    #[test]
+    fn directory_is_opened_once_and_again_after_it_was_closed() {
+        let place = tempfile::tempdir().unwrap();
+        let one = open(place.path());
+        assert!(Arc::ptr_eq(&one, &open(place.path())));
+        drop(one);
+        assert!(open(place.path()).stat("none").unwrap().is_none());
+        assert!(!open(place.path()).is_removed());
+    }
 }

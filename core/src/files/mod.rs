@@ -1,11 +1,12 @@
-//! Everything that touches the disk of the user: destinations, reserved names, files on their way, checks. No network.
+//! Everything that touches the disk of the user: destinations, reserved names, files on their way, checks. No
+//! network.
 //!
-//! Nothing in here imports the client, the ledger, the transport or the tracker. Every function that is not `async` blocks
-//! on the disk.
+//! Nothing in here imports the client, the ledger, the transport or the tracker. Every function that is not
+//! `async` blocks on the disk.
 //!
-//! A call has a [`destination`]: an open [`directory`] that a [`rehearsal`] has found fit, and in it a [`reservation`] of
-//! the final [`names`]. A file comes as a [`partial`], gets its sums ([`checksum`], [`crc`]), is checked ([`verify`]) and
-//! gets its final name ([`persist`], by the ways of [`rename`]).
+//! A call has a [`destination`]: an open [`directory`] that a [`rehearsal`] has found fit, and in it a
+//! [`reservation`] of the final [`names`]. A file comes as a [`partial`], gets its sums ([`checksum`],
+//! [`crc`]), is checked ([`verify`]) and gets its final name ([`persist`], by the ways of [`rename`]).
 
 mod checksum;
 mod crc;

@@ -2,8 +2,8 @@
 
 use crate::common::sha256;
 
-/// The longest name that any file gets, in bytes: `<name>-<variant>.<job>.<format>.restart-2.part` with a name of 120
-/// bytes and a job of 96. A file system that has less gets shortened names.
+/// The longest name that any file gets, in bytes: `<name>-<variant>.<job>.<format>.restart-2.part` with a
+/// name of 120 bytes and a job of 96. A file system that has less gets shortened names.
 pub(super) const MAX_FILE_NAME: usize = 250;
 /// What is left of a name that is shortened is followed by so many digits of its hash.
 const HASH_DIGITS: usize = 16;
@@ -55,7 +55,8 @@ impl FileNames {
         self.fit(format!("{}{number}", self.stem), ".unverified")
     }
 
-    /// The name of a file that is replaced, in the moment between its last name and its end. `digest` says which file.
+    /// The name of a file that is replaced, in the moment between its last name and its end. `digest` says
+    /// which file.
     pub(super) fn replaced(&self, digest: &str) -> String {
         self.fit(format!("{}.{}", self.stem, self.job), &format!(".{digest}{REPLACED}"))
     }

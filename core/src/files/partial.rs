@@ -1,7 +1,7 @@
 //! A file on its way: `<name>.<job_id>.part`, which a cut leaves behind and the next attempt goes on with.
 //!
-//! What has arrived is not deleted before something better is whole: a download that begins anew writes another file, and
-//! the older ones go once one of them has its final name.
+//! What has arrived is not deleted before something better is whole: a download that begins anew writes
+//! another file, and the older ones go once one of them has its final name.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -21,8 +21,8 @@ use super::directory::Directory;
 use super::rehearsal::sync_file;
 use super::verify;
 
-/// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A file
-/// system without such attributes forgets it: then the checksums in the file are all that guards it.
+/// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A
+/// file system without such attributes forgets it: then the checksums in the file are all that guards it.
 const ETAG: &str = "user.perceptis.etag";
 const MAX_ETAG_BYTES: usize = 1024;
 /// How much the disk is given at a time.
@@ -45,7 +45,8 @@ pub(crate) struct Partial {
     /// Up to where the disk has been told to begin.
     begun: u64,
     hashing: Hashing,
-    /// What a check came to, and whether it is whole, each of so many bytes. Bytes are only added, or all are taken away.
+    /// What a check came to, and whether it is whole, each of so many bytes. Bytes are only added, or all are
+    /// taken away.
     checked: Option<(u64, Verdict)>,
     whole: Option<(u64, bool)>,
 }
@@ -104,8 +105,8 @@ impl Partial {
             }
             let mut part = Partial::read(output, name.clone(), generation, file)?;
             if rustix::fs::fstat(&part.file)?.st_nlink > 1 && !part.is_whole() {
-                // It has another name: a process died after the link that delivered it. What is added here would be
-                // added there.
+                // It has another name: a process died after the link that delivered it. What is added here
+                // would be added there.
                 directory.unlink_if_there(&name)?;
                 if !create {
                     return Ok(None);
@@ -214,7 +215,8 @@ impl Partial {
     fn write_back(&mut self) {
         let waiting = self.length - self.begun;
         if waiting >= WRITE_BACK {
-            // Linux begins to write what is dirty there, and waits for nothing; errors are left for the sync to find.
+            // Linux begins to write what is dirty there, and waits for nothing; errors are left for the sync
+            // to find.
             let _ = rustix::fs::fadvise(&self.file, self.begun, NonZeroU64::new(waiting), Advice::DontNeed);
             self.begun = self.length;
         }
@@ -230,13 +232,15 @@ impl Partial {
         self.hashing.so_far()
     }
 
-    /// Whether what has arrived is the file, or what is wrong with it. A format that is not known can't be checked.
+    /// Whether what has arrived is the file, or what is wrong with it. A format that is not known can't be
+    /// checked.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         self.verdict().clone().map(|_| ())
     }
 
-    /// Whether what has arrived is a whole presentation, so that no further byte is needed. Only a presentation that
-    /// begins where the file does: one within another, up to whose end the file has come, is not what was asked for.
+    /// Whether what has arrived is a whole presentation, so that no further byte is needed. Only a
+    /// presentation that begins where the file does: one within another, up to whose end the file has come,
+    /// is not what was asked for.
     pub(crate) fn is_whole(&mut self) -> bool {
         let known = self.is_known_whole();
         let is_whole = known.unwrap_or_else(|| {

@@ -43,7 +43,8 @@ impl Replaceable {
         *self == Replaceable::of(self.name.clone(), found)
     }
 
-    /// The file in a few digits. Without the device, whose number can be another after a restart of the machine.
+    /// The file in a few digits. Without the device, whose number can be another after a restart of the
+    /// machine.
     fn digest(&self) -> String {
         let (seconds, nanoseconds) = self.modified;
         let text = format!("{} {} {seconds} {nanoseconds}", self.inode, self.size);
@@ -62,7 +63,8 @@ pub(crate) enum Placed {
     Taken,
 }
 
-/// Gives a verified part a final name, and makes that survive a power loss. Nothing is replaced but `replaceable`.
+/// Gives a verified part a final name, and makes that survive a power loss. Nothing is replaced but
+/// `replaceable`.
 pub(crate) fn persist(
     part: &Partial,
     sha256: &str,
@@ -103,8 +105,8 @@ fn replace(part: &Partial, to: &str, old: &Replaceable) -> io::Result<Renamed> {
         }
         match exchange(part, to, old) {
             Ok(Some(renamed)) => return Ok(renamed),
-            // Where files can't be exchanged nothing shows what was replaced: a file that is written between the look
-            // above and this is lost.
+            // Where files can't be exchanged nothing shows what was replaced: a file that is written between
+            // the look above and this is lost.
             Ok(None) => match directory.rename(part.name(), to) {
                 Ok(()) => return Ok(Renamed::Done),
                 // Another user's in a directory for all, or one that is protected.
@@ -121,11 +123,11 @@ fn replace(part: &Partial, to: &str, old: &Replaceable) -> io::Result<Renamed> {
     Ok(Renamed::Exists)
 }
 
-/// Exchanges the part and the old file in one step, looks at what came out, and exchanges back if it is another file.
+/// Exchanges the part and the old file in one step, and back again if it is another file that came out.
 /// `None`: nothing was done, since files can't be exchanged here.
 ///
-/// It is a second name of the part that is exchanged. So the old file never has a part's name, and whatever a crash
-/// leaves, a part is what was downloaded.
+/// It is a second name of the part that is exchanged. So the old file never has a part's name, and whatever a
+/// crash leaves, a part is what was downloaded.
 fn exchange(part: &Partial, to: &str, old: &Replaceable) -> io::Result<Option<Renamed>> {
     let directory = part.output().directory();
     let aside = part.output().names().replaced(&old.digest());
@@ -152,14 +154,15 @@ fn exchange(part: &Partial, to: &str, old: &Replaceable) -> io::Result<Option<Re
     if is_one_file(directory, part.name(), &aside)? {
         directory.unlink(&aside)?;
     } else {
-        // In between another file was put there once more: the newer one keeps the name, and the older one this.
+        // In between another file was put there once more: the newer one keeps the name, and the older one
+        // this.
         directory.rename_with(&aside, to, RenameFlags::EXCHANGE)?;
     }
     Ok(Some(Renamed::Exists))
 }
 
-/// Ends a replacement that a dead process began, where this is the name of what it replaced. A file that was to stay is
-/// never removed: its digest is another.
+/// Ends a replacement that a dead process began, where this is the name of what it replaced. A file that was
+/// to stay is never removed: its digest is another.
 pub(super) fn finish_replacement(directory: &Directory, name: &str) {
     let Some(text) = name.strip_suffix(REPLACED) else { return };
     let Some((names, digest)) = text.rsplit_once('.').filter(|(_, digest)| digest.len() == DIGEST_DIGITS)
@@ -184,8 +187,8 @@ pub(crate) struct Kept {
     pub(crate) own: bool,
 }
 
-/// Takes a file that failed verification out of the way of the next fetch, which must not go on with it, and keeps it
-/// under the first free `<name>.unverified`; a file that is there already is not kept twice.
+/// Takes a file that failed verification out of the way of the next fetch, which must not go on with it, and
+/// keeps it under the first free `<name>.unverified`; a file that is there already is not kept twice.
 pub(crate) fn keep_unverified(part: &Partial, sha256: &str) -> Result<Kept, Error> {
     let (output, directory) = (part.output(), part.output().directory());
     let mut last = output.names().unverified(1);

@@ -1,8 +1,8 @@
-//! What a directory can do, tried before anything is paid for: to make files with long names, to lock them, to rename them
-//! without replacing, to sync.
+//! What a directory can do, tried before anything is paid for: to make files with long names, to lock them,
+//! to rename them without replacing, to sync.
 //!
-//! The trial files are hidden and have a fixed prefix. They are removed at once; what a process leaves that dies in between
-//! is removed by the next rehearsal in the directory.
+//! The trial files are hidden and have a fixed prefix. They are removed at once; what a process leaves that
+//! dies in between is removed by the next rehearsal in the directory.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -20,11 +20,12 @@ use super::rename::{Method, Renamed, is_not_offered};
 pub(super) const PREFIX: &str = ".perceptis-rehearsal-";
 /// How often a rehearsal begins again whose files another process has removed, which took it for dead.
 const MAX_TRIES: u32 = 3;
-/// From which age on a trial file is a leftover where no lock can tell, in seconds by the file system's own clock.
+/// From which age on a trial file is a leftover where no lock can tell, in seconds by the file system's own
+/// clock.
 const LEFTOVER_AGE: i64 = 3600;
 
 /// What a directory can do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Abilities {
     /// The system's error number where files can't be locked.
     pub(super) lock_error: Option<i32>,
@@ -32,6 +33,12 @@ pub(super) struct Abilities {
     pub(super) method: Method,
     /// The longest name that a file can have, up to the longest that is needed.
     pub(super) max_name: usize,
+}
+
+impl Default for Abilities {
+    fn default() -> Abilities {
+        Abilities { lock_error: None, method: Method::default(), max_name: MAX_FILE_NAME }
+    }
 }
 
 /// A trial file, removed when this is dropped.
@@ -170,8 +177,8 @@ fn is_without_sync(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::ROFS))
 }
 
-/// Removes what dead processes have left in the directory: trial files, and replacements that were cut short. `ours` is
-/// a file of this rehearsal, written now.
+/// Removes what dead processes have left in the directory: trial files, and replacements that were cut short.
+/// `ours` is a file of this rehearsal, written now.
 fn sweep(directory: &Directory, token: &str, ours: &File) -> io::Result<()> {
     let now = rustix::fs::fstat(ours)?.st_mtime;
     // One that may not be listed can't be swept.
@@ -186,8 +193,8 @@ fn sweep(directory: &Directory, token: &str, ours: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a trial file unless its rehearsal is alive. One that can't be opened or removed is another user's: it is in the
-/// way of nothing.
+/// Removes a trial file unless its rehearsal is alive. One that can't be opened or removed is another user's:
+/// it is in the way of nothing.
 fn sweep_trial(directory: &Directory, name: &str, now: i64) {
     let Ok(file) = directory.open_file(name, OFlags::RDONLY, 0) else { return };
     let is_dead = match lock(&file, Kind::Shared, 0, 0) {
@@ -196,5 +203,22 @@ fn sweep_trial(directory: &Directory, name: &str, now: i64) {
     };
     if is_dead {
         let _ = directory.unlink_if_there(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::tests::open;
+    use super::*;
+
+    #[test]
+    fn rehearsal_leaves_the_files_of_one_that_is_alive() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = open(place.path());
+        let alive = Trial::create(&directory, trial_name("alive", 1, 0)).unwrap();
+        // As a dead process leaves it: nothing has it locked.
+        std::fs::write(place.path().join(trial_name("dead", 1, 0)), "").unwrap();
+        rehearse(&directory).unwrap();
+        assert_eq!(directory.names_in_it().unwrap(), [alive.name.as_str()]);
     }
 }

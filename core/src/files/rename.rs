@@ -15,8 +15,8 @@ pub(super) enum Method {
     NoReplace,
     /// A second link, then the first one is removed: a link never replaces.
     Link,
-    /// An empty file takes the name, and the rename replaces it. What another program writes into it in between is lost:
-    /// there is no better way where neither of the others works.
+    /// An empty file takes the name, and the rename replaces it. What another program writes into it in
+    /// between is lost: there is no better way where neither of the others works.
     Placeholder,
 }
 
@@ -42,8 +42,8 @@ impl Method {
         match renamed {
             Ok(()) => Ok(Renamed::Done),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                // A link over a network can be made, and its answer be lost: asked again, it is there already. And a
-                // process can have died between a link and the removal of the first name.
+                // A link over a network can be made, and its answer be lost: asked again, it is there
+                // already. And a process can have died between a link and the removal of the first name.
                 if is_one_file(directory, from, to)? {
                     directory.unlink(from)?;
                     return Ok(Renamed::Done);
@@ -68,8 +68,8 @@ pub(super) fn rename_new(directory: &Directory, from: &str, to: &str) -> io::Res
     Err(last)
 }
 
-/// Whether a system call is refused as such: by the file system, or by a filter that forbids it. A missing permission
-/// looks alike, and then the next way is refused for it too.
+/// Whether a system call is refused as such: by the file system, or by a filter that forbids it. A missing
+/// permission looks alike, and then the next way is refused for it too.
 pub(super) fn is_not_offered(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

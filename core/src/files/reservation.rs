@@ -1,19 +1,22 @@
 //! Reserved names: while a job runs, no other run, of this process or another, is to write the same file.
 //!
-//! All reservations in a directory share one hidden file in it, [`SHARED`], so that programs with other ledgers, users
-//! and containers see them. A name is one byte of it, at a hash of the name, with an open-file-description lock on it. A
-//! process opens the file once; its own reservations are told apart in memory, since they have one description.
+//! All reservations in a directory share one hidden file in it, [`SHARED`], so that programs with other
+//! ledgers, users and containers see them. A name is one byte of it, at a hash of the name, with an
+//! open-file-description lock on it. A process opens the file once; its own reservations are told apart in
+//! memory, since they have one description.
 //!
-//! The last process that has a reservation in the directory removes the file. It does so under a shared lock on all names
-//! and an exclusive one on [`REMOVAL`]: so no name is reserved in a file that is about to go, and no two remove at once.
-//! A process that meets that shared lock, or finds that the file it has locked is gone, looks again.
+//! The last process that has a reservation in the directory removes the file. It does so under a shared lock
+//! on all names and an exclusive one on [`REMOVAL`]: so no name is reserved in a file that is about to go,
+//! and no two remove at once. A process that meets that shared lock, or finds that the file it has locked is
+//! gone, looks again.
 //!
-//! What is not covered: of two users of whom neither can open the other's lock file each has a file of its own, and then
-//! only the second one who comes can see the first, and only if it may read that file.
+//! What is not covered: of two users of whom neither can open the other's lock file each has a file of its
+//! own, and then only the second one who comes can see the first, and only if it may read that file.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use perceptis_descriptors::{Kind, Owned, is_locked, lock as lock_range};
 use rustix::fs::{FlockOperation, Gid, Mode, OFlags};
@@ -30,9 +33,12 @@ const SHARED: &str = ".perceptis.lock";
 const NAMES: u64 = 1 << 62;
 /// The byte under whose lock the file is removed.
 const REMOVAL: u64 = NAMES;
-/// How often to look again at a file that others change, and at one that may not be opened. A look costs microseconds.
-const MAX_LOOKS: u32 = 1000;
+/// How often to look again at a file that others change: a quarter of a second in all, where their process
+/// has to wait for a processor. And how often at one that may not be opened.
+const MAX_LOOKS: u32 = 300;
 const MAX_LOOKS_AT_MODE: u32 = 10;
+/// After so many looks one takes a millisecond. Another process has no way to wake this one.
+const QUICK_LOOKS: u32 = 50;
 
 /// What this process has reserved in a directory.
 #[derive(Debug, Default)]
@@ -99,7 +105,7 @@ impl LockedNames {
         if self.offsets.contains(&offset) {
             return Err(reserved());
         }
-        for _ in 0..MAX_LOOKS {
+        for look in 0..MAX_LOOKS {
             let file = match &self.file {
                 Some(file) => file,
                 None => self.file.insert(LockFile::open(directory)?),
@@ -123,7 +129,7 @@ impl LockedNames {
                 return Err(reserved());
             } else {
                 // Only a shared lock is there: the file is about to be removed.
-                std::thread::yield_now();
+                pause(look);
             }
         }
         Err(reserved())
@@ -131,7 +137,8 @@ impl LockedNames {
 
     /// Goes over to the file that has the name now, with all that is reserved.
     fn renew(&mut self, directory: &Directory) -> Result<(), Conflict> {
-        // What another process has reserved meanwhile, unseen, both have now: there is nothing that could be done.
+        // What another process has reserved meanwhile, unseen, both have now: there is nothing that could be
+        // done.
         self.file = None;
         if !self.offsets.is_empty() {
             let file = self.file.insert(LockFile::open(directory)?);
@@ -171,14 +178,15 @@ impl LockFile {
             if !remove_leftover(directory) && look > MAX_LOOKS_AT_MODE {
                 break;
             }
-            std::thread::yield_now();
+            pause(look);
         }
         LockFile::open_named(directory, &own)
     }
 
     fn open_named(directory: &Directory, name: &str) -> Result<LockFile, Conflict> {
         for _ in 0..MAX_LOOKS {
-            // Without O_CREAT first: in a directory for all users the kernel refuses it for a file that is another's.
+            // Without O_CREAT first: in a directory for all users the kernel refuses it for a file that is
+            // another's.
             match directory.open_file(name, OFlags::RDWR, 0) {
                 Ok(file) => {
                     if !file.metadata()?.is_file() {
@@ -228,14 +236,22 @@ impl LockFile {
     }
 }
 
+fn pause(look: u32) {
+    if look < QUICK_LOOKS {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// The byte that stands for a name.
 fn offset_of(name: &str) -> u64 {
     let digest = sha256::of(name.as_bytes());
     digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) % NAMES
 }
 
-/// Lets all open the lock file who may write to the directory, against any umask. What fails is another user's file, or a
-/// file system without modes.
+/// Lets all open the lock file who may write to the directory, against any umask. What fails is another
+/// user's file, or a file system without modes.
 fn open_to_all_writers(directory: &Directory, file: &Owned) {
     let (Ok(whole), Ok(found)) = (directory.own_stat(), rustix::fs::fstat(file)) else { return };
     if found.st_uid != geteuid().as_raw() {
@@ -251,15 +267,15 @@ fn open_to_all_writers(directory: &Directory, file: &Owned) {
     }
 }
 
-/// Removes the shared lock file that this user may not write to, if nothing is reserved in it. Whether it is worth
-/// another look: it is gone.
+/// Removes the shared lock file that this user may not write to, if nothing is reserved in it. Whether it is
+/// worth another look: it is gone.
 fn remove_leftover(directory: &Directory) -> bool {
     let file = match directory.open_file(SHARED, OFlags::RDONLY, 0) {
         Ok(file) => file,
         Err(error) => return error.kind() == ErrorKind::NotFound,
     };
-    // With a descriptor that can only be read: a shared lock on all of it keeps its own users out, the other kind of lock
-    // those who are about to do the same.
+    // With a descriptor that can only be read: a shared lock on all of it keeps its own users out, the other
+    // kind of lock those who are about to do the same.
     let is_ours = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
         && lock_range(&file, Kind::Shared, 0, 0).unwrap_or(false);
     let is_there = directory.has(SHARED, &file).unwrap_or(true);
@@ -271,4 +287,79 @@ fn is_reserved_in_shared(directory: &Directory, offset: u64) -> bool {
     directory
         .open_file(SHARED, OFlags::RDONLY, 0)
         .is_ok_and(|file| is_locked(&file, Kind::Shared, offset, 1).unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::super::directory::tests::open;
+    use super::*;
+
+    const ROUNDS: u32 = 10_000;
+    const PLACE: &str = "TEST_RESERVATION_DIRECTORY";
+
+    #[test]
+    #[ignore = "a process of the test below"]
+    fn contender() {
+        let Some(place) = std::env::var_os(PLACE) else { return };
+        let held = Path::new(&place).join("held");
+        let own = format!("own-{}", std::process::id());
+        let mut wins = 0;
+        for _ in 0..ROUNDS {
+            let directory = open(Path::new(&place));
+            // A name that no other process wants is never refused, whatever they do with the file.
+            let own = reserve(&directory, std::slice::from_ref(&own)).unwrap();
+            match reserve(&directory, &["common".to_owned()]) {
+                Ok(common) => {
+                    OpenOptions::new().write(true).create_new(true).open(&held).unwrap();
+                    fs::remove_file(&held).unwrap();
+                    drop(common);
+                    wins += 1;
+                }
+                Err(Conflict::Reserved(name)) => assert_eq!(name, "common"),
+                Err(other) => panic!("{other:?}"),
+            }
+            drop(own);
+        }
+        assert!(wins > 0);
+    }
+
+    #[test]
+    fn names_are_reserved_once_while_processes_come_and_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let start = || {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "files::reservation::tests::contender", "--ignored"])
+                .env(PLACE, directory.path())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let contenders: Vec<_> = (0..4).map(|_| start()).collect();
+        for contender in contenders {
+            let output = contender.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "the last one removes the file");
+    }
+
+    #[test]
+    fn reservation_ends_for_its_own_names_only() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = open(place.path());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let one = reserve(&directory, &names(&["a-1", "a-2"])).unwrap();
+        let conflict = reserve(&directory, &names(&["b", "a-2"])).unwrap_err();
+        assert!(matches!(&conflict, Conflict::Reserved(name) if name == "a-2"), "{conflict:?}");
+        let two = reserve(&directory, &names(&["b"])).unwrap();
+        drop(one);
+        assert!(reserve(&directory, &names(&["b"])).is_err());
+        reserve(&directory, &names(&["a-1", "a-2"])).unwrap();
+        drop(two);
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
 }

@@ -19,7 +19,8 @@ const END_SIGNATURE: &[u8] = b"PK\x05\x06";
 const END_BYTES: usize = 22;
 const MAX_COMMENT_BYTES: usize = 0xffff;
 
-/// A file's bytes from a place of this reader's own: the descriptor's place stays where the next byte is to be written.
+/// A file's bytes from a place of this reader's own: the descriptor's place stays where the next byte is to
+/// be written.
 struct At<'a> {
     file: &'a File,
     place: u64,
@@ -59,8 +60,8 @@ pub(super) fn ends_like_a_zip(file: &File, length: u64) -> bool {
     tail.windows(END_BYTES).enumerate().rev().any(is_end)
 }
 
-/// Checks a `.pptx`, or says what is wrong with it: where in the file its zip begins. The blocks are those that this very
-/// file consists of.
+/// Checks a `.pptx`, or says what is wrong with it: where in the file its zip begins. The blocks are those
+/// that this very file consists of.
 pub(super) fn verify_pptx(file: &File, blocks: &Blocks) -> Result<u64, String> {
     let mut archive = ZipArchive::new(io::BufReader::new(At { file, place: 0 }))
         .map_err(|error| format!("is not a whole zip: {error}"))?;
@@ -101,8 +102,8 @@ pub(super) fn verify_pptx(file: &File, blocks: &Blocks) -> Result<u64, String> {
     if presentation { Ok(archive.offset()) } else { Err("is a zip without a presentation".into()) }
 }
 
-/// Whether an entry is known to be what its checksum says, without reading it: it lies in the file as it is, and was
-/// summed up when it came.
+/// Whether an entry is known to be what its checksum says, without reading it: it lies in the file as it is,
+/// and was summed up when it came.
 fn is_summed_up<R: io::Read>(entry: &ZipFile<'_, R>, file: &File, blocks: &Blocks) -> bool {
     let as_it_is = entry.compression() == CompressionMethod::Stored
         && !entry.encrypted()
