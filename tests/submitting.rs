@@ -45,6 +45,44 @@ fn a_submission_says_who_sends_it_what_and_under_which_key() {
     );
 }
 
+/// `promise.md`, 12: the same request in another form is the same request.
+#[test]
+fn requests_that_differ_in_form_alone_are_one_purchase() {
+    let canonical = concat!(
+        r#"{"future":{"a":1.0,"b":[{"x":"ü","y":null}]},"output_type":"deck","#,
+        "\"prompt\":\"Für alle\",\"\u{1f600}\":1,\"\u{e000}\":2}"
+    );
+    let forms = [
+        canonical.to_owned(),
+        "{ \"\\ue000\" : 2, \"\\ud83d\\ude00\" : 1, \"prompt\":\"F\\u00fcr alle\", \"output_type\":\"deck\",\n\
+         \"future\" : { \"b\" : [ { \"y\":null, \"x\":\"\\u00FC\" } ] , \"\\u0061\" : 1.0 }, \"gone\":null }"
+            .to_owned(),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.db");
+    for key in [None, Some("order-1")] {
+        let server = Server::start();
+        // In doubt, and then an end that leaves it there: the first call is told OUTCOME_UNKNOWN.
+        server.on(GENERATE, Answer::error(500, "internal")).on(GENERATE, Answer::error(401, "unauthorized"));
+        server.on(GENERATE, accepted());
+        let options: Vec<_> = key.map(|key| ("idempotency_key", key)).into_iter().collect();
+        let mut keys = Vec::new();
+        for json in &forms {
+            let client = server.client_with(&[("ledger", ledger.to_str().unwrap())]);
+            let request = Request::from_json(json).unwrap();
+            assert_eq!(request.to_text().unwrap(), canonical);
+            let told = match client.generate(&request, &options) {
+                Ok(result) => result["idempotency_key"].clone(),
+                Err(error) => error.details["idempotency_key"].clone(),
+            };
+            keys.push(told);
+        }
+        assert_eq!(keys[0], keys[1], "{key:?}");
+        assert_eq!((server.seen_at(GENERATE).len(), distinct(&server)), (3, (1, 1)), "{key:?}");
+        assert!(server.seen_at(GENERATE).iter().all(|seen| seen.body == canonical), "{key:?}");
+    }
+}
+
 #[test]
 fn every_call_has_its_own_key_unless_the_caller_gives_one() {
     let server = Server::start();
