@@ -154,6 +154,55 @@ fn after_an_unknown_outcome_no_end_but_acceptance_says_that_nothing_happened() {
     }
 }
 
+/// `promise.md`, 2 and 3: a service may answer so while another host's submission under the key is in work.
+#[test]
+fn a_conflict_that_can_mean_anything_leaves_the_outcome_unknown() {
+    let page = Answer::Full(409, vec![("Content-Type".into(), "text/html".into())], b"<html>".to_vec());
+    for conflict in [
+        Answer::error(409, "request_in_progress"),
+        Answer::error(409, "conflict"),
+        Answer::json(409, r#"{"error":{"code":409,"message":"in work"}}"#),
+        Answer::json(409, r#"{"error":"idempotency_conflict"}"#),
+        Answer::Full(409, Vec::new(), Vec::new()),
+        page,
+    ] {
+        let server = Server::start();
+        server.on(GENERATE, conflict.clone()).on(GENERATE, conflict.clone()).on(GENERATE, accepted());
+        let result = server.client().generate(&Request::deck(), &[]);
+        assert_eq!(result.unwrap()["job_id"], "j1", "{conflict:?}");
+        assert_eq!((server.seen().len(), distinct(&server)), (3, (1, 1)), "{conflict:?}");
+
+        let server = Server::start();
+        server.on(GENERATE, conflict.clone());
+        let error = server.client().generate(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
+        assert_eq!(error.code, "OUTCOME_UNKNOWN", "{conflict:?}: {error:?}");
+        assert_eq!(error.detail("billed"), "unknown", "{error:?}");
+        let key = server.seen()[0].header("idempotency-key").unwrap().to_owned();
+        assert_eq!(error.detail("idempotency_key"), key, "{error:?}");
+        assert!(error.message.contains(&key), "{error:?}");
+        assert!(!error.message.contains("another") && !error.message.contains("of its own"), "{error:?}");
+        assert!(server.seen().len() >= 2, "{conflict:?}");
+        assert_eq!(distinct(&server), (1, 1), "{conflict:?}");
+    }
+}
+
+/// The advice sends a request that may have been bought under its key to no other key.
+#[test]
+fn a_key_of_another_request_is_told_with_safe_advice() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::error(409, "idempotency_conflict"));
+    let line = [("idempotency_key", "order-1")];
+    let error = server.client().generate(&Request::deck(), &line).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CONFLICT", "no"), "{error:?}");
+    assert_eq!(server.seen().len(), 1);
+    for said in
+        ["said idempotency_conflict", "that one, unchanged, gets its job", "only a request that differs"]
+    {
+        assert!(error.message.contains(said), "{said}: {error:?}");
+    }
+    assert!(!error.message.contains("perceptis_") && !error.message.contains("use another"), "{error:?}");
+}
+
 #[test]
 fn a_refusal_as_the_sole_answer_is_final_and_free() {
     for (status, api_code, code) in [
