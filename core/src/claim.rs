@@ -200,7 +200,11 @@ impl Client {
             }
             Claimed::OtherRequest(entry) => Err(conflict(
                 &entry,
-                format!("the idempotency key {} was used for another request", entry.key),
+                format!(
+                    "the idempotency key {} was used before; {}",
+                    entry.key,
+                    crate::advice::KEY_OF_ANOTHER_REQUEST
+                ),
             )),
             Claimed::OtherApiKey(entry) => Err(conflict(
                 &entry,
@@ -213,8 +217,7 @@ impl Client {
             Claimed::Pruned { job_id, same_request } => {
                 let request = if same_request { "this very request" } else { "another request" };
                 let message = format!(
-                    "the idempotency key was used long ago for {request}, and what came of it is no longer recorded; \
-                     use another key"
+                    "the idempotency key was used long ago for {request}, and what came of it is no longer recorded"
                 );
                 Err(Error::new(Kind::Conflict, message).with(|details| details.job_id = job_id))
             }
