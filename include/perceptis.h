@@ -927,8 +927,6 @@ perceptis_code perceptis_request_to_json(const perceptis_request *request,
  */
 void perceptis_request_free(perceptis_request *request);
 
-extern int pthread_setcancelstate(int state, int *before);
-
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -59,6 +59,7 @@ pub(crate) fn unstartable(error: &std::io::Error) -> Error {
 /// not come through Rust. It happens afterwards, where the program can be cancelled.
 pub(crate) struct Uncancelled(libc::c_int);
 
+/// cbindgen:ignore
 #[cfg(target_os = "linux")]
 unsafe extern "C" {
     fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;

@@ -35,7 +35,7 @@ fn the_library_tells_what_it_is() {
     let api = functions();
     unsafe {
         assert_eq!(borrowed((api.perceptis_version)()), env!("CARGO_PKG_VERSION"));
-        assert_eq!((api.perceptis_abi_version)(), 2);
+        assert_eq!((api.perceptis_abi_version)(), 3);
         assert_eq!(borrowed((api.perceptis_code_name)(0)), "OK");
         assert_eq!(borrowed((api.perceptis_code_name)(13)), "TIMEOUT");
         assert_eq!(borrowed((api.perceptis_code_name)(22)), "INTERNAL");
