@@ -88,7 +88,10 @@ fn abi_names_are_found_in_every_kind_of_declaration() {
         ("#define PERCEPTIS_OK 0", "PERCEPTIS_OK"),
         ("#define F(a) a", "F"),
         ("typedef struct perceptis_client perceptis_client;", "perceptis_client"),
-        ("typedef void (*perceptis_log_function)(void *user, const char *record_json);", "perceptis_log_function"),
+        (
+            "typedef void (*perceptis_log_function)(void *user, const char *record_json);",
+            "perceptis_log_function",
+        ),
         ("char *perceptis_json_get(const char *json, const char *pointer);", "perceptis_json_get"),
         ("extern int pthread_setcancelstate(int state, int *before);", "pthread_setcancelstate"),
     ] {
