@@ -10,8 +10,17 @@
    entry; *result and *error are never read.
 
    Threads: clients and queues may be used from any thread, and errors and events be read from any; every other
-   handle has one owner. Using a freed handle is undefined. The library's threads block all signals. It writes
-   nothing to stdout or stderr and installs no signal handler.
+   handle has one owner. Using a freed handle is undefined. The library writes nothing to stdout or stderr and
+   installs no signal handler.
+
+   Its threads block all signals, so that no signal handler of the program ever runs on one of them. A program that
+   ends its main thread with pthread_exit keeps another thread of its own that does not block signals: where only the
+   library's threads are left, SIGTERM stays pending and ends nothing.
+
+   No function is a cancellation point. pthread_cancel takes effect after the call that the thread is in, also where
+   the call waits; a thread that waits in perceptis_queue_take is woken by perceptis_queue_close. Asynchronous
+   cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A callback returns: it is not left by longjmp,
+   pthread_exit or an exception.
 
    "Since" names the version of the ABI, PERCEPTIS_ABI_MAJOR.PERCEPTIS_ABI_MINOR, that brought a thing. */
 
@@ -614,7 +623,7 @@ void perceptis_string_free(char *text);
  *
  * Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
  * go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
- * raised; `pthread_cancel` takes effect after it.
+ * raised.
  *
  * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
  * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
@@ -792,7 +801,8 @@ perceptis_code perceptis_queue_set_wakeup(perceptis_queue *queue,
  * Takes up to `capacity` events into `events` and says in `*taken` how many. Where there is none it waits:
  * `timeout_ms` 0 not at all, -1 until one comes, otherwise at most so many milliseconds of the wall's time (up to a
  * week); none within the time is no error, `*taken` is 0 then. The ends of calls come first, then progress, then the
- * log.
+ * log. A thread that waits here is woken by an event or by `perceptis_queue_close`; neither a signal nor
+ * `pthread_cancel` ends the wait.
  *
  * The caller owns each event and frees it with `perceptis_event_free`. Errors: `INVALID_ARGUMENT`, `CLOSED` (the
  * queue is closed and holds no event), `FORKED`, `WOULD_DEADLOCK` (with a timeout other than 0); `*taken` is 0 with
@@ -933,8 +943,6 @@ perceptis_code perceptis_request_to_json(const perceptis_request *request,
  * Any thread; does not block. Since 0.1.
  */
 void perceptis_request_free(perceptis_request *request);
-
-extern int pthread_setcancelstate(int state, int *before);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -16,7 +16,7 @@ use perceptis_core::Error;
 
 use crate::operation::Operation;
 use crate::task::Task;
-use crate::threads::{self, Uncancelled};
+use crate::threads;
 
 /// How far ahead a lane's own timer is set.
 const AHEAD: Duration = Duration::from_millis(100);
@@ -46,7 +46,6 @@ impl Lane {
     /// Runs an operation to its end.
     pub(crate) fn run(&mut self, operation: &Operation, task: Task) {
         let Some(runtime) = &self.runtime else { return };
-        let _uncancelled = Uncancelled::new();
         let (task, interrupt) = abortable(task);
         operation.started(interrupt.into());
         runtime.block_on(async {
