@@ -36,7 +36,7 @@ pub fn library() -> PathBuf {
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
     // Cargo does not build the shared library for these tests; an old one would prove nothing.
     let built = path.metadata().unwrap().modified().unwrap();
-    for folder in ["src", "core/src"] {
+    for folder in ["src", "core/src", "core/descriptors/src"] {
         assert_older(&root().join(folder), built);
     }
     path
