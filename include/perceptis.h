@@ -518,7 +518,8 @@ const perceptis_error *perceptis_event_error(const perceptis_event *event);
 /**
  * Frees an event, and what is borrowed from it. NULL is accepted.
  *
- * Any thread; does not block. Since 0.2.
+ * A final event is freed once the program has made the end its own: from then on the call counts as told. A program that
+ * dies before finds the job again by making the same call. Any thread; does not block. Since 0.2.
  */
 void perceptis_event_free(perceptis_event *event);
 

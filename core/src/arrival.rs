@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex};
 use crate::answer::{Download, Job};
 use crate::attempt::{Course, Ended, Why};
 use crate::client::{Client, blocking};
-use crate::download::{Arrived, Order};
+use crate::download::{Order, extension};
 use crate::error::{Error, Kind};
 use crate::fetch::Fetch;
 use crate::files::destination::{Names, file_error};
 use crate::files::partial::Part;
 use crate::files::persist::{self, Kept, Placed};
 use crate::files::verify::verify_pptx;
+use crate::job::JobId;
 use crate::ledger::{Recorded, Step};
+use crate::operations::result::Arrived;
+use crate::options::Options;
 use crate::policy::Asking;
 use crate::sync::lock;
 
@@ -137,7 +140,7 @@ impl Client {
         let target = names.target();
         for (path, replace) in [(target.clone(), order.target.overwrite), (names.beside(), false)] {
             file.path = path.display().to_string();
-            if let Some(record) = order.record {
+            if let Some(lease) = order.lease {
                 let recorded = Recorded {
                     variant: file.variant,
                     format: file.format.clone(),
@@ -146,7 +149,7 @@ impl Client {
                     sha256: file.sha256.clone(),
                     delivered: false,
                 };
-                record.step(self, Step::Renaming(recorded)).await;
+                lease.step(Step::Renaming(recorded)).await;
             }
             let (part, sha256, to) = (names.part(), file.sha256.clone(), path.clone());
             let placed = blocking(move || persist::deliver(&part, &sha256, &to, replace)).await?;
@@ -157,8 +160,8 @@ impl Client {
                 Placed::Before => file.note = Some("the same file was there already".into()),
                 Placed::Taken => continue,
             }
-            if let Some(record) = order.record {
-                record.step(self, Step::Delivered { path: file.path.clone() }).await;
+            if let Some(lease) = order.lease {
+                lease.step(Step::Delivered { path: file.path.clone() }).await;
             }
             return Ok(());
         }
@@ -178,13 +181,8 @@ impl Client {
     ) -> Result<Option<Arrived>, Error> {
         let known = order.start.map(|start| start.files.as_slice()).unwrap_or_default();
         let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
-        match known.iter().find(same).cloned() {
-            Some(file) => {
-                let names = names.clone();
-                blocking(move || Ok(find(&file, &names))).await
-            }
-            None => Ok(None),
-        }
+        let (records, names): (Vec<_>, _) = (known.iter().filter(same).cloned().collect(), names.clone());
+        if records.is_empty() { Ok(None) } else { blocking(move || Ok(find(&records, &names))).await }
     }
 
     /// Fetches until all of the file has arrived.
@@ -252,17 +250,46 @@ fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
     here.or_else(|| job.downloads.iter().find(same)).map_or(&entry.url, |found| &found.url)
 }
 
-/// A recorded file, where it is still what was recorded, under its name or beside it. Blocks on the disk.
-pub(crate) fn find(file: &Recorded, names: &Names) -> Option<Arrived> {
-    let path = [names.target(), names.beside()]
-        .into_iter()
-        .find(|path| persist::sha256_of(path).is_ok_and(|found| found == file.sha256))?;
-    Some(Arrived {
-        path: path.display().to_string(),
-        variant: file.variant,
-        format: file.format.clone(),
-        size: file.size,
-        sha256: file.sha256.clone(),
-        note: Some("it was there already".into()),
-    })
+/// The files of a job where this call wants them, if each that was asked for is there and is what was recorded. Blocks on
+/// the disk.
+pub(crate) fn find_all(
+    known: &[Recorded],
+    options: &Options,
+    job_id: &JobId,
+    variants: u32,
+) -> Option<Vec<Arrived>> {
+    let mut found = Vec::new();
+    for variant in 1..=variants {
+        let mut formats: Vec<&str> =
+            known.iter().filter(|file| file.variant == variant).map(|file| file.format.as_str()).collect();
+        formats.sort_unstable();
+        formats.dedup();
+        if formats.is_empty() {
+            return None;
+        }
+        for format in formats {
+            let names = Names::of(options, job_id, variant, variants, &extension(format)).ok()?;
+            let same = |file: &&Recorded| file.variant == variant && file.format == format;
+            found.push(find(&known.iter().filter(same).cloned().collect::<Vec<_>>(), &names)?);
+        }
+    }
+    Some(found)
+}
+
+/// A file under its name or beside it, where it is what one of these records says. Blocks on the disk.
+pub(crate) fn find(records: &[Recorded], names: &Names) -> Option<Arrived> {
+    for path in [names.target(), names.beside()] {
+        let Ok(sha256) = persist::sha256_of(&path) else { continue };
+        if let Some(file) = records.iter().find(|file| file.sha256 == sha256) {
+            return Some(Arrived {
+                path: path.display().to_string(),
+                variant: file.variant,
+                format: file.format.clone(),
+                size: file.size,
+                sha256,
+                note: Some("it was there already".into()),
+            });
+        }
+    }
+    None
 }

@@ -3,6 +3,8 @@
 /// What came of an attempt in the place of a good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
+    /// The attempt was withheld just before its first byte: nothing was sent.
+    Withheld,
     /// What asking again would not change: this client can't ask, or must not take what is offered.
     Fault,
     /// No connection: only a failed connect proves that nothing was sent.
@@ -59,12 +61,12 @@ pub(crate) enum Next {
 /// The table. `promise.md` in short: a submission's 2, 3; a wait's 6; a download's expired URLs.
 #[rustfmt::skip]
 pub(crate) fn next(came: Came, asking: Asking) -> Next {
-    use Came::{Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted};
+    use Came::{Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted, Withheld};
     use Next::{Again, Doubt, DoubtStop, Few, Renew, Stop, Young};
 
     //                              Submit     Resubmit   Look   Wait   Fetch
     let row = match came {
-        Fault                   => [Stop,      Stop,      Stop,  Stop,  Stop ],
+        Fault | Withheld        => [Stop,      Stop,      Stop,  Stop,  Stop ],
         NotSent                 => [Few,       Again,     Again, Again, Again],
         Untrusted               => [Stop,      Again,     Stop,  Again, Stop ],
         Lost                    => [Doubt,     Doubt,     Again, Again, Again],
@@ -95,6 +97,7 @@ impl Came {
     /// In a word or two, for the list of attempts.
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Came::Withheld => "withheld",
             Came::Fault => "not possible",
             Came::NotSent => "not sent",
             Came::Untrusted => "certificate not trusted",

@@ -29,11 +29,13 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether another run has reserved a name of it.
     pub(crate) reserved: bool,
+    /// The file that has a name of it.
+    pub(crate) taken: Option<PathBuf>,
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
-        Refusal { error, reserved: false }
+        Refusal { error, reserved: false, taken: None }
     }
 }
 
@@ -72,6 +74,20 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// The names of one file of a job, where a call with these options wants it.
+    pub(crate) fn of(
+        options: &Options,
+        job_id: &JobId,
+        variant: u32,
+        variants: u32,
+        extension: &str,
+    ) -> io::Result<Names> {
+        let directory = std::path::absolute(options.directory.as_deref().unwrap_or(Path::new(".")))?;
+        let name = options.name.clone().unwrap_or_else(|| job_id.file_stem());
+        let stem = stem(&name, variant, variants);
+        Ok(Names { directory, stem, extension: extension.to_owned(), job: job_id.file_stem() })
+    }
+
     pub(crate) fn target(&self) -> PathBuf {
         self.directory.join(format!("{}.{}", self.stem, self.extension))
     }
@@ -152,6 +168,11 @@ impl Target {
         Ok(())
     }
 
+    /// The files that `overwrite` may replace, as JSON: those that had the names when they were reserved.
+    pub(crate) fn replaceable(&self) -> Option<String> {
+        None
+    }
+
     /// Whether the names are the caller's, and reserved.
     pub(crate) fn has_names(&self) -> bool {
         self.name.is_some()
@@ -187,11 +208,9 @@ impl Target {
                 Ok(found) if found.is_dir() => return Err(message(&path, "is a directory").into()),
                 Ok(_) if self.overwrite || !free => {}
                 Ok(_) => {
-                    return Err(message(
-                        &path,
-                        "exists; choose another name, or set the option overwrite to true",
-                    )
-                    .into());
+                    let error =
+                        message(&path, "exists; choose another name, or set the option overwrite to true");
+                    return Err(Refusal { error, reserved: false, taken: Some(path) });
                 }
             }
         }
@@ -214,7 +233,7 @@ fn reserve(directory: &Arc<Path>, stem: &Arc<str>) -> Result<Reservation, Refusa
             Err(TryLockError::WouldBlock) => {
                 let path = directory.join(format!("{stem}.pptx"));
                 let error = message(&path, "is reserved: another run is about to write it");
-                return Err(Refusal { error, reserved: true });
+                return Err(Refusal { error, reserved: true, taken: None });
             }
             Err(TryLockError::Error(error)) => {
                 return Err(file_error(directory, "does not allow locks", &error).into());

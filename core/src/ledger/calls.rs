@@ -79,21 +79,20 @@ impl Session<'_> {
     /// The calls of a submission, the newest first.
     pub(super) fn calls(&mut self, row: Row) -> Result<Vec<AskingCall>, Error> {
         let calls = self.all(
-            "SELECT id, operation, directory, name, overwrite, replaceable, told, owner FROM calls \
+            "SELECT operation, directory, name, overwrite, replaceable, told, owner FROM calls \
              WHERE submission = ?1 ORDER BY id DESC",
             [row.number],
             |columns| {
                 let call = AskingCall {
-                    number: columns.get(0)?,
-                    operation: columns.get(1)?,
-                    directory: columns.get(2)?,
-                    name: columns.get(3)?,
-                    overwrite: columns.get(4)?,
-                    replaceable: columns.get(5)?,
-                    told: columns.get(6)?,
+                    operation: columns.get(0)?,
+                    directory: columns.get(1)?,
+                    name: columns.get(2)?,
+                    overwrite: columns.get(3)?,
+                    replaceable: columns.get(4)?,
+                    told: columns.get(5)?,
                     live: false,
                 };
-                Ok((call, columns.get::<_, Option<String>>(7)?))
+                Ok((call, columns.get::<_, Option<String>>(6)?))
             },
         )?;
         let mut known = Vec::with_capacity(calls.len());
@@ -119,22 +118,35 @@ impl Session<'_> {
         replaceable: Option<&str>,
     ) -> Result<(CallId, Option<AskedBefore>), Error> {
         let (hash, token) = (self.equal_hash(identity, claim), self.token()?);
+        // Those that wait for their end first: a call that was told OK has it.
         let equal = self.all(
-            "SELECT id, told, owner FROM calls WHERE submission = ?1 AND equal_hash = ?2 ORDER BY id DESC",
-            params![row.number, hash],
+            "SELECT id, told, owner FROM calls WHERE submission = ?1 AND equal_hash = ?2 \
+             ORDER BY told IS ?3, id DESC",
+            params![row.number, hash, TOLD_OK],
             |columns| {
-                Ok((columns.get::<_, i64>(0)?, columns.get(1)?, columns.get::<_, Option<String>>(2)?))
+                let told: Option<String> = columns.get(1)?;
+                Ok((columns.get::<_, i64>(0)?, told, columns.get::<_, Option<String>>(2)?))
             },
         )?;
+        let mut place = None;
         for (number, told, owner) in equal {
-            if !self.is_alive(owner.as_deref())? {
-                self.execute(
-                    "UPDATE calls SET overwrite = ?2, replaceable = ?3, deadline_unix_ms = ?4, told = NULL, \
-                     owner = ?5 WHERE id = ?1",
-                    params![number, claim.overwrite, replaceable, signed(claim.deadline_unix_ms), token],
-                )?;
-                return Ok((CallId { row, number }, Some(AskedBefore { told })));
+            if self.is_alive(owner.as_deref())? {
+                continue;
             }
+            if place.is_none() {
+                place = Some((number, told));
+            } else if told.as_deref() != Some(TOLD_OK) {
+                // The same call, made twice: it has one end.
+                self.execute("DELETE FROM calls WHERE id = ?1", [number])?;
+            }
+        }
+        if let Some((number, told)) = place {
+            self.execute(
+                "UPDATE calls SET overwrite = ?2, replaceable = ?3, deadline_unix_ms = ?4, told = NULL, \
+                 owner = ?5 WHERE id = ?1",
+                params![number, claim.overwrite, replaceable, signed(claim.deadline_unix_ms), token],
+            )?;
+            return Ok((CallId { row, number }, Some(AskedBefore { told })));
         }
         self.execute(
             "INSERT INTO calls (submission, equal_hash, operation, directory, name, overwrite, replaceable, \

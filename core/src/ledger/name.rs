@@ -12,12 +12,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use perceptis_descriptors::{Kind, Owned, is_locked, lock};
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, OFlags, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
 use super::refusal;
+use crate::common::sha256;
 use crate::error::Error;
-use crate::hash;
 
 /// Where the locks on names begin: beyond what a file can hold, and beyond SQLite's own locks.
 const FIRST: u64 = 1 << 61;
@@ -48,6 +48,14 @@ impl Name {
         (self.device, self.inode, &self.file) == (other.device, other.inode, &other.file)
     }
 
+    /// Whether a recorded name is this one by now: a directory gets another number where it is restored from a backup, and
+    /// a disk where the machine starts again.
+    pub(super) fn became(&self, now: &Name) -> bool {
+        let number = || fs::metadata(&self.directory).map(|found| (found.dev(), found.ino()));
+        self.is_same(now)
+            || (self.file == now.file && number().is_ok_and(|number| number == (now.device, now.inode)))
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         Path::new(&self.directory).join(&self.file)
     }
@@ -55,7 +63,7 @@ impl Name {
     /// The place of its lock.
     fn place(&self) -> u64 {
         let text = format!("{}/{}/{}", self.device, self.inode, self.file);
-        let digest = hash::of(text.as_bytes());
+        let digest = sha256::of(text.as_bytes());
         let head = digest.first_chunk::<4>().copied().unwrap_or_default();
         u64::from(u32::from_be_bytes(head))
     }
@@ -97,6 +105,17 @@ impl NameLock {
     pub(super) fn links(&self) -> io::Result<u64> {
         Ok(self.file.file().metadata()?.nlink())
     }
+}
+
+/// Whether the file alone is mounted here, as into a container: what SQLite keeps beside it is not here then.
+pub(super) fn is_mounted_alone(path: &Path) -> bool {
+    let mount = |path: &Path| -> Option<u64> {
+        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::MNT_ID).ok()?;
+        // Linux before 5.8 does not tell.
+        StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::MNT_ID).then_some(found.stx_mnt_id)
+    };
+    let of_directory = path.parent().and_then(mount);
+    of_directory.is_some() && of_directory != mount(path)
 }
 
 /// Whether a recorded name still leads to this very file, though it is not the name that the file was opened by.
