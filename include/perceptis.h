@@ -10,8 +10,17 @@
    entry; *result and *error are never read.
 
    Threads: clients and queues may be used from any thread, and errors and events be read from any; every other
-   handle has one owner. Using a freed handle is undefined. The library's threads block all signals. It writes
-   nothing to stdout or stderr and installs no signal handler.
+   handle has one owner. Using a freed handle is undefined. The library writes nothing to stdout or stderr and
+   installs no signal handler.
+
+   Its threads block all signals, so that no signal handler of the program ever runs on one of them. A program that
+   ends its main thread with pthread_exit keeps another thread of its own that does not block signals: where only the
+   library's threads are left, SIGTERM stays pending and ends nothing.
+
+   No function is a cancellation point. pthread_cancel takes effect after the call that the thread is in, also where
+   the call waits; a thread that waits in perceptis_queue_take is woken by perceptis_queue_close. Asynchronous
+   cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A callback returns: it is not left by longjmp,
+   pthread_exit or an exception.
 
    "Since" names the version of the ABI, PERCEPTIS_ABI_MAJOR.PERCEPTIS_ABI_MINOR, that brought a thing. */
 
@@ -509,7 +518,8 @@ const perceptis_error *perceptis_event_error(const perceptis_event *event);
 /**
  * Frees an event, and what is borrowed from it. NULL is accepted.
  *
- * Any thread; does not block. Since 0.2.
+ * A final event is freed once the program has made the end its own: from then on the call counts as told. A program that
+ * dies before finds the job again by making the same call. Any thread; does not block. Since 0.2.
  */
 void perceptis_event_free(perceptis_event *event);
 
@@ -614,7 +624,7 @@ void perceptis_string_free(char *text);
  *
  * Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
  * go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
- * raised; `pthread_cancel` takes effect after it.
+ * raised.
  *
  * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
  * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
@@ -794,7 +804,8 @@ perceptis_code perceptis_queue_set_wakeup(perceptis_queue *queue,
  * Takes up to `capacity` events into `events` and says in `*taken` how many. Where there is none it waits:
  * `timeout_ms` 0 not at all, -1 until one comes, otherwise at most so many milliseconds of the wall's time (up to a
  * week); none within the time is no error, `*taken` is 0 then. The ends of calls come first, then progress, then the
- * log.
+ * log. A thread that waits here is woken by an event or by `perceptis_queue_close`; neither a signal nor
+ * `pthread_cancel` ends the wait.
  *
  * The caller owns each event and frees it with `perceptis_event_free`. Errors: `INVALID_ARGUMENT`, `CLOSED` (the
  * queue is closed and holds no event), `FORKED`, `WOULD_DEADLOCK` (with a timeout other than 0); `*taken` is 0 with
@@ -869,8 +880,12 @@ perceptis_code perceptis_request_set(perceptis_request *request,
  * Sets any field from JSON, also one that this library does not know; `null` takes a field out. The
  * documented fields are checked for their type.
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, a value of the wrong type, more than 64 MiB in
- * all). The texts are copied. Any thread; does not block. Since 0.1.
+ * The value is kept in its canonical form, as `perceptis_request_to_json` shows it. What has none is refused: a
+ * name that stands twice in one object, an escape that is half of a surrogate pair, more than 128 arrays and
+ * objects within one another.
+ *
+ * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, without a canonical form, a value of the wrong type,
+ * more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_set_json(perceptis_request *request,
                                           const char *field,
@@ -902,18 +917,21 @@ perceptis_code perceptis_request_add_image_file(perceptis_request *request,
                                                 perceptis_error **error);
 
 /**
- * A request from a JSON object with the service's own field names, known and unknown.
+ * A request from a JSON object with the service's own field names, known and unknown. Values are taken as
+ * `perceptis_request_set_json` takes them.
  *
  * On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
- * `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, a value of the wrong type, fields that do not go
- * together, more than 64 MiB). Any thread; does not block. Since 0.1.
+ * `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, without a canonical form, a value of the wrong type, fields
+ * that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_from_json(const char *json,
                                            perceptis_request **request,
                                            perceptis_error **error);
 
 /**
- * The body as it is sent: a JSON object with its fields in alphabetical order.
+ * The body as it is sent and recorded: a JSON object in the canonical form of RFC 8785, but with numbers as they
+ * were given. Names are in the order of their UTF-16 code units, at any depth; there is no white space; of the
+ * ways to write a character the RFC's is used. So the same request is the same bytes, however it was made.
  *
  * On success the caller owns `*json` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`
  * (NULL, fields that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.
@@ -928,8 +946,6 @@ perceptis_code perceptis_request_to_json(const perceptis_request *request,
  * Any thread; does not block. Since 0.1.
  */
 void perceptis_request_free(perceptis_request *request);
-
-extern int pthread_setcancelstate(int state, int *before);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::sync::{Arc, LazyLock};
 
-use perceptis_core::{Client, Error, JobId, Options, Tracker, Wanted};
+use perceptis_core::{Client, Error, Hearing, JobId, Options, Tracker, Wanted};
 
 use crate::arguments;
 use crate::options::perceptis_options;
@@ -102,26 +102,30 @@ impl Call {
         self.options.progress()
     }
 
-    /// Its steps. Each has a future of its own, boxed: one for all would have the size of the largest.
-    pub(crate) fn work(self, client: Arc<Client>, tracker: Tracker) -> Work {
+    /// Its steps. Each has a future of its own, boxed: one for all would have the size of the largest. `hearing`: when the
+    /// program is given the end.
+    pub(crate) fn work(self, client: Arc<Client>, tracker: Tracker, hearing: Hearing) -> Work {
         let options = self.options;
         match self.operation {
             Operation::GetStatus(job_id) => {
-                Box::pin(async move { client.get_status(&job_id, &options, &tracker).await })
+                Box::pin(async move { client.get_status(&job_id, &options, &tracker).await.into() })
             }
             Operation::Generate(request) => {
-                Box::pin(async move { client.generate(request, options, &tracker).await })
+                Box::pin(async move { client.generate(request, options, &tracker, hearing).await })
             }
-            Operation::Wait(job_id) => Box::pin(client.wait(job_id, options, tracker)),
+            Operation::Wait(job_id) => {
+                Box::pin(async move { client.wait(job_id, options, tracker).await.into() })
+            }
             Operation::Download(job_id) => {
-                Box::pin(async move { client.download(&job_id, &options, &tracker).await })
+                Box::pin(async move { client.download(&job_id, &options, &tracker).await.into() })
             }
-            Operation::Run(request) => Box::pin(client.run(request, options, tracker)),
-            Operation::Recover => Box::pin(async move { client.recover(&options, &tracker).await }),
-            Operation::Jobs => Box::pin(async move { client.jobs(&options).await }),
-            Operation::Forget(name) => {
-                Box::pin(async move { Ok(client.forget(name.as_deref()).await?.to_string()) })
-            }
+            Operation::Run(request) => Box::pin(client.run(request, options, tracker, hearing)),
+            Operation::Recover => Box::pin(async move { client.recover(&options, &tracker).await.into() }),
+            Operation::Jobs => Box::pin(async move { client.jobs(&options, &tracker).await.into() }),
+            Operation::Forget(name) => Box::pin(async move {
+                let forgotten = client.forget(name.as_deref(), &tracker).await;
+                forgotten.map(|count| count.to_string()).into()
+            }),
         }
     }
 }

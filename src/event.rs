@@ -3,6 +3,8 @@
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
+use perceptis_core::{End, Receipt};
+
 use crate::code::perceptis_code;
 use crate::error::{self, c_text, perceptis_error};
 use crate::guard;
@@ -25,17 +27,40 @@ pub struct perceptis_event {
     kind: perceptis_event_type,
     json: CString,
     error: Option<perceptis_error>,
+    /// Signed when the event is freed: the program has the end then.
+    receipt: Option<Receipt>,
+}
+
+impl Drop for perceptis_event {
+    fn drop(&mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            receipt.sign();
+        }
+    }
 }
 
 impl From<Taken> for perceptis_event {
     fn from(taken: Taken) -> perceptis_event {
-        let told = |tag, kind, json: &str| perceptis_event { tag, kind, json: c_text(json), error: None };
+        let told = |tag, kind, json: &str| perceptis_event {
+            tag,
+            kind,
+            json: c_text(json),
+            error: None,
+            receipt: None,
+        };
         match taken {
-            Taken::End(tag, Ok(json)) => told(tag, PERCEPTIS_EVENT_FINISHED, &json),
-            Taken::End(tag, Err(failure)) => perceptis_event {
-                error: Some(perceptis_error::from(&failure.error)),
-                ..told(tag, PERCEPTIS_EVENT_FINISHED, &failure.result.unwrap_or_default())
-            },
+            Taken::End(tag, End { outcome, receipt }) => {
+                let (json, error) = match outcome {
+                    Ok(json) => (json, None),
+                    Err(failure) => {
+                        (failure.result.unwrap_or_default(), Some(perceptis_error::from(&failure.error)))
+                    }
+                };
+                let mut event = told(tag, PERCEPTIS_EVENT_FINISHED, &json);
+                event.error = error;
+                event.receipt = receipt;
+                event
+            }
             Taken::News(tag, operation) => {
                 let activity = serde_json::to_string(&operation.tracker().activity());
                 told(tag, PERCEPTIS_EVENT_PROGRESS, &activity.unwrap_or_else(|_| "{}".into()))
@@ -90,7 +115,8 @@ pub extern "C" fn perceptis_event_error(event: *const perceptis_event) -> *const
 
 /// Frees an event, and what is borrowed from it. NULL is accepted.
 ///
-/// Any thread; does not block. Since 0.2.
+/// A final event is freed once the program has made the end its own: from then on the call counts as told. A program that
+/// dies before finds the job again by making the same call. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_free(event: *mut perceptis_event) {
     guard::free(event);

@@ -1,4 +1,5 @@
-//! What stands around every exported function: panics stay inside, results and errors go to their places.
+//! What stands around every exported function: panics stay inside, the calling thread is not cancelled meanwhile, results
+//! and errors go to their places.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use perceptis_core::{Error, Failure, Kind};
 
 use crate::code::{self, PERCEPTIS_OK, perceptis_code};
 use crate::error::perceptis_error;
+use crate::threads::Uncancelled;
 
 /// Runs a function's body. `error` is set to NULL first and to an error if there is one.
 pub(crate) fn call(
@@ -25,8 +27,9 @@ pub(crate) fn call(
     }
 }
 
-/// Runs this and makes a panic an `INTERNAL` error with its text.
+/// Runs this and makes a panic an `INTERNAL` error with its text. Whatever the body calls is no cancellation point.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let _uncancelled = Uncancelled::new();
     silence();
     // A panic leaves nothing half done that is looked at again: bodies change what they own at their end.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()))

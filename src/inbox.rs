@@ -13,10 +13,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Error, Kind, Outcome};
+use perceptis_core::{End, Error, Kind, StopReason};
 
 use crate::doorbell::Doorbell;
-use crate::operation::{Operation, Stop};
+use crate::operation::Operation;
 use crate::signal::Signal;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::threads;
@@ -27,7 +27,7 @@ const MOST_RECORDS: usize = 1024;
 /// What comes out.
 pub(crate) enum Taken {
     /// A call has ended; its tag is free.
-    End(u64, Outcome),
+    End(u64, End),
     /// There is news of a call.
     News(u64, Arc<Operation>),
     /// A record of the log, as JSON.
@@ -48,7 +48,7 @@ struct Call {
 
 struct State {
     calls: HashMap<u64, Call>,
-    ends: VecDeque<(u64, Outcome)>,
+    ends: VecDeque<(u64, End)>,
     /// The tags of which there is news, in the order of its coming.
     news: BTreeMap<NonZeroU64, u64>,
     records: VecDeque<String>,
@@ -115,7 +115,7 @@ impl Inbox {
     }
 
     /// A call has ended. Called once for each that was accepted.
-    pub(crate) fn end(&self, tag: u64, outcome: Outcome) {
+    pub(crate) fn end(&self, tag: u64, end: End) {
         let mut state = lock(&self.state);
         if state.signal.is_none() {
             return;
@@ -127,7 +127,7 @@ impl Inbox {
                 state.news.remove(&news);
             }
         }
-        state.ends.push_back((tag, outcome));
+        state.ends.push_back((tag, end));
         self.tell(state);
     }
 
@@ -190,7 +190,7 @@ impl Inbox {
     pub(crate) fn cancel(&self, tag: u64) {
         let operation = lock(&self.state).calls.get(&tag).map(|call| Arc::clone(&call.operation));
         if let Some(operation) = operation {
-            operation.stop(Stop::Cancelled);
+            operation.stop(StopReason::Cancelled);
         }
     }
 
@@ -266,9 +266,9 @@ impl State {
     fn take(&mut self, most: usize) -> Vec<Taken> {
         let mut taken = Vec::new();
         while taken.len() < most {
-            let next = if let Some((tag, outcome)) = self.ends.pop_front() {
+            let next = if let Some((tag, end)) = self.ends.pop_front() {
                 self.calls.remove(&tag);
-                Taken::End(tag, outcome)
+                Taken::End(tag, end)
             } else if let Some((_, tag)) = self.news.pop_first() {
                 let Some(call) = self.calls.get_mut(&tag) else { continue };
                 call.news = None;

@@ -8,15 +8,13 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::abortable;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Sleep;
 
 use perceptis_core::Error;
 
-use crate::operation::Operation;
 use crate::task::Task;
-use crate::threads::{self, Uncancelled};
+use crate::threads;
 
 /// How far ahead a lane's own timer is set.
 const AHEAD: Duration = Duration::from_millis(100);
@@ -44,19 +42,15 @@ impl Lane {
     }
 
     /// Runs an operation to its end.
-    pub(crate) fn run(&mut self, operation: &Operation, task: Task) {
+    pub(crate) fn run(&mut self, task: Task) {
         let Some(runtime) = &self.runtime else { return };
-        let _uncancelled = Uncancelled::new();
-        let (task, interrupt) = abortable(task);
-        operation.started(interrupt.into());
         runtime.block_on(async {
             if self.first_timer.as_ref().is_none_or(|timer| timer.is_elapsed()) {
                 let timer = self.first_timer.insert(Box::pin(tokio::time::sleep(AHEAD)));
                 // Asked once, it is set.
                 let _ = std::future::poll_fn(|context| Poll::Ready(timer.as_mut().poll(context))).await;
             }
-            // The task tells its end by itself, also when it is dropped.
-            let _ = task.await;
+            task.await;
         });
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn block(
 ///
 /// Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
 /// go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
-/// raised; `pthread_cancel` takes effect after it.
+/// raised.
 ///
 /// On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
 /// `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,

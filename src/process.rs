@@ -4,12 +4,13 @@ use perceptis_core::{Error, Kind};
 
 /// The process that made a handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Process(u32);
+pub(crate) struct Process(perceptis_core::Process);
 
 impl Process {
     /// This one.
     pub(crate) fn current() -> Process {
-        Process(std::process::id())
+        perceptis_core::notice_process();
+        Process(perceptis_core::Process::current())
     }
 
     /// Whether this is still the process that it was.

@@ -101,7 +101,8 @@ pub extern "C" fn perceptis_queue_set_wakeup(
 /// Takes up to `capacity` events into `events` and says in `*taken` how many. Where there is none it waits:
 /// `timeout_ms` 0 not at all, -1 until one comes, otherwise at most so many milliseconds of the wall's time (up to a
 /// week); none within the time is no error, `*taken` is 0 then. The ends of calls come first, then progress, then the
-/// log.
+/// log. A thread that waits here is woken by an event or by `perceptis_queue_close`; neither a signal nor
+/// `pthread_cancel` ends the wait.
 ///
 /// The caller owns each event and frees it with `perceptis_event_free`. Errors: `INVALID_ARGUMENT`, `CLOSED` (the
 /// queue is closed and holds no event), `FORKED`, `WOULD_DEADLOCK` (with a timeout other than 0); `*taken` is 0 with

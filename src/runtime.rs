@@ -11,26 +11,32 @@ use std::collections::BTreeMap;
 use std::sync::{Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Activity, Client, Error, Kind, Outcome};
+use perceptis_core::{Activity, Client, End, Error, Hearing, Kind, Outcome, StopReason};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use crate::calls::Call;
 use crate::inbox::Inbox;
 use crate::lane::Lane;
-use crate::operation::{End, Operation, Stop};
+use crate::operation::{Ending, Operation};
 use crate::process::Process;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::task::Task;
 use crate::threads;
 use crate::worker::Worker;
 
+/// How long the threads of a freed client wait for its operations to end.
+const MAX_LINGER: Duration = Duration::from_secs(5);
+
 /// What a client handle, its running calls and its tasks share.
 pub(crate) struct Shared {
     client: Arc<Client>,
     process: Process,
     state: Mutex<State>,
-    /// An operation has ended, and whoever wants to know has been told.
+    /// An operation of a client that closes has ended, and its end has been handed over.
     ended: Condvar,
+    /// The same, for the task that ends the threads of a client that was freed.
+    all_ended: Notify,
 }
 
 #[derive(Default)]
@@ -94,9 +100,10 @@ impl Drop for Running {
         state.unfinished -= 1;
         let closed = state.closed;
         drop(state);
-        // A system call; and nobody waits before the client closes.
+        // A system call; and nothing waits before the client closes.
         if closed {
             self.shared.ended.notify_all();
+            self.shared.all_ended.notify_one();
         }
     }
 }
@@ -108,6 +115,7 @@ impl Shared {
             process: Process::current(),
             state: Mutex::default(),
             ended: Condvar::new(),
+            all_ended: Notify::new(),
         }
     }
 
@@ -117,10 +125,10 @@ impl Shared {
         threads::check_blocking()?;
         let (sender, receiver) = mpsc::sync_channel(1);
         let here = call.is_short() && Lane::fits();
-        self.start(call, here, |_, _| {
-            Ok(move |outcome| {
-                // Nobody listens any more only when the caller's thread is gone.
-                let _ = sender.send(outcome);
+        self.start(call, here, Hearing::AtReturn, |_, _| {
+            Ok(move |end: End| {
+                // The receiver is gone only when the caller's thread is.
+                let _ = sender.send(end.outcome);
             })
         })?;
         receiver
@@ -134,7 +142,7 @@ impl Shared {
     /// `Forked`, `Closed`, and `InvalidArgument` when the tag is in use; nothing goes into the queue then.
     pub(crate) fn enqueue(self: &Arc<Shared>, call: Call, inbox: &Arc<Inbox>, tag: u64) -> Result<(), Error> {
         self.process.check("client")?;
-        self.start(call, false, |operation, progress| {
+        self.start(call, false, Hearing::Later, |operation, progress| {
             let number = inbox.accept(tag, operation)?;
             if progress {
                 // Weakly: the queue holds the operation.
@@ -146,35 +154,36 @@ impl Shared {
                 }));
             }
             let inbox = Arc::clone(inbox);
-            Ok(move |outcome| inbox.end(tag, outcome))
+            Ok(move |end| inbox.end(tag, end))
         })
     }
 
     /// Starts an operation, once `accept` has said to whom its end is handed over. `here`: if it can, it runs it on this
     /// thread and returns when it has ended.
-    fn start<D: FnOnce(Outcome) + Send + 'static>(
+    fn start<D: FnOnce(End) + Send + 'static>(
         self: &Arc<Shared>,
         call: Call,
         here: bool,
+        hearing: Hearing,
         accept: impl FnOnce(&Arc<Operation>, bool) -> Result<D, Error>,
     ) -> Result<(), Error> {
         let operation = Arc::new(Operation::new(call.tracker()));
         let (running, place) = self.begin(&operation, here)?;
         let deliver = accept(&operation, call.progress())?;
-        let end = End::new(Arc::clone(&operation), Box::new(move |outcome| running.end(|| deliver(outcome))));
-        let work = call.work(Arc::clone(&self.client), operation.tracker().clone());
-        let task = Task::new(work, end);
+        let ending = Ending::new(Arc::clone(&operation), Box::new(move |end| running.end(|| deliver(end))));
+        let work = call.work(Arc::clone(&self.client), operation.tracker().clone(), hearing);
+        let task = Task::new(work, ending);
         match place {
-            Place::Threads(handle) => operation.started(handle.spawn(task).abort_handle().into()),
+            Place::Threads(handle) => drop(handle.spawn(task)),
             Place::Lane(mut lent) => match &mut lent.lane {
-                Some(lane) => lane.run(&operation, task),
+                Some(lane) => lane.run(task),
                 None => drop(task),
             },
         }
         Ok(())
     }
 
-    /// Ends what runs, waits until it has ended, and stops the threads.
+    /// Ends what runs, waits until it has ended and the ledger has it, and stops the threads.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.process.check("client")?;
         threads::check_blocking()?;
@@ -189,23 +198,31 @@ impl Shared {
         let (worker, lane) = (state.worker.take(), state.lane.take());
         drop(state);
         drop(lane);
+        let unwritten = self.client.write_ledger(left());
         self.client.disconnect();
         if let Some(worker) = worker {
             worker.shut_down(left());
         }
-        if still == 0 {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Timeout,
-            format!(
-                "{still} operations had not ended after {} ms; they have been dropped",
-                timeout.as_millis()
+        let time = timeout.as_millis();
+        let message = match (still, unwritten) {
+            (0, 0) => return Ok(()),
+            (0, steps) => {
+                format!(
+                    "{steps} steps could not be written to the ledger within {time} ms; they are tried again"
+                )
+            }
+            (operations, 0) => {
+                format!("{operations} operations had not ended after {time} ms; they have been dropped")
+            }
+            (operations, steps) => format!(
+                "{operations} operations had not ended after {time} ms; they have been dropped, and {steps} steps \
+                 could not be written to the ledger; they are tried again"
             ),
-        ))
+        };
+        Err(Error::new(Kind::Timeout, message))
     }
 
-    /// Ends what runs without waiting for it: the handle is gone.
+    /// Ends what runs without waiting for it: the handle is gone. The threads go when all of it has ended.
     pub(crate) fn abandon(self: Arc<Shared>) {
         if !self.process.is_current() {
             // In a fork's child: the threads are the parent's, and so is what their locks guard. Closing our
@@ -214,12 +231,24 @@ impl Shared {
             return;
         }
         self.stop_all();
-        let left = {
+        let (worker, lane) = {
             let mut state = self.lock();
             (state.worker.take(), state.lane.take())
         };
-        drop(left);
-        self.client.disconnect();
+        drop(lane);
+        let Some(worker) = worker else { return self.client.disconnect() };
+        let runtime = worker.runtime().clone();
+        runtime.spawn(async move {
+            // Each ends within two seconds; what does not is dropped with the threads.
+            let ended = async {
+                while self.lock().unfinished > 0 {
+                    self.all_ended.notified().await;
+                }
+            };
+            let _ = tokio::time::timeout(MAX_LINGER, ended).await;
+            self.client.disconnect();
+            drop(worker);
+        });
     }
 
     /// Whether this process made it, and no parent.
@@ -241,7 +270,7 @@ impl Shared {
             state.running.values().map(Arc::clone).collect()
         };
         for operation in running {
-            operation.stop(Stop::Closed);
+            operation.stop(StopReason::Closed);
         }
     }
 

@@ -4,24 +4,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use perceptis_core::{Error, Kind, Outcome};
+use perceptis_core::{End, Error, Kind};
 
 use crate::guard;
-use crate::operation::End;
+use crate::operation::Ending;
 
 /// An operation's steps.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(crate) type Work = Pin<Box<dyn Future<Output = End> + Send>>;
 
-/// An operation's steps and its end. Whether the steps come to their own end, panic, or are dropped: what they hold
-/// is given back first, then the operation ends, so that whoever hears of it finds names and files free.
+/// An operation's steps and its ending. Whether the steps come to their own end, panic, or are dropped: what they hold
+/// is given back first, then the operation ends, so that a program which has the end finds names and files free.
 pub(crate) struct Task {
     work: Option<Work>,
-    end: Option<End>,
+    ending: Option<Ending>,
 }
 
 impl Task {
-    pub(crate) fn new(work: Work, end: End) -> Task {
-        Task { work: Some(work), end: Some(end) }
+    pub(crate) fn new(work: Work, ending: Ending) -> Task {
+        Task { work: Some(work), ending: Some(ending) }
     }
 
     /// Gives back what the steps hold. A panic on the way says nothing that the operation's end does not.
@@ -37,17 +37,18 @@ impl Future for Task {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let Some(work) = self.work.as_mut() else { return Poll::Ready(()) };
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        let outcome = match polled {
+        let end = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(outcome)) => Ok(outcome),
+            Ok(Poll::Ready(end)) => Ok(end),
             Err(panic) => Err(guard::panicked(panic.as_ref())),
         };
         self.drop_work();
-        if let Some(end) = self.end.take() {
+        if let Some(ending) = self.ending.take() {
             // A panic is the operation's failure, with all that is known of its job.
-            let failed = |panic: Error| Err(end.tracker().end(Kind::Internal, panic.message()).into());
-            let outcome = outcome.unwrap_or_else(failed);
-            end.with(outcome);
+            let failed =
+                |panic: Error| Err(ending.tracker().end(Kind::Internal, panic.message()).into()).into();
+            let end = end.unwrap_or_else(failed);
+            ending.with(end);
         }
         Poll::Ready(())
     }
@@ -63,32 +64,35 @@ impl Drop for Task {
 mod tests {
     use std::sync::mpsc;
 
-    use perceptis_core::Tracker;
+    use perceptis_core::{Outcome, StopReason, Tracker};
 
     use super::*;
-    use crate::operation::{Operation, Stop};
+    use crate::operation::Operation;
     use crate::sync::Arc;
     use crate::worker::Worker;
 
-    /// Runs these steps on a thread of the library's and returns every end that came.
-    fn ends(work: Work, stop: bool) -> Vec<Outcome> {
+    /// Runs these steps on a thread of the library's and returns every outcome that came. With `stop` the thread goes away
+    /// while they run.
+    fn outcomes(work: Work, stop: bool) -> Vec<Outcome> {
         let _ = guard::guarded(|| Ok(()));
         let (sender, receiver) = mpsc::channel();
         let operation = Arc::new(Operation::new(Tracker::new("run")));
-        let deliver = Box::new(move |outcome| sender.send(outcome).unwrap());
-        let end = End::new(Arc::clone(&operation), deliver);
+        let deliver = Box::new(move |end: End| sender.send(end.outcome).unwrap());
+        let ending = Ending::new(Arc::clone(&operation), deliver);
         let worker = Worker::start().unwrap();
-        operation.started(worker.runtime().spawn(Task::new(work, end)).abort_handle().into());
+        worker.runtime().spawn(Task::new(work, ending));
         if stop {
-            operation.stop(Stop::Cancelled);
+            operation.stop(StopReason::Cancelled);
+            drop(worker);
+            return receiver.into_iter().collect();
         }
         let first = receiver.recv().unwrap();
         drop(worker);
         std::iter::once(first).chain(receiver).collect()
     }
 
-    fn only_error(ends: Vec<Outcome>) -> Error {
-        let [Err(failure)] = <[Outcome; 1]>::try_from(ends).unwrap() else { panic!("it did not fail") };
+    fn only_error(outcomes: Vec<Outcome>) -> Error {
+        let [Err(failure)] = <[Outcome; 1]>::try_from(outcomes).unwrap() else { panic!("it did not fail") };
         failure.error
     }
 
@@ -102,32 +106,32 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_the_operations_one_end() {
-        let error = only_error(ends(Box::pin(async { panic!("by {}", "design") }), false));
+    fn panic_is_the_operations_one_end() {
+        let error = only_error(outcomes(Box::pin(async { panic!("by {}", "design") }), false));
         assert_eq!(error.kind(), Kind::Internal);
         assert!(error.message().contains("by design"), "{error}");
     }
 
     #[test]
-    fn an_outcome_is_kept_when_what_the_steps_hold_is_given_back_by_force() {
+    fn outcome_is_kept_when_the_steps_panic_on_their_way_out() {
         struct Steps(Fragile);
         impl Future for Steps {
-            type Output = Outcome;
-            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
-                Poll::Ready(Ok("result".to_owned()))
+            type Output = End;
+            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<End> {
+                Poll::Ready(Ok("result".to_owned()).into())
             }
         }
-        let ends = ends(Box::pin(Steps(Fragile)), false);
-        assert_eq!((ends.len(), ends[0].as_deref().unwrap()), (1, "result"));
+        let outcomes = outcomes(Box::pin(Steps(Fragile)), false);
+        assert_eq!((outcomes.len(), outcomes[0].as_deref().unwrap()), (1, "result"));
     }
 
     #[test]
-    fn a_cancelled_task_ends_once() {
+    fn task_that_loses_its_thread_ends_once() {
         let held = Fragile;
         let work = async move {
             let _held = &held;
             std::future::pending().await
         };
-        assert_eq!(only_error(ends(Box::pin(work), true)).kind(), Kind::Cancelled);
+        assert_eq!(only_error(outcomes(Box::pin(work), true)).kind(), Kind::Cancelled);
     }
 }

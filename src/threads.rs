@@ -23,8 +23,10 @@ pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     std::thread::Builder::new().name("perceptis".to_owned()).spawn(own).map(drop)
 }
 
-/// Makes the thread that calls this one of the library's own. Its signals must be blocked.
+/// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show it to the
+/// program. Its signals must be blocked.
 pub(crate) fn enter() {
+    std::mem::forget(Uncancelled::new());
     OWN.set(Some(Process::current()));
 }
 
@@ -55,33 +57,35 @@ pub(crate) fn unstartable(error: &std::io::Error) -> Error {
     Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
 }
 
-/// Keeps this thread from being cancelled (pthread_cancel(3)) while it lives: unwinding by force, which that is, must
-/// not come through Rust. It happens afterwards, where the program can be cancelled.
+/// Keeps this thread from being cancelled (pthread_cancel(3)) while it lives, so that no call in it is a cancellation
+/// point. A cancel unwinds the stack by force, which must not come through Rust. It takes effect afterwards, at the next
+/// cancellation point of the program's own.
 pub(crate) struct Uncancelled(libc::c_int);
 
-#[cfg(target_os = "linux")]
-unsafe extern "C" {
-    fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
-}
-
 impl Uncancelled {
-    #[cfg(target_os = "linux")]
     pub(crate) fn new() -> Uncancelled {
-        // PTHREAD_CANCEL_DISABLE of glibc and musl; the libc crate does not have it.
-        const DISABLE: libc::c_int = 1;
-        let mut before = 0;
-        // SAFETY: a state that there is, and a place for the one before; of this thread alone.
-        unsafe { pthread_setcancelstate(DISABLE, &raw mut before) };
-        Uncancelled(before)
+        // PTHREAD_CANCEL_DISABLE of glibc and musl.
+        Uncancelled(set_cancel_state(1))
     }
 }
 
-#[cfg(target_os = "linux")]
 impl Drop for Uncancelled {
     fn drop(&mut self) {
-        // SAFETY: the state that this thread had.
-        unsafe { pthread_setcancelstate(self.0, std::ptr::null_mut()) };
+        set_cancel_state(self.0);
     }
+}
+
+/// Sets whether this thread can be cancelled, and says whether it could be before.
+#[cfg(target_os = "linux")]
+fn set_cancel_state(state: libc::c_int) -> libc::c_int {
+    // The libc crate does not have it. In here it is not taken for a function of the header.
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+    }
+    let mut before = 0;
+    // SAFETY: one of the two states that there are, and a place for the one before; of this thread alone.
+    unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
 }
 
 /// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run

@@ -55,6 +55,50 @@ fn abi_has_every_declaration_of_the_baseline() {
     assert!(lost.is_empty(), "these declarations changed or are gone: {lost:#?}");
 }
 
+/// The name that a declaration gives: of a macro, a type or a function.
+fn name_of(declaration: &str) -> &str {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some(constant) = declaration.strip_prefix("#define ") {
+        return constant.split(|c| !is_name(c)).next().unwrap();
+    }
+    let before = match declaration.split_once("(*") {
+        Some((_, function)) => function.split(')').next().unwrap(),
+        None => declaration.split(['(', ';']).next().unwrap(),
+    };
+    before.trim_end().rsplit(|c| !is_name(c)).next().unwrap()
+}
+
+#[test]
+fn abi_has_no_names_but_its_own() {
+    let header = fs::read_to_string(root().join("include/perceptis.h")).unwrap();
+    let all = declarations(&header);
+    let functions = all.iter().filter(|line| line.contains("perceptis_error **error);")).count();
+    assert!(functions > 20, "{all:#?}");
+    let foreign: Vec<_> = all
+        .iter()
+        .filter(|line| !name_of(line).to_ascii_lowercase().starts_with("perceptis_"))
+        .filter(|line| *line != "#define PERCEPTIS_H")
+        .collect();
+    assert!(foreign.is_empty(), "the header declares names that are not the library's: {foreign:#?}");
+}
+
+#[test]
+fn abi_names_are_found_in_every_kind_of_declaration() {
+    for (declaration, name) in [
+        ("#define PERCEPTIS_OK 0", "PERCEPTIS_OK"),
+        ("#define F(a) a", "F"),
+        ("typedef struct perceptis_client perceptis_client;", "perceptis_client"),
+        (
+            "typedef void (*perceptis_log_function)(void *user, const char *record_json);",
+            "perceptis_log_function",
+        ),
+        ("char *perceptis_json_get(const char *json, const char *pointer);", "perceptis_json_get"),
+        ("extern int pthread_setcancelstate(int state, int *before);", "pthread_setcancelstate"),
+    ] {
+        assert_eq!(name_of(declaration), name);
+    }
+}
+
 #[test]
 fn abi_comparison_sees_a_changed_argument_and_a_changed_constant() {
     let header = "#define PERCEPTIS_OK 0\n/* c */\nint perceptis_f(int a,\n                int b);\n";

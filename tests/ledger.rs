@@ -434,7 +434,16 @@ fn the_list_tells_what_happened_and_no_secret() {
     for word in ["recorded", "accepted j1", "completed", "renaming", "delivered", "settled"] {
         assert!(history.iter().any(|event| event.starts_with(word)), "no {word} in {history:?}");
     }
-    assert_eq!(home.jobs(&server, &[("job", "nobody")]).len(), 0);
+    for name in ["nothing", "job:order-1", "key:j1"] {
+        let client = home.client(&server, &[]);
+        for error in [
+            client.jobs(&[("job", name)]).unwrap_err(),
+            client.recover(&[("job", name)]).unwrap_err(),
+            client.forget(Some(name)).unwrap_err(),
+        ] {
+            assert_eq!(error.code, "NOT_FOUND", "{error:?}");
+        }
+    }
     assert_eq!(home.jobs(&server, &[("max_age_ms", "3600000"), ("limit", "1")]).len(), 1);
 
     let error = home.client(&server, &[]).jobs(&[("state", "lost")]).unwrap_err();
@@ -486,13 +495,19 @@ fn a_ledger_that_can_not_be_used_costs_nothing() {
         let server = working();
         done(&server);
         let client = server.client_with(&[("ledger", path)]);
-        for error in [
-            client.run(&Request::deck(), &[("directory", &home.out())]).unwrap_err(),
-            client.generate(&Request::deck(), &[]).unwrap_err(),
-            client.recover(&[]).unwrap_err(),
-            client.jobs(&[]).unwrap_err(),
+        for (error, billed) in [
+            (client.run(&Request::deck(), &[("directory", &home.out())]).unwrap_err(), "no"),
+            (client.generate(&Request::deck(), &[]).unwrap_err(), "no"),
+            (client.jobs(&[]).unwrap_err(), "no"),
+            // What waits for it, and what another process has sent under this key, can't be seen.
+            (client.recover(&[]).unwrap_err(), "unknown"),
+            (client.generate(&Request::deck(), &[("idempotency_key", "k")]).unwrap_err(), "unknown"),
         ] {
-            assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("LEDGER", "no"), "{error:?}");
+            assert_eq!(
+                (error.code.as_str(), error.detail("billed").as_str()),
+                ("LEDGER", billed),
+                "{error:?}"
+            );
             for way_out in ["PERCEPTIS_LEDGER=<path>", "off"] {
                 assert!(error.message.contains(way_out), "{error:?}");
             }

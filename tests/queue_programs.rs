@@ -3,8 +3,10 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use support::api::Request;
 use support::program::{build_alone, build_with, valgrind};
@@ -122,6 +124,48 @@ fn its_threads_block_all_signals() {
     let out = tempfile::tempdir().unwrap();
     says_nothing(&succeed(program.command(false).arg(out.path())));
     assert_eq!(listing(out.path()).len(), 1);
+}
+
+#[test]
+fn signals_reach_a_thread_that_the_program_keeps() {
+    let program = Program::new("tests/programs/main_ends.c", 1, &[]);
+    for (how, ends) in [("kept", true), ("alone", false)] {
+        let mut child = program.command(false).arg(how).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let of_process =
+            |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap();
+        while !of_process("stat").contains(") Z ") {
+            std::thread::yield_now();
+        }
+        succeed(Command::new("kill").arg("-TERM").arg(child.id().to_string()));
+        if !ends {
+            let status = of_process("status");
+            let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).unwrap();
+            let pending = u64::from_str_radix(pending.trim(), 16).unwrap();
+            assert_eq!(pending, 1 << (15 - 1), "the library's threads block all signals");
+            child.kill().unwrap();
+        }
+        let signal = child.wait().unwrap().signal();
+        assert_eq!(signal, Some(if ends { 15 } else { 9 }));
+    }
+}
+
+#[test]
+fn cancelled_threads_end_outside_of_the_library() {
+    let program = Program::new("tests/programs/cancel.c", 500, &[]);
+    for checked in [false, true] {
+        let out = tempfile::tempdir().unwrap();
+        std::fs::write(out.path().join("image.png"), b"\x89PNG\r\n\x1a\nrest").unwrap();
+        let ledger = out.path().join("ledger.db");
+        let mut command = program.command(checked);
+        if checked {
+            // Long deadlines, since valgrind takes its time.
+            command.env("PERCEPTIS_TIME_SCALE", "10");
+        }
+        says_nothing(&succeed(command.env("PERCEPTIS_LEDGER", ledger).arg(out.path())));
+    }
 }
 
 #[test]

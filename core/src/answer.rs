@@ -1,7 +1,7 @@
 //! What the service says: the states of jobs, and its refusals.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -244,13 +244,17 @@ fn text_of(value: &Value) -> Option<String> {
     }
 }
 
+/// The date of an answer (RFC 9110, 6.6.1).
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
 /// `Retry-After` (RFC 9110, 10.2.3) in seconds or as a date, which is read against the answer's own `Date`.
 /// What is in the past, negative or unreadable asks for nothing.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(then) = httpdate::parse_http_date(text) {
-        let sent = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        return then.duration_since(sent.unwrap_or_else(clock::date)).ok();
+        return then.duration_since(date(headers).unwrap_or_else(clock::date)).ok();
     }
     let seconds: f64 = text.parse().ok()?;
     if seconds.is_nan() || seconds <= 0.0 {

@@ -7,14 +7,16 @@ use std::time::Duration;
 use crate::answer::{Download, Job};
 use crate::attempt::{Course, Ended, Why};
 use crate::client::{Client, blocking};
-use crate::download::{Arrived, Order};
+use crate::download::{Order, extension};
 use crate::error::{Error, Kind};
 use crate::fetch::Fetch;
-use crate::files::destination::{OutputFile, file_error};
+use crate::files::destination::{Destination, OutputFile, file_error};
 use crate::files::is_out_of_descriptors;
 use crate::files::partial::Partial;
 use crate::files::persist::{self, Kept, Placed};
+use crate::job::JobId;
 use crate::ledger::{Recorded, Step};
+use crate::operations::result::Arrived;
 use crate::policy::Asking;
 use crate::sync::lock;
 
@@ -168,7 +170,7 @@ impl Client {
             let Some(whole) = part.take() else { break };
             let replaceable = replaceable.take();
             file.path.clone_from(&path);
-            if let Some(record) = order.record {
+            if let Some(lease) = order.lease {
                 let recorded = Recorded {
                     variant: file.variant,
                     format: file.format.clone(),
@@ -177,7 +179,7 @@ impl Client {
                     sha256: file.sha256.clone(),
                     delivered: false,
                 };
-                record.step(self, Step::Renaming(recorded)).await;
+                lease.step(Step::Renaming(recorded)).await;
             }
             let sha256 = file.sha256.clone();
             let (whole, placed) = blocking(move || {
@@ -197,8 +199,8 @@ impl Client {
             };
             let notes: Vec<String> = taken.into_iter().chain(doubt).collect();
             file.note = (!notes.is_empty()).then(|| notes.join("; "));
-            if let Some(record) = order.record {
-                record.step(self, Step::Delivered { path: file.path.clone() }).await;
+            if let Some(lease) = order.lease {
+                lease.step(Step::Delivered { path: file.path.clone() }).await;
             }
             return Ok(file);
         }
@@ -299,30 +301,54 @@ async fn already_there(
 ) -> Result<Option<Arrived>, Error> {
     let known = order.start.map(|start| start.files.as_slice()).unwrap_or_default();
     let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
-    match known.iter().find(same).cloned() {
-        Some(file) => {
-            let output = output.clone();
-            blocking(move || find(&file, &output)).await
-        }
-        None => Ok(None),
-    }
+    let (records, output): (Vec<_>, _) = (known.iter().filter(same).cloned().collect(), output.clone());
+    if records.is_empty() { Ok(None) } else { blocking(move || Ok(find(&records, &output))).await }
 }
 
-/// A recorded file, where it is still what was recorded, under its name or beside it. Blocks on the disk.
-pub(crate) fn find(file: &Recorded, output: &OutputFile) -> Result<Option<Arrived>, Error> {
-    let mut names = [output.names().final_name(), output.names().beside()].into_iter();
-    let Some(name) = names.find(|name| output.is_same(name, file.size, &file.sha256)) else {
-        return Ok(None);
-    };
-    output.remove_all_parts()?;
-    Ok(Some(Arrived {
-        path: output.path_of(&name).display().to_string(),
-        variant: file.variant,
-        format: file.format.clone(),
-        size: file.size,
-        sha256: file.sha256.clone(),
-        note: Some("it was there already".into()),
-    }))
+/// The files of a job where this call wants them, if each that was asked for is there and is what was recorded. Blocks
+/// on the disk.
+pub(crate) fn find_all(
+    known: &[Recorded],
+    target: &Destination,
+    job_id: &JobId,
+    variants: u32,
+) -> Option<Vec<Arrived>> {
+    let mut found = Vec::new();
+    for variant in 1..=variants {
+        let mut formats: Vec<&str> =
+            known.iter().filter(|file| file.variant == variant).map(|file| file.format.as_str()).collect();
+        formats.sort_unstable();
+        formats.dedup();
+        if formats.is_empty() {
+            return None;
+        }
+        for format in formats {
+            let output = target.file(job_id, variant, variants, &extension(format));
+            let same = |file: &&Recorded| file.variant == variant && file.format == format;
+            found.push(find(&known.iter().filter(same).cloned().collect::<Vec<_>>(), &output)?);
+        }
+    }
+    Some(found)
+}
+
+/// A file under its name or beside it, where it is what one of these records says. Blocks on the disk.
+pub(crate) fn find(records: &[Recorded], output: &OutputFile) -> Option<Arrived> {
+    for name in [output.names().final_name(), output.names().beside()] {
+        let is_it = |file: &&Recorded| output.is_same(&name, file.size, &file.sha256);
+        if let Some(file) = records.iter().find(is_it) {
+            // What a crash has left of its download. In a directory that may only be read it stays.
+            let _ = output.remove_all_parts();
+            return Some(Arrived {
+                path: output.path_of(&name).display().to_string(),
+                variant: file.variant,
+                format: file.format.clone(),
+                size: file.size,
+                sha256: file.sha256.clone(),
+                note: Some("it was there already".into()),
+            });
+        }
+    }
+    None
 }
 
 /// What a caller is told whose file does not have the final name.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 
 use crate::client::Client;
-use crate::clock::Moment;
+use crate::clock::{Clock, Moment, Stamp, StampAge};
 use crate::error::{Error, Kind};
 use crate::pace::Gate;
 use crate::policy::{self, Asking, Came, Next};
@@ -40,10 +40,16 @@ impl Miss {
     }
 }
 
+/// Asked just before a first byte: whether it may go out.
+pub(crate) type Check = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Something that can be asked again and again.
 pub(crate) trait Attempt {
     /// What it is asked for.
     type Good;
+
+    /// What has to be so just before the first byte of the next attempt.
+    fn check_first_byte(&mut self, _check: Option<Check>) {}
 
     /// Asks once.
     fn once(&mut self) -> impl Future<Output = Result<Self::Good, Miss>> + Send;
@@ -83,17 +89,46 @@ impl Ended {
     }
 }
 
-/// How old something is. Not when it began, which may have been before the machine's start, where no moment is.
+/// How long after its first attempt a submission in doubt is sent again without asking: `promise.md`, 4. Its age is the
+/// larger of the ages by all clocks; of unknown age is as good as too old.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Age {
-    /// When it was this old.
-    pub(crate) at: Moment,
-    pub(crate) age: Duration,
+pub(crate) struct ResubmitWindow {
+    length: Duration,
+    clock: Clock,
+    /// Whether an answer of the service has confirmed the date of this machine.
+    date_confirmed: bool,
 }
 
-impl Age {
-    fn then(self, then: Moment) -> Duration {
-        self.age.saturating_add(then.since(self.at))
+/// How far in the future a record may lie, in the client's time: clocks are corrected by small steps.
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+impl ResubmitWindow {
+    pub(crate) fn new(length: Duration, clock: Clock) -> ResubmitWindow {
+        ResubmitWindow { length, clock, date_confirmed: false }
+    }
+
+    /// The same, once the service has confirmed the date.
+    pub(crate) fn with_date_confirmed(self) -> ResubmitWindow {
+        ResubmitWindow { date_confirmed: true, ..self }
+    }
+
+    /// Whether only the service can say how old the first attempt is.
+    pub(crate) fn needs_date(&self, first: &Stamp) -> bool {
+        !self.date_confirmed && matches!(self.age(first, &Stamp::now()), StampAge::ByDate(_))
+    }
+
+    /// Whether an attempt is in the window after this wait.
+    fn allows(&self, first: &Stamp, wait: Duration) -> bool {
+        let age = match self.age(first, &Stamp::now()) {
+            StampAge::Known(age) => age,
+            StampAge::ByDate(age) if self.date_confirmed => age,
+            StampAge::ByDate(_) | StampAge::Unknown => return false,
+        };
+        self.clock.scaled(age).saturating_add(wait) <= self.length
+    }
+
+    fn age(&self, first: &Stamp, now: &Stamp) -> StampAge {
+        first.age(now, self.clock.wall(CLOCK_TOLERANCE))
     }
 }
 
@@ -109,8 +144,8 @@ pub(crate) struct Course<'a> {
     /// How many failures in a row end it.
     most: u32,
     /// How long after the first attempt one in doubt is repeated.
-    window: Option<Duration>,
-    first: Option<Age>,
+    window: Option<ResubmitWindow>,
+    first: Option<Stamp>,
     failures: u32,
     attempts: u32,
 }
@@ -134,25 +169,36 @@ impl<'a> Course<'a> {
     }
 
     /// The same; once a job may exist, nothing is repeated later than this after the first attempt.
-    pub(crate) fn within(self, window: Option<Duration>) -> Course<'a> {
+    pub(crate) fn within(self, window: Option<ResubmitWindow>) -> Course<'a> {
         Course { window, ..self }
     }
 
     /// The same, where the first attempt was made by an earlier process.
-    pub(crate) fn since(self, first: Age) -> Course<'a> {
+    pub(crate) fn since(self, first: Stamp) -> Course<'a> {
         Course { first: Some(first), ..self }
     }
 
-    /// Whether an attempt may come then; if not, why.
-    fn allows(&self, then: Moment, wait: Duration) -> Result<(), Why> {
-        if then > self.deadline {
+    /// Whether an attempt may come `ahead` of now; if not, why. `wait`: how long the service asked to wait.
+    fn allows(&self, now: Moment, ahead: Duration, wait: Duration) -> Result<(), Why> {
+        if now.after(ahead) > self.deadline {
             return Err(Why::Late(wait));
         }
-        match (self.asking, self.window, self.first) {
-            (Asking::Resubmit, Some(window), Some(first)) if first.then(then) > window => {
+        match (self.asking, &self.window, &self.first) {
+            (Asking::Resubmit, Some(window), Some(first)) if !window.allows(first, ahead) => {
                 Err(Why::Stale(wait))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What has to be so just before the first byte of an attempt: name resolution and connect take their time.
+    fn check(&self) -> Option<Check> {
+        match (self.asking, self.window, &self.first) {
+            (Asking::Resubmit, Some(window), Some(first)) => {
+                let first = first.clone();
+                Some(Box::new(move || window.allows(&first, Duration::ZERO)))
+            }
+            _ => None,
         }
     }
 
@@ -194,11 +240,14 @@ impl Client {
             };
             let begun = self.clock.now();
             // Only now: the wait for a place can be long.
-            if let Err(why) = course.allows(begun, Duration::ZERO) {
+            if let Err(why) = course.allows(begun, Duration::ZERO, Duration::ZERO) {
                 let late = || Error::new(Kind::Timeout, "there is no time left for an attempt");
                 return Err(Ended { why, error: last.unwrap_or_else(late) });
             }
-            course.first.get_or_insert(Age { at: begun, age: Duration::ZERO });
+            attempt.check_first_byte(course.check());
+            if course.window.is_some() {
+                course.first.get_or_insert_with(Stamp::now);
+            }
             course.attempts += 1;
             // In a box of its own: thousands wait for their turn at the gate, and should be small then.
             let result = Box::pin(attempt.once()).await;
@@ -213,6 +262,10 @@ impl Client {
                 }
                 Err(miss) => miss,
             };
+            if miss.came == Came::Withheld {
+                let why = Why::Stale(Duration::ZERO);
+                return Err(Ended { why, error: last.unwrap_or(miss.error) });
+            }
             let floor = miss.floor();
             if let (Some(gate), Came::Status(429)) = (course.gate, miss.came) {
                 gate.pace.limited(begun, now, floor.unwrap_or_default());
@@ -232,7 +285,7 @@ impl Client {
             }
             course.tracker.bears(&miss.error, floor);
             let wait = self.backoff(course.failures, floor);
-            if let Err(why) = course.allows(now.after(wait), floor.unwrap_or_default()) {
+            if let Err(why) = course.allows(now, wait, floor.unwrap_or_default()) {
                 return Err(Ended { why, error: miss.error });
             }
             self.log.retrying(course.tracker, course.attempts, &miss, wait);
@@ -251,7 +304,7 @@ impl Client {
             let now = self.clock.now();
             let Err(then) = gate.pace.start(now) else { return Ok(place) };
             let wait = then.since(now);
-            if let Err(why) = course.allows(then, wait) {
+            if let Err(why) = course.allows(now, wait, wait) {
                 let error = Error::new(
                     Kind::RateLimited,
                     format!("the service asked to send nothing for another {} s", wait.as_secs()),
@@ -303,19 +356,42 @@ mod tests {
     use crate::clock::Clock;
 
     #[test]
-    fn what_is_older_than_the_machines_start_is_as_old_as_it_is() {
+    fn resubmit_window_ends_by_the_clock_that_says_most() {
         let (now, tracker) = (Clock::new(1).now(), Tracker::new("run"));
         let window = Duration::from_secs(3600);
-        let course = |years: u64| {
-            let age = Duration::from_secs(years * 365 * 24 * 3600);
+        let course = |change: fn(&mut Stamp)| {
+            let mut first = Stamp::now();
+            change(&mut first);
             Course::new(Asking::Resubmit, now.after(window * 10), &tracker)
-                .within(Some(window))
-                .since(Age { at: now, age })
+                .within(Some(ResubmitWindow::new(window, Clock::new(1))))
+                .since(first)
         };
-        assert_eq!(course(0).allows(now.after(window), Duration::ZERO), Ok(()));
-        let later = now.after(window + Duration::from_secs(1));
-        assert_eq!(course(0).allows(later, Duration::ZERO), Err(Why::Stale(Duration::ZERO)));
-        assert_eq!(course(300).allows(now, Duration::ZERO), Err(Why::Stale(Duration::ZERO)));
+        let allows = |course: &Course<'_>, ahead: u64| {
+            course.allows(now, Duration::from_secs(ahead), Duration::ZERO) == Ok(())
+        };
+        let fresh = course(|_| {});
+        assert!(allows(&fresh, 3500) && !allows(&fresh, 3601));
+        assert!(fresh.check().unwrap()());
+        let stale: [fn(&mut Stamp); 5] = [
+            |first| first.unix_ms -= 3_601_000,
+            |first| first.unix_ms = 0,
+            |first| first.boot_ms = first.boot_ms.saturating_sub(3_601_000),
+            // The clock was set back by two hours; the machine was started again.
+            |first| first.unix_ms += 7_200_000,
+            |first| first.boot = "another".into(),
+        ];
+        for (at, change) in stale.into_iter().enumerate() {
+            let course = course(change);
+            // A machine that has been up for less than an hour can't be older by its own clock.
+            let up = Stamp::now().boot_ms > 3_601_000;
+            assert!(!allows(&course, 0) || at == 2 && !up, "case {at}");
+        }
+        // After a start of the machine the date counts once the service confirms it.
+        let mut first = Stamp::now();
+        first.boot = "another".into();
+        let window = ResubmitWindow::new(window, Clock::new(1));
+        assert!(window.needs_date(&first) && !window.allows(&first, Duration::ZERO));
+        assert!(window.with_date_confirmed().allows(&first, Duration::ZERO));
     }
 
     #[test]

@@ -20,8 +20,8 @@ use crate::ledger::{self, Ledger};
 use crate::log::{Log, Sink};
 use crate::pace::Gate;
 use crate::poller::Poller;
-use crate::record::Unsettled;
 use crate::secret::ApiKey;
+use crate::submission::unsettled::Unsettled;
 use crate::sync::lock;
 use crate::tracker::Tracker;
 use crate::transport::Transport;
@@ -44,10 +44,9 @@ pub(crate) mod default_deadline {
     pub(crate) const SLIDE: Duration = Duration::from_secs(30 * 60);
     pub(crate) const DECK: Duration = Duration::from_secs(45 * 60);
     pub(crate) const DOWNLOAD: Duration = Duration::from_secs(60 * 60);
+    /// `jobs` and `forget`, which ask the ledger alone. In the wall's time: disks do not run faster.
+    pub(crate) const LEDGER: Duration = Duration::from_secs(30);
 }
-
-/// What an operation ends with: its result as JSON, or a failure.
-pub type Outcome = Result<String, Failure>;
 
 /// Starts a thread that does this work.
 pub type Spawn = fn(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
@@ -89,7 +88,7 @@ pub struct Client {
     pub(crate) log: Log,
     pub(crate) home: Home,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) unsettled: Mutex<Unsettled>,
+    pub(crate) unsettled: Unsettled,
     own: Mutex<HashMap<JobId, OwnJob>>,
 }
 
@@ -114,12 +113,13 @@ impl Client {
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         let home = Home::default();
+        let log = Log::new(sink, settings.log_level);
         Ok(Client {
             transport: Transport::new(Arc::clone(&settings), clock, home.clone())?,
             home,
+            unsettled: Unsettled::new(Arc::clone(&ledger), log.clone()),
             ledger,
-            unsettled: Mutex::default(),
-            log: Log::new(sink, settings.log_level),
+            log,
             beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
             submissions: Gate::new(settings.max_concurrent_submissions),
             settings,
@@ -138,42 +138,54 @@ impl Client {
         let _ = self.home.0.set(runtime.clone());
     }
 
+    /// Writes what the ledger does not have yet, and waits for that on this thread, at most so long. How many steps are
+    /// left; they are tried again for as long as the process lives.
+    pub fn write_ledger(&self, timeout: Duration) -> usize {
+        self.ledger.write_all(timeout)
+    }
+
     /// Closes the connections that wait: nothing more will be asked.
     pub fn disconnect(&self) {
         self.transport.close();
     }
 
-    /// Runs an operation's steps to their end or to the deadline, whichever comes first. The deadline is
-    /// outside, so that no await within can outlast it; the tracker knows where it struck.
-    pub(crate) fn until<'a, T>(
+    /// Runs an operation's steps to their end, to the deadline, or until it is stopped, whichever comes first. Deadline and
+    /// stop are outside, so that no await within can outlast them; the tracker knows where they struck.
+    pub(crate) fn until<'a, T, R>(
         &'a self,
         deadline: Moment,
         tracker: &'a Tracker,
-        steps: impl Future<Output = Result<T, Failure>> + Send + 'a,
-    ) -> impl Future<Output = Result<T, Failure>> {
+        steps: impl Future<Output = Result<T, Failure<R>>> + Send + 'a,
+    ) -> impl Future<Output = Result<T, Failure<R>>> {
         self.whichever_first(deadline, tracker, Box::pin(steps))
     }
 
     /// The same, once for all operations. The steps are boxed: as they are they would be in a call's memory twice, where
     /// they are handed over and where they run.
     #[allow(clippy::manual_async_fn)] // That would keep its arguments twice, in each of thousands of calls.
-    fn whichever_first<'a, T>(
+    fn whichever_first<'a, T, R>(
         &'a self,
         deadline: Moment,
         tracker: &'a Tracker,
-        steps: Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>,
-    ) -> impl Future<Output = Result<T, Failure>> {
+        steps: Pin<Box<dyn Future<Output = Result<T, Failure<R>>> + Send + 'a>>,
+    ) -> impl Future<Output = Result<T, Failure<R>>> {
         async move {
             tracker.begin(self.clock.now());
             self.log.started(tracker);
             let mut ending = Ending { log: &self.log, tracker, told: false };
+            let late = async {
+                self.clock.sleep_until(deadline).await;
+                // Before the steps are dropped: no connection may send the first byte any more.
+                tracker.revoke();
+            };
             let end = tokio::select! {
                 biased;
+                reason = tracker.stopped() => Err(tracker.stop_error(reason).into()),
                 result = steps => result.map_err(|failure| Failure {
                     error: tracker.complete(failure.error),
                     result: failure.result,
                 }),
-                () = self.clock.sleep_until(deadline) => {
+                () = late => {
                     Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
                 }
             };

@@ -1,9 +1,10 @@
 //! The one place where time enters.
 //!
-//! Every duration in this crate is in the client's own time. `time_scale` makes that time run faster than
+//! Every duration in this crate is in the client's own time, but for what is called the wall's. `time_scale` makes that time run faster than
 //! the wall's, so that against a sandbox at the same speed an hour passes in a second.
 
 use std::num::NonZeroU64;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -40,6 +41,65 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// When something was recorded, by every clock there is, so that another process can judge its age: after a clock was set,
+/// after the machine slept, after it was started again. In the wall's time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The date, in milliseconds since 1970. Anything can set it.
+    pub(crate) unix_ms: u64,
+    /// Since the machine was started, sleep included. Nothing sets it; but it begins anew with each start, and stands
+    /// still while a virtual machine is suspended by its host.
+    pub(crate) boot_ms: u64,
+    /// Which start of the machine that was; empty where the system does not say.
+    pub(crate) boot: Arc<str>,
+}
+
+/// How old a stamp is, in the wall's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StampAge {
+    Known(Duration),
+    /// By the date alone, since the machine was started again: as good as the date is.
+    ByDate(Duration),
+    /// It lies in the future: a clock was set.
+    Unknown,
+}
+
+impl Stamp {
+    /// Now.
+    pub(crate) fn now() -> Stamp {
+        static BOOT: LazyLock<Arc<str>> = LazyLock::new(|| {
+            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            id.trim().into()
+        });
+        let boot_ms = u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX);
+        Stamp { unix_ms: unix_ms(), boot_ms, boot: Arc::clone(&BOOT) }
+    }
+
+    /// Its age at `now`: the larger of the ages by all clocks. `tolerance`: how far in the future a date may lie, since
+    /// clocks are corrected by small steps.
+    pub(crate) fn age(&self, now: &Stamp, tolerance: Duration) -> StampAge {
+        let ahead = Duration::from_millis(self.unix_ms.saturating_sub(now.unix_ms));
+        if ahead > tolerance {
+            return StampAge::Unknown;
+        }
+        let by_date = Duration::from_millis(now.unix_ms.saturating_sub(self.unix_ms));
+        if self.boot.is_empty() || self.boot != now.boot {
+            return StampAge::ByDate(by_date);
+        }
+        match now.boot_ms.checked_sub(self.boot_ms) {
+            Some(since) => StampAge::Known(by_date.max(Duration::from_millis(since))),
+            // A machine that was set back to an earlier state of its memory.
+            None => StampAge::Unknown,
+        }
+    }
+}
+
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
+}
+
 /// A point in the client's time, counted from the machine's start in microseconds: in half the memory of a `Duration`,
 /// since each of thousands of calls keeps several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +114,11 @@ impl Moment {
     pub(crate) fn after(self, wait: Duration) -> Moment {
         let wait = wait.as_nanos().div_ceil(1000);
         Moment(self.0.saturating_add(u64::try_from(wait).unwrap_or(u64::MAX)))
+    }
+
+    /// So long ago; not before the machine's start.
+    pub(crate) fn before(self, age: Duration) -> Moment {
+        Moment::at(self.0.get().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)))
     }
 
     /// The client's time since the machine's start.
@@ -84,10 +149,7 @@ impl Clock {
     }
 
     pub(crate) fn now(self) -> Moment {
-        let now = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-        let nanoseconds = u32::try_from(now.tv_nsec).unwrap_or(0);
-        let now = Duration::new(seconds, nanoseconds).saturating_mul(self.scale);
+        let now = since_boot().saturating_mul(self.scale);
         Moment::at(u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
     }
 
@@ -121,5 +183,40 @@ impl Clock {
     /// What a network timeout of this length is on the wall's clock.
     pub(crate) fn io(self, timeout: Duration) -> Duration {
         if self.scale == 1 { timeout } else { (timeout / self.scale).max(IO_FLOOR.min(timeout)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOLERANCE: Duration = Duration::from_secs(60);
+
+    fn stamp(unix_s: u64, boot_s: u64, boot: &str) -> Stamp {
+        Stamp { unix_ms: unix_s * 1000, boot_ms: boot_s * 1000, boot: boot.into() }
+    }
+
+    #[test]
+    fn stamp_is_as_old_as_the_clock_that_says_most() {
+        let recorded = stamp(10_000, 500, "a");
+        let known = |seconds| StampAge::Known(Duration::from_secs(seconds));
+        for (now, age) in [
+            (stamp(10_007, 507, "a"), known(7)),
+            (stamp(13_000, 507, "a"), known(3_000)),
+            // The date was set back a little; the machine slept.
+            (stamp(9_950, 3_500, "a"), known(3_000)),
+            // Set back for good, so that nothing is known of the date.
+            (stamp(9_000, 507, "a"), StampAge::Unknown),
+            (stamp(10_007, 7, "b"), StampAge::ByDate(Duration::from_secs(7))),
+            (stamp(9_000, 7, "b"), StampAge::Unknown),
+            (stamp(10_007, 400, "a"), StampAge::Unknown),
+        ] {
+            assert_eq!(recorded.age(&now, TOLERANCE), age, "{now:?}");
+        }
+        let nameless = stamp(10_000, 500, "");
+        assert_eq!(
+            nameless.age(&stamp(10_001, 501, ""), TOLERANCE),
+            StampAge::ByDate(Duration::from_secs(1))
+        );
     }
 }

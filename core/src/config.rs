@@ -14,7 +14,7 @@ use crate::table::{self, WEEK_MS};
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "api_key",
     "api_base_url",
     "app_name",
@@ -27,6 +27,7 @@ const KEYS: [&str; 17] = [
     "poll_first_ms",
     "poll_max_ms",
     "resubmit_window_ms",
+    "adopt_window_ms",
     "max_concurrent_submissions",
     "max_file_bytes",
     "log_level",
@@ -38,6 +39,9 @@ const KEYS: [&str; 17] = [
 const MOST_SUBMISSIONS: u64 = 64;
 /// What `max_file_bytes` can be: 4 GiB.
 const MOST_FILE_BYTES: u64 = 4 << 30;
+
+/// A year, in milliseconds: longer, an equal call is another purchase for sure.
+const MAX_ADOPT_WINDOW_MS: u64 = 365 * 24 * 3_600_000;
 
 /// What a client is made from.
 #[derive(Clone, Default)]
@@ -104,6 +108,7 @@ pub struct Settings {
     pub(crate) poll_first: Duration,
     pub(crate) poll_max: Duration,
     pub(crate) resubmit_window: Duration,
+    pub(crate) adopt_window: Duration,
     pub(crate) max_concurrent_submissions: usize,
     pub(crate) max_file_bytes: u64,
     pub(crate) log_level: Level,
@@ -126,6 +131,7 @@ impl Default for Settings {
             poll_first: Duration::from_millis(2_000),
             poll_max: Duration::from_millis(10_000),
             resubmit_window: Duration::from_secs(3_600),
+            adopt_window: Duration::from_secs(24 * 3_600),
             max_concurrent_submissions: 8,
             max_file_bytes: 512 << 20,
             log_level: Level::Info,
@@ -175,6 +181,8 @@ impl Settings {
                 table::integer(text, 0..=WEEK_MS)
                     .map(|value| self.resubmit_window = Duration::from_millis(value))
             }
+            "adopt_window_ms" => table::integer(text, 0..=MAX_ADOPT_WINDOW_MS)
+                .map(|value| self.adopt_window = Duration::from_millis(value)),
             "max_concurrent_submissions" => table::integer(text, 1..=MOST_SUBMISSIONS)
                 .map(|value| self.max_concurrent_submissions = usize::try_from(value).unwrap_or(1)),
             "max_file_bytes" => {

@@ -4,74 +4,27 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::StreamExt as _;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::answer::{Download, Job};
 use crate::arrival::{self, File, Newest};
 use crate::attempt::Course;
-use crate::claim::Start;
-use crate::client::{Client, DOWNLOADS_AT_ONCE, Outcome, blocking, default_deadline};
+use crate::client::{Client, DOWNLOADS_AT_ONCE, blocking, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::{Destination, OutputFile};
 use crate::files::partial::Partial;
 use crate::job::JobId;
-use crate::ledger::Recorded;
+use crate::operations::result::{Arrived, DeckResult, Made, MadeFailure, Outcome};
 use crate::options::Options;
 use crate::policy::Asking;
-use crate::record::Record;
-use crate::submit::unwritable;
+use crate::submission::begin::Start;
+use crate::submission::lease::{Lease, MAX_WAIT};
+use crate::submission::receipt::Hearing;
 use crate::tracker::{Phase, Tracker};
 use crate::wait::{Seen, job_failed};
 
 /// How many files of one job are fetched: what is above is no answer to a request that this library sends.
 const MAX_FILES: usize = 100;
-
-/// A file on disk, as results list it.
-#[derive(Serialize)]
-pub(crate) struct Arrived {
-    pub(crate) path: String,
-    pub(crate) variant: u32,
-    pub(crate) format: String,
-    pub(crate) size: u64,
-    pub(crate) sha256: String,
-    /// What the caller should know about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) note: Option<String>,
-}
-
-impl Arrived {
-    /// What is known of a file by what has arrived.
-    pub(crate) fn of_part(part: &Partial) -> Arrived {
-        Arrived {
-            path: String::new(),
-            variant: 0,
-            format: String::new(),
-            size: part.length,
-            sha256: part.sums().sha256.hex_so_far(),
-            note: None,
-        }
-    }
-}
-
-/// What `run` and `download` hand out.
-#[derive(Serialize)]
-struct Deck<'a> {
-    job_id: &'a str,
-    status: &'a str,
-    output_type: Option<&'a str>,
-    idempotency_key: Option<&'a str>,
-    billed: Billed,
-    adopted: bool,
-    recorded: bool,
-    unsettled: u64,
-    files: &'a [Arrived],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    unverified: &'a [Arrived],
-    /// The service's last answer; null where the ledger and the disk knew all.
-    job: Option<&'a RawValue>,
-}
 
 /// A job to fetch, and how.
 pub(crate) struct Order<'a> {
@@ -80,7 +33,7 @@ pub(crate) struct Order<'a> {
     pub(crate) variants: u32,
     /// What the call began with, where it is one that can cost money.
     pub(crate) start: Option<&'a Start>,
-    pub(crate) record: Option<&'a Record>,
+    pub(crate) lease: Option<&'a Lease>,
     pub(crate) target: Destination,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
@@ -95,90 +48,124 @@ impl Client {
         tracker: &Tracker,
     ) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::DOWNLOAD);
-        let options = options.clone();
-        let place = OnceLock::new();
-        let end = self
-            .until(deadline, tracker, async {
-                // Checked before the first request; how many names there will be is known only after it.
-                let nameless = Options { name: None, ..options.clone() };
-                Destination::prepare(&nameless, 0, true).await?;
-                let course = Course::new(Asking::Look, deadline, tracker);
-                let mut job = self.look(job_id, course, tracker).await?;
-                let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
-                if job.status == "completed" && job.downloads.len() < asked as usize {
-                    // Files can be late (`promise.md`, 7).
-                    job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
-                }
-                match job.status.as_str() {
-                    "completed" => {}
-                    "failed" => return Err(job_failed(job_id, &job).into()),
-                    status => {
-                        let error = Error::new(
-                            Kind::Incomplete,
-                            format!("job {job_id} is {status}: it has no files yet; wait for it first"),
-                        );
-                        let unfinished = Deck { files: &[], ..Deck::of(job_id, &job, Billed::Unknown)? };
-                        let result = serde_json::to_string(&unfinished).map_err(unwritable)?;
-                        let error = error.retryable().with(|details| details.billed = Billed::Unknown);
-                        return Err(Failure { error, result: Some(result) });
-                    }
-                }
-                if let Some((record, _)) = self.owned(job_id).await {
-                    // One call owns one.
-                    let _ = place.set(record);
-                }
-                let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
-                let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
-                let id = job_id.clone();
-                let target = Destination::prepare(&options, variants, true).await?;
-                let target = blocking(move || target.look_for_job(&id, variants, true)).await?;
-                let order =
-                    Order { job_id, variants, start: None, record: place.get(), target, deadline, tracker };
-                self.fetch_all(job, order).await
-            })
-            .await;
-        if let Some(record) = place.get() {
-            record.release(self, end.as_ref().err(), true).await;
-        }
-        end
+        let slot = OnceLock::new();
+        let steps = Box::pin(self.download_job(job_id, options.clone(), deadline, tracker, &slot));
+        let end = self.until(deadline, tracker, steps).await;
+        self.finish(slot.get(), end, true, Hearing::AtReturn).await.outcome
     }
 
-    /// The result of a call whose files are all there already: delivered, as the ledger knows them, or whole
-    /// and without their final names yet. Needs no word of the service.
-    pub(crate) async fn found(&self, order: &Order<'_>) -> Result<Option<String>, Error> {
+    async fn download_job(
+        self: &Arc<Client>,
+        job_id: &JobId,
+        options: Options,
+        deadline: Moment,
+        tracker: &Tracker,
+        slot: &OnceLock<Lease>,
+    ) -> Result<Made, MadeFailure> {
+        // Checked before the first request; how many names there will be is known only after it.
+        let nameless = Options { name: None, ..options.clone() };
+        Destination::prepare(&nameless, 0, true).await?;
+        self.learn(job_id).await;
+        let course = Course::new(Asking::Look, deadline, tracker);
+        let mut job = self.look(job_id, course, tracker).await?;
+        let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
+        if job.status == "completed" && job.downloads.len() < asked as usize {
+            // Files can be late (`promise.md`, 7).
+            job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
+        }
+        match job.status.as_str() {
+            "completed" => {}
+            "failed" => return Err(job_failed(job_id, &job).into()),
+            status => {
+                let message = format!("job {job_id} is {status}: it has no files yet; wait for it first");
+                let unfinished = DeckResult::of(job_id, &job, Billed::Unknown)?;
+                let error = Error::new(Kind::Incomplete, message).retryable();
+                let error = error.with(|details| details.billed = Billed::Unknown);
+                return Err(Failure { error, result: Some(Made::Deck(Box::new(unfinished))) });
+            }
+        }
+        let leased = tokio::time::timeout(MAX_WAIT, self.lease_of_job(job_id)).await;
+        if let Ok(Some((lease, _))) = leased {
+            // One call has one.
+            let _ = slot.set(lease);
+        }
+        let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
+        let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
+        let id = job_id.clone();
+        let target = Destination::prepare(&options, variants, true).await?;
+        let target = blocking(move || target.look_for_job(&id, variants, true)).await?;
+        let order = Order { job_id, variants, start: None, lease: slot.get(), target, deadline, tracker };
+        self.fetch_all(job, order).await
+    }
+
+    /// The result of a call whose files are all there already, as the ledger knows them. Needs no word of the service, and
+    /// no directory that can be written to.
+    pub(crate) async fn found(&self, start: &Start, job_id: &JobId) -> Result<Option<Made>, Error> {
+        let Some(place) = start.place.as_deref().filter(|_| !start.files.is_empty()) else { return Ok(None) };
+        // Where that is no directory, the call ends at its next step, which says why.
+        let Ok(target) = Destination::look(place).await else { return Ok(None) };
+        let (known, variants, id) = (start.files.clone(), start.variants, job_id.clone());
+        let find = move || Ok(arrival::find_all(&known, &target, &id, variants));
+        let Some(files) = blocking(find).await? else { return Ok(None) };
+        Ok(Some(self.deck_found(start, job_id, files).await))
+    }
+
+    /// The result of a call whose job the service no longer shows, if all of its files have arrived all the same: in an
+    /// earlier process, that died before each had its final name.
+    pub(crate) async fn found_parts(&self, order: &Order<'_>) -> Result<Option<Made>, Error> {
         let Some(start) = order.start else { return Ok(None) };
-        let mut sought = Vec::new();
-        for variant in 1..=order.variants {
-            let recorded = start.files.iter().find(|file| file.variant == variant).cloned();
-            let ending = recorded.as_ref().map_or_else(|| "pptx".to_owned(), |file| extension(&file.format));
-            sought.push((recorded, order.target.file(order.job_id, variant, order.variants, &ending)));
-        }
-        let Some(found) = blocking(move || find_all(sought)).await? else { return Ok(None) };
+        let mut files = self.deliver_whole(order, (1..=order.variants).collect()).await?;
+        let output = |variant| order.target.file(order.job_id, variant, order.variants, "pptx");
+        let missing =
+            (1..=order.variants).filter(|variant| files.iter().all(|file| file.variant != *variant));
+        let sought: Vec<_> = missing.map(output).collect();
+        let known = start.files.clone();
+        let find =
+            move || Ok(sought.iter().map(|output| arrival::find(&known, output)).collect::<Option<Vec<_>>>());
+        let Some(delivered) = blocking(find).await? else { return Ok(None) };
+        files.extend(delivered);
+        files.sort_by_key(|file| file.variant);
+        Ok(Some(self.deck_found(start, order.job_id, files).await))
+    }
+
+    /// Gives those of these presentations their names that have arrived whole and are not offered by the service.
+    async fn deliver_whole(&self, order: &Order<'_>, variants: Vec<u32>) -> Result<Vec<Arrived>, Error> {
+        let output = |variant| (variant, order.target.file(order.job_id, variant, order.variants, "pptx"));
+        let sought: Vec<_> = variants.into_iter().map(output).collect();
+        // A part that can't be read is no help here.
+        let open = |(variant, output)| Some((variant, Partial::open_whole(&output).ok()??));
+        let parts: Vec<_> = blocking(move || Ok(sought.into_iter().filter_map(open).collect())).await?;
         let mut files = Vec::new();
-        for (variant, found) in (1..).zip(found) {
-            files.push(match found {
-                Found::Delivered(file) => file,
-                Found::Whole(part) => self.deliver(*part, variant, "pptx", order).await?,
-            });
+        for (variant, part) in parts {
+            files.push(self.deliver(part, variant, "pptx", order).await?);
         }
-        let deck = Deck {
-            job_id: order.job_id.as_str(),
-            status: "completed",
-            output_type: Some(&start.output_type),
-            idempotency_key: Some(&start.key),
+        Ok(files)
+    }
+
+    /// A result for which the service was not asked.
+    async fn deck_found(&self, start: &Start, job_id: &JobId, files: Vec<Arrived>) -> Made {
+        Made::Deck(Box::new(DeckResult {
+            job_id: job_id.to_string(),
+            status: "completed".to_owned(),
+            output_type: Some(start.output_type.as_str().to_owned()),
+            idempotency_key: Some(start.key.to_string()),
             billed: Billed::Yes,
             adopted: start.adopted,
-            recorded: order.record.is_some_and(Record::is_whole),
-            unsettled: self.unsettled().await,
-            files: &files,
-            unverified: &[],
+            recorded: false,
+            unsettled: self.unsettled.count().await,
+            note: start.note.clone(),
+            files,
+            unverified: Vec::new(),
             job: None,
-        };
-        Ok(Some(serde_json::to_string(&deck).map_err(unwritable)?))
+        }))
     }
 
     /// Fetches every file that a completed job offers, several at once, and says what came.
-    pub(crate) async fn fetch_all(self: &Arc<Client>, job: Arc<Job>, mut order: Order<'_>) -> Outcome {
+    pub(crate) async fn fetch_all(
+        self: &Arc<Client>,
+        job: Arc<Job>,
+        mut order: Order<'_>,
+    ) -> Result<Made, MadeFailure> {
         order.tracker.phase(Phase::Downloading);
         order.target = order.target.reopened(order.variants).await?;
         let (mut files, mut unverified) = (Vec::new(), Vec::new());
@@ -204,25 +191,32 @@ impl Client {
                 Err(error) => problems.push(error),
             }
         }
+        let offered: HashSet<u32> = job.downloads.iter().map(|entry| entry.variant).collect();
+        let missing: Vec<u32> = (1..=order.variants).filter(|variant| !offered.contains(variant)).collect();
+        if !missing.is_empty() {
+            files.extend(self.deliver_whole(order, missing).await?);
+        }
         if job.downloads.len() > MAX_FILES {
             let message =
                 format!("the service offers {} files; {MAX_FILES} were fetched", job.downloads.len());
             problems.push(Error::new(Kind::Incomplete, message));
         }
         let (_, job) = newest.get();
-        let result = Deck {
-            files: &files,
-            unverified: &unverified,
-            idempotency_key: order.start.map(|start| start.key.as_str()),
-            output_type: job.output_type.as_deref().or(order.start.map(|start| start.output_type.as_str())),
-            adopted: order.start.is_some_and(|start| start.adopted),
-            recorded: order.record.is_some_and(Record::is_whole),
-            unsettled: self.unsettled().await,
-            ..Deck::of(order.job_id, &job, Billed::Yes)?
-        };
-        let result = serde_json::to_string(&result).map_err(unwritable)?;
         let asked = order.variants as usize;
-        if problems.is_empty() && files.len() >= asked {
+        let (count, kept) = (files.len(), unverified.len());
+        let start = order.start;
+        let output_type = start.map(|start| start.output_type.as_str().to_owned());
+        let result = Made::Deck(Box::new(DeckResult {
+            files,
+            unverified,
+            idempotency_key: start.map(|start| start.key.to_string()),
+            output_type: job.output_type.clone().or(output_type),
+            adopted: start.is_some_and(|start| start.adopted),
+            unsettled: self.unsettled.count().await,
+            note: start.and_then(|start| start.note.clone()),
+            ..DeckResult::of(order.job_id, &job, Billed::Yes)?
+        }));
+        if problems.is_empty() && count >= asked {
             return Ok(result);
         }
         let first = problems.into_iter().next().unwrap_or_else(|| {
@@ -230,14 +224,14 @@ impl Client {
             Error::new(Kind::Incomplete, message)
         });
         let billed = |error: Error| error.with(|details| details.billed = Billed::Yes);
-        let own_cause = first.kind() != Kind::Incomplete && files.is_empty() && unverified.is_empty();
+        let own_cause = first.kind() != Kind::Incomplete && count == 0 && kept == 0;
         let job_id = order.job_id;
         let message = if own_cause {
             format!(
                 "the files of job {job_id} could not be fetched: {first}; fetch them with perceptis_download"
             )
         } else {
-            format!("{} of {asked} files of job {job_id} arrived: {first}", files.len())
+            format!("{} of {asked} files of job {job_id} arrived: {first}", count)
         };
         if own_cause {
             let kind = first.kind();
@@ -246,25 +240,6 @@ impl Client {
         let error = billed(first.restate(Kind::Incomplete, message));
         Err(Failure { error, result: Some(result) })
     }
-}
-
-/// Where a file was found that the service need not be asked for.
-enum Found {
-    Delivered(Arrived),
-    Whole(Box<Partial>),
-}
-
-/// All of these files, or nothing if one of them is not there. Blocks on the disk.
-fn find_all(sought: Vec<(Option<Recorded>, OutputFile)>) -> Result<Option<Vec<Found>>, Error> {
-    let mut found = Vec::new();
-    for (recorded, output) in sought {
-        let delivered = recorded.map(|file| arrival::find(&file, &output)).transpose()?.flatten();
-        // A part that can't be read is left to the download, which says what is wrong with it.
-        let whole = || Partial::open_whole(&output).ok().flatten().map(|part| Found::Whole(Box::new(part)));
-        let Some(file) = delivered.map(Found::Delivered).or_else(whole) else { return Ok(None) };
-        found.push(file);
-    }
-    Ok(Some(found))
 }
 
 /// The file at this place. The service's variant numbers are used where they are distinct and were asked for;
@@ -282,27 +257,8 @@ fn output_for(order: &Order<'_>, entry: &Download, at: usize, names: &mut HashSe
 }
 
 /// A format's file name ending: itself when it is plain, `bin` otherwise.
-fn extension(format: &str) -> String {
+pub(crate) fn extension(format: &str) -> String {
     let plain = (1..=8).contains(&format.len())
         && format.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if plain { format.to_owned() } else { "bin".to_owned() }
-}
-
-impl<'a> Deck<'a> {
-    /// What the service says of a job.
-    fn of(job_id: &'a JobId, job: &'a Job, billed: Billed) -> Result<Deck<'a>, Error> {
-        Ok(Deck {
-            job_id: job_id.as_str(),
-            status: &job.status,
-            output_type: job.output_type.as_deref(),
-            idempotency_key: None,
-            billed,
-            adopted: false,
-            recorded: false,
-            unsettled: 0,
-            files: &[],
-            unverified: &[],
-            job: Some(serde_json::from_str(&job.json).map_err(unwritable)?),
-        })
-    }
 }

@@ -209,15 +209,15 @@ impl std::error::Error for Error {}
 
 /// How an operation fails: always an error, and with [`Kind::Incomplete`] also what came.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure<R = String> {
     /// What went wrong.
     pub error: Error,
-    /// The partial result as JSON, with [`Kind::Incomplete`] only.
-    pub result: Option<String>,
+    /// The partial result, as JSON where the caller gets it, with [`Kind::Incomplete`] only.
+    pub result: Option<R>,
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
+impl<R> From<Error> for Failure<R> {
+    fn from(error: Error) -> Failure<R> {
         Failure { error, result: None }
     }
 }

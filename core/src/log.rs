@@ -118,9 +118,21 @@ impl Log {
         self.write(Level::Info, "started", |record| put_operation(record, tracker));
     }
 
-    /// The ledger could not record what happened to a submission; it goes on all the same.
-    pub(crate) fn ledger_failed(&self, error: &Error) {
-        self.write(Level::Error, "not recorded", |record| put(record, "message", error.message()));
+    /// The ledger could not record what happened to a submission; the call goes on all the same.
+    pub(crate) fn not_recorded(&self, message: &str) {
+        self.write(Level::Error, "not recorded", |record| put(record, "message", message));
+    }
+
+    /// A call goes on with an equal call's submission.
+    pub(crate) fn adopted(&self, tracker: &Tracker) {
+        self.write(Level::Warning, "adopted", |record| {
+            put_operation(record, tracker);
+            put(
+                record,
+                "message",
+                "an equal call was left without its end: this call continues its submission",
+            );
+        });
     }
 
     /// Submissions of earlier calls wait for `recover`.

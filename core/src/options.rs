@@ -36,15 +36,6 @@ const KEYS: [&str; 15] = [
     "history",
 ];
 
-/// What `state` can be, as `perceptis_jobs` tells it.
-pub(crate) const STATES: [(&str, State); 6] = [
-    ("submitting", State::Submitting),
-    ("accepted", State::Accepted),
-    ("completed", State::Completed),
-    ("settled", State::Settled),
-    ("failed", State::Failed),
-    ("refused", State::Refused),
-];
 const MOST_LISTED: u64 = 10_000;
 
 /// The options of one call.
@@ -55,6 +46,8 @@ pub struct Options {
     pub(crate) directory: Option<Arc<Path>>,
     pub(crate) name: Option<String>,
     pub(crate) overwrite: bool,
+    /// What `overwrite` may replace, as an earlier call recorded it; not an option of the caller's.
+    pub(crate) replaceable: Option<String>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) resubmit: bool,
     pub(crate) progress: bool,
@@ -77,6 +70,7 @@ impl Default for Options {
             directory: None,
             name: None,
             overwrite: false,
+            replaceable: None,
             idempotency_key: None,
             resubmit: false,
             progress: false,
@@ -118,8 +112,10 @@ impl Options {
                 self.job = Some(text.to_owned());
                 Ok(())
             }
-            "job" => Err("a job id or an idempotency key, 1 to 255 bytes".into()),
-            "state" => one_of(text, &STATES).map(|value| self.state = Some(value)),
+            "job" => {
+                Err("a job id or an idempotency key, 1 to 255 bytes; job:ID or key:KEY says which".into())
+            }
+            "state" => one_of(text, &State::NAMES).map(|value| self.state = Some(value)),
             "unsettled" => table::boolean(text).map(|value| self.unsettled = Some(value)),
             "max_age_ms" => table::integer(text, 1..=CENTURY_MS)
                 .map(|value| self.max_age = Some(Duration::from_millis(value))),

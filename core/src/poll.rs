@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::answer::{self, Job};
 use crate::attempt::{Attempt, Course, Ended, Miss};
-use crate::client::{Client, Outcome, default_deadline};
+use crate::client::{Client, default_deadline};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::job::JobId;
+use crate::operations::result::Outcome;
 use crate::options::Options;
 use crate::origin::status_path;
 use crate::policy::{Asking, Came};

@@ -3,9 +3,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use serde::Serialize;
 
 use crate::advice;
@@ -39,6 +43,8 @@ struct Situation {
     idempotency_key: Option<Key>,
     job_id: Option<JobId>,
     status: Option<Said>,
+    /// The ledger has not said yet whether another call has sent this submission.
+    unchecked: bool,
     /// A submission is on its way, and no answer has come.
     in_flight: Option<FirstByte>,
     /// A submission's fate is unknown.
@@ -161,7 +167,54 @@ pub struct Tracker(Arc<Tracked>);
 struct Tracked {
     operation: &'static str,
     started: Stopwatch,
+    stop: Stop,
     situation: Mutex<Situation>,
+}
+
+/// Why an operation is stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The caller does not want to wait any longer.
+    Cancelled,
+    /// The client ends.
+    Closed,
+}
+
+impl StopReason {
+    /// The error's kind, and the beginning of its sentence.
+    fn words(self) -> (Kind, &'static str) {
+        match self {
+            StopReason::Cancelled => (Kind::Cancelled, "the call was cancelled"),
+            StopReason::Closed => (Kind::Closed, "the client was closed"),
+        }
+    }
+}
+
+/// Whether the operation is to stop. The first reason stays.
+#[derive(Debug, Default)]
+struct Stop {
+    reason: AtomicU8,
+    waker: AtomicWaker,
+}
+
+impl Stop {
+    fn get(&self) -> Option<StopReason> {
+        match self.reason.load(Ordering::Acquire) {
+            1 => Some(StopReason::Cancelled),
+            2 => Some(StopReason::Closed),
+            _ => None,
+        }
+    }
+
+    fn set(&self, reason: StopReason) {
+        let number = match reason {
+            StopReason::Cancelled => 1,
+            StopReason::Closed => 2,
+        };
+        // Err means that there is a reason already.
+        let _ = self.reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+        self.waker.wake();
+    }
 }
 
 /// A situation as it is shown.
@@ -185,7 +238,40 @@ fn milliseconds(duration: Duration) -> u64 {
 impl Tracker {
     /// For an operation of this name that begins now.
     pub fn new(operation: &'static str) -> Tracker {
-        Tracker(Arc::new(Tracked { operation, started: Stopwatch::start(), situation: Mutex::default() }))
+        Tracker(Arc::new(Tracked {
+            operation,
+            started: Stopwatch::start(),
+            stop: Stop::default(),
+            situation: Mutex::default(),
+        }))
+    }
+
+    /// Stops the operation: it ends as soon as the ledger knows how, within 2 s. If it is over, nothing happens.
+    pub fn stop(&self, reason: StopReason) {
+        self.0.stop.set(reason);
+    }
+
+    /// Why it is stopped, if it is.
+    pub fn stopped_for(&self) -> Option<StopReason> {
+        self.0.stop.get()
+    }
+
+    /// Waits until the operation is to stop. From then on no attempt sends its first byte.
+    pub(crate) async fn stopped(&self) -> StopReason {
+        let reason = poll_fn(|context| {
+            self.0.stop.waker.register(context.waker());
+            self.0.stop.get().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await;
+        self.revoke();
+        reason
+    }
+
+    /// Forbids the first byte of an attempt that has not sent it.
+    pub(crate) fn revoke(&self) {
+        if let Some(first_byte) = &self.lock().in_flight {
+            first_byte.revoke();
+        }
     }
 
     /// For an operation about this job: even one that is ended before its first step can name it.
@@ -202,7 +288,7 @@ impl Tracker {
     }
 
     /// For one of the jobs that this operation is about.
-    pub(crate) fn part(&self) -> Tracker {
+    pub(crate) fn child(&self) -> Tracker {
         Tracker::new(self.0.operation)
     }
 
@@ -242,7 +328,9 @@ impl Tracker {
             );
             return Error::new(kind, message).with(|details| details.billed = Billed::Unknown);
         }
-        let (kind, message, billed) = if let Some(job_id) = &now.job_id {
+        let (kind, message, billed) = if matches!(self.0.operation, "jobs" | "forget") {
+            (kind, reason.to_owned(), Billed::No)
+        } else if let Some(job_id) = &now.job_id {
             let done = now.status() == Some("completed");
             let (state, next, billed) = if done {
                 ("is completed and billed", "perceptis_download", Billed::Yes)
@@ -251,7 +339,7 @@ impl Tracker {
                 (state, "perceptis_wait and then perceptis_download", Billed::Unknown)
             };
             (kind, format!("{reason}; job {job_id} {state}: fetch it with {next}"), billed)
-        } else if now.unknown || now.in_flight.as_ref().is_some_and(FirstByte::is_out) {
+        } else if now.may_be_submitted() {
             let key = now.idempotency_key.as_deref().unwrap_or_default();
             let kind = if kind == Kind::Timeout { Kind::OutcomeUnknown } else { kind };
             let message = format!(
@@ -294,7 +382,7 @@ impl Tracker {
         let failed = error.kind() == Kind::JobFailed;
         let billed = match now.status() {
             Some("completed") => Billed::Yes,
-            _ if now.job_id.is_some() || now.unknown => Billed::Unknown,
+            _ if now.may_be_submitted() || self.0.operation == "recover" => Billed::Unknown,
             _ => error.details().billed,
         };
         let error = error.with(|details| {
@@ -309,9 +397,10 @@ impl Tracker {
             }
             now.list_attempts(details);
         });
-        // Nothing was asked for yet: the sentence is about the call, and complete.
+        // The sentence is about the call or the ledger, and complete.
         let local =
-            matches!(error.kind(), Kind::InvalidArgument | Kind::Configuration | Kind::OutcomeUnknown);
+            matches!(error.kind(), Kind::InvalidArgument | Kind::Configuration | Kind::OutcomeUnknown)
+                || error.kind() == Kind::NotFound && error.details().http_status.is_none();
         if local { error } else { advice::explained(error) }
     }
 
@@ -338,6 +427,25 @@ impl Tracker {
         self.change(|now| now.idempotency_key.replace(key.clone()).as_ref() != Some(key));
     }
 
+    /// The call has a key of its caller's: another call may have sent the submission, as long as the ledger has not said
+    /// that none has.
+    pub(crate) fn unchecked(&self) {
+        self.lock().unchecked = true;
+    }
+
+    /// The ledger knows of no such submission.
+    pub(crate) fn checked(&self) {
+        let mut now = self.lock();
+        now.unchecked = false;
+        now.in_flight = None;
+    }
+
+    /// The error of an operation that was stopped.
+    pub(crate) fn stop_error(&self, reason: StopReason) -> Error {
+        let (kind, words) = reason.words();
+        self.end(kind, words)
+    }
+
     /// A submission goes out; from its first byte until something is known of it, its fate is not.
     pub(crate) fn sending(&self, first_byte: &FirstByte) {
         self.lock().in_flight = Some(first_byte.clone());
@@ -352,13 +460,13 @@ impl Tracker {
     pub(crate) fn outcome_unknown(&self) {
         let mut now = self.lock();
         now.in_flight = None;
+        now.unchecked = false;
         now.unknown = true;
     }
 
     /// Whether the service may have heard of the submission.
     pub(crate) fn may_be_submitted(&self) -> bool {
-        let now = self.lock();
-        now.unknown || now.job_id.is_some() || now.in_flight.as_ref().is_some_and(FirstByte::is_out)
+        self.lock().may_be_submitted()
     }
 
     pub(crate) fn is_outcome_unknown(&self) -> bool {
@@ -370,6 +478,7 @@ impl Tracker {
         self.change(|now| {
             now.list(at, What::Accepted);
             now.in_flight = None;
+            now.unchecked = false;
             now.unknown = false;
             now.cause = None;
             now.job_id.replace(job_id.clone()).as_ref() != Some(job_id)
@@ -380,6 +489,7 @@ impl Tracker {
     pub(crate) fn continues(&self, job_id: &JobId) {
         self.change(|now| {
             now.in_flight = None;
+            now.unchecked = false;
             now.unknown = false;
             now.job_id.replace(job_id.clone()).as_ref() != Some(job_id)
         });
@@ -431,6 +541,14 @@ fn shown(status: &str) -> String {
 }
 
 impl Situation {
+    /// Whether the service may have heard of the submission, from this process or another.
+    fn may_be_submitted(&self) -> bool {
+        self.unchecked
+            || self.unknown
+            || self.job_id.is_some()
+            || self.in_flight.as_ref().is_some_and(FirstByte::is_out)
+    }
+
     fn status(&self) -> Option<&str> {
         self.status.as_ref().map(Said::as_str)
     }

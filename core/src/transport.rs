@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::connections::{Connections, Failed};
 use crate::error::{Error, Kind};
-use crate::first_byte::{FirstByte, Outgoing};
+use crate::first_byte::{FirstByte, Outgoing, Withheld};
 use crate::origin::{Origin, is_loopback};
 use crate::policy::Came;
 use crate::poller::SLOTS;
@@ -279,6 +279,10 @@ impl Transport {
     /// What a failure on the way means. `connecting`: that it came before there was a connection.
     fn miss(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Miss {
         let untrusted = is_untrusted(error);
+        if is_withheld(error) {
+            let message = "the request was not sent: the call has ended, or the connection took too long";
+            return Miss::new(Came::Withheld, Error::new(Kind::Transport, message));
+        }
         let (came, stage) = match (untrusted, connecting) {
             (true, _) => (Came::Untrusted, "the host's certificate is not trusted"),
             (false, true) => (Came::NotSent, "the host could not be reached"),
@@ -338,6 +342,11 @@ fn deepest(error: &dyn StdError) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+/// Whether it was the body of the request that did not let itself be sent.
+fn is_withheld(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<Withheld>() || error.source().is_some_and(is_withheld)
 }
 
 /// Whether the other end's certificate was refused, however deep in the error that is said.

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::answer::Job;
-use crate::client::{Client, Outcome, OwnJob, default_deadline};
+use crate::client::{Client, OwnJob, default_deadline};
 use crate::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
 use crate::estimate::{Followed, Product};
 use crate::job::JobId;
+use crate::operations::result::Outcome;
 use crate::options::Options;
 use crate::policy::{self, Asking, Next};
 use crate::poller::Polled;
@@ -72,6 +73,7 @@ impl Client {
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
         async move {
             let steps = async {
+                Box::pin(self.learn(&job_id)).await;
                 let expected = self.own_job(&job_id).map_or(1, |own| own.variants);
                 tracker.phase(Phase::Waiting);
                 let end = self.watch(&job_id, expected, Seen::Not, &tracker).await;

@@ -44,7 +44,8 @@ fn no_room_from_each_call_on() {
     }
     let failed = at_once(points, AT_ONCE, |(line, at)| {
         let scene = Scene::new();
-        let end = End::of(&scene.shimmed(line, "full", *at).output().unwrap());
+        let end =
+            End::of(&scene.shimmed(line, "full", *at).env("VICTIM_DISK_IS_FULL", "1").output().unwrap());
         let found = judge(&scene, line, &end);
         (!found.is_empty()).then(|| format!("{line:?} from call {at} on\n    {}", found.join("\n    ")))
     });
@@ -68,7 +69,7 @@ fn mounts() -> Option<&'static [&'static str]> {
 const SMALL: &str = r#"mount -t tmpfs -o "size=$1" perceptis-test "$2"
 mkdir "$2/out" "$2/state"
 shift 2
-"$@" >"$KEPT/1.out" 2>"$KEPT/1.err"
+VICTIM_DISK_IS_FULL=1 "$@" >"$KEPT/1.out" 2>"$KEPT/1.err"
 echo $? >"$KEPT/1.code"
 mount -o remount,size=8m "$TREE"
 "$@" >"$KEPT/2.out" 2>"$KEPT/2.err"

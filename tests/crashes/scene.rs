@@ -233,9 +233,10 @@ impl Scene {
 
     /// What the ledger says.
     pub fn ledger(&self) -> Value {
-        match End::of(&self.command("victim", 1).arg("jobs").output().unwrap()) {
-            End::Well { ledger, .. } => ledger,
-            other => panic!("the ledger can't be read: {other:?}"),
+        let output = self.command("victim", 1).arg("jobs").output().unwrap();
+        match End::of(&output) {
+            End::Well { ledger, .. } if ledger["jobs"].is_array() => ledger,
+            _ => panic!("the ledger can't be read: {output:?}"),
         }
     }
 

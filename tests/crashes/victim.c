@@ -11,10 +11,12 @@
 #include <string.h>
 #include <time.h>
 
-/* Until the library's threads have ended: what they do last is a part of the run. */
+/* Until the library's threads have ended: what they do last is a part of the run. On a full disk they do not end, since
+   they try again for as long as the process lives. */
 static void let_them_end(void)
 {
-    for (int look = 0; look < 5000; look++) {
+    if (getenv("VICTIM_DISK_IS_FULL") != NULL) return;
+    for (int look = 0; look < 30000; look++) {
         int threads = -2; /* without . and .. */
         DIR *tasks = opendir("/proc/self/task");
         if (tasks == NULL) return;

@@ -83,6 +83,29 @@ fn overwrite_leaves_a_file_that_was_written_since() {
 }
 
 #[test]
+fn recover_replaces_the_file_that_its_call_found() {
+    // With the caller's name, and with the job's, which is known only after it was submitted.
+    for (arguments, name) in
+        [(&["hold", "name=q3", "overwrite=true"][..], "q3"), (&["hold", "overwrite=true"], "j1")]
+    {
+        let (place, server) = (Place::new(), endless());
+        fs::rename(
+            place.directory.path().join("q3.pptx"),
+            place.directory.path().join(format!("{name}.pptx")),
+        )
+        .unwrap();
+        let call = Call::new(&server, place.directory.path(), arguments);
+        let mut held = call.env("PERCEPTIS_LEDGER", place.ledger.path().join("ledger.db")).under_way();
+        held.kill();
+        server.on(STATUS, completed(&server, "j1", "/f")).on("/f", Answer::file(&deck("one")));
+        let report = place.client(&server).recover(&[]).unwrap();
+        assert_eq!(report["jobs"][0]["outcome"], "delivered", "{report}");
+        assert_eq!(place.files(), [format!("{name}.pptx")]);
+        assert_eq!(place.read(&format!("{name}.pptx")), deck("one"));
+    }
+}
+
+#[test]
 fn recover_leaves_a_newer_deck_of_the_same_name() {
     let (place, server) = (Place::new(), Server::start());
     server.on(GENERATE, accepted()).on(GENERATE, Answer::json(202, r#"{"job_id":"j2"}"#));

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::deck::{deck, deck_in_deck};
 use crate::support::listing;
-use crate::support::script::{Answer, Server};
+use crate::support::script::{Answer, Server, status};
 use crate::workshop::{Call, STATUS, endless, is_root, open_directory, server_of};
 
 /// Ways to answer a request for the rest of a file that do not bring it.
@@ -70,12 +70,21 @@ fn whole_part_is_delivered_when_the_job_is_gone() {
     // A process that has fetched all of it, and has died before it gave it a name.
     fs::write(directory.path().join("j1.j1.part"), deck("one")).unwrap();
     server.on(STATUS, Answer::error(404, "not_found"));
-    let polls = server.seen_at(STATUS).len();
     let told = call("run").end();
     assert_eq!(told.code, "OK", "{told:?}");
     assert_eq!(fs::read(told.path(0)).unwrap(), deck("one"));
     assert_eq!(listing(directory.path()), ["j1.pptx"]);
-    assert_eq!(server.seen_at(STATUS).len(), polls, "the service was not asked");
+}
+
+#[test]
+fn whole_part_is_delivered_when_no_file_is_offered() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("q3.j1.part"), deck("one")).unwrap();
+    let server = Server::start();
+    server.on(STATUS, status("completed", "[]"));
+    let told = Call::new(&server, directory.path(), &["download=j1", "name=q3"]).end();
+    assert_eq!(told.code, "OK", "{told:?}");
+    assert_eq!(listing(directory.path()), ["q3.pptx"]);
 }
 
 #[test]

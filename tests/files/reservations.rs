@@ -195,6 +195,8 @@ fn lock_file_that_a_cleaner_removes_is_made_again() {
         let pairs = [("directory", path), ("name", name)];
         queue.run(&client, &crate::support::api::Request::deck(), &pairs, tag).unwrap();
         while server.seen_at(crate::workshop::GENERATE).len() < tag as usize {
+            let ended = queue.take(1, 0).unwrap();
+            assert!(ended.is_empty(), "{:?}", ended[0].end);
             std::thread::yield_now();
         }
     };

@@ -3,14 +3,14 @@
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use perceptis_core::{Kind, Outcome, Tracker};
+use perceptis_core::{Kind, Outcome, StopReason, Tracker};
 use std::num::NonZeroU64;
 
 use crate::doorbell::Doorbell;
 use crate::inbox::{Inbox, Taken};
-use crate::operation::{End, Operation, Stop};
+use crate::operation::{Ending, Operation};
 use crate::signal::Signal;
-use crate::sync::{AbortHandle, Interrupt, lock};
+use crate::sync::lock;
 
 /// Runs this in every order with at most three preemptions, which is where such faults are found; with more where
 /// `LOOM_MAX_PREEMPTIONS` says so, as `make test-long` does.
@@ -27,9 +27,14 @@ fn operation() -> Arc<Operation> {
 /// The ends that an operation was given, by their kinds; "ok" is none.
 type Ends = Arc<Mutex<Vec<Option<Kind>>>>;
 
-fn end_of(operation: &Arc<Operation>, ends: &Ends) -> End {
+fn ending_of(operation: &Arc<Operation>, ends: &Ends) -> Ending {
     let ends = Arc::clone(ends);
-    End::new(Arc::clone(operation), Box::new(move |outcome| lock(&ends).push(kind(&outcome))))
+    Ending::new(Arc::clone(operation), Box::new(move |end| lock(&ends).push(kind(&end.outcome))))
+}
+
+/// An end that is good.
+fn good() -> perceptis_core::End {
+    Ok(String::new()).into()
 }
 
 fn kind(outcome: &Outcome) -> Option<Kind> {
@@ -42,11 +47,11 @@ fn inbox() -> (Arc<Inbox>, Arc<AtomicBool>) {
 }
 
 /// A call in an inbox, with its end.
-fn accept(inbox: &Arc<Inbox>, tag: u64) -> (Arc<Operation>, End, NonZeroU64) {
+fn accept(inbox: &Arc<Inbox>, tag: u64) -> (Arc<Operation>, Ending, NonZeroU64) {
     let operation = operation();
     let number = inbox.accept(tag, &operation).unwrap();
     let to = Arc::clone(inbox);
-    let end = End::new(Arc::clone(&operation), Box::new(move |outcome| to.end(tag, outcome)));
+    let end = Ending::new(Arc::clone(&operation), Box::new(move |end| to.end(tag, end)));
     (operation, end, number)
 }
 
@@ -55,49 +60,20 @@ fn ends(taken: &[Taken]) -> usize {
 }
 
 #[test]
-fn a_cancel_while_the_task_starts_is_not_lost() {
+fn end_comes_once_and_with_the_first_reason_to_stop() {
     every_order(|| {
-        let (operation, found, interrupt) = (operation(), Ends::default(), Interrupt::new());
-        let end = end_of(&operation, &found);
-        let waits = Arc::clone(&interrupt);
-        // Its work never ends: a lost cancel is a hang.
-        let task = thread::spawn(move || {
-            waits.wait();
-            drop(end);
-        });
-        let cancelled = Arc::clone(&operation);
-        let caller = thread::spawn(move || cancelled.stop(Stop::Cancelled));
-        operation.started(AbortHandle(interrupt));
-        task.join().unwrap();
-        caller.join().unwrap();
-        assert_eq!(*lock(&found), [Some(Kind::Cancelled)]);
-    });
-}
-
-#[test]
-fn whoever_stops_first_says_why_and_an_outcome_is_kept() {
-    every_order(|| {
-        let (operation, found, interrupt) = (operation(), Ends::default(), Interrupt::new());
-        let end = end_of(&operation, &found);
-        let asks = Arc::clone(&interrupt);
-        // Its work is done by the time that it first looks.
-        let task = thread::spawn(move || if asks.is_set() { drop(end) } else { end.with(Ok(String::new())) });
-        let (one, two) = (Arc::clone(&operation), Arc::clone(&operation));
-        let cancels = thread::spawn(move || {
-            one.stop(Stop::Cancelled);
-            one.stop(Stop::Cancelled);
-        });
-        let closes = thread::spawn(move || two.stop(Stop::Closed));
-        operation.started(AbortHandle(Arc::clone(&interrupt)));
-        for thread in [task, cancels, closes] {
-            thread.join().unwrap();
-        }
+        let (operation, found) = (operation(), Ends::default());
+        let ending = ending_of(&operation, &found);
+        let (cancelled, closed) = (Arc::clone(&operation), Arc::clone(&operation));
+        let cancels = thread::spawn(move || cancelled.stop(StopReason::Cancelled));
+        let closes = thread::spawn(move || closed.stop(StopReason::Closed));
+        // Its thread goes away before it has an end of its own.
+        drop(ending);
+        cancels.join().unwrap();
+        closes.join().unwrap();
         let found = lock(&found);
         assert_eq!(found.len(), 1);
-        if !interrupt.is_set() {
-            assert_eq!(found[0], None);
-        }
-        assert!(matches!(found[0], None | Some(Kind::Cancelled | Kind::Closed)));
+        assert!(matches!(found[0], Some(Kind::Cancelled | Kind::Closed)));
     });
 }
 
@@ -106,14 +82,17 @@ fn an_end_a_cancel_and_a_waiting_take_meet() {
     every_order(|| {
         let (inbox, shown) = inbox();
         let (operation, end, _) = accept(&inbox, 7);
-        let interrupt = Interrupt::new();
-        let asks = Arc::clone(&interrupt);
-        let task = thread::spawn(move || if asks.is_set() { drop(end) } else { end.with(Ok(String::new())) });
+        let asks = Arc::clone(&operation);
+        let task =
+            thread::spawn(
+                move || {
+                    if asks.tracker().stopped_for().is_some() { drop(end) } else { end.with(good()) }
+                },
+            );
         let canceller = {
             let inbox = Arc::clone(&inbox);
             thread::spawn(move || inbox.cancel(7))
         };
-        operation.started(AbortHandle(interrupt));
         let taken = inbox.take(8, None).unwrap();
         assert_eq!(ends(&taken), 1);
         // The tag is free at once, whoever still is on the way.
@@ -121,7 +100,7 @@ fn an_end_a_cancel_and_a_waiting_take_meet() {
         task.join().unwrap();
         canceller.join().unwrap();
         assert!(!shown.load(Ordering::Relaxed));
-        end.with(Ok(String::new()));
+        end.with(good());
         assert!(shown.load(Ordering::Relaxed));
         assert_eq!(ends(&inbox.take(8, None).unwrap()), 1);
     });
@@ -138,8 +117,8 @@ fn of_two_waiting_threads_each_gets_its_event() {
                 thread::spawn(move || ends(&inbox.take(1, None).unwrap()))
             })
             .collect();
-        one.with(Ok(String::new()));
-        two.with(Ok(String::new()));
+        one.with(good());
+        two.with(good());
         for taker in takers {
             assert_eq!(taker.join().unwrap(), 1);
         }
@@ -160,7 +139,7 @@ fn closing_wakes_whoever_waits_and_loses_nothing() {
             let inbox = Arc::clone(&inbox);
             thread::spawn(move || inbox.close())
         };
-        end.with(Ok(String::new()));
+        end.with(good());
         let taken = taker.join().unwrap();
         closer.join().unwrap();
         let left = inbox.take(1, None).map_or(0, |taken| ends(&taken));
@@ -194,8 +173,8 @@ fn the_descriptor_shows_what_is_there() {
         let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
         let shows = move |readable| assert_eq!(shown.load(Ordering::Relaxed), readable);
         shows(false);
-        one.with(Ok(String::new()));
-        two.with(Ok(String::new()));
+        one.with(good());
+        two.with(good());
         shows(true);
         assert_eq!(ends(&inbox.take(1, None).unwrap()), 1);
         shows(true);
@@ -212,7 +191,7 @@ fn after_it_is_freed_no_event_comes_and_no_doorbell_rings() {
         inbox.set_doorbell(Some(Doorbell(Arc::clone(&gone))));
         let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
         let task = thread::spawn(move || {
-            one.with(Ok(String::new()));
+            one.with(good());
             drop(two);
         });
         inbox.free();
@@ -230,7 +209,7 @@ fn a_doorbell_that_was_taken_away_rings_no_more() {
         let gone = Arc::new(AtomicBool::new(false));
         inbox.set_doorbell(Some(Doorbell(Arc::clone(&gone))));
         let end = accept(&inbox, 1).1;
-        let task = thread::spawn(move || end.with(Ok(String::new())));
+        let task = thread::spawn(move || end.with(good()));
         inbox.set_doorbell(None);
         gone.store(true, Ordering::SeqCst);
         assert_eq!(ends(&inbox.take(8, None).unwrap()), 1);
@@ -248,7 +227,7 @@ fn news_is_one_event_and_never_follows_the_end() {
             thread::spawn(move || {
                 inbox.news(1, number);
                 inbox.news(1, number);
-                end.with(Ok(String::new()));
+                end.with(good());
                 inbox.news(1, number);
             })
         };

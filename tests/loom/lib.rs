@@ -31,38 +31,6 @@ mod sync {
         assert!(most.is_none(), "loom has no time");
         condition.wait(guard).unwrap()
     }
-
-    /// A task that waits for the network, until it is interrupted.
-    pub(crate) struct Interrupt {
-        interrupted: Mutex<bool>,
-        changed: Condvar,
-    }
-
-    impl Interrupt {
-        pub(crate) fn new() -> Arc<Interrupt> {
-            Arc::new(Interrupt { interrupted: Mutex::new(false), changed: Condvar::new() })
-        }
-
-        pub(crate) fn is_set(&self) -> bool {
-            *lock(&self.interrupted)
-        }
-
-        pub(crate) fn wait(&self) {
-            let mut interrupted = lock(&self.interrupted);
-            while !*interrupted {
-                interrupted = self.changed.wait(interrupted).unwrap();
-            }
-        }
-    }
-
-    pub(crate) struct AbortHandle(pub(crate) Arc<Interrupt>);
-
-    impl AbortHandle {
-        pub(crate) fn abort(&self) {
-            *lock(&self.0.interrupted) = true;
-            self.0.changed.notify_all();
-        }
-    }
 }
 
 /// A descriptor that tells what it shows.

@@ -2,14 +2,17 @@
 #ifndef CHECK_H
 #define CHECK_H
 #include <perceptis.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Ends the process at once: a child, or a thread of many, must not run what the others have registered. */
+/* Ends the process at once: a child, or a thread of many, must not run what the others have registered. A thread with a
+   cancel pending says why, too. */
 #define CHECK(condition)                                                    \
     do {                                                                    \
         if (!(condition)) {                                                 \
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);           \
             fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
             _exit(EXIT_FAILURE);                                            \
         }                                                                   \
@@ -20,6 +23,7 @@
     do {                                                                                                             \
         perceptis_error *failed = NULL;                                                                              \
         if ((call) != PERCEPTIS_OK) {                                                                                \
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);                                                    \
             fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, perceptis_error_message(failed));          \
             _exit(EXIT_FAILURE);                                                                                     \
         }                                                                                                            \

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 
 static volatile sig_atomic_t handled, elsewhere;
@@ -41,7 +40,6 @@ int main(int argc, char **argv)
     sigset_t before, after;
     CHECK(argc == 2);
     main_thread = (pid_t)syscall(SYS_gettid);
-    sigemptyset(&before);
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     for (int number = 1; number < NSIG; number++)
         if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD && (number < 32 || number >= SIGRTMIN))
@@ -53,7 +51,12 @@ int main(int argc, char **argv)
     MUST(perceptis_options_set(options, "directory", argv[1], &failed));
     MUST(perceptis_run_async(client, request, options, queue, 1, &failed));
     pthread_sigmask(SIG_SETMASK, NULL, &after);
-    CHECK(memcmp(&before, &after, sizeof before) == 0);
+    /* One by one: of the bytes of a sigset_t pthread_sigmask writes only those that have a signal. */
+    for (int number = 1; number < NSIG; number++) {
+        int was = sigismember(&before, number);
+        CHECK(was >= 0 || number == 32 || number == 33); /* The two that the C library keeps for itself. */
+        CHECK(sigismember(&after, number) == was);
+    }
     int running = 1, seen = 0;
     while (running) {
         /* All signals that a thread can block, but for the two that the C library keeps for itself. */

@@ -105,8 +105,7 @@ pub(crate) fn register(descriptor: RawFd) -> io::Result<()> {
     notice();
     let (device, inode) = identity(descriptor)?;
     for (at, slot) in SLOTS.iter().enumerate() {
-        let taken =
-            slot.descriptor.compare_exchange(FREE, BEING_FILLED, Ordering::AcqRel, Ordering::Relaxed);
+        let taken = slot.descriptor.compare_exchange(FREE, BEING_FILLED, Ordering::AcqRel, Ordering::Relaxed);
         if taken.is_ok() {
             slot.device.store(device, Ordering::Relaxed);
             slot.inode.store(inode, Ordering::Relaxed);
@@ -121,8 +120,7 @@ pub(crate) fn register(descriptor: RawFd) -> io::Result<()> {
 /// Forgets a descriptor, which is about to be closed.
 pub(crate) fn unregister(descriptor: RawFd) {
     for slot in used() {
-        let freed =
-            slot.descriptor.compare_exchange(descriptor, FREE, Ordering::AcqRel, Ordering::Relaxed);
+        let freed = slot.descriptor.compare_exchange(descriptor, FREE, Ordering::AcqRel, Ordering::Relaxed);
         if freed.is_ok() {
             return;
         }

@@ -45,12 +45,11 @@ pub(crate) struct Refusal {
     /// Whether another run has reserved a name of it.
     pub(crate) reserved: bool,
     /// The file that has a name of it.
-    #[allow(dead_code)] // For calls that know whose file that is.
     pub(crate) taken: Option<PathBuf>,
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
+impl<R> From<Refusal> for Failure<R> {
+    fn from(refusal: Refusal) -> Failure<R> {
         refusal.error.into()
     }
 }
@@ -119,14 +118,12 @@ impl Destination {
 
     /// A destination where files can be found, and nothing more: the directory need not be writable, and
     /// nothing is rehearsed or reserved.
-    #[allow(dead_code)] // For calls whose files may be there already.
     pub(crate) async fn look(options: &Options) -> Result<Destination, Refusal> {
         Ask { options: Arc::new(options.clone()), variants: 0, wanted: Wanted::Look }.until_open().await
     }
 
     /// The files that have the final names now and may be replaced, as JSON, to be kept for
     /// [`Destination::restore`].
-    #[allow(dead_code)] // For the ledger, which is about to keep them.
     pub(crate) fn replaceable(&self) -> Option<String> {
         if self.replaceable.is_empty() { None } else { serde_json::to_string(&self.replaceable).ok() }
     }

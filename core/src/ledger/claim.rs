@@ -1,30 +1,78 @@
-//! What a call that is about to cost money continues, or that it is new: promise, 12 to 15.
+//! What a call that is about to cost money continues, or that it is new: `promise.md`, 12 to 15.
 
 use rusqlite::params;
 
-use super::session::{Found, Identity, Session, WELL, signed};
-use super::{Claim, Claimed, Entry, Row, State};
+use super::entry::Found;
+use super::session::{Identity, Session};
+use super::{AskedBefore, CallId, Claim, Claimed, Entry, Row, State};
+use crate::clock::Stamp;
 use crate::error::Error;
+use crate::request::CANONICAL_VERSION;
 
-pub(super) fn claim(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Result<Claimed, Error> {
-    let own = session.api_key_hash(identity);
-    match &claim.key {
-        Some(key) => join(session, identity, claim, key, &own),
-        None => adopt_or_begin(session, identity, claim, &own),
+/// A claim's outcome, and what has to be recorded if no caller is there to take it.
+pub(super) struct Outcome {
+    pub(super) claimed: Claimed,
+    pub(super) before: Option<AskedBefore>,
+}
+
+impl From<Claimed> for Outcome {
+    fn from(claimed: Claimed) -> Outcome {
+        Outcome { claimed, before: None }
     }
 }
 
-/// Takes over a submission that nobody alive works on.
-pub(super) fn take(session: &mut Session<'_>, identity: &Identity, row: Row) -> Result<Option<Entry>, Error> {
+/// Finds what a call continues.
+pub(super) fn find(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Result<Outcome, Error> {
     let own = session.api_key_hash(identity);
-    let found = session.find("id = ?1 AND origin = ?2", params![row.0, identity.origin], &own)?;
+    match &claim.key {
+        Some(key) => join(session, identity, claim, key, &own),
+        None if claim.adopt => adopt(session, identity, claim, &own),
+        None => Ok(Claimed::Unknown { earlier: None }.into()),
+    }
+}
+
+/// The same, or records the call as new.
+pub(super) fn begin(
+    session: &mut Session<'_>,
+    identity: &Identity,
+    claim: &Claim,
+    replaceable: Option<&str>,
+) -> Result<Outcome, Error> {
+    let found = find(session, identity, claim)?;
+    if !matches!(found.claimed, Claimed::Unknown { .. }) {
+        return Ok(found);
+    }
+    let row = record(session, identity, claim)?;
+    let (call, _) = session.ask(identity, claim, row, replaceable)?;
+    Ok(Claimed::New { call }.into())
+}
+
+/// The newest submission of an equal call that was told OK.
+pub(super) fn equal_deck(
+    session: &mut Session<'_>,
+    identity: &Identity,
+    claim: &Claim,
+) -> Result<Option<Box<Entry>>, Error> {
+    let own = session.api_key_hash(identity);
+    let Some(number) = session.equal_told_ok(identity, claim, &own)? else { return Ok(None) };
+    let Some(found) = session.find("id = ?1", [number], &own)?.into_iter().next() else { return Ok(None) };
+    session.complete(found).map(Box::new).map(Some)
+}
+
+/// Takes over a submission that no live process works on.
+pub(super) fn take(session: &mut Session<'_>, identity: &Identity, row: Row) -> Result<Option<Entry>, Error> {
+    if row.ledger != session.ledger {
+        return Ok(None);
+    }
+    let own = session.api_key_hash(identity);
+    let found = session.find("id = ?1 AND origin = ?2", params![row.number, identity.origin], &own)?;
     let Some(found) = found.into_iter().next() else { return Ok(None) };
     if session.is_live(&found)? {
         return Ok(None);
     }
-    session.borrow(row)?;
+    session.lease(row)?;
     session.note(row, "taken over")?;
-    let entry = session.complete(found)?.entry;
+    let entry = session.complete(found)?;
     session.with_body(entry).map(Some)
 }
 
@@ -35,195 +83,142 @@ fn join(
     claim: &Claim,
     key: &str,
     own: &[u8],
-) -> Result<Claimed, Error> {
+) -> Result<Outcome, Error> {
     let known = session.find(
         "origin = ?1 AND idempotency_key = ?2 ORDER BY id DESC",
         params![identity.origin, key],
         own,
     )?;
-    let (mine, others): (Vec<Found>, Vec<Found>) = known.into_iter().partition(|found| found.entry.own_key);
+    // Of a refused submission nothing came: a call that was refused for its API key is repeated with another.
+    let (mine, others): (Vec<Found>, Vec<Found>) = known
+        .into_iter()
+        .filter(|found| found.entry.state != State::Refused)
+        .partition(|found| found.entry.own_key);
     if let Some(found) = mine.into_iter().next() {
-        return join_this(session, claim, found);
-    }
-    if !claim.on_other_key_submit {
-        // What nothing came of is nobody's job: a call that was refused for its API key is repeated with another.
-        let other = others.into_iter().find(|found| found.entry.state != State::Refused);
-        if let Some(found) = other {
-            return Ok(Claimed::OtherApiKey(Box::new(session.complete(found)?.entry)));
+        let entry = session.complete(found)?;
+        if entry.request_hash != claim.request_hash {
+            return Ok(Claimed::OtherRequest(Box::new(entry)).into());
         }
+        return continued(session, identity, claim, entry, false);
     }
-    if let Some(pruned) = grave(session, identity, claim, key, own)? {
-        return Ok(pruned);
+    if let Some(found) = others.into_iter().next().filter(|_| !claim.on_other_key_submit) {
+        let entry = Box::new(session.complete(found)?);
+        return Ok(Claimed::OtherApiKey { entry, equal: false }.into());
     }
-    begin(session, identity, claim, key, own)
+    if let Some(pruned) = session.tombstone(identity, claim, key, own)? {
+        return Ok(pruned.into());
+    }
+    Ok(Claimed::Unknown { earlier: None }.into())
 }
 
-fn join_this(session: &mut Session<'_>, claim: &Claim, found: Found) -> Result<Claimed, Error> {
-    let found = session.complete(found)?;
-    let same = found.entry.request_hash == claim.request_hash;
-    if !same {
-        return Ok(Claimed::OtherRequest(Box::new(found.entry)));
-    }
-    if found.entry.live {
-        return Ok(Claimed::Live(Box::new(found.entry)));
-    }
-    if found.entry.state == State::Refused {
-        return begin_again(session, claim, found.entry.row);
-    }
-    let row = found.entry.row;
-    // A call that wants no files leaves the wish of the one that did.
-    if claim.directory.is_some() {
-        session.execute(
-            "UPDATE submissions SET operation = ?2, directory = ?3, name = ?4, overwrite = ?5 WHERE id = ?1",
-            params![row.0, claim.operation, claim.directory, claim.name, claim.overwrite],
-        )?;
-    }
-    continued(session, claim, found, false)
-}
-
-/// A call without a key: an equal one whose caller does not have what it paid for, else it is new.
-fn adopt_or_begin(
+/// A call without a key: it continues an equal call's submission if that call's program has nothing.
+fn adopt(
     session: &mut Session<'_>,
     identity: &Identity,
     claim: &Claim,
     own: &[u8],
-) -> Result<Claimed, Error> {
-    if claim.adopt {
-        // Also one that `recover` settled while its caller was gone: that one has heard of nothing, and comes back.
-        for state in
-            ["state IN ('submitting', 'accepted', 'completed')", "state = 'settled' AND told IS NULL"]
-        {
-            let condition = format!(
-                "origin = ?1 AND api_key_hash = ?2 AND request_hash = ?3 AND {state} \
-                 AND operation = ?4 AND directory IS ?5 AND name IS ?6 ORDER BY id DESC"
-            );
-            let like = params![
-                identity.origin,
-                own,
-                claim.request_hash,
-                claim.operation,
-                claim.directory,
-                claim.name
-            ];
-            for found in session.find(&condition, like, own)? {
-                if is_adoptable(found.told.as_deref()) && !session.is_live(&found)? {
-                    let found = session.complete(found)?;
-                    return continued(session, claim, found, true);
-                }
+) -> Result<Outcome, Error> {
+    let (mut earlier, mut others) = (None, None);
+    for call in session.unheard_equal_calls(identity, claim)? {
+        let found = session.find("id = ?1", [call.submission], own)?.into_iter().next();
+        let Some(found) = found.filter(|found| !found.entry.state.is_free_of_charge()) else { continue };
+        if !found.entry.own_key {
+            if found.entry.state.is_unsettled() && others.is_none() {
+                others = Some(found);
             }
+            continue;
         }
+        // A settled submission is adopted for a while only. A clock that was set back makes it young, which costs nothing.
+        let settled = found.entry.settled_unix_ms.filter(|_| !found.entry.state.is_unsettled());
+        let age = settled.map(|settled| session.now.unix_ms.saturating_sub(settled));
+        if age.is_some_and(|age| age > claim.adopt_window_ms) {
+            earlier.get_or_insert(found);
+            continue;
+        }
+        let entry = session.complete(found)?;
+        return continued(session, identity, claim, entry, true);
     }
-    begin(session, identity, claim, &claim.fresh_key, own)
-}
-
-/// Whether the caller never heard of it, or heard of an error. Which one does not matter, since the submission is not
-/// settled: a run that was told TRANSPORT over its finished job, and begun again, must not buy another.
-fn is_adoptable(told: Option<&str>) -> bool {
-    told != Some(WELL)
+    if let Some(found) = others.filter(|_| !claim.on_other_key_submit) {
+        let entry = Box::new(session.complete(found)?);
+        return Ok(Claimed::OtherApiKey { entry, equal: true }.into());
+    }
+    let earlier = earlier.map(|found| session.complete(found)).transpose()?.map(Box::new);
+    Ok(Claimed::Unknown { earlier }.into())
 }
 
 fn continued(
     session: &mut Session<'_>,
+    identity: &Identity,
     claim: &Claim,
-    found: Found,
+    entry: Entry,
     adopted: bool,
-) -> Result<Claimed, Error> {
-    let row = found.entry.row;
-    session.own(row)?;
-    session.execute(
-        "UPDATE submissions SET deadline_unix_ms = ?2 WHERE id = ?1",
-        params![row.0, signed(claim.deadline_unix_ms)],
-    )?;
+) -> Result<Outcome, Error> {
+    if entry.live {
+        return Ok(Claimed::Live(Box::new(entry)).into());
+    }
+    let row = entry.row;
+    session.lease(row)?;
+    let (call, before) = session.ask(identity, claim, row, None)?;
     session.note(row, if adopted { "adopted" } else { "joined" })?;
-    let mut entry = session.with_body(found.entry)?;
-    if claim.directory.is_some() {
-        entry.operation = claim.operation.to_owned();
-        entry.directory.clone_from(&claim.directory);
-        entry.name.clone_from(&claim.name);
-        entry.overwrite = claim.overwrite;
-    }
-    Ok(Claimed::Continued { entry: Box::new(entry), adopted })
+    let entry = Box::new(session.with_body(entry)?);
+    Ok(Outcome { claimed: Claimed::Continued { entry, call, adopted }, before })
 }
 
-/// What a tombstone says about this key. One of another API key counts as well, unless that is accepted.
-fn grave(
-    session: &Session<'_>,
-    identity: &Identity,
-    claim: &Claim,
-    key: &str,
-    own: &[u8],
-) -> Result<Option<Claimed>, Error> {
-    session.one(
-        "SELECT job_id, request_hash FROM tombstones WHERE identity_hash = ?1 \
-         AND (api_key_hash = ?2 OR NOT ?3) ORDER BY api_key_hash = ?2 DESC LIMIT 1",
-        params![session.identity_hash(&identity.origin, key), own, claim.on_other_key_submit],
-        |columns| {
-            let request_hash: String = columns.get(1)?;
-            Ok(Claimed::Pruned { job_id: columns.get(0)?, same_request: request_hash == claim.request_hash })
-        },
-    )
-}
-
-fn begin(
-    session: &mut Session<'_>,
-    identity: &Identity,
-    claim: &Claim,
-    key: &str,
-    own: &[u8],
-) -> Result<Claimed, Error> {
-    if !claim.record {
-        return Ok(Claimed::New(None));
-    }
+/// Records a submission as new. One that was refused under the same key begins again in its place.
+fn record(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Result<Row, Error> {
+    let Stamp { boot_ms, boot, .. } = session.now.clone();
     session.execute(
-        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, operation, request_hash, body, \
-         output_type, variants, directory, name, overwrite, deadline_unix_ms, state, recorded_unix_ms, \
-         changed_unix_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'submitting', ?13, ?13)",
+        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, body, \
+         output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, changed_unix_ms) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'submitting', ?9, ?10, ?11, ?9) \
+         ON CONFLICT (origin, idempotency_key, api_key_hash) DO UPDATE SET \
+         request_version = excluded.request_version, request_hash = excluded.request_hash, \
+         body = excluded.body, output_type = excluded.output_type, variants = excluded.variants, \
+         state = 'submitting', job_id = NULL, recorded_unix_ms = excluded.recorded_unix_ms, \
+         recorded_boot_ms = excluded.recorded_boot_ms, recorded_boot = excluded.recorded_boot, \
+         settled_unix_ms = NULL, old_since_unix_ms = NULL WHERE state = 'refused'",
         params![
             identity.origin,
-            key,
-            own,
-            claim.operation,
+            claim.key.as_deref().unwrap_or(&claim.fresh_key),
+            session.api_key_hash(identity),
+            CANONICAL_VERSION,
             claim.request_hash,
             &claim.body[..],
             claim.output_type,
             claim.variants,
-            claim.directory,
-            claim.name,
-            claim.overwrite,
-            signed(claim.deadline_unix_ms),
-            signed(session.now),
+            session.now_ms(),
+            super::session::signed(boot_ms),
+            &*boot,
         ],
     )?;
-    let row = Row(session.connection.last_insert_rowid());
-    session.own(row)?;
+    let number = session.one(
+        "SELECT id FROM submissions WHERE origin = ?1 AND idempotency_key = ?2 AND api_key_hash = ?3",
+        params![
+            identity.origin,
+            claim.key.as_deref().unwrap_or(&claim.fresh_key),
+            session.api_key_hash(identity)
+        ],
+        |columns| columns.get(0),
+    )?;
+    let row = session.row(number.unwrap_or_default());
+    session.lease(row)?;
     session.note(row, "recorded")?;
-    Ok(Claimed::New(Some(row)))
+    Ok(row)
 }
 
-/// Nothing came of it, so it begins as if it were new.
-fn begin_again(session: &mut Session<'_>, claim: &Claim, row: Row) -> Result<Claimed, Error> {
-    if !claim.record {
-        return Ok(Claimed::New(None));
+/// What has to be recorded if no caller takes what it claimed: that nothing was sent, or that all is as it was.
+pub(super) fn withdrawal(outcome: &Outcome) -> Option<(Row, Vec<super::Step>)> {
+    use super::Step::{Refused, Released, Told, Withdrawn};
+    let cancelled = crate::error::Kind::Cancelled;
+    match &outcome.claimed {
+        Claimed::New { call: CallId { row, number } } => {
+            let told = Told { call: *number, code: Some(cancelled) };
+            Some((*row, vec![Refused { code: cancelled }, told, Released]))
+        }
+        Claimed::Continued { call: CallId { row, number }, .. } => {
+            let withdrawn = Withdrawn { call: *number, before: outcome.before.clone() };
+            Some((*row, vec![withdrawn, Released]))
+        }
+        _ => None,
     }
-    session.execute(
-        "UPDATE submissions SET operation = ?2, body = ?3, output_type = ?4, variants = ?5, directory = ?6, \
-         name = ?7, overwrite = ?8, deadline_unix_ms = ?9, state = 'submitting', job_id = NULL, \
-         recorded_unix_ms = ?10 WHERE id = ?1",
-        params![
-            row.0,
-            claim.operation,
-            &claim.body[..],
-            claim.output_type,
-            claim.variants,
-            claim.directory,
-            claim.name,
-            claim.overwrite,
-            signed(claim.deadline_unix_ms),
-            signed(session.now),
-        ],
-    )?;
-    session.own(row)?;
-    session.note(row, "recorded again")?;
-    Ok(Claimed::New(Some(row)))
 }

@@ -1,18 +1,24 @@
 //! The open file and one group of work at a time on it: a transaction, and in it a savepoint for each caller.
 
-use std::fmt::Debug;
+use std::cell::Cell;
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ring::hmac;
 use rusqlite::Connection;
 
+use super::fork;
 use super::holder::Holder;
 use super::location::Location;
+use super::open::{self, OpenFile};
+use super::prune;
 use super::refusal::{self, Trouble, by_sqlite, by_system};
+use super::schema::{self, SECRET, TIDIED};
 use super::session::Session;
-use super::{forget, open, schema};
+use crate::clock::Stamp;
+use crate::common::sha256;
 use crate::error::Error;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -21,6 +27,11 @@ const DAY_MS: u64 = 24 * 3_600_000;
 pub(super) trait Work: Send {
     /// Whether it may change something.
     fn writes(&self) -> bool;
+
+    /// Whether the group is not to be committed without it.
+    fn is_required(&self) -> bool {
+        false
+    }
 
     /// Does it, and keeps the result until the group is committed. If it fails, what it changed is taken back.
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Error>;
@@ -37,24 +48,59 @@ pub(super) enum Ran {
     Busy,
 }
 
+impl From<Trouble> for Ran {
+    fn from(trouble: Trouble) -> Ran {
+        match trouble {
+            Trouble::Busy => Ran::Busy,
+            Trouble::Final(error) => Ran::Failed(error),
+        }
+    }
+}
+
+/// A file by device and inode.
+pub(super) type FileIdentity = (u64, u64);
+
 #[derive(Debug)]
 pub(super) struct Engine {
     location: Location,
     opened: Option<Opened>,
     holder: Holder,
-    /// Which file the holder's rows are in.
-    file: Option<(u64, u64)>,
+    /// The ledger that the holder's rows are in.
+    held: Option<Held>,
     /// When old entries were last looked for.
     pruned_unix_ms: Option<u64>,
     /// Whether the log may still hold a request that was dropped.
     traces: bool,
 }
 
-#[derive(Debug)]
+/// Which ledger it is: the file, and the id of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    file: Option<FileIdentity>,
+    ledger: u64,
+}
+
 struct Opened {
-    connection: Connection,
-    path: PathBuf,
+    file: OpenFile,
     secret: hmac::Key,
+    secret_bytes: Vec<u8>,
+    ledger: u64,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    fn connection(&self) -> &Connection {
+        &self.file.connection
+    }
+
+    fn path(&self) -> &Path {
+        &self.file.path
+    }
 }
 
 impl Engine {
@@ -63,54 +109,70 @@ impl Engine {
             location,
             opened: None,
             holder: Holder::default(),
-            file: None,
+            held: None,
             pruned_unix_ms: None,
             traces: false,
         }
     }
 
+    /// Opens the file if it is not open. Which file it is; none for a ledger in memory.
+    pub(super) fn ensure_open(&mut self) -> Result<Option<FileIdentity>, Trouble> {
+        self.check_place()?;
+        if self.opened.is_none() {
+            fork::check_usable()?;
+            let _opening = fork::Opening::begin();
+            self.opened = Some(self.open()?);
+        }
+        Ok(self.held.and_then(|held| held.file))
+    }
+
+    /// The file that is open; none when none is, or for a ledger in memory.
+    pub(super) fn open_file(&self) -> Option<FileIdentity> {
+        self.opened.as_ref().and(self.held).and_then(|held| held.file)
+    }
+
     /// Does a group's work. The file is opened if it is not.
-    pub(super) fn run(&mut self, group: &mut [&mut dyn Work], now: u64) -> Ran {
+    pub(super) fn run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Ran {
         match self.try_run(group, now) {
             Ok(wrote) => Ran::Committed { wrote },
-            Err(Trouble::Busy) => Ran::Busy,
-            Err(Trouble::Final(error)) => Ran::Failed(error),
+            Err(trouble) => trouble.into(),
         }
     }
 
-    fn try_run(&mut self, group: &mut [&mut dyn Work], now: u64) -> Result<bool, Trouble> {
-        self.check_place()?;
-        let opened = match self.opened.take() {
-            Some(opened) => opened,
-            None => self.open()?,
-        };
+    fn try_run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Result<bool, Trouble> {
+        self.ensure_open()?;
+        let Some(opened) = self.opened.take() else { return Ok(false) };
         self.holder.begin();
         let writes = group.iter().any(|work| work.writes());
-        if let Err(error) = begin(&opened.connection, writes) {
-            let trouble = by_sqlite(&opened.path, &error);
-            if matches!(trouble, Trouble::Busy) {
-                self.opened = Some(opened);
+        match begin(opened.connection(), writes) {
+            Ok(secret) if secret == opened.secret_bytes => {}
+            // Another ledger was copied over this one. It is opened anew, and what is held in the old one is held no more.
+            Ok(_) => return Err(Trouble::Busy),
+            Err(error) => {
+                let trouble = by_sqlite(opened.path(), &error);
+                if matches!(trouble, Trouble::Busy) {
+                    self.opened = Some(opened);
+                }
+                return Err(trouble);
             }
-            return Err(trouble);
         }
-        let before = opened.connection.total_changes();
+        let before = opened.connection().total_changes();
         let done = self.work(&opened, group, writes, now).and_then(|()| {
-            opened.connection.execute_batch("COMMIT").map_err(|error| by_sqlite(&opened.path, &error))
+            opened.connection().execute_batch("COMMIT").map_err(|error| by_sqlite(opened.path(), &error))
         });
         match done {
             Ok(()) => {
                 self.holder.commit();
-                let wrote = opened.connection.total_changes() != before;
+                let wrote = opened.connection().total_changes() != before;
                 self.opened = Some(opened);
                 Ok(wrote)
             }
             Err(trouble) => {
                 self.holder.take_back(0);
-                // The connection goes, and what it had begun with it; whoever comes next opens and judges anew.
-                let Opened { path, .. } = opened;
+                // The connection goes, and what it had begun with it; the next group opens and judges the file anew.
                 // It has begun, so it is not to be begun again.
                 Err(match trouble {
-                    Trouble::Busy => Trouble::Final(refusal::in_use(&path)),
+                    Trouble::Busy => Trouble::Final(refusal::in_use(opened.path())),
                     trouble => trouble,
                 })
             }
@@ -122,163 +184,141 @@ impl Engine {
         opened: &Opened,
         group: &mut [&mut dyn Work],
         writes: bool,
-        now: u64,
+        now: &Stamp,
     ) -> Result<(), Trouble> {
         let mut session = Session {
-            path: &opened.path,
-            connection: &opened.connection,
+            path: opened.path(),
+            connection: opened.connection(),
             holder: &mut self.holder,
             secret: &opened.secret,
+            ledger: opened.ledger,
             now,
             traces: &mut self.traces,
+            disk_failed: Cell::new(false),
         };
         if writes {
             session.keep_token().map_err(Trouble::Final)?;
         }
         for work in group.iter_mut() {
-            apart(&mut session, |session| work.run(session))?;
+            let done = session.apart(|session| work.run(session));
+            if let Err(error) = done
+                && (work.is_required() || session.connection.is_autocommit())
+            {
+                return Err(Trouble::Final(error));
+            }
         }
-        if writes && self.pruned_unix_ms.is_none_or(|at| now.saturating_sub(at) >= DAY_MS) {
-            // Nobody's call hangs on it: what can't be pruned now is pruned with another group.
-            let mut all = false;
-            apart(&mut session, |session| {
-                all = forget::prune(session)?;
-                Ok(())
-            })?;
-            if all {
-                self.pruned_unix_ms = Some(now);
+        let is_due = |at: u64| now.unix_ms.abs_diff(at) >= DAY_MS;
+        if writes && self.pruned_unix_ms.is_none_or(is_due) {
+            // No call depends on it: what can't be pruned now is pruned with another group.
+            let pruned = session.apart(prune::prune);
+            if session.connection.is_autocommit()
+                && let Err(error) = pruned
+            {
+                return Err(Trouble::Final(error));
+            }
+            if matches!(pruned, Ok(true)) {
+                self.pruned_unix_ms = Some(now.unix_ms);
             }
         }
         Ok(())
     }
 
-    /// Whether the file is still the one that is open: somebody may have removed or replaced it, and what went into
-    /// the old one would be lost.
+    /// Whether the file is still the one that is open: another program may have removed or replaced it, and what went
+    /// into the old one would be lost.
     fn check_place(&mut self) -> Result<(), Trouble> {
-        let Some(opened) = &self.opened else { return Ok(()) };
-        if self.file.is_none() || file(&opened.path) == self.file {
+        let (Some(opened), Some(held)) = (&self.opened, self.held) else { return Ok(()) };
+        if held.file.is_none() || identity(opened.path()) == held.file {
             return Ok(());
         }
         if let Some(opened) = self.opened.take() {
-            let path = opened.path.clone();
-            open::close_untouched(opened.connection).map_err(|error| by_sqlite(&path, &error))?;
+            let path = opened.path().to_owned();
+            opened.file.close_untouched().map_err(|error| by_sqlite(&path, &error))?;
         }
         Ok(())
     }
 
     fn open(&mut self) -> Result<Opened, Trouble> {
-        let (connection, path) = match &self.location {
-            Location::Off => (open::in_memory()?, self.shown()),
+        let file = match &self.location {
+            Location::Off => open::in_memory()?,
             Location::At(path) => open::open(path)?,
             Location::Nowhere => return Err(Trouble::Final(refusal::nowhere())),
         };
-        let secret = schema::secret(&connection).map_err(|error| by_sqlite(&path, &error))?;
-        if self.location != Location::Off {
-            let file = file(&path);
-            if file != self.file {
-                self.holder = Holder::beside(&path);
-                self.file = file;
-            }
-            let swept = self.holder.sweep();
-            swept.map_err(|error| Trouble::Final(by_system(&path, &error)))?;
+        let secret = schema::get(&file.connection, SECRET).map_err(|error| by_sqlite(&file.path, &error))?;
+        let secret = secret.unwrap_or_default();
+        let ledger = sha256::of(&secret).first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
+        let on_disk = self.location != Location::Off;
+        let held = Held { file: if on_disk { identity(&file.path) } else { None }, ledger };
+        if self.held != Some(held) {
+            self.holder = if on_disk { Holder::beside(&file.path) } else { Holder::default() };
+            self.held = Some(held);
         }
+        self.holder.sweep().map_err(|error| Trouble::Final(by_system(&file.path, &error)))?;
         self.pruned_unix_ms = None;
-        Ok(Opened { connection, path, secret: hmac::Key::new(hmac::HMAC_SHA256, &secret) })
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+        Ok(Opened { file, secret: key, secret_bytes: secret, ledger })
     }
 
-    /// How the ledger is called in messages.
-    fn shown(&self) -> PathBuf {
-        match &self.location {
-            Location::At(path) => path.clone(),
-            Location::Off | Location::Nowhere => PathBuf::from("in memory"),
-        }
-    }
-
-    /// Whether there is something to tidy up when nobody waits.
+    /// Whether there is something to tidy up when no call waits.
     pub(super) fn is_untidy(&self) -> bool {
         self.traces && self.opened.is_some()
     }
 
     /// Empties the log, in which requests that were dropped can still be read, and begins a new one, so that the
     /// next commit is one sync again. If others read just now, it is for them to do or for later.
-    pub(super) fn tidy(&mut self, now: u64) -> Result<(), Error> {
+    pub(super) fn tidy(&mut self, now: &Stamp) -> Result<(), Error> {
         self.traces = false;
         let Some(opened) = &self.opened else { return Ok(()) };
         let emptied = || {
             let busy: bool =
-                opened.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+                opened.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
             if busy {
                 return Ok(());
             }
-            let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES ('tidied', ?1)";
-            opened.connection.execute(sql, [now.to_be_bytes()]).map(drop)
+            schema::put(opened.connection(), TIDIED, &now.unix_ms.to_be_bytes())
         };
         let result: rusqlite::Result<()> = emptied();
-        result.map_err(|error| match by_sqlite(&opened.path, &error) {
+        result.map_err(|error| match by_sqlite(opened.path(), &error) {
             Trouble::Final(error) => error,
-            Trouble::Busy => refusal::in_use(&opened.path),
+            Trouble::Busy => refusal::in_use(opened.path()),
         })
     }
 
-    /// Closes the file before a fork: no connection crosses one. What this process works on stays its own.
+    /// Closes the file before a fork. What this process works on stays its own.
     pub(super) fn close_for_fork(&mut self) {
-        // One in memory has no descriptor and no lock; the child never looks at it.
+        // A ledger in memory has no descriptor and no lock; the child never looks at it.
         if self.location != Location::Off
             && let Some(opened) = self.opened.take()
         {
             // A connection that can't be closed has nothing open that a rollback would not undo.
-            let _ = open::close_untouched(opened.connection);
+            let _ = opened.file.close_untouched();
         }
     }
 
     #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
-        &self.opened.as_ref().unwrap().connection
+        self.opened.as_ref().unwrap().connection()
     }
 
     /// Closes it for good: this process works on nothing here any more.
     pub(super) fn close(&mut self) {
         self.opened = None;
         self.holder = Holder::default();
-        self.file = None;
+        self.held = None;
         self.traces = false;
     }
 }
 
-/// Begins a transaction in which nobody can come between any more; if others don't let it, nothing is begun.
-fn begin(connection: &Connection, writes: bool) -> rusqlite::Result<()> {
-    if writes {
-        return connection.execute_batch("BEGIN IMMEDIATE");
-    }
-    connection.execute_batch("BEGIN")?;
-    let looked = connection.query_row("SELECT count(*) FROM meta", [], |_| Ok(()));
-    if looked.is_err() {
+/// Begins a transaction that no other process can come into any more, and returns the ledger's secret; if others don't let
+/// it, nothing is begun.
+fn begin(connection: &Connection, writes: bool) -> rusqlite::Result<Vec<u8>> {
+    connection.execute_batch(if writes { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
+    let secret = schema::get(connection, SECRET);
+    if secret.is_err() {
         connection.execute_batch("ROLLBACK")?;
     }
-    looked
+    Ok(secret?.unwrap_or_default())
 }
 
-/// Work in a savepoint of its own: that it fails is no matter of the others', unless it took the transaction along.
-fn apart(
-    session: &mut Session<'_>,
-    work: impl FnOnce(&mut Session<'_>) -> Result<(), Error>,
-) -> Result<(), Trouble> {
-    let connection = session.connection;
-    let sql = |sql: &str| connection.execute_batch(sql);
-    let path = session.path;
-    sql("SAVEPOINT caller").map_err(|error| by_sqlite(path, &error))?;
-    let mark = session.holder.mark();
-    if let Err(error) = work(session) {
-        session.holder.take_back(mark);
-        if connection.is_autocommit() {
-            // A full disk, for one, undoes all that was begun.
-            return Err(Trouble::Final(error));
-        }
-        sql("ROLLBACK TO caller").map_err(|error| by_sqlite(path, &error))?;
-    }
-    sql("RELEASE caller").map_err(|error| by_sqlite(path, &error))
-}
-
-fn file(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<FileIdentity> {
     fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

@@ -1,77 +1,65 @@
-//! Forks: no SQLite connection crosses one, and no lock of the ledger's is held by a thread that the child does not
-//! have. The three functions are for `pthread_atfork`.
+//! Forks: no SQLite connection crosses one. `promise.md`, 17. The three functions are for `pthread_atfork`.
 //!
-//! Whoever touches SQLite or what beside a ledger is shared by the process does it inside the gate; a fork waits for
-//! it to be empty and keeps it shut until it is over. A child inherits clients that it may not use; their queues and
-//! locks are never looked at again. Its own begin with no connection, no thread and no owner.
+//! Before a fork the connections are closed, if the work on them ends in time (see `gate.rs`). After it both processes
+//! open them again when they need them. A child inherits clients that it may not use; their queues and locks are never
+//! looked at again, and the descriptors behind them are closed. A connection that was in use when the fork came is the
+//! parent's alone: the child has neither its descriptors nor its shared memory, and never takes its place in SQLite's
+//! table of open files (see the crate `perceptis-descriptors`).
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::mem::ManuallyDrop;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::owner::{self, Own};
-use super::writer::Writer;
-use crate::sync::lock;
+use super::gate;
+use super::refusal::Trouble;
+use super::writer;
+use crate::error::{Error, Kind};
 
-static GATE: RwLock<()> = RwLock::new(());
+/// How many threads open a ledger just now. SQLite holds a lock of the whole process meanwhile.
+static OPENING: AtomicUsize = AtomicUsize::new(0);
 
-/// The writers of this process, by the path of their ledger.
-static WRITERS: Mutex<Writers> = Mutex::new(Writers::new());
+/// Whether this process was forked in such a moment: nothing in it ever gives that lock back.
+static UNUSABLE: AtomicBool = AtomicBool::new(false);
 
-type Writers = BTreeMap<PathBuf, Weak<Writer>>;
+/// Says that a ledger is being opened, as long as it lives.
+pub(super) struct Opening(());
 
-/// What is held from before a fork until it is over, by the thread that forks.
-struct Held {
-    own: Own,
-    writers: MutexGuard<'static, Writers>,
-    gate: RwLockWriteGuard<'static, ()>,
+impl Opening {
+    pub(super) fn begin() -> Opening {
+        OPENING.fetch_add(1, Ordering::AcqRel);
+        Opening(())
+    }
 }
 
-thread_local! {
-    // Never dropped by the thread's end: a fork can come as late as that.
-    static HELD: RefCell<Option<ManuallyDrop<Held>>> = const { RefCell::new(None) };
+impl Drop for Opening {
+    fn drop(&mut self) {
+        OPENING.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
-/// Keeps forks out while it lives. Not to be taken twice by one thread.
-pub(super) fn inside() -> RwLockReadGuard<'static, ()> {
-    GATE.read().unwrap_or_else(PoisonError::into_inner)
+/// Refuses a ledger where SQLite would wait for ever.
+pub(super) fn check_usable() -> Result<(), Trouble> {
+    if !UNUSABLE.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let message = "this process was forked in the very moment in which its parent opened a ledger, and took longer than \
+                   100 ms for it; fork again, or call exec after the fork";
+    Err(Trouble::Final(Error::new(Kind::Ledger, message)))
 }
 
-pub(super) fn writers() -> MutexGuard<'static, Writers> {
-    lock(&WRITERS)
-}
-
-/// Before a fork: waits until no ledger is in work and closes their connections. Blocks as long as a transaction
-/// takes.
+/// Before a fork: closes the connections. Blocks at most 100 ms.
 pub fn before_fork() {
-    let gate = GATE.write().unwrap_or_else(PoisonError::into_inner);
-    let writers = writers();
-    for writer in writers.values().filter_map(Weak::upgrade) {
-        writer.close_for_fork();
-    }
-    let held = Held { own: owner::own(), writers, gate };
-    HELD.with(|slot| slot.replace(Some(ManuallyDrop::new(held))));
+    gate::shut();
+    writer::close_all_for_fork();
 }
 
-/// After a fork, in the parent: work goes on; connections are opened again when they are needed.
+/// After a fork, in the parent: work goes on.
 pub fn after_fork_in_parent() {
-    if let Some(held) = HELD.with(RefCell::take) {
-        let Held { own, writers, gate } = ManuallyDrop::into_inner(held);
-        drop((own, writers, gate));
-    }
+    gate::open();
 }
 
 /// After a fork, in the child: nothing of the parent's is this process's.
 pub fn after_fork_in_child() {
-    // Directories and the locks in them are the parent's alone.
     perceptis_descriptors::after_fork_in_child();
-    if let Some(held) = HELD.with(RefCell::take) {
-        let Held { mut own, mut writers, gate } = ManuallyDrop::into_inner(held);
-        // The locks on these files stayed with the parent; here only descriptors are closed.
-        own.clear();
-        writers.clear();
-        drop((own, writers, gate));
+    if OPENING.swap(0, Ordering::AcqRel) > 0 {
+        UNUSABLE.store(true, Ordering::Release);
     }
 }

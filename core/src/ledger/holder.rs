@@ -1,4 +1,4 @@
-//! What this process works on in one ledger, and whether others work on what is theirs.
+//! What this process works on in one ledger, and whether other processes work on what is theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -7,26 +7,27 @@ use std::path::{Path, PathBuf};
 use super::Row;
 use super::owner::{self, Owner};
 
-/// How the ledger names the only process that sees one in memory.
+/// How the ledger names the only process that sees a ledger in memory.
 const MEMORY: &str = "memory";
 
-/// This process as one of those who work over a ledger.
+/// This process as one of those that work with a ledger.
 #[derive(Debug, Default)]
 pub(super) struct Holder {
-    /// Where everybody's files are; none for a ledger in memory.
+    /// Where the files of all owners are; none for a ledger in memory.
     directory: Option<PathBuf>,
     owner: Option<Owner>,
-    /// The token before this one, whose rows have to be marked anew: its file was removed by somebody.
+    /// The token before this one: its rows have to name the new one, since another program removed the file.
     former: Option<String>,
+    /// The submissions that this process works on.
     live: BTreeSet<Row>,
     /// What was taken since the last commit.
     taken: Vec<Row>,
-    /// Who was found alive or dead in this group.
+    /// Which owners were found alive or dead in this group.
     known: BTreeMap<String, bool>,
 }
 
 impl Holder {
-    /// One that works over this file.
+    /// One that works with this file.
     pub(super) fn beside(ledger: &Path) -> Holder {
         let mut name = ledger.as_os_str().to_owned();
         name.push(".owners");
@@ -59,6 +60,7 @@ impl Holder {
         self.former.as_deref()
     }
 
+    /// Whether this process works on it.
     pub(super) fn holds(&self, row: Row) -> bool {
         self.live.contains(&row)
     }
@@ -73,19 +75,22 @@ impl Holder {
         self.live.remove(&row);
     }
 
-    /// Whether this process works on it.
-    pub(super) fn works_on(&self, row: Row) -> bool {
-        self.live.contains(&row)
-    }
-
-    /// Whether somebody alive works on a submission that names this owner.
+    /// Whether a live process works on a submission that names this owner.
     pub(super) fn is_live(&mut self, row: Row, token: Option<&str>) -> io::Result<bool> {
-        if self.works_on(row) {
+        if self.holds(row) {
             return Ok(true);
         }
-        let (Some(token), Some(directory)) = (token, &self.directory) else { return Ok(false) };
-        if self.owner.as_ref().is_some_and(|owner| owner.token() == token) {
-            return Ok(false);
+        match token {
+            Some(token) if !self.is_own(token) => self.is_alive(token),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a live process, this one included, has this token.
+    pub(super) fn is_alive(&mut self, token: &str) -> io::Result<bool> {
+        let Some(directory) = &self.directory else { return Ok(token == MEMORY) };
+        if self.is_own(token) {
+            return Ok(true);
         }
         if let Some(alive) = self.known.get(token) {
             return Ok(*alive);
@@ -93,6 +98,13 @@ impl Holder {
         let alive = owner::is_alive(directory, token)?;
         self.known.insert(token.to_owned(), alive);
         Ok(alive)
+    }
+
+    fn is_own(&self, token: &str) -> bool {
+        match &self.directory {
+            None => token == MEMORY,
+            Some(_) => self.owner.as_ref().is_some_and(|owner| owner.token() == token),
+        }
     }
 
     /// Nothing is known of others any more: a group begins.

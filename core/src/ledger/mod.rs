@@ -1,46 +1,67 @@
 //! The ledger: what was asked for, what came of it and where its files are, so that the death of a process costs
 //! nothing. `promise.md`, 12 to 20.
 //!
-//! This file says what a ledger is, `sqlite.rs` and what is beside it what ours is made of. A shared server for
-//! fleets would be another [`Ledger`].
+//! This file says what a ledger is; the others make one of SQLite. A server that many machines share would be another
+//! [`Ledger`].
 
+mod calls;
 mod claim;
 mod engine;
+mod entry;
 mod forget;
 pub mod fork;
+mod gate;
 mod holder;
 mod listing;
 mod location;
+mod name;
 mod network;
 mod open;
+mod outbox;
 mod owner;
+mod prune;
 mod refusal;
 mod schema;
 mod session;
 mod sqlite;
 mod step;
+mod tombstones;
 mod writer;
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Stamp;
 use crate::error::{Error, Kind};
 
 pub(crate) use location::Location;
+pub(crate) use outbox::Written;
 pub(crate) use sqlite::open;
+pub use writer::write_all_before_exit;
 
 #[cfg(test)]
 mod tests;
 
-/// What a ledger is asked for, done on a thread of its own: no caller blocks on a disk. The work goes on when this is
-/// dropped.
+/// What a ledger is asked for, done on a thread of its own: no caller blocks on a disk.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
-/// One submission, by the ledger's own number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub(crate) struct Row(pub(crate) i64);
+/// A submission: its number in the ledger with this id. A ledger that was made anew in the same place has another id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Row {
+    pub(crate) number: i64,
+    pub(crate) ledger: u64,
+}
+
+/// A call that asked for a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallId {
+    pub(crate) row: Row,
+    pub(crate) number: i64,
+}
 
 /// How far a submission has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,9 +82,28 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Whether somebody has to come back to it.
+    /// All of them, with the names that they have in the file, in options and in results.
+    pub(crate) const NAMES: [(&'static str, State); 6] = [
+        ("submitting", State::Submitting),
+        ("accepted", State::Accepted),
+        ("completed", State::Completed),
+        ("settled", State::Settled),
+        ("failed", State::Failed),
+        ("refused", State::Refused),
+    ];
+
+    /// Whether something is left to do: the outcome is unknown, the job is running, or files are missing.
     pub(crate) fn is_unsettled(self) -> bool {
         matches!(self, State::Submitting | State::Accepted | State::Completed)
+    }
+
+    /// Whether the service is known not to have delivered anything, and never will.
+    pub(crate) fn is_free_of_charge(self) -> bool {
+        matches!(self, State::Failed | State::Refused)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        State::NAMES.iter().find(|(_, state)| *state == self).map_or("submitting", |(name, _)| name)
     }
 }
 
@@ -85,31 +125,32 @@ pub(crate) struct Claim {
     pub(crate) directory: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) overwrite: bool,
-    /// When the caller's patience ends, in milliseconds since 1970.
+    /// When the call's deadline is, in milliseconds since 1970.
     pub(crate) deadline_unix_ms: u64,
-    /// Whether an equal call of a caller that is gone, or was told that it is not finished, is continued (14).
+    /// Whether an equal call's submission is continued (14), and how long after others settled it.
     pub(crate) adopt: bool,
-    /// Whether a key that is known under another API key may be used anew (15).
+    pub(crate) adopt_window_ms: u64,
+    /// Whether the call buys though another API key has a submission like it (15).
     pub(crate) on_other_key_submit: bool,
-    /// Whether a new submission is recorded. If not, only what is known is looked up and taken over.
-    pub(crate) record: bool,
 }
 
-/// What a ledger makes of a claim. All but the first two leave it as it was.
+/// What a ledger makes of a claim.
 #[derive(Debug)]
 pub(crate) enum Claimed {
-    /// Nothing like it is known, or nothing came of it: a submission that was refused begins as if it were new. With
-    /// `record` it is known now, under this number, and this process owns it.
-    New(Option<Row>),
-    /// Known, and now this process's to go on with: by its key, or adopted.
-    Continued { entry: Box<Entry>, adopted: bool },
-    /// Known, and somebody alive works on it, in this process or another.
+    /// Nothing like it is known, or nothing came of it. `earlier`: an equal call's deck that is too old to be adopted.
+    /// From [`Ledger::find`] only.
+    Unknown { earlier: Option<Box<Entry>> },
+    /// It is recorded now, and this process works on it. From [`Ledger::begin`] only.
+    New { call: CallId },
+    /// It is known, and now this process's to go on with: by its key, or adopted.
+    Continued { entry: Box<Entry>, call: CallId, adopted: bool },
+    /// It is known, and a live process works on it, this one or another.
     Live(Box<Entry>),
     /// The key is another request's.
     OtherRequest(Box<Entry>),
-    /// The key is known under another API key of the same origin.
-    OtherApiKey(Box<Entry>),
-    /// It was pruned: this is all that is left of it.
+    /// Another API key of the same origin has it: under this idempotency key, or as an equal call's (`equal`).
+    OtherApiKey { entry: Box<Entry>, equal: bool },
+    /// It was pruned or forgotten: this is all that is left of it.
     Pruned { job_id: Option<String>, same_request: bool },
 }
 
@@ -118,28 +159,50 @@ pub(crate) enum Claimed {
 pub(crate) struct Entry {
     pub(crate) row: Row,
     pub(crate) key: String,
-    pub(crate) operation: String,
     pub(crate) request_hash: String,
     /// Until the service has accepted it; not in lists.
     pub(crate) body: Option<Bytes>,
     pub(crate) output_type: String,
     pub(crate) variants: u32,
+    pub(crate) state: State,
+    pub(crate) job_id: Option<String>,
+    /// When it was committed, before its first byte went out.
+    pub(crate) recorded: Stamp,
+    /// In milliseconds since 1970: when nothing was left to do; when something was last recorded.
+    pub(crate) settled_unix_ms: Option<u64>,
+    pub(crate) changed_unix_ms: u64,
+    /// Whether a live process works on it.
+    pub(crate) live: bool,
+    /// Whether it was submitted with this client's API key.
+    pub(crate) own_key: bool,
+    /// The calls that asked for it, the newest first; never empty.
+    pub(crate) calls: Vec<AskingCall>,
+    pub(crate) files: Vec<Recorded>,
+}
+
+/// One `run` or `generate` that asked for a submission.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AskingCall {
+    pub(crate) operation: String,
     pub(crate) directory: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) overwrite: bool,
-    pub(crate) state: State,
-    pub(crate) job_id: Option<String>,
-    /// In milliseconds since 1970: before the first byte went out; when something was last recorded.
-    pub(crate) recorded_unix_ms: u64,
-    pub(crate) changed_unix_ms: u64,
-    /// The code that its last caller was told, by name; none while it runs, or when all went well. What was just
-    /// claimed or taken still has it from before.
+    /// The files that `overwrite` may replace, as JSON: those that had the names when they were reserved.
+    pub(crate) replaceable: Option<String>,
+    /// The code that its program was given, by name; none: it has not been given one.
     pub(crate) told: Option<String>,
-    /// Whether a live process works on it.
+    /// Whether the process whose program is to be given a code lives.
     pub(crate) live: bool,
-    /// Whether it was submitted with the API key of whoever asks.
-    pub(crate) own_key: bool,
-    pub(crate) files: Vec<Recorded>,
+}
+
+/// What `told` holds when all went well.
+pub(crate) const TOLD_OK: &str = "OK";
+
+impl Entry {
+    /// The call that asked last.
+    pub(crate) fn newest(&self) -> AskingCall {
+        self.calls.first().cloned().unwrap_or_default()
+    }
 }
 
 /// A file of a job as the ledger knows it.
@@ -165,21 +228,52 @@ pub(crate) enum Step {
     Completed,
     /// The service gave the job up.
     Failed,
+    /// What the call's `overwrite` may replace, as JSON.
+    Replaceable { call: i64, files: String },
     /// A file is about to get this name.
     Renaming(Recorded),
     /// It has it.
     Delivered { path: String },
     /// Nothing is left to do.
     Settled,
-    /// The caller was told this (`None`: that all went well), and works on it no more: it is anybody's.
-    Released { told: Option<Kind> },
-    /// Somebody who is not its caller (`recover`, `wait`, `download`) works on it no more: what its caller was told
-    /// stands.
-    Returned,
-    /// Several, which are recorded together or not at all.
-    Together(Vec<Step>),
-    /// A word for the history, where nothing else changes.
+    /// This process works on it no more: any process may.
+    Released,
+    /// A call's program was given this code (`None`: OK).
+    Told { call: i64, code: Option<Kind> },
+    /// A call is over, and its program will never be given its end.
+    Unheard { call: i64 },
+    /// A call that was about to continue the submission did not: its record is as it was before.
+    Withdrawn { call: i64, before: Option<AskedBefore> },
+    /// A line for the history, where nothing else changes.
     Note(String),
+}
+
+/// What was recorded of a call before an equal one took its place.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedBefore {
+    pub(crate) told: Option<String>,
+}
+
+/// A submission's name, as a caller gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Job(String),
+    Key(String),
+    /// One of the two.
+    Either(String),
+}
+
+impl Name {
+    /// `job:ID`, `key:KEY`, or text that is one of the two.
+    pub(crate) fn parse(text: &str) -> Name {
+        if let Some(job_id) = text.strip_prefix("job:") {
+            Name::Job(job_id.to_owned())
+        } else if let Some(key) = text.strip_prefix("key:") {
+            Name::Key(key.to_owned())
+        } else {
+            Name::Either(text.to_owned())
+        }
+    }
 }
 
 /// Which submissions are listed. What is `None` does not narrow the list.
@@ -187,8 +281,7 @@ pub(crate) enum Step {
 pub(crate) struct Filter {
     pub(crate) unsettled: Option<bool>,
     pub(crate) state: Option<State>,
-    /// A job id or an idempotency key.
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Name>,
     pub(crate) changed_since_unix_ms: Option<u64>,
     /// Only those of this API key.
     pub(crate) own_key: bool,
@@ -210,35 +303,56 @@ pub(crate) enum Forgotten {
     Gone(u64),
     /// Nothing has that name.
     Unknown,
-    /// Somebody alive works on it.
+    /// A live process works on it.
     Live,
 }
 
-/// A ledger as one client sees it: of one origin, with one API key. Every function commits, so that it survives a power
-/// loss, before its future is ready; several that wait together are committed together.
+/// A ledger as one client sees it: of one origin, with one API key. What a future brings survives a power loss by the
+/// time that the future is ready; what several callers wait for is committed together.
 pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
-    /// Finds what a call continues, or records it as new: one step that nobody else can come between. If the future is
-    /// dropped before it is ready, what was new counts as never sent, and what was continued is left as it was; once
-    /// it was ready, whoever has the row has to record `Released` in the end.
-    fn claim(&self, claim: Claim) -> Pending<Claimed>;
+    /// Finds what a call continues, and takes it over; records nothing that is new. If the future is dropped before it is
+    /// ready, what it took over is left as it was. With [`Claimed::Continued`] the caller has to record
+    /// [`Step::Released`], and [`Step::Told`] or [`Step::Unheard`] for its call, in the end.
+    fn find(&self, claim: Arc<Claim>) -> Pending<Claimed>;
 
-    /// Takes over a submission that nobody alive works on; `None`: somebody does, or it is gone.
+    /// The same, and where nothing is known the claim is recorded as new, in one step that no other process can come
+    /// between. `replaceable`: see [`AskingCall`]. If the future is dropped before it is ready, what was new counts as
+    /// never sent.
+    fn begin(&self, claim: Arc<Claim>, replaceable: Option<String>) -> Pending<Claimed>;
+
+    /// The newest submission of an equal call whose program was given OK.
+    fn equal_deck(&self, claim: Arc<Claim>) -> Pending<Option<Box<Entry>>>;
+
+    /// Takes over a submission that no live process works on; `None`: one does, or it is gone.
     fn take(&self, row: Row) -> Pending<Option<Entry>>;
 
-    /// Records a step of a submission that this process owns.
-    fn record(&self, row: Row, step: Step) -> Pending<()>;
+    /// Records steps of a submission that this process works on, together or not at all. What can't be written is tried
+    /// again, in order, for as long as the process lives; the future is ready when it is written. Dropping it changes
+    /// nothing.
+    fn record(&self, row: Row, steps: Vec<Step>, written: &Arc<Written>) -> Pending<()>;
+
+    /// The same within a second, for steps that no caller waits for.
+    fn record_soon(&self, row: Row, steps: Vec<Step>);
 
     /// What is known of the newest submissions that pass the filter, the newest first.
+    ///
+    /// # Errors
+    /// `Conflict` when the filter's name is one submission's job id and another one's key.
     fn list(&self, filter: Filter) -> Pending<Vec<Entry>>;
 
     /// What happened to a submission, the oldest first.
     fn history(&self, row: Row) -> Pending<Vec<Event>>;
 
-    /// Forgets a submission that has this job id or idempotency key, also an unsettled one; with `None` everything
-    /// of the origin that is settled. What the service may know of leaves a tombstone, so that its key can't buy
-    /// again unnoticed.
-    fn forget(&self, name: Option<String>) -> Pending<Forgotten>;
+    /// Forgets the submission with this name, also an unsettled one; with `None` all of the origin that is settled. What
+    /// the service may know of leaves a tombstone, so that its key can't buy again unnoticed.
+    ///
+    /// # Errors
+    /// `Conflict` as [`Ledger::list`].
+    fn forget(&self, name: Option<Name>) -> Pending<Forgotten>;
 
-    /// How many submissions of this API key wait for `recover`: unsettled, and nobody alive works on them.
+    /// How many submissions of this API key wait for `recover`: unsettled, and no live process works on them.
     fn unsettled(&self) -> Pending<u64>;
+
+    /// Writes what is not written yet, and waits for that on this thread, at most so long. How many steps are left.
+    fn write_all(&self, timeout: Duration) -> usize;
 }

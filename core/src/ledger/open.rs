@@ -10,60 +10,85 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use super::name::{self, Name, NameLock};
 use super::network;
 use super::refusal::{self, NOT_TOUCHED, Trouble, by_sqlite, by_system};
-use super::schema::{self, SECRET_LENGTH, Standing};
+use super::schema::{self, NAME, SECRET, SECRET_LENGTH, Standing};
 use crate::error::{Error, Kind};
 
-/// How long SQLite waits for another process before it asks us; a fork waits no longer than this.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long SQLite waits for another process before it says so.
+const MAX_BUSY: Duration = Duration::from_millis(100);
 
 /// Files beyond this are not read through when they are opened; their pages are still checked as they are read.
-const CHECKED_BYTES: u64 = 32 << 20;
+const MAX_CHECKED_BYTES: u64 = 32 << 20;
 
-/// Opens the file, makes it if there is none, brings it to this version. Says also where it really is.
-pub(super) fn open(path: &Path) -> Result<(Connection, PathBuf), Trouble> {
-    let told = |error: Error| Trouble::Final(error);
-    prepare(path).map_err(told)?;
-    // What is beside the file has to be beside the same file for everybody, whatever links lead there.
-    let path = fs::canonicalize(path).map_err(|error| told(by_system(path, &error)))?;
-    inspect(&path)?;
+/// An open ledger file.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) connection: Connection,
+    /// Where the file really is.
+    pub(super) path: PathBuf,
+    /// Held as long as the connection is open; none in memory.
+    _name: Option<NameLock>,
+}
+
+impl OpenFile {
+    /// Closes it without writing a byte: the next process that opens the file goes on with the log.
+    pub(super) fn close_untouched(self) -> rusqlite::Result<()> {
+        close_untouched(self.connection)
+    }
+}
+
+/// Opens the file, makes it if there is none, brings it to this version.
+pub(super) fn open(path: &Path) -> Result<OpenFile, Trouble> {
+    install(path)?;
+    let path = prepare(path).map_err(Trouble::Final)?;
+    if name::is_mounted_alone(&path) {
+        return Err(Trouble::Final(refusal::mounted_alone(&path)));
+    }
+    let name = Name::of(&path).map_err(|error| Trouble::Final(by_system(&path, &error)))?;
+    let held = NameLock::take(&path, &name).map_err(Trouble::Final)?;
+    check_links(&path, &held, &name)?;
+    inspect(&path, &name)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection =
         Connection::open_with_flags(&path, flags).map_err(|error| by_sqlite(&path, &error))?;
     // EXTRA until the first log stands: a journal that came back after a power loss would undo what was made.
     set_up(&connection, "EXTRA").map_err(|error| by_sqlite(&path, &error))?;
-    bring_up(&path, &mut connection)?;
+    bring_up(&path, &mut connection, Some(&name))?;
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
         .map_err(|error| by_sqlite(&path, &error))?;
     if mode != "wal" {
-        return Err(told(refusal::refusal(
-            &path,
-            "is on a file system where several processes can't use it at once",
-        )));
+        let what = "is on a file system where several processes can't use it at once";
+        return Err(Trouble::Final(refusal::refusal(&path, what)));
     }
     connection.pragma_update(None, "synchronous", "FULL").map_err(|error| by_sqlite(&path, &error))?;
-    Ok((connection, path))
+    Ok(OpenFile { connection, path, _name: Some(held) })
 }
 
 /// The same in memory.
-pub(super) fn in_memory() -> Result<Connection, Trouble> {
+pub(super) fn in_memory() -> Result<OpenFile, Trouble> {
     let path = Path::new("in memory");
     let mut connection = Connection::open_in_memory().map_err(|error| by_sqlite(path, &error))?;
     set_up(&connection, "OFF").map_err(|error| by_sqlite(path, &error))?;
-    bring_up(path, &mut connection)?;
-    Ok(connection)
+    bring_up(path, &mut connection, None)?;
+    Ok(OpenFile { connection, path: path.to_owned(), _name: None })
 }
 
-/// Closes it without writing a byte: the next who opens the file goes on with the log.
-pub(super) fn close_untouched(connection: Connection) -> rusqlite::Result<()> {
+/// Gives SQLite the locks that this library relies on.
+fn install(path: &Path) -> Result<(), Trouble> {
+    let unable = |error| Trouble::Final(refusal::refusal(path, format!("can't be used: {error}")));
+    perceptis_descriptors::sqlite::install().map_err(unable)
+}
+
+fn close_untouched(connection: Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.close().map_err(|(_, error)| error)
 }
 
 fn set_up(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(MAX_BUSY)?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     // A prompt that is dropped is overwritten, and none is ever in a temporary file.
     connection.pragma_update(None, "secure_delete", "ON")?;
@@ -75,32 +100,54 @@ fn set_up(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", "ON")
 }
 
-/// Sees to it that there is a file in a place where SQLite can work. No descriptor of a file that was there before is
-/// opened: closing one would drop the locks that this process has on it.
-fn prepare(path: &Path) -> Result<(), Error> {
+/// Sees to it that there is a file in a place where SQLite can work. Returns its path without symbolic links: what SQLite
+/// keeps beside the file has to be beside the same file for every process.
+fn prepare(path: &Path) -> Result<PathBuf, Error> {
     let failed = |error: io::Error| by_system(path, &error);
-    let directory = path.parent().unwrap_or(Path::new("/"));
-    make_directory(directory).map_err(failed)?;
-    if let Some(kind) = network::kind(directory).map_err(failed)? {
+    let (directory, name) = match fs::canonicalize(path) {
+        Ok(real) => split(path, &real)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if fs::symlink_metadata(path).is_ok() {
+                return Err(refusal::refusal(path, "is a symbolic link to a file that is not there"));
+            }
+            let (parent, name) = split(path, path)?;
+            make_directory(&parent).map_err(failed)?;
+            (fs::canonicalize(parent).map_err(failed)?, name)
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let real = directory.join(&name);
+    if let Some(kind) = network::kind(&directory).map_err(failed)? {
         return Err(refusal::refusal(
             path,
             format!("is on a network file system ({kind}), where processes can't share it safely"),
         ));
     }
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        // Empty for now; SQLite fills it. Its name has to outlast a power loss as what is in it does.
-        Ok(_) => return File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed),
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&real) {
+        // Empty for now; SQLite fills it. Its name has to outlast a power loss as its content does.
+        Ok(_) => {
+            File::open(&directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+            return Ok(real);
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    if !fs::metadata(path).map_err(failed)?.is_file() {
+    if !fs::metadata(&real).map_err(failed)?.is_file() {
         return Err(refusal::refusal(path, "is not a file"));
     }
     // The log is beside the file, so both have to be writable.
-    for (what, access) in [(path, Access::READ_OK | Access::WRITE_OK), (directory, Access::WRITE_OK)] {
+    for (what, access) in [(&*real, Access::READ_OK | Access::WRITE_OK), (&*directory, Access::WRITE_OK)] {
         accessat(CWD, what, access, AtFlags::EACCESS).map_err(|error| failed(error.into()))?;
     }
-    Ok(())
+    Ok(real)
+}
+
+/// The directory and the name of a file.
+fn split(path: &Path, real: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    match (real.parent(), real.file_name()) {
+        (Some(directory), Some(name)) => Ok((directory.to_owned(), PathBuf::from(name))),
+        _ => Err(refusal::refusal(path, "is not a file")),
+    }
 }
 
 /// Makes what is missing of the way there, for this user alone.
@@ -114,79 +161,154 @@ fn make_directory(directory: &Path) -> io::Result<()> {
             make_directory(parent)?;
             make_directory(directory)
         }
-        // Where one may not write, what is asked for can still be there.
+        // Where this user may not write, the directory can still be there.
         Err(error) => fs::metadata(directory).map_err(|_| error).map(drop),
     }
 }
 
+/// Refuses a file that has a second hard link, unless it is opened under the name that is recorded in it. Nothing is made
+/// beside the file under the wrong name for this.
+fn check_links(path: &Path, held: &NameLock, name: &Name) -> Result<(), Trouble> {
+    if held.links().map_err(|error| Trouble::Final(by_system(path, &error)))? < 2 {
+        return Ok(());
+    }
+    match recorded_untouched(path).map_err(|error| by_sqlite(path, &error))? {
+        Some(recorded) if recorded.became(name) => Ok(()),
+        Some(recorded) => Err(Trouble::Final(refusal::has_another_name(path, recorded.path().display()))),
+        None => Err(Trouble::Final(refusal::has_another_name(path, "another file"))),
+    }
+}
+
+/// The recorded name, read from the file alone: no lock is taken, and no log is made or looked at.
+fn recorded_untouched(path: &Path) -> rusqlite::Result<Option<Name>> {
+    let path = percent_encoding::percent_encode(
+        path.as_os_str().as_encoded_bytes(),
+        percent_encoding::NON_ALPHANUMERIC,
+    );
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
+    match schema::standing(&connection)? {
+        Standing::Usable | Standing::Older(_) => recorded(&connection),
+        _ => Ok(None),
+    }
+}
+
+/// The name that is recorded in a ledger.
+fn recorded(connection: &Connection) -> rusqlite::Result<Option<Name>> {
+    let text = schema::get(connection, NAME)?;
+    Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
+}
+
+/// What was found in a file.
+struct Found {
+    standing: Standing,
+    /// "ok", or what is damaged.
+    checked: String,
+    recorded: Option<Name>,
+}
+
 /// Looks at the file without the means to change it.
-fn inspect(path: &Path) -> Result<(), Trouble> {
+fn inspect(path: &Path, name: &Name) -> Result<(), Trouble> {
     let bytes = fs::metadata(path).map_err(|error| Trouble::Final(by_system(path, &error)))?.size();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| by_sqlite(path, &error))?;
     let found = look(&mut connection, bytes);
     let closed = close_untouched(connection);
     let found = found.map_err(|error| match &error {
-        // A journal is beside the file: somebody died while the file was made, and SQLite puts that right.
+        // A journal is beside the file: a process died while it made the file, and SQLite puts that right.
         rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::ReadOnly => None,
         _ => Some(by_sqlite(path, &error)),
     });
     closed.map_err(|error| by_sqlite(path, &error))?;
-    match found {
-        Ok((standing, checked)) if checked == "ok" => judge(path, standing).map_err(Trouble::Final),
-        Ok((_, damage)) => Err(Trouble::Final(refusal::damaged(path, damage))),
-        Err(Some(trouble)) => Err(trouble),
-        Err(None) => Ok(()),
+    let found = match found {
+        Ok(found) => found,
+        Err(Some(trouble)) => return Err(trouble),
+        Err(None) => return Ok(()),
+    };
+    if found.checked != "ok" {
+        return Err(Trouble::Final(refusal::damaged(path, found.checked)));
+    }
+    judge(path, found.standing).map_err(Trouble::Final)?;
+    match found.recorded {
+        // The log of the other name is not beside it.
+        Some(recorded) if !recorded.became(name) && name::leads_to(&recorded, path) => {
+            Err(Trouble::Final(refusal::has_another_name(path, recorded.path().display())))
+        }
+        _ => Ok(()),
     }
 }
 
-fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<(Standing, String)> {
-    connection.busy_timeout(PATIENCE)?;
+fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<Found> {
+    connection.busy_timeout(MAX_BUSY)?;
     let transaction = connection.transaction()?;
     let standing = schema::standing(&transaction)?;
-    let ours = matches!(standing, Standing::Current | Standing::Older(_));
-    if !ours || bytes > CHECKED_BYTES {
-        return Ok((standing, "ok".to_owned()));
+    let mut found = Found { standing, checked: "ok".to_owned(), recorded: None };
+    if !matches!(standing, Standing::Usable | Standing::Older(_)) {
+        return Ok(found);
     }
-    let secret = schema::secret(&transaction)?;
-    if secret.len() != SECRET_LENGTH {
-        return Ok((standing, "its secret is gone".to_owned()));
+    found.recorded = recorded(&transaction)?;
+    if bytes > MAX_CHECKED_BYTES {
+        return Ok(found);
     }
-    let checked = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    Ok((standing, checked))
+    let secret = schema::get(&transaction, SECRET)?;
+    if secret.is_none_or(|secret| secret.len() != SECRET_LENGTH) {
+        found.checked = "its secret is gone".to_owned();
+    } else {
+        found.checked = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    }
+    Ok(found)
 }
 
-/// Whether the file is one that we may write to.
+/// Whether the library may write to the file.
 fn judge(path: &Path, standing: Standing) -> Result<(), Error> {
-    Err(match standing {
-        Standing::Empty | Standing::Current | Standing::Older(_) => return Ok(()),
-        Standing::Newer(version) => refusal::refusal(
-            path,
-            format!("was made by a later version of this library (schema {version}); {NOT_TOUCHED}"),
-        ),
-        Standing::Foreign => refusal::refusal(path, format!("is another program's database; {NOT_TOUCHED}")),
-    })
+    let what = match standing {
+        Standing::Empty | Standing::Usable | Standing::Older(_) => return Ok(()),
+        Standing::Newer(version) => {
+            format!("was made by a later version of this library (schema {version}); {NOT_TOUCHED}")
+        }
+        Standing::Prerelease => {
+            format!("was made by a build from before the first release; {NOT_TOUCHED}: remove it")
+        }
+        Standing::Foreign => format!("is another program's database; {NOT_TOUCHED}"),
+    };
+    Err(refusal::refusal(path, what))
 }
 
-fn bring_up(path: &Path, connection: &mut Connection) -> Result<(), Trouble> {
+/// Brings the file to this version, and records its name.
+fn bring_up(path: &Path, connection: &mut Connection, name: Option<&Name>) -> Result<(), Trouble> {
     let mut secret = [0u8; SECRET_LENGTH];
     getrandom::fill(&mut secret).map_err(|error| {
         Trouble::Final(Error::new(Kind::Internal, format!("the system gave no random bytes: {error}")))
     })?;
-    let standing = brought_up(connection, &secret).map_err(|error| by_sqlite(path, &error))?;
+    let standing = brought_up(connection, &secret, name).map_err(|error| by_sqlite(path, &error))?;
     judge(path, standing).map_err(Trouble::Final)
 }
 
-fn brought_up(connection: &mut Connection, secret: &[u8]) -> rusqlite::Result<Standing> {
+fn brought_up(connection: &mut Connection, secret: &[u8], name: Option<&Name>) -> rusqlite::Result<Standing> {
+    let is_named = |connection: &Connection| -> rusqlite::Result<bool> {
+        let Some(name) = name else { return Ok(true) };
+        Ok(recorded(connection)?.is_some_and(|recorded| recorded.is_same(name)))
+    };
     // Mostly nothing is to be done, and then nothing is locked.
     let looked = connection.transaction()?;
-    if schema::standing(&looked)? == Standing::Current {
-        return Ok(Standing::Current);
+    if schema::standing(&looked)? == Standing::Usable && is_named(&looked)? {
+        return Ok(Standing::Usable);
     }
     drop(looked);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::bring_up(&transaction, secret)?;
     let standing = schema::standing(&transaction)?;
+    let moved = standing == Standing::Usable && !is_named(&transaction)?;
+    if let (true, Some(name)) = (moved, name) {
+        let text = serde_json::to_vec(name)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        schema::put(&transaction, NAME, &text)?;
+    }
     transaction.commit()?;
+    if moved && name.is_some() {
+        // The name is read from the file alone where it has a second link: see `recorded_untouched`.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    }
     Ok(standing)
 }

@@ -1,37 +1,24 @@
-//! Who works on what: a file of each process beside the ledger, locked for as long as the process uses it.
+//! The process as an owner of submissions: a file beside the ledger, locked as long as the process uses the ledger.
 //!
-//! The locks are POSIX record locks: they end with the process, however it ends, no fork inherits them, and they are
-//! seen across pid namespaces. But a process gives one up when it closes *any* descriptor of the file, so a file of
-//! this process is never opened a second time: all of them are in [`OWN`].
+//! The file's name is the process's token in the ledger. Other processes find out whether the owner lives by asking for
+//! the lock. It is an open-file-description lock: it ends with the process, however that ends; it is seen across pid
+//! namespaces; nothing that the program does with the file releases it; and a forked child closes its copy.
 
-use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
 
-use rustix::fs::{FlockOperation, fcntl_lock};
-use rustix::io::Errno;
+use perceptis_descriptors::{Kind, Owned, lock};
 
 use crate::common::sha256;
-use crate::sync::lock;
 
-/// This process's own files, by token; dropped, they are closed.
-static OWN: Mutex<BTreeMap<String, File>> = Mutex::new(BTreeMap::new());
-
-pub(super) type Own = MutexGuard<'static, BTreeMap<String, File>>;
-
-/// Only for as long as it takes to look, or across a fork.
-pub(super) fn own() -> Own {
-    lock(&OWN)
-}
-
-/// This process as the ledger names it. Dropped, all that it worked on is anybody's.
+/// This process as the ledger names it. Dropped, all that it worked on is free.
 #[derive(Debug)]
 pub(super) struct Owner {
     token: String,
     path: PathBuf,
+    file: Owned,
 }
 
 impl Owner {
@@ -46,21 +33,18 @@ impl Owner {
             getrandom::fill(&mut random).map_err(io::Error::other)?;
             let token = sha256::hex(&random);
             let path = directory.join(&token);
-            // Held until the file is among our own: whoever sees it in the directory knows it for ours.
-            let mut own = own();
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            let locked = match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => true,
-                Err(Errno::AGAIN | Errno::ACCESS) => false,
+            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+            let file = Owned::new(file)?;
+            let locked = match lock(&file, Kind::Exclusive, 0, 0) {
+                Ok(locked) => locked,
                 Err(error) => {
                     let _ = fs::remove_file(&path);
-                    return Err(error.into());
+                    return Err(error);
                 }
             };
-            // Somebody who found it before it was locked took it for a dead one's and removed it.
-            if locked && is_same(&file, &path)? {
-                own.insert(token.clone(), file);
-                return Ok(Owner { token, path });
+            // Another process that came upon the file before it was locked took it for a dead owner's and removed it.
+            if locked && is_same(file.file(), &path)? {
+                return Ok(Owner { token, path, file });
             }
         }
     }
@@ -69,26 +53,23 @@ impl Owner {
         &self.token
     }
 
-    /// Whether others still see the file: somebody may have swept the directory.
+    /// Whether others still find the file: another program may have swept the directory.
     pub(super) fn is_seen(&self) -> io::Result<bool> {
-        own().get(&self.token).map_or(Ok(false), |file| is_same(file, &self.path))
+        is_same(self.file.file(), &self.path)
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let mut own = own();
-        // A file that stays is a dead owner's: the next who finds it removes it.
-        let _ = fs::remove_file(&self.path);
-        own.remove(&self.token);
+        // Removed while it is locked. A file that stays is a dead owner's: the next process that finds it removes it.
+        if self.is_seen().is_ok_and(|seen| seen) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
 /// Whether the process that has this token still lives. A dead one's file is removed.
 pub(super) fn is_alive(directory: &Path, token: &str) -> io::Result<bool> {
-    if own().contains_key(token) {
-        return Ok(true);
-    }
     if !is_token(token) {
         return Ok(false);
     }
@@ -98,16 +79,13 @@ pub(super) fn is_alive(directory: &Path, token: &str) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    // Shared, so that two who look at once do not take each other for the owner.
-    match fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => {
-            // Removed while locked. No token comes twice, so nobody else's file has this name.
-            let _ = fs::remove_file(&path);
-            Ok(false)
-        }
-        Err(Errno::AGAIN | Errno::ACCESS) => Ok(true),
-        Err(error) => Err(error.into()),
+    // Shared, so that two processes which look at once do not take each other for the owner.
+    if !lock(&file, Kind::Shared, 0, 0)? {
+        return Ok(true);
     }
+    // Removed while it is locked. No token comes twice, so no other process's file has this name.
+    let _ = fs::remove_file(&path);
+    Ok(false)
 }
 
 /// Removes what dead processes left in the directory.

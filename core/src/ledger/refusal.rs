@@ -17,7 +17,7 @@ pub(super) const NOT_TOUCHED: &str = "it was not touched";
 pub(super) enum Trouble {
     /// Another process has the file locked: it is tried again.
     Busy,
-    /// This is told.
+    /// The caller is given this error.
     Final(Error),
 }
 
@@ -59,10 +59,49 @@ pub(super) fn in_use(path: &Path) -> Error {
     refusal(path, "is locked by another program, and stayed so for half a minute").retryable()
 }
 
+/// The file system has no locks that hold for one open file.
+pub(super) fn without_locks(path: &Path, why: impl Display) -> Error {
+    refusal(path, format!("is on a file system where locks do not work ({why}); {NOT_TOUCHED}"))
+}
+
+pub(super) fn in_use_under_another_name(path: &Path) -> Error {
+    let what = format!(
+        "is in use under another name (a hard link, or a bind mount of the file alone), which would destroy it; \
+         {NOT_TOUCHED}: use one name everywhere, and mount its directory rather than the file"
+    );
+    refusal(path, what)
+}
+
+/// What SQLite keeps beside the file is in the directory that the file was mounted from.
+pub(super) fn mounted_alone(path: &Path) -> Error {
+    let what = format!(
+        "is a mount of the file alone, which would destroy it where the file is used under its other name; \
+         {NOT_TOUCHED}: mount its directory rather than the file"
+    );
+    refusal(path, what)
+}
+
+/// Another name of the file may be in use by a process that can't be seen from here.
+pub(super) fn has_another_name(path: &Path, recorded: impl Display) -> Error {
+    let what = format!(
+        "has two names (it was last used as {recorded}), and under a second one it would be destroyed; {NOT_TOUCHED}: \
+         use the first name, or remove the other"
+    );
+    refusal(path, what)
+}
+
+/// A submission is not this process's any more: another process has it, or the file is another one.
+pub(super) fn lost(path: &Path) -> Error {
+    Error::new(
+        Kind::Ledger,
+        format!("the ledger {} no longer has this submission as this process's", path.display()),
+    )
+}
+
 /// What SQLite said about it.
 pub(super) fn by_sqlite(path: &Path, error: &rusqlite::Error) -> Trouble {
     let rusqlite::Error::SqliteFailure(failure, text) = error else {
-        // A column that holds something else than we ever put there.
+        // A column that holds something else than the library ever put there.
         return Trouble::Final(damaged(path, error));
     };
     Trouble::Final(match failure.code {

@@ -1,18 +1,29 @@
 //! What is in the file: its tables, their version, and the way from each older version to this one.
+//!
+//! A version has two numbers. A new minor one only adds what older builds of the library can leave alone: columns with a
+//! default, tables, indices. They go on using the file. A new major one is refused by older builds, which leave the file
+//! untouched.
 
 use rusqlite::{Connection, Result, Transaction};
 
-/// "PPTL" in the file's header: the file is a ledger of ours.
+/// "PPTL" in the file's header: the file is a ledger of this library.
 const APPLICATION: i32 = 0x5050_544c;
+
+/// The major version of the schema.
+const MAJOR: i32 = 1;
 
 /// How many bytes the secret has under which API keys and idempotency keys are hashed.
 pub(super) const SECRET_LENGTH: usize = 32;
 
-/// What makes each version out of the one before; the first out of nothing. What was released never changes: a
-/// new version is one more.
+/// What makes each minor version of this major one out of the one before; the first out of nothing. What was released
+/// never changes: a new version is one more.
 const STEPS: [&str; 1] = [
-    // Identity is origin, idempotency key and the API key's hash; in this order a search by key alone is a
-    // search in the same index. `told` is what the last caller was told: NULL, nothing yet; OK, that all is well.
+    // A submission is identified by origin, idempotency key and the API key's hash; in this order a search by key alone
+    // is a search in the same index. Its `owner` is the process that works on it. `recorded_*` is when it was committed,
+    // before its first byte, by every clock there is.
+    //
+    // A call is one `run` or `generate` that asked for it. `told` is the code that its program was given: NULL, it has
+    // none yet. Its `owner` is the process whose program is to be given one. `equal_hash` is the same for equal calls.
     "CREATE TABLE meta (
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
@@ -22,29 +33,42 @@ const STEPS: [&str; 1] = [
         origin TEXT NOT NULL,
         idempotency_key TEXT NOT NULL,
         api_key_hash BLOB NOT NULL,
-        operation TEXT NOT NULL,
+        request_version INTEGER NOT NULL,
         request_hash TEXT NOT NULL,
         body BLOB,
         output_type TEXT NOT NULL,
         variants INTEGER NOT NULL,
-        directory TEXT,
-        name TEXT,
-        overwrite INTEGER NOT NULL,
-        deadline_unix_ms INTEGER NOT NULL,
         state TEXT NOT NULL,
         job_id TEXT,
         recorded_unix_ms INTEGER NOT NULL,
+        recorded_boot_ms INTEGER NOT NULL,
+        recorded_boot TEXT NOT NULL,
+        settled_unix_ms INTEGER,
         changed_unix_ms INTEGER NOT NULL,
-        told TEXT,
+        old_since_unix_ms INTEGER,
         owner TEXT,
         UNIQUE (origin, idempotency_key, api_key_hash)
     ) STRICT;
-    CREATE INDEX submissions_unsettled ON submissions (origin, api_key_hash, request_hash)
+    CREATE INDEX submissions_unsettled ON submissions (origin, api_key_hash)
         WHERE state IN ('submitting', 'accepted', 'completed');
-    CREATE INDEX submissions_unheard ON submissions (origin, api_key_hash, request_hash)
-        WHERE state = 'settled' AND told IS NULL;
     CREATE INDEX submissions_job ON submissions (job_id) WHERE job_id IS NOT NULL;
     CREATE INDEX submissions_changed ON submissions (changed_unix_ms);
+    CREATE INDEX submissions_old ON submissions (old_since_unix_ms) WHERE old_since_unix_ms IS NOT NULL;
+    CREATE TABLE calls (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        submission INTEGER NOT NULL REFERENCES submissions ON DELETE CASCADE,
+        equal_hash BLOB NOT NULL,
+        operation TEXT NOT NULL,
+        directory TEXT,
+        name TEXT,
+        overwrite INTEGER NOT NULL,
+        replaceable TEXT,
+        deadline_unix_ms INTEGER NOT NULL,
+        told TEXT,
+        owner TEXT
+    ) STRICT;
+    CREATE INDEX calls_submission ON calls (submission);
+    CREATE INDEX calls_equal ON calls (equal_hash, told, owner);
     CREATE TABLE files (
         submission INTEGER NOT NULL REFERENCES submissions ON DELETE CASCADE,
         path TEXT NOT NULL,
@@ -67,7 +91,7 @@ const STEPS: [&str; 1] = [
         api_key_hash BLOB NOT NULL,
         request_hash TEXT NOT NULL,
         job_id TEXT,
-        buried_unix_ms INTEGER NOT NULL,
+        pruned_unix_ms INTEGER NOT NULL,
         PRIMARY KEY (identity_hash, api_key_hash)
     ) STRICT, WITHOUT ROWID;",
 ];
@@ -77,14 +101,21 @@ const STEPS: [&str; 1] = [
 pub(super) enum Standing {
     /// Nothing is in it.
     Empty,
-    /// A ledger of this version.
-    Current,
-    /// One that has to be brought to this version first.
+    /// A ledger that can be used as it is: of this version, or of a later minor one.
+    Usable,
+    /// A ledger that has to be brought to this version first.
     Older(usize),
-    /// One of a later version of this library.
+    /// A ledger of a later major version.
     Newer(i32),
-    /// Some other program's.
+    /// A ledger of a build from before the first release.
+    Prerelease,
+    /// Another program's file.
     Foreign,
+}
+
+/// The version as the file's header keeps it.
+fn version(minor: usize) -> i32 {
+    MAJOR << 16 | i32::try_from(minor).unwrap_or(i32::from(u16::MAX))
 }
 
 /// What this file is, as one transaction sees it.
@@ -101,15 +132,17 @@ fn standing_among(connection: &Connection, steps: &[&str]) -> Result<Standing> {
     if application != APPLICATION {
         return Ok(Standing::Foreign);
     }
-    Ok(match usize::try_from(version) {
-        Ok(version) if version == steps.len() => Standing::Current,
-        Ok(version) if (1..steps.len()).contains(&version) => Standing::Older(version),
-        Ok(version) if version > steps.len() => Standing::Newer(i32::try_from(version).unwrap_or(i32::MAX)),
+    let (major, minor) = (version >> 16, usize::try_from(version & 0xffff).unwrap_or(0));
+    Ok(match major {
+        0 => Standing::Prerelease,
+        MAJOR if minor >= steps.len() => Standing::Usable,
+        MAJOR if minor > 0 => Standing::Older(minor),
+        major if major > MAJOR => Standing::Newer(major),
         _ => Standing::Foreign,
     })
 }
 
-/// Brings an empty or an older file to this version, all of it or nothing; `secret` is a new one's.
+/// Brings an empty or an older file to this version, all of it or nothing; `secret` is a new ledger's.
 pub(super) fn bring_up(transaction: &Transaction<'_>, secret: &[u8]) -> Result<()> {
     bring_up_by(transaction, &STEPS, secret)
 }
@@ -118,22 +151,37 @@ fn bring_up_by(transaction: &Transaction<'_>, steps: &[&str], secret: &[u8]) -> 
     // Asked again under the lock: another process may have done it meanwhile.
     let from = match standing_among(transaction, steps)? {
         Standing::Empty => 0,
-        Standing::Older(version) => version,
-        Standing::Current | Standing::Newer(_) | Standing::Foreign => return Ok(()),
+        Standing::Older(minor) => minor,
+        Standing::Usable | Standing::Newer(_) | Standing::Prerelease | Standing::Foreign => return Ok(()),
     };
     for step in steps.iter().skip(from) {
         transaction.execute_batch(step)?;
     }
     if from == 0 {
-        transaction.execute("INSERT INTO meta (name, value) VALUES ('secret', ?1)", [secret])?;
+        put(transaction, SECRET, secret)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", i32::try_from(steps.len()).unwrap_or(i32::MAX))
+    transaction.pragma_update(None, "user_version", version(steps.len()))
 }
 
-/// The ledger's secret.
-pub(super) fn secret(connection: &Connection) -> Result<Vec<u8>> {
-    connection.query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| row.get(0))
+/// The ledger's secret. Two ledgers never have the same one.
+pub(super) const SECRET: &str = "secret";
+/// The name under which the ledger was last used, as JSON.
+pub(super) const NAME: &str = "name";
+/// When the log was last emptied.
+pub(super) const TIDIED: &str = "tidied";
+
+/// What is kept under this name.
+pub(super) fn get(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>> {
+    use rusqlite::OptionalExtension as _;
+    let sql = "SELECT value FROM meta WHERE name = ?1";
+    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
+}
+
+/// Keeps something under this name.
+pub(super) fn put(connection: &Connection, name: &str, value: &[u8]) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+    connection.execute(sql, rusqlite::params![name, value]).map(drop)
 }
 
 #[cfg(test)]
@@ -144,9 +192,10 @@ mod tests {
 
     /// What each version was like when it was the newest: rows that a later one has to keep. One more with each step.
     const ROWS: [&str; STEPS.len()] = [
-        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, operation, \
-        request_hash, body, output_type, variants, overwrite, deadline_unix_ms, state, recorded_unix_ms, \
-        changed_unix_ms) VALUES ('https://a', 'k', x'01', 'run', 'h', x'02', 'deck', 1, 0, 9, 'submitting', 7, 8); \
+        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, body, \
+        output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, changed_unix_ms) \
+        VALUES ('https://a', 'k', x'01', 1, 'h', x'02', 'deck', 1, 'submitting', 7, 8, 'b', 9); \
+        INSERT INTO calls VALUES (1, 1, x'04', 'run', '/d', 'a', 0, NULL, 9, NULL, 'o'); \
         INSERT INTO events VALUES (1, 1, 7, 'recorded'); \
         INSERT INTO files VALUES (1, '/d/a.pptx', 1, 'pptx', 3, 'ab', 0); \
         INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
@@ -171,19 +220,20 @@ mod tests {
     }
 
     #[test]
-    fn every_older_version_becomes_this_one_and_keeps_its_rows() {
+    fn older_versions_become_this_one_and_keep_their_rows() {
         let fresh = made(&STEPS);
         for version in 1..=STEPS.len() {
             let mut old = made(&STEPS[..version]);
             old.execute_batch(ROWS[version - 1]).unwrap();
-            let before = secret(&old).unwrap();
+            let before = get(&old, SECRET).unwrap();
             up(&mut old, &STEPS).unwrap();
-            assert_eq!(standing(&old).unwrap(), Standing::Current, "from {version}");
+            assert_eq!(standing(&old).unwrap(), Standing::Usable, "from {version}");
             assert_eq!(schema(&old), schema(&fresh), "from {version}");
-            assert_eq!(secret(&old).unwrap(), before, "from {version}");
+            assert_eq!(get(&old, SECRET).unwrap(), before, "from {version}");
             let kept = old.query_row(
                 "SELECT idempotency_key, state, event, path, t.job_id FROM submissions s \
-                 JOIN events ON events.submission = id JOIN files ON files.submission = id, tombstones t",
+                 JOIN calls ON calls.submission = s.id JOIN events ON events.submission = s.id \
+                 JOIN files ON files.submission = s.id, tombstones t",
                 [],
                 |row| Ok([0, 1, 2, 3, 4].map(|at| row.get::<_, String>(at).unwrap())),
             );
@@ -196,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_version_is_one_more_step_all_of_it_or_nothing() {
+    fn new_version_is_one_more_step_all_of_it_or_nothing() {
         let next =
             [STEPS[0], "ALTER TABLE submissions ADD COLUMN note TEXT", "UPDATE submissions SET note = 'n'"];
         let mut old = made(&STEPS[..1]);
@@ -209,11 +259,15 @@ mod tests {
         assert_eq!(schema(&old), schema(&made(&STEPS[..1])));
 
         up(&mut old, &next).unwrap();
-        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Current);
+        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Usable);
         let note: String = old.query_row("SELECT note FROM submissions", [], |row| row.get(0)).unwrap();
         assert_eq!(note, "n");
-        // And to this version it is a later one's.
-        assert_eq!(standing_among(&old, &next[..1]).unwrap(), Standing::Newer(3));
+        // An older build goes on with a file of a later minor version, and not with one of a later major version.
+        assert_eq!(standing_among(&old, &next[..1]).unwrap(), Standing::Usable);
+        old.pragma_update(None, "user_version", (MAJOR + 1) << 16).unwrap();
+        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Newer(MAJOR + 1));
+        old.pragma_update(None, "user_version", 1).unwrap();
+        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Prerelease);
     }
 
     #[test]

@@ -1,22 +1,21 @@
-//! One transaction's view of the ledger: the connection, who we are, what time it is.
+//! One transaction's view of the ledger: the connection, whose view it is, what time it is.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use ring::hmac;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row as Columns, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Params, Row as Columns, params};
 
+use super::Row;
 use super::holder::Holder;
 use super::refusal::{Trouble, by_sqlite, by_system};
-use super::{Entry, Recorded, Row, State};
+use crate::clock::Stamp;
 use crate::error::{Error, Kind};
 
 /// How many lines of a submission's history are kept.
-const EVENTS: i64 = 50;
+const MAX_EVENTS: i64 = 50;
 /// How long a line of it can be, in characters.
-const EVENT_LENGTH: usize = 200;
-
-/// What `told` holds when all went well.
-pub(super) const WELL: &str = "OK";
+const MAX_EVENT_LENGTH: usize = 200;
 
 /// Whose view it is.
 #[derive(Clone, Debug)]
@@ -30,42 +29,57 @@ pub(super) struct Session<'a> {
     pub(super) connection: &'a Connection,
     pub(super) holder: &'a mut Holder,
     pub(super) secret: &'a hmac::Key,
-    /// In milliseconds since 1970.
-    pub(super) now: u64,
+    /// The ledger's id.
+    pub(super) ledger: u64,
+    pub(super) now: &'a Stamp,
     /// Set when a request is dropped: the log still holds it.
     pub(super) traces: &'a mut bool,
-}
-
-/// A submission with what only the ledger needs to know of it.
-pub(super) struct Found {
-    pub(super) entry: Entry,
-    pub(super) owner: Option<String>,
-    /// As it is kept: see `WELL`.
-    pub(super) told: Option<String>,
+    /// Set when the disk, and not a statement, was the reason of an error.
+    pub(super) disk_failed: Cell<bool>,
 }
 
 impl Session<'_> {
-    /// What stands for an API key: nobody finds the key from it, not even by trying known ones.
+    /// What stands for an API key: the key can't be found from it, not even by trying known ones.
     pub(super) fn api_key_hash(&self, identity: &Identity) -> Vec<u8> {
-        self.keyed(&["api key", identity.api_key.reveal()])
+        self.keyed(&[Some("api key"), Some(identity.api_key.reveal())])
     }
 
     /// What stands for an idempotency key in a tombstone.
     pub(super) fn identity_hash(&self, origin: &str, key: &str) -> Vec<u8> {
-        self.keyed(&["identity", origin, key])
+        self.keyed(&[Some("identity"), Some(origin), Some(key)])
     }
 
-    fn keyed(&self, parts: &[&str]) -> Vec<u8> {
+    /// A hash of these parts under the ledger's secret; a part that is missing is not an empty one.
+    pub(super) fn keyed(&self, parts: &[Option<&str>]) -> Vec<u8> {
         let mut context = hmac::Context::with_key(self.secret);
         for part in parts {
-            context.update(&number(part.len()).to_be_bytes());
-            context.update(part.as_bytes());
+            let length = part.map_or(u64::MAX, |part| number(part.len()));
+            context.update(&length.to_be_bytes());
+            context.update(part.unwrap_or_default().as_bytes());
         }
         context.sign().as_ref().to_vec()
     }
 
-    /// An error of SQLite's as the caller is told it. That others hold the file is no matter inside a transaction.
+    /// A submission of this ledger.
+    pub(super) fn row(&self, number: i64) -> Row {
+        Row { number, ledger: self.ledger }
+    }
+
+    /// The time, as the file keeps it.
+    pub(super) fn now_ms(&self) -> i64 {
+        signed(self.now.unix_ms)
+    }
+
+    /// An error of SQLite's as the caller gets it. That others hold the file can't happen inside a transaction.
     pub(super) fn failed(&self, error: &rusqlite::Error) -> Error {
+        if let rusqlite::Error::SqliteFailure(failure, _) = error
+            && !matches!(
+                failure.code,
+                ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch
+            )
+        {
+            self.disk_failed.set(true);
+        }
         match by_sqlite(self.path, error) {
             Trouble::Final(error) => error,
             Trouble::Busy => super::refusal::in_use(self.path),
@@ -73,11 +87,13 @@ impl Session<'_> {
     }
 
     pub(super) fn system(&self, error: &std::io::Error) -> Error {
+        self.disk_failed.set(true);
         by_system(self.path, error)
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
-        self.connection.execute(sql, params).map_err(|error| self.failed(&error))
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params));
+        done.map_err(|error| self.failed(&error))
     }
 
     /// The one row that there is, if there is one.
@@ -87,7 +103,8 @@ impl Session<'_> {
         params: impl Params,
         read: impl FnOnce(&Columns<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, Error> {
-        self.connection.query_row(sql, params, read).optional().map_err(|error| self.failed(&error))
+        let one = || self.connection.prepare_cached(sql)?.query_row(params, read).optional();
+        one().map_err(|error| self.failed(&error))
     }
 
     pub(super) fn all<T>(
@@ -96,63 +113,37 @@ impl Session<'_> {
         params: impl Params,
         read: impl FnMut(&Columns<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, Error> {
-        let all = || self.connection.prepare(sql)?.query_map(params, read)?.collect::<Result<_, _>>();
+        let all = || self.connection.prepare_cached(sql)?.query_map(params, read)?.collect::<Result<_, _>>();
         all().map_err(|error| self.failed(&error))
     }
 
-    /// The submissions that meet a condition, in the order that follows it; without files, body and `live`.
-    pub(super) fn find(
-        &self,
-        condition: &str,
-        params: impl Params,
-        api_key_hash: &[u8],
-    ) -> Result<Vec<Found>, Error> {
-        let sql = format!(
-            "SELECT id, idempotency_key, api_key_hash, operation, request_hash, output_type, variants, directory, \
-             name, overwrite, state, job_id, recorded_unix_ms, changed_unix_ms, told, owner \
-             FROM submissions WHERE {condition}"
-        );
-        self.all(&sql, params, |columns| found(columns, api_key_hash))
-    }
-
-    /// With what is kept apart: its files, and whether somebody works on it.
-    pub(super) fn complete(&mut self, mut found: Found) -> Result<Found, Error> {
-        found.entry.live = self.is_live(&found)?;
-        found.entry.files = self.all(
-            "SELECT variant, format, path, size, sha256, delivered FROM files WHERE submission = ?1 \
-             ORDER BY variant, path",
-            [found.entry.row.0],
-            |columns| {
-                Ok(Recorded {
-                    variant: columns.get(0)?,
-                    format: columns.get(1)?,
-                    path: columns.get(2)?,
-                    size: unsigned(columns.get(3)?),
-                    sha256: columns.get(4)?,
-                    delivered: columns.get(5)?,
-                })
-            },
-        )?;
-        Ok(found)
-    }
-
-    pub(super) fn is_live(&mut self, found: &Found) -> Result<bool, Error> {
-        self.holder.is_live(found.entry.row, found.owner.as_deref()).map_err(|error| self.system(&error))
-    }
-
-    pub(super) fn with_body(&self, mut entry: Entry) -> Result<Entry, Error> {
-        let body = self.one("SELECT body FROM submissions WHERE id = ?1", [entry.row.0], |columns| {
-            columns.get::<_, Option<Vec<u8>>>(0)
-        })?;
-        entry.body = body.flatten().map(Into::into);
-        Ok(entry)
+    /// Runs this in a savepoint of its own: if it fails, what it changed is taken back.
+    pub(super) fn apart<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        let connection = self.connection;
+        let sql = |sql: &str| connection.execute_batch(sql);
+        sql("SAVEPOINT apart").map_err(|error| self.failed(&error))?;
+        let mark = self.holder.mark();
+        let done = work(self);
+        if done.is_err() {
+            self.holder.take_back(mark);
+            if connection.is_autocommit() {
+                // A full disk, for one, undoes all that was begun.
+                return done;
+            }
+            sql("ROLLBACK TO apart").map_err(|error| self.failed(&error))?;
+        }
+        sql("RELEASE apart").map_err(|error| self.failed(&error))?;
+        done
     }
 
     /// This process's token, written wherever the one before it was.
     pub(super) fn token(&mut self) -> Result<String, Error> {
         let token = self.holder.token().map_err(|error| self.system(&error))?;
         if let Some(former) = self.holder.former() {
-            self.execute("UPDATE submissions SET owner = ?1 WHERE owner = ?2", params![token, former])?;
+            for table in ["submissions", "calls"] {
+                let sql = format!("UPDATE {table} SET owner = ?1 WHERE owner = ?2");
+                self.execute(&sql, params![token, former])?;
+            }
         }
         Ok(token)
     }
@@ -162,19 +153,12 @@ impl Session<'_> {
         if self.holder.has_token() { self.token().map(drop) } else { Ok(()) }
     }
 
-    /// Makes a submission this process's, for a call that asks for it and has heard nothing yet.
-    pub(super) fn own(&mut self, row: Row) -> Result<(), Error> {
-        self.borrow(row)?;
-        self.execute("UPDATE submissions SET told = NULL WHERE id = ?1", [row.0])?;
-        Ok(())
-    }
-
-    /// Makes a submission this process's, for somebody who did not ask for it: what its caller heard stands.
-    pub(super) fn borrow(&mut self, row: Row) -> Result<(), Error> {
+    /// Has this process work on a submission.
+    pub(super) fn lease(&mut self, row: Row) -> Result<(), Error> {
         let token = self.token()?;
         self.execute(
             "UPDATE submissions SET owner = ?1, changed_unix_ms = ?2 WHERE id = ?3",
-            params![token, signed(self.now), row.0],
+            params![token, self.now_ms(), row.number],
         )?;
         self.holder.hold(row);
         Ok(())
@@ -183,71 +167,26 @@ impl Session<'_> {
     /// Drops the request's bytes: they are needed no longer.
     pub(super) fn drop_body(&mut self, row: Row) -> Result<(), Error> {
         *self.traces = true;
-        self.execute("UPDATE submissions SET body = NULL WHERE id = ?1", [row.0])?;
+        self.execute("UPDATE submissions SET body = NULL WHERE id = ?1", [row.number])?;
         Ok(())
     }
 
     /// Adds a line to the history.
     pub(super) fn note(&self, row: Row, event: &str) -> Result<(), Error> {
         let event: String =
-            event.chars().take(EVENT_LENGTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+            event.chars().take(MAX_EVENT_LENGTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.execute(
             "INSERT INTO events (submission, number, unix_ms, event) \
              SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM events WHERE submission = ?1",
-            params![row.0, signed(self.now), event],
+            params![row.number, self.now_ms(), event],
         )?;
         self.execute(
             "DELETE FROM events WHERE submission = ?1 \
              AND number <= (SELECT max(number) FROM events WHERE submission = ?1) - ?2",
-            params![row.0, EVENTS],
+            params![row.number, MAX_EVENTS],
         )?;
         Ok(())
     }
-}
-
-fn found(columns: &Columns<'_>, api_key_hash: &[u8]) -> rusqlite::Result<Found> {
-    let told: Option<String> = columns.get(14)?;
-    let state: String = columns.get(10)?;
-    let entry = Entry {
-        row: Row(columns.get(0)?),
-        key: columns.get(1)?,
-        operation: columns.get(3)?,
-        request_hash: columns.get(4)?,
-        body: None,
-        output_type: columns.get(5)?,
-        variants: columns.get(6)?,
-        directory: columns.get(7)?,
-        name: columns.get(8)?,
-        overwrite: columns.get(9)?,
-        state: read_state(&state).ok_or_else(|| {
-            rusqlite::Error::InvalidColumnType(10, format!("state {state:?}"), rusqlite::types::Type::Text)
-        })?,
-        job_id: columns.get(11)?,
-        recorded_unix_ms: unsigned(columns.get(12)?),
-        changed_unix_ms: unsigned(columns.get(13)?),
-        told: told.clone().filter(|told| told != WELL),
-        live: false,
-        own_key: columns.get::<_, Vec<u8>>(2)? == api_key_hash,
-        files: Vec::new(),
-    };
-    Ok(Found { entry, owner: columns.get(15)?, told })
-}
-
-const STATES: [(State, &str); 6] = [
-    (State::Submitting, "submitting"),
-    (State::Accepted, "accepted"),
-    (State::Completed, "completed"),
-    (State::Settled, "settled"),
-    (State::Failed, "failed"),
-    (State::Refused, "refused"),
-];
-
-pub(super) fn write_state(state: State) -> &'static str {
-    STATES.iter().find(|(known, _)| *known == state).map_or("submitting", |(_, text)| text)
-}
-
-fn read_state(text: &str) -> Option<State> {
-    STATES.iter().find(|(_, known)| *known == text).map(|(state, _)| *state)
 }
 
 /// A kind of error by its name, as the C ABI has it.
@@ -263,7 +202,7 @@ pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn unsigned(number: i64) -> u64 {
+pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 

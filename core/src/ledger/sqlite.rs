@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::claim::{self, Outcome};
 use super::location::Location;
 use super::session::{Identity, Session};
-use super::writer::{GiveBack, Handle};
-use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Pending, Row, Step};
-use super::{claim, forget, listing, step};
+use super::writer::{Answer, Handle};
+use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Name, Pending, Row, Step, Written};
+use super::{forget, listing};
 use crate::client::Spawn;
+use crate::error::{Error, Kind};
 use crate::secret::ApiKey;
 
 /// The ledger at this place, for clients of this origin with this API key. Touches no disk: the file is opened by
@@ -34,57 +37,75 @@ impl fmt::Debug for Sqlite {
     }
 }
 
-impl Ledger for Sqlite {
-    fn claim(&self, claim: Claim) -> Pending<Claimed> {
+impl Sqlite {
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session<'_>, &Identity) -> Result<T, Error> + Send + 'static,
+    ) -> Answer<T> {
         let identity = Arc::clone(&self.identity);
-        let work = move |session: &mut Session<'_>| claim::claim(session, &identity, &claim);
-        Box::pin(self.handle.writer().hand_over(work, |claimed| match claimed {
-            Claimed::New(Some(row)) => Some(unsent(*row)),
-            Claimed::Continued { entry, .. } => Some(back(entry)),
-            _ => None,
-        }))
+        self.handle.writer().read(move |session| work(session, &identity))
+    }
+
+    fn claim(
+        &self,
+        work: impl FnOnce(&mut Session<'_>, &Identity) -> Result<Outcome, Error> + Send + 'static,
+    ) -> Pending<Claimed> {
+        let identity = Arc::clone(&self.identity);
+        let work = move |session: &mut Session<'_>| work(session, &identity);
+        let answer = self.handle.writer().hand_over(work, claim::withdrawal);
+        Box::pin(async move { Ok(answer.await?.claimed) })
+    }
+}
+
+impl Ledger for Sqlite {
+    fn find(&self, claim: Arc<Claim>) -> Pending<Claimed> {
+        self.claim(move |session, identity| claim::find(session, identity, &claim))
+    }
+
+    fn begin(&self, claim: Arc<Claim>, replaceable: Option<String>) -> Pending<Claimed> {
+        self.claim(move |session, identity| claim::begin(session, identity, &claim, replaceable.as_deref()))
+    }
+
+    fn equal_deck(&self, claim: Arc<Claim>) -> Pending<Option<Box<Entry>>> {
+        Box::pin(self.read(move |session, identity| claim::equal_deck(session, identity, &claim)))
     }
 
     fn take(&self, row: Row) -> Pending<Option<Entry>> {
         let identity = Arc::clone(&self.identity);
         let work = move |session: &mut Session<'_>| claim::take(session, &identity, row);
-        Box::pin(self.handle.writer().hand_over(work, |taken| taken.as_ref().map(back)))
+        let give_back = |taken: &Option<Entry>| taken.as_ref().map(|entry| (entry.row, vec![Step::Released]));
+        Box::pin(self.handle.writer().hand_over(work, give_back))
     }
 
-    fn record(&self, row: Row, step: Step) -> Pending<()> {
-        Box::pin(self.handle.writer().write(move |session| step::record(session, row, &step)))
+    fn record(&self, row: Row, steps: Vec<Step>, written: &Arc<Written>) -> Pending<()> {
+        let recorded = self.handle.writer().record(row, steps, written);
+        let gone = |_| Err(Error::new(Kind::Internal, "the ledger's thread is gone"));
+        Box::pin(async move { recorded.await.unwrap_or_else(gone) })
+    }
+
+    fn record_soon(&self, row: Row, steps: Vec<Step>) {
+        self.handle.writer().record_soon(row, steps);
     }
 
     fn list(&self, filter: Filter) -> Pending<Vec<Entry>> {
-        let identity = Arc::clone(&self.identity);
-        Box::pin(self.handle.writer().read(move |session| listing::list(session, &identity, &filter)))
+        Box::pin(self.read(move |session, identity| listing::list(session, identity, &filter)))
     }
 
     fn history(&self, row: Row) -> Pending<Vec<Event>> {
-        let identity = Arc::clone(&self.identity);
-        Box::pin(self.handle.writer().read(move |session| listing::history(session, &identity, row)))
+        Box::pin(self.read(move |session, identity| listing::history(session, identity, row)))
     }
 
-    fn forget(&self, name: Option<String>) -> Pending<Forgotten> {
+    fn forget(&self, name: Option<Name>) -> Pending<Forgotten> {
         let identity = Arc::clone(&self.identity);
-        Box::pin(
-            self.handle.writer().write(move |session| forget::forget(session, &identity, name.as_deref())),
-        )
+        let work = move |session: &mut Session<'_>| forget::forget(session, &identity, name.as_ref());
+        Box::pin(self.handle.writer().write(work))
     }
 
     fn unsettled(&self) -> Pending<u64> {
-        let identity = Arc::clone(&self.identity);
-        Box::pin(self.handle.writer().read(move |session| listing::unsettled(session, &identity)))
+        Box::pin(self.read(listing::unsettled))
     }
-}
 
-/// Marks a submission whose caller was gone before it could send it.
-fn unsent(row: Row) -> GiveBack {
-    Box::new(move |session| step::never_sent(session, row))
-}
-
-/// Leaves a submission as it was before it was taken.
-fn back(entry: &Entry) -> GiveBack {
-    let (row, told) = (entry.row, entry.told.clone());
-    Box::new(move |session| step::release(session, row, told.as_deref()))
+    fn write_all(&self, timeout: Duration) -> usize {
+        self.handle.writer().write_all(timeout)
+    }
 }

@@ -4,96 +4,149 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::session::{Session, WELL, name, signed, write_state};
-use super::{Recorded, Row, State, Step};
-use crate::error::{Error, Kind};
+use super::refusal;
+use super::session::{Session, name, signed};
+use super::{Recorded, Row, State, Step, TOLD_OK};
+use crate::error::Error;
 
-pub(super) fn record(session: &mut Session<'_>, row: Row, step: &Step) -> Result<(), Error> {
-    if let Step::Together(steps) = step {
-        return steps.iter().try_for_each(|step| record(session, row, step));
+/// What became of steps.
+pub(super) enum Applied {
+    Done,
+    /// The submission or the call is not this process's any more, so that nothing was changed.
+    Lost(Error),
+}
+
+/// Records steps of a submission. A step changes only what is this process's, in the ledger that it is meant for.
+pub(super) fn apply(session: &mut Session<'_>, row: Row, steps: &[Step]) -> Result<Applied, Error> {
+    if row.ledger != session.ledger {
+        session.holder.let_go(row);
+        return Ok(Applied::Lost(refusal::lost(session.path)));
     }
-    if !session.holder.holds(row) {
-        // A second word of the same caller changes nothing.
-        if matches!(step, Step::Released { .. } | Step::Returned) {
-            return Ok(());
+    for step in steps {
+        let done = match step {
+            Step::Told { .. } | Step::Unheard { .. } | Step::Withdrawn { .. } => {
+                apply_to_call(session, row, step)?
+            }
+            Step::Released => {
+                release(session, row)?;
+                true
+            }
+            step => touch(session, row)? && apply_to_submission(session, row, step)?,
+        };
+        if !done {
+            return Ok(Applied::Lost(refusal::lost(session.path)));
         }
-        return Err(Error::new(
-            Kind::Ledger,
-            format!("the ledger no longer has submission {} as this process's: its file was replaced", row.0),
-        ));
     }
-    session.execute(
-        "UPDATE submissions SET changed_unix_ms = ?2 WHERE id = ?1",
-        params![row.0, signed(session.now)],
+    Ok(Applied::Done)
+}
+
+/// Marks a submission as changed; whether it is this process's. The file decides and not the holder: a step that could
+/// not be committed is applied again, after the holder let the submission go.
+fn touch(session: &mut Session<'_>, row: Row) -> Result<bool, Error> {
+    let token = session.token()?;
+    let changed = session.execute(
+        "UPDATE submissions SET changed_unix_ms = ?2 WHERE id = ?1 AND owner = ?3",
+        params![row.number, session.now_ms(), token],
     )?;
+    Ok(changed == 1)
+}
+
+fn apply_to_submission(session: &mut Session<'_>, row: Row, step: &Step) -> Result<bool, Error> {
     match step {
         Step::Accepted { job_id } => {
             become_state(session, row, State::Accepted)?;
-            session.execute("UPDATE submissions SET job_id = ?2 WHERE id = ?1", params![row.0, job_id])?;
+            session
+                .execute("UPDATE submissions SET job_id = ?2 WHERE id = ?1", params![row.number, job_id])?;
             session.drop_body(row)?;
-            session.note(row, &format!("accepted {job_id}"))
+            session.note(row, &format!("accepted {job_id}"))?;
         }
         Step::Refused { code } => {
             become_state(session, row, State::Refused)?;
             session.drop_body(row)?;
-            session.note(row, &format!("refused {}", name(*code)))
+            session.note(row, &format!("refused {}", name(*code)))?;
         }
         Step::Completed => {
             become_state(session, row, State::Completed)?;
-            session.note(row, "completed")
+            session.note(row, "completed")?;
         }
         Step::Failed => {
             become_state(session, row, State::Failed)?;
-            session.note(row, "failed")
+            session.note(row, "failed")?;
         }
         Step::Settled => {
             become_state(session, row, State::Settled)?;
-            session.note(row, "settled")
+            session.note(row, "settled")?;
+        }
+        Step::Replaceable { call, files } => {
+            session.execute(
+                "UPDATE calls SET replaceable = ?3 WHERE id = ?1 AND submission = ?2",
+                params![call, row.number, files],
+            )?;
         }
         Step::Renaming(file) => {
             renaming(session, row, file)?;
-            session.note(row, &format!("renaming {}", file_name(&file.path)))
+            session.note(row, &format!("renaming {}", file_name(&file.path)))?;
         }
         Step::Delivered { path } => {
             session.execute(
                 "UPDATE files SET delivered = 1 WHERE submission = ?1 AND path = ?2",
-                params![row.0, path],
+                params![row.number, path],
             )?;
-            session.note(row, &format!("delivered {}", file_name(path)))
+            session.note(row, &format!("delivered {}", file_name(path)))?;
         }
-        Step::Released { told } => {
-            let told = told.map_or_else(|| WELL.to_owned(), name);
-            release(session, row, Some(&told))?;
-            session.note(row, &format!("told {told}"))
-        }
-        Step::Returned => {
-            session.holder.let_go(row);
-            session.execute("UPDATE submissions SET owner = NULL WHERE id = ?1", params![row.0])?;
-            session.note(row, "left")
-        }
-        Step::Note(text) => session.note(row, text),
-        // Each is a step of its own, above.
-        Step::Together(_) => Ok(()),
+        Step::Note(text) => session.note(row, text)?,
+        // `apply` has a way of its own for these.
+        Step::Released | Step::Told { .. } | Step::Unheard { .. } | Step::Withdrawn { .. } => {}
     }
+    Ok(true)
 }
 
-/// Leaves a submission to anybody. That stands in this process whether or not it can be written down.
-pub(super) fn release(session: &mut Session<'_>, row: Row, told: Option<&str>) -> Result<(), Error> {
+/// Gives a submission back. In this process it is free from now on, also if that can't be written.
+fn release(session: &mut Session<'_>, row: Row) -> Result<(), Error> {
     session.holder.let_go(row);
-    session.execute("UPDATE submissions SET owner = NULL, told = ?2 WHERE id = ?1", params![row.0, told])?;
+    let token = session.token()?;
+    session.execute(
+        "UPDATE submissions SET owner = NULL WHERE id = ?1 AND owner = ?2",
+        params![row.number, token],
+    )?;
     Ok(())
 }
 
-/// A caller that was gone before it heard of its claim: nothing was sent.
-pub(super) fn never_sent(session: &mut Session<'_>, row: Row) -> Result<(), Error> {
-    become_state(session, row, State::Refused)?;
-    session.drop_body(row)?;
-    session.note(row, "never sent")?;
-    release(session, row, Some(&name(Kind::Cancelled)))
+/// A step of a call; whether the call is still this process's.
+fn apply_to_call(session: &mut Session<'_>, row: Row, step: &Step) -> Result<bool, Error> {
+    let token = session.token()?;
+    let changed = match step {
+        Step::Told { call, code } => {
+            let told = code.map_or_else(|| TOLD_OK.to_owned(), name);
+            session.note(row, &format!("told {told}"))?;
+            session.execute(
+                "UPDATE calls SET told = ?3, owner = NULL WHERE id = ?1 AND submission = ?2 AND owner = ?4",
+                params![call, row.number, told, token],
+            )?
+        }
+        Step::Unheard { call } => session.execute(
+            "UPDATE calls SET owner = NULL WHERE id = ?1 AND submission = ?2 AND owner = ?3",
+            params![call, row.number, token],
+        )?,
+        Step::Withdrawn { call, before: Some(before) } => session.execute(
+            "UPDATE calls SET told = ?3, owner = NULL WHERE id = ?1 AND submission = ?2 AND owner = ?4",
+            params![call, row.number, before.told, token],
+        )?,
+        Step::Withdrawn { call, before: None } => session.execute(
+            "DELETE FROM calls WHERE id = ?1 AND submission = ?2 AND owner = ?3",
+            params![call, row.number, token],
+        )?,
+        _ => 1,
+    };
+    Ok(changed == 1)
 }
 
 fn become_state(session: &Session<'_>, row: Row, state: State) -> Result<(), Error> {
-    session.execute("UPDATE submissions SET state = ?2 WHERE id = ?1", params![row.0, write_state(state)])?;
+    let settled = (!state.is_unsettled()).then(|| session.now_ms());
+    session.execute(
+        "UPDATE submissions SET state = ?2, settled_unix_ms = ?3, old_since_unix_ms = NULL WHERE id = ?1",
+        params![row.number, state.name(), settled],
+    )?;
     Ok(())
 }
 
@@ -101,12 +154,20 @@ fn renaming(session: &Session<'_>, row: Row, file: &Recorded) -> Result<(), Erro
     // An earlier name that nothing is known to have got, since it was taken meanwhile.
     session.execute(
         "DELETE FROM files WHERE submission = ?1 AND variant = ?2 AND format = ?3 AND NOT delivered",
-        params![row.0, file.variant, file.format],
+        params![row.number, file.variant, file.format],
     )?;
     session.execute(
         "INSERT OR REPLACE INTO files (submission, path, variant, format, size, sha256, delivered) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![row.0, file.path, file.variant, file.format, signed(file.size), file.sha256, file.delivered],
+        params![
+            row.number,
+            file.path,
+            file.variant,
+            file.format,
+            signed(file.size),
+            file.sha256,
+            file.delivered
+        ],
     )?;
     Ok(())
 }

@@ -1,47 +1,61 @@
 //! One thread that works on one ledger for the whole process. Callers queue what they want done and wait for their
 //! part; what waits together is committed together, so that many submissions cost one sync.
+//!
+//! A group is the outbox (steps that have happened, and must be written in the end) and jobs (what callers ask for, each
+//! of which may fail). The outbox goes first. If the group fails, the outbox stays and is tried again at least each
+//! second; the jobs are answered with the error, but those that only read are done without it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError, Weak};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use perceptis_descriptors::{PerProcess, Process};
 use tokio::sync::oneshot;
 
-use super::engine::{Engine, Ran, Work};
-use super::fork;
+use super::engine::{Engine, FileIdentity, Ran, Work};
+use super::gate;
 use super::location::Location;
-use super::refusal;
+use super::outbox::{Batch, Item};
+use super::refusal::{self, Trouble};
 use super::session::Session;
+use super::{Row, Step, Written};
 use crate::client::Spawn;
-use crate::clock::{self, Stopwatch};
+use crate::clock::{Stamp, Stopwatch};
 use crate::error::{Error, Kind};
 use crate::sync::{lock, wait};
 
-/// The largest group: nobody waits longer than for so many.
-const GROUP: usize = 1_000;
-/// How long another program may keep the file locked before that is told.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait where SQLite does not wait by itself.
-const BREATH: Duration = Duration::from_millis(10);
-/// How long nobody may want anything before the log is emptied.
+/// The largest group: no caller waits longer than for so many jobs.
+const MAX_GROUP: usize = 1_000;
+/// How long another program may keep the file locked before a caller is given the error.
+const MAX_BUSY: Duration = Duration::from_secs(30);
+/// How long to wait before a locked file is tried again: a lock of another process tells nobody when it ends.
+const BUSY_RETRY: Duration = Duration::from_millis(10);
+/// How long to wait before steps that could not be written are tried again.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
+/// How long no job may come before the log is emptied.
 const IDLE: Duration = Duration::from_secs(1);
-/// The longest that a group waits for those who were in the one before.
-const GATHER: Duration = Duration::from_millis(2);
+/// The longest that a group waits for those that were in the one before.
+const MAX_GATHER: Duration = Duration::from_millis(2);
 
-/// What is done for a caller who was gone before it could hear of it.
-pub(super) type GiveBack = Box<dyn FnOnce(&mut Session<'_>) -> Result<(), Error> + Send>;
+/// What has to be recorded where no caller is there to take a result.
+pub(super) type GiveBack = Option<(Row, Vec<Step>)>;
 
 /// The thread, its queue and its file.
 pub(super) struct Writer {
-    process: u32,
+    process: Process,
     queue: Mutex<Queue>,
     /// Something was queued, or the last handle is gone.
     wake: Condvar,
+    /// Steps were written, or given up.
+    written: Condvar,
     engine: Mutex<Engine>,
+    /// The file that the engine has open.
+    open_file: Mutex<Option<FileIdentity>>,
     spawn: Option<Spawn>,
     location: Location,
     #[cfg(test)]
@@ -51,6 +65,15 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Box<dyn Job>>,
+    outbox: VecDeque<Item>,
+    /// How many steps are being written.
+    writing: usize,
+    /// Whether a thread waits for the outbox to be empty, so that no step waits for company.
+    hurried: usize,
+    /// Not before this time after the last attempt, which failed or found the file locked.
+    pause: Option<(Stopwatch, Duration)>,
+    /// How often the steps could not be written.
+    failures: u64,
     /// Whether there is a thread.
     thread: bool,
     handles: usize,
@@ -60,9 +83,22 @@ struct Queue {
 trait Job: Work {
     fn work(&mut self) -> &mut dyn Work;
 
-    /// Tells the caller what came of it.
+    /// Whether the caller still waits.
+    fn is_wanted(&self) -> bool;
+
+    fn waited(&self) -> Duration;
+
+    /// Gives the caller what came of it.
     fn end(self: Box<Self>, failed: Option<&Error>, writer: &Arc<Writer>);
 }
+
+/// The writers of this process, by the path of their ledger.
+type Writers = Mutex<BTreeMap<PathBuf, Weak<Writer>>>;
+/// Those that have their file open, by the file: two paths can lead to one file, which is opened once.
+type OpenFiles = Mutex<BTreeMap<FileIdentity, Weak<Writer>>>;
+
+static WRITERS: PerProcess<Writers> = PerProcess::new();
+static OPEN_FILES: PerProcess<OpenFiles> = PerProcess::new();
 
 /// What keeps a writer's thread: clients have one each.
 pub(super) struct Handle(Arc<Writer>);
@@ -70,22 +106,11 @@ pub(super) struct Handle(Arc<Writer>);
 impl Handle {
     /// The writer of this place: the process's, or for a ledger in memory a new one.
     pub(super) fn new(location: &Location, spawn: Option<Spawn>) -> Handle {
-        let new = || {
-            Arc::new(Writer {
-                process: std::process::id(),
-                queue: Mutex::default(),
-                wake: Condvar::new(),
-                engine: Mutex::new(Engine::new(location.clone())),
-                spawn,
-                location: location.clone(),
-                #[cfg(test)]
-                commits: std::sync::atomic::AtomicU64::new(0),
-            })
-        };
+        let new = || Arc::new(Writer::new(location, spawn));
         let writer = match location {
             Location::Off | Location::Nowhere => new(),
             Location::At(path) => {
-                let mut writers = fork::writers();
+                let mut writers = lock(WRITERS.get(Writers::default));
                 writers.retain(|_, writer| writer.strong_count() > 0);
                 match writers.get(path).and_then(Weak::upgrade) {
                     Some(writer) => writer,
@@ -109,7 +134,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.0.is_inherited() {
-            // In a fork's child: what its locks guard is the parent's.
+            // In a forked child: what its locks guard is the parent's.
             std::mem::forget(Arc::clone(&self.0));
             return;
         }
@@ -118,7 +143,55 @@ impl Drop for Handle {
     }
 }
 
+/// Every writer of this process.
+fn writers() -> Vec<Arc<Writer>> {
+    lock(WRITERS.get(Writers::default)).values().filter_map(Weak::upgrade).collect()
+}
+
+/// Closes the connections of all ledgers before a fork, but for those in use.
+pub(super) fn close_all_for_fork() {
+    for writer in writers() {
+        let mut engine = match writer.engine.try_lock() {
+            Ok(engine) => engine,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => continue,
+        };
+        engine.close_for_fork();
+        *lock(&writer.open_file) = None;
+    }
+}
+
+/// Writes what is not written yet before the process exits, and waits for that on this thread, at most so long.
+/// A disk that refuses them is asked once: the process can't wait for it.
+pub fn write_all_before_exit(timeout: Duration) {
+    let began = Stopwatch::start();
+    for writer in writers() {
+        writer.write_waiting(timeout.saturating_sub(began.elapsed()), 1);
+    }
+}
+
+/// How many writers there are for this path; for tests.
+#[cfg(test)]
+pub(super) fn count_at(path: &std::path::Path) -> usize {
+    lock(WRITERS.get(Writers::default)).get(path).map_or(0, Weak::strong_count)
+}
+
 impl Writer {
+    fn new(location: &Location, spawn: Option<Spawn>) -> Writer {
+        Writer {
+            process: Process::current(),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            written: Condvar::new(),
+            engine: Mutex::new(Engine::new(location.clone())),
+            open_file: Mutex::default(),
+            spawn,
+            location: location.clone(),
+            #[cfg(test)]
+            commits: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+
     /// Queues work that may change something.
     pub(super) fn write<T: Send + 'static>(
         self: &Arc<Writer>,
@@ -135,12 +208,12 @@ impl Writer {
         self.submit(false, work, |_| None)
     }
 
-    /// Queues work whose result makes its caller responsible for something. Should nobody be there to take it, that
-    /// is given back.
+    /// Queues work whose result makes its caller responsible for something. Should no caller be there to take it, it is
+    /// given back.
     pub(super) fn hand_over<T: Send + 'static>(
         self: &Arc<Writer>,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
-        give_back: fn(&T) -> Option<GiveBack>,
+        give_back: fn(&T) -> GiveBack,
     ) -> Answer<T> {
         self.submit(true, work, give_back)
     }
@@ -149,21 +222,84 @@ impl Writer {
         self: &Arc<Writer>,
         writes: bool,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
-        give_back: fn(&T) -> Option<GiveBack>,
+        give_back: fn(&T) -> GiveBack,
     ) -> Answer<T> {
         let (sender, receiver) = oneshot::channel();
-        self.push(Box::new(Task { writes, work: Some(work), came: None, sender, give_back }));
+        let since = Stopwatch::start();
+        let task = Task { writes, work: Some(work), came: None, sender, give_back, since };
+        if self.is_inherited() {
+            Box::new(task).end(Some(&inherited()), self);
+        } else {
+            let mut queue = self.lock();
+            queue.jobs.push_back(Box::new(task));
+            queue.pause = None;
+            self.start(queue);
+        }
         Answer { receiver, give_back, writer: Arc::clone(self) }
     }
 
-    fn push(self: &Arc<Writer>, job: Box<dyn Job>) {
+    /// Puts steps into the outbox. The future is ready when they are written.
+    pub(super) fn record(
+        self: &Arc<Writer>,
+        row: Row,
+        steps: Vec<Step>,
+        written: &Arc<Written>,
+    ) -> oneshot::Receiver<Result<(), Error>> {
+        let (sender, receiver) = oneshot::channel();
+        self.put(Item::new(row, steps, written, sender));
+        receiver
+    }
+
+    /// Puts steps into the outbox that no caller waits for.
+    pub(super) fn record_soon(self: &Arc<Writer>, row: Row, steps: Vec<Step>) {
+        self.put(Item::soon(row, steps));
+    }
+
+    fn put(self: &Arc<Writer>, item: Item) {
         if self.is_inherited() {
-            let error =
-                Error::new(Kind::Forked, "the ledger was opened before a fork, in the parent process");
-            return job.end(Some(&error), self);
+            return item.give_up(&inherited());
         }
         let mut queue = self.lock();
-        queue.jobs.push_back(job);
+        if item.is_urgent() {
+            queue.pause = None;
+        }
+        queue.outbox.push_back(item);
+        self.start(queue);
+    }
+
+    /// Writes the outbox, and waits for that on this thread, at most so long. How many steps are left.
+    pub(super) fn write_all(self: &Arc<Writer>, timeout: Duration) -> usize {
+        self.write_waiting(timeout, u64::MAX)
+    }
+
+    /// The same, ended by so many failures.
+    fn write_waiting(self: &Arc<Writer>, timeout: Duration, max_failures: u64) -> usize {
+        if self.is_inherited() {
+            return 0;
+        }
+        let began = Stopwatch::start();
+        let mut queue = self.lock();
+        if !queue.outbox.is_empty() {
+            queue.pause = None;
+            self.start(queue);
+            queue = self.lock();
+        }
+        let last_failure = queue.failures.saturating_add(max_failures);
+        queue.hurried += 1;
+        self.wake.notify_one();
+        loop {
+            let left = queue.outbox.len() + queue.writing;
+            let time = timeout.saturating_sub(began.elapsed());
+            if left == 0 || time.is_zero() || queue.failures >= last_failure {
+                queue.hurried -= 1;
+                return left;
+            }
+            queue = wait(&self.written, &self.queue, queue, Some(time));
+        }
+    }
+
+    /// Wakes the thread, or starts it.
+    fn start(self: &Arc<Writer>, mut queue: MutexGuard<'_, Queue>) {
         if queue.thread {
             drop(queue);
             self.wake.notify_one();
@@ -178,6 +314,7 @@ impl Writer {
         match started {
             Ok(()) => queue.thread = true,
             Err(error) => {
+                // The steps stay: the next that comes tries to start a thread again.
                 let jobs = std::mem::take(&mut queue.jobs);
                 drop(queue);
                 let error =
@@ -194,15 +331,16 @@ impl Writer {
         let mut pace = Pace::default();
         loop {
             match self.next(&pace) {
-                Next::Group(jobs) => self.group(jobs, &mut pace),
+                Next::Group(batch, jobs) => self.group(batch, jobs, &mut pace),
                 Next::Tidy => self.tidy(),
                 Next::End => {
                     {
-                        let _gate = fork::inside();
+                        let _inside = gate::enter();
                         self.engine().close();
+                        *lock(&self.open_file) = None;
                     }
                     let mut queue = self.lock();
-                    if queue.jobs.is_empty() && queue.handles == 0 {
+                    if queue.jobs.is_empty() && queue.outbox.is_empty() && queue.handles == 0 {
                         queue.thread = false;
                         return;
                     }
@@ -215,74 +353,172 @@ impl Writer {
         let untidy = self.engine().is_untidy();
         let idle = Stopwatch::start();
         let mut queue = self.lock();
-        while queue.jobs.is_empty() {
-            if queue.handles == 0 {
+        loop {
+            let pause = queue.pause_left();
+            let due = queue.due_in();
+            if due.is_some_and(|due| due.is_zero()) && pause.is_zero() {
+                break;
+            }
+            if due.is_none() && queue.handles == 0 {
                 return Next::End;
             }
-            let left = untidy.then(|| IDLE.saturating_sub(idle.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
+            let tidy = (untidy && due.is_none()).then(|| IDLE.saturating_sub(idle.elapsed()));
+            if tidy.is_some_and(|left| left.is_zero()) {
                 return Next::Tidy;
             }
-            queue = wait(&self.wake, &self.queue, queue, left);
+            let due = due.map(|due| due.max(pause));
+            queue = wait(&self.wake, &self.queue, queue, due.into_iter().chain(tidy).min());
         }
-        // Those who were answered together come back together, but not all at the same instant.
+        // Those that were answered together come back together, but not all at the same instant.
         let (expected, patience) = pace.expects();
         let began = Stopwatch::start();
-        while queue.jobs.len() < expected {
+        while queue.jobs.len() + queue.outbox.len() < expected {
             let Some(left) = patience.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else {
                 break;
             };
             queue = wait(&self.wake, &self.queue, queue, Some(left));
         }
-        let count = queue.jobs.len().min(GROUP);
-        Next::Group(queue.jobs.drain(..count).collect())
+        queue.pause = None;
+        let count = queue.jobs.len().min(MAX_GROUP);
+        let jobs = queue.jobs.drain(..count).collect();
+        let batch = Batch(queue.outbox.drain(..).collect());
+        queue.writing = batch.0.len();
+        Next::Group(batch, jobs)
     }
 
-    fn group(self: &Arc<Writer>, mut jobs: Vec<Box<dyn Job>>, pace: &mut Pace) {
+    fn group(self: &Arc<Writer>, mut batch: Batch, jobs: Vec<Box<dyn Job>>, pace: &mut Pace) {
+        // What its caller does not wait for any more is not begun.
+        let mut jobs: Vec<_> = jobs.into_iter().filter(|job| job.is_wanted()).collect();
         let began = Stopwatch::start();
-        let ran = loop {
-            let ran = {
-                let _gate = fork::inside();
-                let mut group: Vec<&mut dyn Work> = jobs.iter_mut().map(|job| job.work()).collect();
-                self.engine().run(&mut group, clock::unix_ms())
-            };
-            // Between two looks at a locked file nothing is held: a fork can come.
-            match ran {
-                Ran::Busy if began.elapsed() < PATIENCE => thread::sleep(BREATH),
-                ran => break ran,
+        let ran = {
+            let _inside = gate::enter();
+            let mut engine = self.engine();
+            match self.open(&mut engine) {
+                Ok(None) => {
+                    let steps: &mut dyn Work = &mut batch;
+                    let mut group: Vec<&mut dyn Work> =
+                        std::iter::once(steps).chain(jobs.iter_mut().map(|job| job.work())).collect();
+                    let ran = engine.run(&mut group, &Stamp::now());
+                    *lock(&self.open_file) = engine.open_file();
+                    ran
+                }
+                Ok(Some(other)) => {
+                    drop(engine);
+                    return self.forward(&other, batch, jobs);
+                }
+                Err(trouble) => trouble.into(),
             }
         };
-        let failed = match ran {
+        match ran {
             Ran::Committed { wrote } => {
-                pace.ran(jobs.len(), began.elapsed());
+                pace.ran(jobs.len() + batch.0.len(), began.elapsed());
                 #[cfg(test)]
                 self.commits.fetch_add(u64::from(wrote), std::sync::atomic::Ordering::SeqCst);
                 let _ = wrote;
-                None
+                batch.committed();
+                self.lock().writing = 0;
+                self.written.notify_all();
+                jobs.into_iter().for_each(|job| job.end(None, self));
             }
-            Ran::Failed(error) => Some(error),
-            Ran::Busy => Some(match &self.location {
-                Location::At(path) => refusal::in_use(path),
-                Location::Off | Location::Nowhere => refusal::nowhere(),
-            }),
+            Ran::Failed(error) => {
+                let stays = !batch.0.is_empty();
+                self.lock().failures += u64::from(stays);
+                self.put_back(batch, Vec::new(), WRITE_RETRY);
+                let (reads, writes): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().partition(|job| stays && !job.writes());
+                writes.into_iter().for_each(|job| job.end(Some(&error), self));
+                self.read_alone(reads);
+            }
+            Ran::Busy => {
+                let (late, wait): (Vec<_>, Vec<_>) =
+                    jobs.into_iter().partition(|job| job.waited() >= MAX_BUSY);
+                self.put_back(batch, wait, BUSY_RETRY);
+                let error = self.in_use();
+                late.into_iter().for_each(|job| job.end(Some(&error), self));
+            }
+        }
+    }
+
+    /// Opens the file, if it is not open. Another writer of this process that has it open, where there is one.
+    fn open(self: &Arc<Writer>, engine: &mut Engine) -> Result<Option<Arc<Writer>>, Trouble> {
+        let Some(file) = engine.ensure_open()? else { return Ok(None) };
+        let mut open = lock(OPEN_FILES.get(OpenFiles::default));
+        open.retain(|_, writer| writer.strong_count() > 0);
+        match open.get(&file).and_then(Weak::upgrade) {
+            // What it has open now counts: a file that is gone leaves its number to another one.
+            Some(other) if !Arc::ptr_eq(&other, self) && *lock(&other.open_file) == Some(file) => {
+                engine.close();
+                Ok(Some(other))
+            }
+            _ => {
+                *lock(&self.open_file) = Some(file);
+                open.insert(file, Arc::downgrade(self));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Leaves a group to another writer of the process, which has the file open under another path.
+    fn forward(&self, other: &Arc<Writer>, batch: Batch, jobs: Vec<Box<dyn Job>>) {
+        let mut queue = other.lock();
+        queue.outbox.extend(batch.0);
+        queue.jobs.extend(jobs);
+        other.start(queue);
+        self.lock().writing = 0;
+        self.written.notify_all();
+    }
+
+    /// Puts back what is tried again, in the place that it had.
+    fn put_back(&self, batch: Batch, jobs: Vec<Box<dyn Job>>, pause: Duration) {
+        let mut queue = self.lock();
+        queue.writing = 0;
+        if !batch.0.is_empty() || !jobs.is_empty() {
+            queue.pause = Some((Stopwatch::start(), pause));
+        }
+        for item in batch.put_back().into_iter().rev() {
+            queue.outbox.push_front(item);
+        }
+        for job in jobs.into_iter().rev() {
+            queue.jobs.push_front(job);
+        }
+        drop(queue);
+        self.written.notify_all();
+    }
+
+    /// Jobs that only read are done without the outbox, which can't be written just now. Those that were done before the
+    /// commit failed have their result already.
+    fn read_alone(self: &Arc<Writer>, mut jobs: Vec<Box<dyn Job>>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let ran = {
+            let _inside = gate::enter();
+            let mut group: Vec<&mut dyn Work> = jobs.iter_mut().map(|job| job.work()).collect();
+            self.engine().run(&mut group, &Stamp::now())
         };
-        for job in jobs {
-            job.end(failed.as_ref(), self);
+        let failed = match ran {
+            Ran::Committed { .. } => None,
+            Ran::Failed(error) => Some(error),
+            Ran::Busy => Some(self.in_use()),
+        };
+        jobs.into_iter().for_each(|job| job.end(failed.as_ref(), self));
+    }
+
+    fn in_use(&self) -> Error {
+        match &self.location {
+            Location::At(path) => refusal::in_use(path),
+            Location::Off | Location::Nowhere => refusal::nowhere(),
         }
     }
 
     fn tidy(&self) {
-        let _gate = fork::inside();
-        // Nobody waits for it, and whoever comes next hears the same of the disk.
-        let _ = self.engine().tidy(clock::unix_ms());
-    }
-
-    pub(super) fn close_for_fork(&self) {
-        self.engine().close_for_fork();
+        let _inside = gate::enter();
+        // No call waits for it, and the next one is given the same error of the disk.
+        let _ = self.engine().tidy(&Stamp::now());
     }
 
     fn is_inherited(&self) -> bool {
-        self.process != std::process::id()
+        self.process != Process::current()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -295,8 +531,29 @@ impl Writer {
     }
 }
 
+fn inherited() -> Error {
+    Error::new(Kind::Forked, "the ledger was opened before a fork, in the parent process")
+}
+
+impl Queue {
+    /// How long until there is something to do; none: nothing waits.
+    fn due_in(&self) -> Option<Duration> {
+        if !self.jobs.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let hurried = self.hurried > 0 || self.handles == 0 || self.outbox.iter().any(Item::is_urgent);
+        let first = self.outbox.front()?;
+        Some(if hurried { Duration::ZERO } else { first.can_wait() })
+    }
+
+    /// How long not to try again. A new job or step ends the pause.
+    fn pause_left(&self) -> Duration {
+        self.pause.map_or(Duration::ZERO, |(since, pause)| pause.saturating_sub(since.elapsed()))
+    }
+}
+
 enum Next {
-    Group(Vec<Box<dyn Job>>),
+    Group(Batch, Vec<Box<dyn Job>>),
     Tidy,
     End,
 }
@@ -317,7 +574,7 @@ impl Pace {
 
     /// How many are worth waiting for, and for how long: less than a commit takes, nothing for one alone.
     fn expects(&self) -> (usize, Duration) {
-        (self.last.max(self.before).min(GROUP), (self.took / 2).min(GATHER))
+        (self.last.max(self.before).min(MAX_GROUP), (self.took / 2).min(MAX_GATHER))
     }
 }
 
@@ -326,7 +583,8 @@ struct Task<T, W> {
     work: Option<W>,
     came: Option<Result<T, Error>>,
     sender: oneshot::Sender<Result<T, Error>>,
-    give_back: fn(&T) -> Option<GiveBack>,
+    give_back: fn(&T) -> GiveBack,
+    since: Stopwatch,
 }
 
 impl<T, W> Work for Task<T, W>
@@ -358,6 +616,14 @@ where
         self
     }
 
+    fn is_wanted(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    fn waited(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     fn end(self: Box<Self>, failed: Option<&Error>, writer: &Arc<Writer>) {
         let came = match (failed, self.came) {
             // Its own reason tells more than the group's.
@@ -366,23 +632,22 @@ where
             (None, Some(came)) => came,
             (None, None) => Err(Error::new(Kind::Internal, "the ledger's work was not done")),
         };
-        if let Err(Ok(nobodys)) = self.sender.send(came) {
-            give_back(writer, self.give_back, &nobodys);
+        if let Err(Ok(unclaimed)) = self.sender.send(came) {
+            give_back(writer, self.give_back, &unclaimed);
         }
     }
 }
 
-fn give_back<T>(writer: &Arc<Writer>, how: fn(&T) -> Option<GiveBack>, value: &T) {
-    if let Some(work) = how(value) {
-        // Nobody waits for this: should it fail, the submission is this process's for as long as that lives.
-        drop(writer.write(work));
+fn give_back<T>(writer: &Arc<Writer>, how: fn(&T) -> GiveBack, value: &T) {
+    if let Some((row, steps)) = how(value) {
+        writer.record_soon(row, steps);
     }
 }
 
-/// What a caller waits on. Dropped before it is ready, the work goes on and its result is given back.
+/// What a caller waits on. Dropped before it is ready, the work is not begun, or its result is given back.
 pub(super) struct Answer<T> {
     receiver: oneshot::Receiver<Result<T, Error>>,
-    give_back: fn(&T) -> Option<GiveBack>,
+    give_back: fn(&T) -> GiveBack,
     writer: Arc<Writer>,
 }
 
@@ -399,8 +664,8 @@ impl<T> Future for Answer<T> {
 impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
         self.receiver.close();
-        if let Ok(Ok(nobodys)) = self.receiver.try_recv() {
-            give_back(&self.writer, self.give_back, &nobodys);
+        if let Ok(Ok(unclaimed)) = self.receiver.try_recv() {
+            give_back(&self.writer, self.give_back, &unclaimed);
         }
     }
 }

@@ -4,12 +4,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
-use crate::error::Kind;
-use crate::ledger::{State, Step};
+use crate::ledger::State;
 
 /// What the first call says, which is before anything could be sent.
 fn refused(ledger: &dyn Ledger) -> String {
-    let error = wait(ledger.claim(run("a"))).unwrap_err();
+    let error = wait(ledger.find(Arc::new(run("a")))).unwrap_err();
     assert_eq!(error.kind(), Kind::Ledger);
     let message = error.message();
     assert!(
@@ -37,8 +36,8 @@ fn holds(place: &Place, text: &str) -> bool {
 /// A ledger with something in it, closed.
 fn made(place: &Place) -> Vec<u8> {
     let ledger = place.open();
-    let row = new(wait(ledger.claim(named("a", "k"))));
-    wait(ledger.record(row, Step::Accepted { job_id: "job_1".to_owned() })).unwrap();
+    let call = new(&*ledger, named("a", "k"));
+    record(&*ledger, call.row, vec![accepted()]).unwrap();
     close(ledger, place);
     fs::read(place.path()).unwrap()
 }
@@ -46,9 +45,7 @@ fn made(place: &Place) -> Vec<u8> {
 /// Until the thread has closed the file and ended.
 fn close(ledger: Arc<dyn Ledger>, place: &Place) {
     drop(ledger);
-    until("the thread has ended", || {
-        crate::ledger::fork::writers().get(&place.path()).is_none_or(|writer| writer.strong_count() == 0)
-    });
+    until("the thread has ended", || crate::ledger::writer::count_at(&place.path()) == 0);
 }
 
 #[test]
@@ -56,7 +53,7 @@ fn only_its_user_sees_it() {
     let place = Place::new();
     let ledger = place.open();
     assert!(!place.path().exists(), "nothing is on the disk before the first use");
-    new(wait(ledger.claim(run("a"))));
+    new(&*ledger, run("a"));
     let path = place.path();
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     assert_eq!(mode(&path), 0o600);
@@ -68,37 +65,47 @@ fn only_its_user_sees_it() {
 fn it_holds_no_api_key_and_no_prompt_longer_than_needed() {
     let place = Place::new();
     let ledger = place.open_as("sk-live-very-secret");
-    let row = new(wait(ledger.claim(run("a prompt for one reader"))));
+    let call = new(&*ledger, run("a prompt for one reader"));
     assert!(holds(&place, "a prompt for one reader"));
-    wait(ledger.record(row, Step::Accepted { job_id: "job_1".to_owned() })).unwrap();
-    // The log is emptied as soon as nobody wants anything.
+    record(&*ledger, call.row, vec![accepted()]).unwrap();
+    // The log is emptied as soon as no call wants anything.
     until("the log is emptied", || !holds(&place, "a prompt for one reader"));
     assert!(!holds(&place, "sk-live-very-secret"));
     assert_eq!(all(&*ledger)[0].state, State::Accepted);
 }
 
 #[test]
-fn a_ledger_is_found_through_every_link() {
+fn ledger_is_found_through_every_link() {
     let place = Place::new();
     let ledger = place.open();
-    new(wait(ledger.claim(named("a", "k"))));
+    new(&*ledger, named("a", "k"));
     let link = place.0.path().join("link.db");
     symlink(place.path(), &link).unwrap();
     let through = open(&link, "sk-one");
-    assert!(matches!(wait(through.claim(named("a", "k"))), Ok(Claimed::Live(_))));
-    new(wait(through.claim(named("a", "l"))));
+    assert!(matches!(find(&*through, named("a", "k")), Claimed::Live(_)));
+    new(&*through, named("a", "l"));
     assert!(!place.0.path().join("link.db.owners").exists());
+    // So it is through a link to its directory, and the file is open once in this process.
+    let directory = place.0.path().join("linked");
+    symlink(place.path().parent().unwrap(), &directory).unwrap();
+    let linked = open(&directory.join("ledger.db"), "sk-one");
+    assert!(matches!(find(&*linked, named("a", "l")), Claimed::Live(_)));
+    let open = fs::read_dir("/proc/self/fd").unwrap().filter(|entry| {
+        let target = fs::read_link(entry.as_ref().unwrap().path());
+        target.is_ok_and(|target| target.ends_with("ledger.db-wal") && target.starts_with(place.0.path()))
+    });
+    assert_eq!(open.count(), 1);
 }
 
 #[test]
 fn off_is_the_same_in_memory() {
     let key = secret::parse_key("sk-one").unwrap();
     let ledger = crate::ledger::open(&Location::Off, ORIGIN, &key, None);
-    let row = new(wait(ledger.claim(named("a", "k"))));
-    assert!(matches!(wait(ledger.claim(named("a", "k"))), Ok(Claimed::Live(_))));
-    wait(ledger.record(row, Step::Released { told: Some(Kind::Timeout) })).unwrap();
+    let call = new(&*ledger, named("a", "k"));
+    assert!(matches!(find(&*ledger, named("a", "k")), Claimed::Live(_)));
+    end(&*ledger, call, Some(Kind::Timeout));
     assert_eq!(wait(ledger.unsettled()).unwrap(), 1);
-    assert_eq!(continued(wait(ledger.claim(named("a", "k")))).0.row, row);
+    assert_eq!(continued(&*ledger, named("a", "k")).0.row, call.row);
     // Another client's is another.
     let other = crate::ledger::open(&Location::Off, ORIGIN, &key, None);
     assert!(all(&*other).is_empty());
@@ -140,7 +147,7 @@ fn a_newer_one_is_told_and_not_touched() {
     let place = Place::new();
     made(&place);
     let connection = rusqlite::Connection::open(place.path()).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
+    connection.pragma_update(None, "user_version", 99 << 16).unwrap();
     drop(connection);
     let newer = fs::read(place.path()).unwrap();
     let message = refused(&*place.open());
@@ -172,7 +179,7 @@ fn an_empty_file_is_a_new_ledger() {
     let place = Place::new();
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     fs::write(place.path(), "").unwrap();
-    new(wait(place.open().claim(run("a"))));
+    new(&*place.open(), run("a"));
 }
 
 /// Starts the ledger's thread as somebody who may write nothing here; as that user the test may be running anyway.
@@ -213,20 +220,75 @@ fn a_place_that_is_read_only_is_told() {
 }
 
 #[test]
-fn a_file_that_was_replaced_is_noticed() {
+fn replaced_file_is_noticed() {
     let place = Place::new();
     let ledger = place.open();
-    let row = new(wait(ledger.claim(named("a", "k"))));
+    let call = new(&*ledger, named("a", "k"));
     for ending in ["", "-wal", "-shm"] {
         fs::remove_file(place.path().with_file_name(format!("ledger.db{ending}"))).unwrap();
     }
-    // What was recorded is gone, and nobody is told that more of it was recorded.
-    let error = wait(ledger.record(row, Step::Completed)).unwrap_err();
+    // What was recorded is gone, and no call is told that more of it was recorded.
+    let error = record(&*ledger, call.row, vec![Step::Completed]).unwrap_err();
     assert_eq!(error.kind(), Kind::Ledger);
     assert!(place.path().exists());
-    new(wait(ledger.claim(named("a", "k"))));
+    new(&*ledger, named("a", "k"));
     // So is a whole directory that is gone.
     fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
-    new(wait(ledger.claim(named("a", "l"))));
+    new(&*ledger, named("a", "l"));
     assert_eq!(all(&*ledger).len(), 1);
+}
+
+#[test]
+fn step_is_never_written_into_another_ledger_in_the_same_file() {
+    let place = Place::new();
+    let one = made(&Place::new());
+    let ledger = place.open();
+    let call = new(&*ledger, named("a", "k"));
+    // Another ledger is copied over this one: the same inode, and a row with the same number.
+    crate::ledger::fork::before_fork();
+    for ending in ["-wal", "-shm"] {
+        let _ = fs::remove_file(place.path().with_file_name(format!("ledger.db{ending}")));
+    }
+    fs::write(place.path(), &one).unwrap();
+    crate::ledger::fork::after_fork_in_parent();
+    let before = all(&*ledger);
+    assert_eq!((before.len(), before[0].row.number), (1, call.row.number));
+    let error = record(&*ledger, call.row, vec![Step::Failed]).unwrap_err();
+    assert_eq!(error.kind(), Kind::Ledger);
+    assert_eq!(all(&*ledger)[0].state, before[0].state);
+}
+
+#[test]
+fn ledger_is_refused_under_a_second_name() {
+    let place = Place::new();
+    let ledger = place.open();
+    let call = new(&*ledger, named("a", "k"));
+    let second = place.0.path().join("second.db");
+    fs::hard_link(place.path(), &second).unwrap();
+    let other = open(&second, "sk-one");
+    assert!(refused(&*other).contains("in use under another name"));
+    // Also when no process uses it: what is newest is beside the first name.
+    record(&*ledger, call.row, vec![accepted()]).unwrap();
+    close(ledger, &place);
+    let message = refused(&*other);
+    assert!(message.contains("has two names") && message.contains("state/perceptis/ledger.db"), "{message}");
+    assert!(!place.0.path().join("second.db-wal").exists());
+    let ledger = place.open();
+    assert_eq!(all(&*ledger).len(), 1, "under its own name it is used");
+    close(ledger, &place);
+    // With the first name gone it was moved, and is taken over.
+    fs::remove_file(place.path()).unwrap();
+    assert_eq!(all(&*other)[0].job_id.as_deref(), Some("job_1"));
+    drop(other);
+    until("the thread has ended", || crate::ledger::writer::count_at(&second) == 0);
+    fs::rename(&second, place.0.path().join("third.db")).unwrap();
+    assert_eq!(all(&*open(&place.0.path().join("third.db"), "sk-one")).len(), 1);
+}
+
+#[test]
+fn dangling_link_is_refused() {
+    let place = Place::new();
+    let link = place.0.path().join("link.db");
+    symlink(place.0.path().join("nowhere/ledger.db"), &link).unwrap();
+    assert!(refused(&*open(&link, "sk-one")).contains("symbolic link"));
 }

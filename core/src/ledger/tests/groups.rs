@@ -1,10 +1,9 @@
-//! What waits together is committed together, and whoever fails fails alone.
+//! What waits together is committed together, and what fails fails alone.
 
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::error::Kind;
-use crate::ledger::Step;
+use crate::ledger::State;
 use crate::ledger::writer::{Handle, Writer};
 
 /// The writer that the clients of this place share.
@@ -26,11 +25,12 @@ fn what_waits_together_costs_one_commit() {
     let claims: Vec<_> = (0..8)
         .map(|number| {
             let ledger = if number % 2 == 0 { &one } else { &two };
-            ledger.claim(run(&number.to_string()))
+            ledger.begin(Arc::new(run(&number.to_string())), None)
         })
         .collect();
     drop(engine);
-    let rows: std::collections::BTreeSet<Row> = claims.into_iter().map(|claim| new(wait(claim))).collect();
+    let rows: std::collections::BTreeSet<Row> =
+        claims.into_iter().map(|claim| is_new(wait(claim)).row).collect();
     assert_eq!((rows.len(), commits(&writer)), (8, 1));
 }
 
@@ -40,9 +40,10 @@ fn two_of_a_group_do_not_have_the_same_submission() {
     let ledger = place.open();
     let writer = writer(&place);
     let engine = writer.engine();
-    let (first, second) = (ledger.claim(named("a", "k")), ledger.claim(named("a", "k")));
+    let claim = || ledger.begin(Arc::new(named("a", "k")), None);
+    let (first, second) = (claim(), claim());
     drop(engine);
-    new(wait(first));
+    is_new(wait(first));
     assert!(matches!(wait(second), Ok(Claimed::Live(_))));
 }
 
@@ -50,13 +51,13 @@ fn two_of_a_group_do_not_have_the_same_submission() {
 fn reading_costs_no_commit() {
     let place = Place::new();
     let ledger = place.open();
-    let row = new(wait(ledger.claim(run("a"))));
+    let row = new(&*ledger, run("a")).row;
     let writer = writer(&place);
     let before = commits(&writer);
     all(&*ledger);
     history(&*ledger, row);
     wait(ledger.unsettled()).unwrap();
-    assert!(matches!(wait(ledger.claim(Claim { record: false, ..named("b", "k") })), Ok(Claimed::New(None))));
+    assert!(is_unknown(&find(&*ledger, named("b", "k"))));
     assert_eq!(commits(&writer), before);
 }
 
@@ -66,28 +67,28 @@ fn who_fails_fails_alone() {
     let ledger = place.open();
     let writer = writer(&place);
     let engine = writer.engine();
-    let good = ledger.claim(run("a"));
+    let good = ledger.begin(Arc::new(run("a")), None);
     let broken = writer.write(|session| session.execute("no SQL", []));
     let panics = writer.write::<()>(|_| panic!("as it should"));
     let half = writer.write::<()>(|session| {
         session.execute("DELETE FROM submissions", [])?;
         Err(Error::new(Kind::Rejected, "changed its mind"))
     });
-    let too = ledger.claim(run("b"));
+    let too = ledger.begin(Arc::new(run("b")), None);
     drop(engine);
-    let rows = [new(wait(good)), new(wait(too))];
+    let calls = [is_new(wait(good)), is_new(wait(too))];
     assert_eq!(wait(broken).unwrap_err().kind(), Kind::Ledger);
     assert_eq!(wait(panics).unwrap_err().kind(), Kind::Internal);
     assert_eq!(wait(half).unwrap_err().kind(), Kind::Rejected);
-    assert_eq!(all(&*ledger).len(), rows.len());
+    assert_eq!(all(&*ledger).len(), calls.len());
     assert_eq!(commits(&writer), 1);
 }
 
 /// A submission that nobody works on.
 fn left(ledger: &dyn Ledger) -> Row {
-    let row = new(wait(ledger.claim(run("left"))));
-    wait(ledger.record(row, Step::Released { told: Some(Kind::Timeout) })).unwrap();
-    row
+    let call = new(ledger, run("left"));
+    end(ledger, call, Some(Kind::Timeout));
+    call.row
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn what_could_not_be_committed_was_not_taken() {
                 assert_eq!(error.kind(), Kind::Ledger);
                 break;
             }
-            Ok(_) => wait(ledger.record(row, Step::Returned)).unwrap(),
+            Ok(_) => release(&*ledger, row),
         }
     }
     assert_eq!(wait(ledger.unsettled()).unwrap(), 1);
@@ -129,31 +130,58 @@ fn what_failed_after_it_was_taken_was_not_taken() {
     let ledger = place.open();
     let row = left(&*ledger);
     let failed = writer(&place).write::<()>(move |session| {
-        session.own(row)?;
+        session.lease(row)?;
         Err(Error::new(Kind::Rejected, "changed its mind"))
     });
     wait(failed).unwrap_err();
     assert!(wait(ledger.take(row)).unwrap().is_some());
 }
 
+/// Has the file grow no more, until it is opened anew.
+fn fill(writer: &Writer) {
+    let engine = writer.engine();
+    let pages: i64 = engine.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    engine.connection().pragma_update(None, "max_page_count", pages).unwrap();
+}
+
 #[test]
-fn a_full_disk_is_told_and_loses_nothing_that_was_recorded() {
+fn full_disk_refuses_a_claim_and_loses_nothing() {
     let place = Place::new();
     let ledger = place.open();
-    let row = new(wait(ledger.claim(named("a", "k"))));
-    let writer = writer(&place);
-    {
-        let engine = writer.engine();
-        let pages: i64 = engine.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        engine.connection().pragma_update(None, "max_page_count", pages).unwrap();
-    }
+    let call = new(&*ledger, named("a", "k"));
+    fill(&writer(&place));
     let large = Claim { body: Bytes::from(vec![b'x'; 1 << 20]), ..named("b", "l") };
-    let error = wait(ledger.claim(large.clone())).unwrap_err();
+    let error = wait(ledger.begin(Arc::new(large.clone()), None)).unwrap_err();
     assert_eq!(error.kind(), Kind::Ledger);
     assert!(error.message().contains("disk is full") && error.message().contains("off"), "{error:?}");
     // The file was opened anew, without the bound: there is room again.
     let found = all(&*ledger);
-    assert_eq!((found.len(), found[0].row, found[0].live), (1, row, true));
-    wait(ledger.record(row, Step::Completed)).unwrap();
-    new(wait(ledger.claim(large)));
+    assert_eq!((found.len(), found[0].row, found[0].live), (1, call.row, true));
+    record(&*ledger, call.row, vec![Step::Completed]).unwrap();
+    new(&*ledger, large);
+}
+
+#[test]
+fn step_that_can_not_be_written_stays_and_keeps_its_place() {
+    let place = Place::new();
+    let ledger = place.open();
+    let call = new(&*ledger, named("a", "k"));
+    let writer = writer(&place);
+    let written = Arc::default();
+    // Beside the steps something that never fits: the transaction fails as a whole.
+    fill(&writer);
+    let engine = writer.engine();
+    let accepted = ledger.record(call.row, vec![accepted()], &written);
+    let note = Step::Note("x".repeat(200));
+    let many: Vec<_> = (0..400).map(|_| ledger.record(call.row, vec![note.clone()], &written)).collect();
+    let released = ledger.record(call.row, vec![Step::Settled, Step::Released], &written);
+    assert!(!written.all());
+    drop(engine);
+    // In the order in which they came, whether or not the first attempt failed.
+    for step in std::iter::once(accepted).chain(many).chain([released]) {
+        wait(step).unwrap();
+    }
+    assert!(written.all());
+    let entry = &all(&*ledger)[0];
+    assert_eq!((entry.state, entry.job_id.as_deref(), entry.live), (State::Settled, Some("job_1"), false));
 }

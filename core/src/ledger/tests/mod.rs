@@ -2,9 +2,9 @@
 
 mod claims;
 mod files;
-mod graves;
 mod groups;
 mod processes;
+mod times;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::{Claim, Claimed, Entry, Filter, Ledger, Location, Row};
-use crate::error::Error;
+use super::{CallId, Claim, Claimed, Entry, Filter, Ledger, Location, Row, Step};
+use crate::error::{Error, Kind};
 use crate::secret;
 
 pub(super) const ORIGIN: &str = "https://app.perceptis.ai";
@@ -73,8 +73,8 @@ pub(super) fn run(prompt: &str) -> Claim {
         overwrite: false,
         deadline_unix_ms: 1,
         adopt: true,
+        adopt_window_ms: 3_600_000,
         on_other_key_submit: false,
-        record: true,
     }
 }
 
@@ -82,18 +82,53 @@ pub(super) fn named(prompt: &str, key: &str) -> Claim {
     Claim { key: Some(key.to_owned()), ..run(prompt) }
 }
 
-pub(super) fn new(claimed: Result<Claimed, Error>) -> Row {
+/// Finds what a claim continues.
+pub(super) fn find(ledger: &dyn Ledger, claim: Claim) -> Claimed {
+    wait(ledger.find(Arc::new(claim))).unwrap()
+}
+
+/// Begins what has to be new.
+pub(super) fn new(ledger: &dyn Ledger, claim: Claim) -> CallId {
+    is_new(wait(ledger.begin(Arc::new(claim), None)))
+}
+
+pub(super) fn is_new(claimed: Result<Claimed, Error>) -> CallId {
     match claimed {
-        Ok(Claimed::New(Some(row))) => row,
+        Ok(Claimed::New { call }) => call,
         other => panic!("{other:?} instead of a new submission"),
     }
 }
 
-pub(super) fn continued(claimed: Result<Claimed, Error>) -> (Entry, bool) {
-    match claimed {
-        Ok(Claimed::Continued { entry, adopted }) => (*entry, adopted),
-        other => panic!("{other:?} instead of one that is continued"),
+/// Continues what has to be known and free.
+pub(super) fn continued(ledger: &dyn Ledger, claim: Claim) -> (Entry, CallId, bool) {
+    match find(ledger, claim) {
+        Claimed::Continued { entry, call, adopted } => (*entry, call, adopted),
+        other => panic!("{other:?} instead of a submission that is continued"),
     }
+}
+
+pub(super) fn is_unknown(claimed: &Claimed) -> bool {
+    matches!(claimed, Claimed::Unknown { .. })
+}
+
+/// Records steps, and waits until they are written.
+pub(super) fn record(ledger: &dyn Ledger, row: Row, steps: Vec<Step>) -> Result<(), Error> {
+    wait(ledger.record(row, steps, &Arc::default()))
+}
+
+/// Ends a call: its program was given this code.
+pub(super) fn end(ledger: &dyn Ledger, call: CallId, code: Option<Kind>) {
+    let steps = vec![Step::Told { call: call.number, code }, Step::Released];
+    record(ledger, call.row, steps).unwrap();
+}
+
+/// Ends the lease of a process that did not ask for the submission.
+pub(super) fn release(ledger: &dyn Ledger, row: Row) {
+    record(ledger, row, vec![Step::Released]).unwrap();
+}
+
+pub(super) fn accepted() -> Step {
+    Step::Accepted { job_id: "job_1".to_owned() }
 }
 
 pub(super) fn all(ledger: &dyn Ledger) -> Vec<Entry> {

@@ -4,9 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::*;
-use crate::error::Kind;
 use crate::ledger::fork::{after_fork_in_child, after_fork_in_parent, before_fork};
-use crate::ledger::{State, Step};
+use crate::ledger::{Name, State};
 
 /// What a child does, and with which ledger.
 const MODE: &str = "TEST_LEDGER_CHILD";
@@ -83,35 +82,35 @@ fn child() {
     let ledger = super::open(Path::new(&path), "sk-one");
     match mode.as_str() {
         "hold" => {
-            let row = new(wait(ledger.claim(named("a", "held"))));
-            wait(ledger.record(row, Step::Accepted { job_id: "job_1".to_owned() })).unwrap();
+            let call = new(&*ledger, named("a", "held"));
+            record(&*ledger, call.row, vec![accepted()]).unwrap();
             say("held");
             stay();
         }
         "race" => {
             say("ready");
             stay();
-            let claimed = wait(ledger.claim(named("a", "race"))).unwrap();
-            say(if matches!(claimed, Claimed::New(_)) { "new" } else { "live" });
+            let claimed = wait(ledger.begin(Arc::new(named("a", "race")), None)).unwrap();
+            say(if matches!(claimed, Claimed::New { .. }) { "new" } else { "live" });
             // Alive until all have been heard.
             std::thread::park();
         }
         "many" => {
             for number in 0..50 {
-                let row = new(wait(ledger.claim(Claim { adopt: false, ..run(&number.to_string()) })));
-                wait(ledger.record(row, Step::Settled)).unwrap();
-                wait(ledger.record(row, Step::Released { told: None })).unwrap();
+                let call = new(&*ledger, Claim { adopt: false, ..run(&number.to_string()) });
+                record(&*ledger, call.row, vec![Step::Settled]).unwrap();
+                end(&*ledger, call, None);
             }
         }
         "forked" => {
-            let row = new(wait(ledger.claim(named("a", "parent"))));
+            let row = new(&*ledger, named("a", "parent")).row;
             let owner = owner_file(Path::new(&path));
             assert!(holds_open("ledger.db") && holds_open(&owner));
             before_fork();
             assert!(!holds_open("ledger.db"), "a connection crosses the fork");
             assert!(holds_open(&owner), "and the lock is kept");
             after_fork_in_parent();
-            wait(ledger.record(row, Step::Completed)).unwrap();
+            record(&*ledger, row, vec![Step::Completed]).unwrap();
             assert!(holds_open("ledger.db"));
             assert!(all(&*ledger)[0].live);
 
@@ -120,7 +119,7 @@ fn child() {
             after_fork_in_child();
             assert!(!holds_open(&owner), "the parent's lock file is still open");
             let fresh = super::open(Path::new(&path), "sk-one");
-            new(wait(fresh.claim(named("a", "child"))));
+            new(&*fresh, named("a", "child"));
             std::mem::forget(ledger);
         }
         other => panic!("{other}"),
@@ -151,15 +150,15 @@ fn what_another_process_works_on_is_left_alone() {
     let mut other = Other::start("hold", &place);
     assert_eq!(other.hear(), "held");
     let ledger = place.open();
-    let entry = match wait(ledger.claim(named("a", "held"))) {
-        Ok(Claimed::Live(entry)) => entry,
+    let entry = match find(&*ledger, named("a", "held")) {
+        Claimed::Live(entry) => entry,
         claimed => panic!("{claimed:?}"),
     };
     assert_eq!((entry.state, entry.live), (State::Accepted, true));
     assert!(wait(ledger.take(entry.row)).unwrap().is_none());
     assert_eq!(wait(ledger.unsettled()).unwrap(), 0);
-    assert_ne!(new(wait(ledger.claim(run("a")))), entry.row);
-    assert_eq!(wait(ledger.forget(Some("held".to_owned()))).unwrap(), crate::ledger::Forgotten::Live);
+    assert_ne!(new(&*ledger, run("a")).row, entry.row);
+    assert_eq!(wait(ledger.forget(Some(Name::parse("held")))).unwrap(), crate::ledger::Forgotten::Live);
     assert_eq!(owners(&place), 2);
     other.end();
 }
@@ -177,12 +176,12 @@ fn what_a_killed_process_worked_on_is_free_at_once() {
         let entry = if by_take {
             wait(ledger.take(row)).unwrap().unwrap()
         } else {
-            // Its caller is gone without a word, so an equal call goes on with it too.
-            let (entry, adopted) = continued(wait(ledger.claim(run("a"))));
+            // Its process is gone without a word, so an equal call goes on with it too.
+            let (entry, _, adopted) = continued(&*ledger, run("a"));
             assert!(adopted);
             entry
         };
-        assert_eq!((entry.row, entry.job_id.as_deref(), entry.told), (row, Some("job_1"), None));
+        assert_eq!((entry.row, entry.job_id.as_deref()), (row, Some("job_1")));
         assert_eq!(owners(&place), 1, "the dead one's file is removed");
     }
 }
@@ -191,8 +190,8 @@ fn what_a_killed_process_worked_on_is_free_at_once() {
 fn an_end_in_order_leaves_no_file_of_an_owner() {
     let place = Place::new();
     let ledger = place.open();
-    let row = new(wait(ledger.claim(run("a"))));
-    wait(ledger.record(row, Step::Released { told: Some(Kind::Timeout) })).unwrap();
+    let call = new(&*ledger, run("a"));
+    end(&*ledger, call, Some(Kind::Timeout));
     assert_eq!(owners(&place), 1);
     drop(ledger);
     until("the owner's file is gone", || owners(&place) == 0);
@@ -239,9 +238,9 @@ fn no_connection_and_no_lock_file_crosses_a_fork() {
 fn an_owners_directory_that_was_swept_comes_back() {
     let place = Place::new();
     let ledger = place.open();
-    let row = new(wait(ledger.claim(named("a", "held"))));
+    let row = new(&*ledger, named("a", "held")).row;
     std::fs::remove_dir_all(place.path().with_file_name("ledger.db.owners")).unwrap();
-    wait(ledger.record(row, Step::Note("on".to_owned()))).unwrap();
+    record(&*ledger, row, vec![Step::Note("on".to_owned())]).unwrap();
     assert_eq!(owners(&place), 1);
     let mut other = Other::start("race", &place);
     assert_eq!(other.hear(), "ready");

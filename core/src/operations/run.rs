@@ -1,0 +1,179 @@
+//! `run`: a request in, files out.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::client::{Client, blocking, default_deadline};
+use crate::download::Order;
+use crate::error::{Error, Kind};
+use crate::files::destination::Destination;
+use crate::job::JobId;
+use crate::ledger::Step;
+use crate::operations::result::{End, Made, MadeFailure};
+use crate::options::Options;
+use crate::request::Wanted;
+use crate::submission::CallContext;
+use crate::submission::begin::{Call, Stage, Start};
+use crate::submission::receipt::Hearing;
+use crate::tracker::{Phase, Tracker};
+use crate::wait::Seen;
+
+impl Client {
+    /// Submits a request, waits for its job and fetches the files. What can be wrong with the call or its target is found
+    /// before anything is submitted; a submission that the ledger knows is continued and not submitted again.
+    ///
+    /// Thousands of these futures can be pending at once. Large sub-futures are boxed, so that a pending one stays small.
+    pub fn run(
+        self: Arc<Client>,
+        request: Arc<Wanted>,
+        options: Arc<Options>,
+        tracker: Tracker,
+        hearing: Hearing,
+    ) -> impl Future<Output = End> + Send {
+        let single = request.output_type.as_str() == "single_slide";
+        let default = if single { default_deadline::SLIDE } else { default_deadline::DECK };
+        let deadline = self.deadline(options.timeout, default);
+        async move {
+            let (tracker, slot) = (&tracker, OnceLock::new());
+            let steps = async {
+                let resubmit = options.resubmit;
+                let start = {
+                    // Dropped at the end of this: the ledger has the request then.
+                    let call = Call { operation: "run", request, options, deadline, tracker, lease: &slot };
+                    self.begin(&call).await?
+                };
+                self.carry_on(start, &CallContext { resubmit, deadline, tracker, lease: slot.get() }).await
+            };
+            let end = self.until(deadline, tracker, steps).await;
+            Box::pin(self.finish(slot.get(), end, true, hearing)).await
+        }
+    }
+
+    /// Takes a submission from wherever it stands to its end.
+    pub(crate) async fn carry_on(
+        self: &Arc<Client>,
+        mut start: Box<Start>,
+        context: &CallContext<'_>,
+    ) -> Result<Made, MadeFailure> {
+        let job_id = match &start.stage {
+            Stage::Job(job_id) => {
+                context.tracker.key(&start.key);
+                context.tracker.continues(job_id);
+                job_id.clone()
+            }
+            Stage::Submit(_) => {
+                // Known, but not accepted: the target is checked before it is sent again.
+                Box::pin(self.take_target(&mut start, context)).await?;
+                let (job_id, _) = Box::pin(self.submit(&start, context)).await?;
+                // The request is needed no longer.
+                start.stage = Stage::Job(job_id.clone());
+                job_id
+            }
+        };
+        // Files that are there already need no word of the service, and no directory that can be written to.
+        if let Some(made) = Box::pin(self.found(&start, &job_id)).await? {
+            return Ok(made);
+        }
+        Box::pin(self.take_names(&mut start, &job_id, context)).await?;
+        context.tracker.phase(Phase::Waiting);
+        let job = match self.watch(&job_id, start.variants, Seen::Not, context.tracker).await {
+            Ok(job) => job,
+            Err(error) => {
+                // What has arrived whole is worth more than an answer about it.
+                if let Some(made) = Box::pin(self.take_parts(&mut start, &job_id, context)).await? {
+                    return Ok(made);
+                }
+                return Err(Box::pin(record_failure(context, error)).await.into());
+            }
+        };
+        // No files were asked for.
+        let Some(target) = start.target.take() else { return Ok(Made::Status(job.json.clone())) };
+        if let Some(lease) = context.lease {
+            Box::pin(lease.step(Step::Completed)).await;
+        }
+        Box::pin(self.fetch_all(job, order_of(&start, target, &job_id, context))).await
+    }
+
+    /// Checks the target of a submission that is known, where that is still to be done.
+    async fn take_target(&self, start: &mut Start, context: &CallContext<'_>) -> Result<(), Error> {
+        let (Some(place), None) = (&start.place, &start.target) else { return Ok(()) };
+        let target = if context.lease.is_some_and(|lease| lease.call().is_some()) {
+            let mut target = Destination::prepare(place, start.variants, false).await?;
+            // What was delivered, and is another file by now, is the user's.
+            start.files.iter().filter(|file| file.delivered).for_each(|file| target.spare(&file.path));
+            record_replaceable(context, &target).await;
+            target
+        } else {
+            Destination::restore(place, start.variants, place.replaceable.as_deref()).await?
+        };
+        start.target = Some(target);
+        Ok(())
+    }
+
+    /// Looks at the names that are not known yet.
+    async fn take_names(
+        &self,
+        start: &mut Start,
+        job_id: &JobId,
+        context: &CallContext<'_>,
+    ) -> Result<(), Error> {
+        self.take_target(start, context).await?;
+        let Some(mut target) = start.target.take() else { return Ok(()) };
+        if !target.has_names() {
+            // Without a name the job's id is one, and it is known only now.
+            let (id, variants) = (job_id.clone(), start.variants);
+            target = blocking(move || target.look_for_job(&id, variants, false)).await?;
+            record_replaceable(context, &target).await;
+        }
+        start.target = Some(target);
+        Ok(())
+    }
+
+    /// The result, if an earlier process has fetched all files and died before each had its name.
+    async fn take_parts(
+        &self,
+        start: &mut Start,
+        job_id: &JobId,
+        context: &CallContext<'_>,
+    ) -> Result<Option<Made>, Error> {
+        let Some(target) = start.target.take() else { return Ok(None) };
+        let order = order_of(start, target, job_id, context);
+        let made = self.found_parts(&order).await?;
+        start.target = Some(order.target);
+        Ok(made)
+    }
+}
+
+/// Records what this call's `overwrite` may replace, where it is this call's and not an earlier one's.
+async fn record_replaceable(context: &CallContext<'_>, target: &Destination) {
+    if let (Some(lease), Some(files)) = (context.lease, target.replaceable())
+        && let Some(call) = lease.call()
+    {
+        lease.step(Step::Replaceable { call, files }).await;
+    }
+}
+
+async fn record_failure(context: &CallContext<'_>, error: Error) -> Error {
+    if error.kind() == Kind::JobFailed
+        && let Some(lease) = context.lease
+    {
+        lease.step(Step::Failed).await;
+    }
+    error
+}
+
+fn order_of<'a>(
+    start: &'a Start,
+    target: Destination,
+    job_id: &'a JobId,
+    context: &CallContext<'a>,
+) -> Order<'a> {
+    Order {
+        job_id,
+        variants: start.variants,
+        start: Some(start),
+        lease: context.lease,
+        target,
+        deadline: context.deadline,
+        tracker: context.tracker,
+    }
+}

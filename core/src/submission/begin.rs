@@ -1,0 +1,431 @@
+//! What a call that costs money goes on with: a new submission, or one that the ledger knows. `promise.md`, 12 to 15.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::client::{Client, OwnJob, blocking};
+use crate::clock::{Moment, Stamp, StampAge, unix_ms};
+use crate::common::sha256;
+use crate::error::{Billed, Error, Kind};
+use crate::estimate::Product;
+use crate::files::destination::{Destination, Refusal, file_error};
+use crate::first_byte::FirstByte;
+use crate::job::JobId;
+use crate::key::{self, Key};
+use crate::ledger::{Claim, Claimed, Entry, Recorded, State};
+use crate::options::Options;
+use crate::request::{OutputType, Wanted};
+use crate::submission::lease::Lease;
+use crate::tracker::{Phase, Tracker};
+
+/// How often to look whether a submission that another process works on is free. The wall's time: another process has
+/// no way to wake this one.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How often to look whether a name is reserved for this very submission, which is recorded a moment later.
+const MAX_LOOKS: u32 = 4;
+
+/// A call that costs money.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) request: Arc<Wanted>,
+    pub(crate) options: Arc<Options>,
+    pub(crate) deadline: Moment,
+    pub(crate) tracker: &'a Tracker,
+    /// Where its lease is kept, outside of what the deadline ends.
+    pub(crate) lease: &'a OnceLock<Lease>,
+}
+
+impl Call<'_> {
+    fn wants_files(&self) -> bool {
+        self.operation == "run" || self.options.directory.is_some()
+    }
+}
+
+/// Where a call begins.
+pub(crate) enum Stage {
+    /// With a submission; in a box, since the job is waited for far longer.
+    Submit(Box<Unaccepted>),
+    /// With a job that the service has.
+    Job(JobId),
+}
+
+/// A request that the service has not accepted.
+pub(crate) struct Unaccepted {
+    pub(crate) body: Bytes,
+    /// If the service may have it already: when it was recorded, before its first byte.
+    pub(crate) since: Option<Stamp>,
+}
+
+/// What a call goes on with.
+pub(crate) struct Start {
+    pub(crate) key: Key,
+    pub(crate) stage: Stage,
+    pub(crate) adopted: bool,
+    /// What the caller should know about the submission.
+    pub(crate) note: Option<String>,
+    /// Where files go, as the call asked for it; none where no files were asked for.
+    pub(crate) place: Option<Arc<Options>>,
+    /// Checked and reserved; not yet for a submission that is known.
+    pub(crate) target: Option<Destination>,
+    /// What is known of its files.
+    pub(crate) files: Vec<Recorded>,
+    pub(crate) variants: u32,
+    pub(crate) output_type: OutputType,
+}
+
+/// What a call has found out that has to look again.
+#[derive(Default)]
+struct Looks {
+    claim: Option<Arc<Claim>>,
+    /// How often its name was reserved.
+    reserved: u32,
+}
+
+impl Client {
+    /// Finds or records what a call is about. Nothing is sent before this has returned.
+    pub(crate) async fn begin(&self, call: &Call<'_>) -> Result<Box<Start>, Error> {
+        let closed = |_| Error::new(Kind::Closed, "the client was closed");
+        let mut looks = Looks::default();
+        loop {
+            let permit = self.beginnings.acquire().await.map_err(closed)?;
+            // In a box of its own: thousands wait for that permit, and should be small then.
+            if let Some(start) = Box::pin(self.look_for(call, &mut looks)).await? {
+                return Ok(start);
+            }
+            // The call that is waited for may need one.
+            drop(permit);
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// One look at what a call is about; `None`: look again.
+    async fn look_for(&self, call: &Call<'_>, looks: &mut Looks) -> Result<Option<Box<Start>>, Error> {
+        let claim = match &looks.claim {
+            Some(claim) => Arc::clone(claim),
+            None => {
+                // The log has what an earlier process left before anything else is done.
+                let _ = self.unsettled.count().await;
+                let claim = Arc::new(self.claim_of(call).await?);
+                if let Some(key) = &claim.key {
+                    call.tracker.key(&key.as_str().into());
+                    call.tracker.unchecked();
+                }
+                Arc::clone(looks.claim.insert(claim))
+            }
+        };
+        // The ledger first, then the target: a known job's own file may have the name.
+        let note = match self.ledger.find(Arc::clone(&claim)).await? {
+            Claimed::Unknown { earlier } => {
+                call.tracker.checked();
+                earlier.map(|earlier| earlier_deck(&earlier))
+            }
+            known => return self.known(call, known),
+        };
+        let mut target = None;
+        if call.wants_files() {
+            match Destination::prepare(&call.options, claim.variants, true).await {
+                Ok(prepared) => target = Some(prepared),
+                // Another call is about to record this very submission, and has just reserved its name.
+                Err(refusal) if refusal.reserved && claim.key.is_some() && looks.reserved < MAX_LOOKS => {
+                    looks.reserved += 1;
+                    return Ok(None);
+                }
+                Err(refusal) => return Err(self.name_refused(&claim, refusal).await),
+            }
+        }
+        let replaceable = target.as_ref().and_then(Destination::replaceable);
+        match self.ledger.begin(Arc::clone(&claim), replaceable).await? {
+            Claimed::New { call: id } => {
+                // One call claims once.
+                let _ = call.lease.set(Lease::new(self, id, call.tracker));
+                Ok(Some(Box::new(Start {
+                    key: claim.key.as_deref().unwrap_or(&claim.fresh_key).into(),
+                    stage: Stage::Submit(Box::new(Unaccepted { body: claim.body.clone(), since: None })),
+                    adopted: false,
+                    note,
+                    place: call.wants_files().then(|| Arc::clone(&call.options)),
+                    target,
+                    files: Vec::new(),
+                    variants: claim.variants,
+                    output_type: claim.output_type.as_str().into(),
+                })))
+            }
+            // Another process was faster.
+            known => {
+                drop(target);
+                self.known(call, known)
+            }
+        }
+    }
+
+    async fn claim_of(&self, call: &Call<'_>) -> Result<Claim, Error> {
+        let (request, options) = (&call.request, &call.options);
+        let body = request.body.clone()?;
+        let left = self.clock.wall(call.deadline.since(self.clock.now()));
+        let given = call.wants_files().then(|| options.directory.clone());
+        let directory = match given {
+            Some(given) => Some(blocking(move || directory_of(given.as_deref())).await?),
+            None => None,
+        };
+        let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Ok(Claim {
+            key: options.idempotency_key.clone(),
+            fresh_key: key::new_key()?,
+            operation: call.operation,
+            request_hash: sha256::hex(&sha256::of(&body)),
+            body,
+            output_type: request.output_type.as_str().to_owned(),
+            variants: request.variants,
+            directory,
+            name: options.name.clone(),
+            overwrite: options.overwrite,
+            deadline_unix_ms: unix_ms().saturating_add(milliseconds(left)),
+            adopt: options.adopt,
+            adopt_window_ms: milliseconds(self.clock.wall(self.settings.adopt_window)),
+            on_other_key_submit: options.on_other_key_submit,
+        })
+    }
+
+    /// The error where a name can't be had. If it is taken by the deck of an equal call, the caller may want that one.
+    async fn name_refused(&self, claim: &Arc<Claim>, refusal: Refusal) -> Error {
+        let Refusal { error, taken, .. } = refusal;
+        let Some(taken) = taken else { return error };
+        let Ok(Some(equal)) = self.ledger.equal_deck(Arc::clone(claim)).await else { return error };
+        if !equal.files.iter().any(|file| Path::new(&file.path) == taken) {
+            return error;
+        }
+        let message = format!(
+            "{error}: it is the deck of an equal call, with the idempotency key {key}; the same call with that key \
+             returns the deck, and overwrite buys another",
+            key = equal.key
+        );
+        let kind = error.kind();
+        error.restate(kind, message)
+    }
+
+    /// What to do about a submission that the ledger knows; `None`: look again.
+    fn known(&self, call: &Call<'_>, claimed: Claimed) -> Result<Option<Box<Start>>, Error> {
+        match claimed {
+            Claimed::Continued { entry, call: id, adopted } => {
+                // One call claims once.
+                let _ = call.lease.set(Lease::continued(self, id));
+                self.unsettled.changed();
+                call.tracker.key(&entry.key.as_str().into());
+                let place = call.wants_files().then(|| Arc::clone(&call.options));
+                let start = self.start_of(*entry, adopted, place, call.tracker)?;
+                if adopted {
+                    self.log.adopted(call.tracker);
+                }
+                Ok(Some(start))
+            }
+            Claimed::Live(entry) => {
+                call.tracker.key(&entry.key.as_str().into());
+                call.tracker.phase(Phase::Waiting);
+                if let Some(job_id) = entry.job_id.as_deref().and_then(|id| JobId::from_caller(id).ok()) {
+                    call.tracker.continues(&job_id);
+                } else {
+                    // The process that works on it may have sent it.
+                    call.tracker.sending(&FirstByte::long_gone());
+                }
+                Ok(None)
+            }
+            Claimed::OtherRequest(entry) => {
+                call.tracker.checked();
+                let message = format!("the idempotency key {} was used for another request", entry.key);
+                Err(conflict(&entry, Billed::No, message))
+            }
+            Claimed::OtherApiKey { entry, equal } => {
+                call.tracker.checked();
+                Err(other_api_key(call, &entry, equal))
+            }
+            Claimed::Pruned { job_id, same_request } => {
+                call.tracker.checked();
+                Err(pruned(job_id, same_request))
+            }
+            // `find` answers the first, and `begin` the second: both are taken care of.
+            Claimed::Unknown { .. } | Claimed::New { .. } => Ok(None),
+        }
+    }
+
+    /// Where to go on with a submission that is known. `place`: where this call wants the files.
+    pub(crate) fn start_of(
+        &self,
+        entry: Entry,
+        adopted: bool,
+        place: Option<Arc<Options>>,
+        tracker: &Tracker,
+    ) -> Result<Box<Start>, Error> {
+        let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
+            Some(job_id) => {
+                let job_id = job_id?;
+                tracker.continues(&job_id);
+                if entry.state == State::Failed {
+                    return Err(failed_before(&job_id));
+                }
+                self.remember_known(&job_id, &entry);
+                Stage::Job(job_id)
+            }
+            None => {
+                // Whatever ends the call from here on, it must not say that nothing was sent.
+                tracker.outcome_unknown();
+                let body = entry.body.clone().ok_or_else(|| {
+                    Error::new(
+                        Kind::Ledger,
+                        "the ledger has lost the request of a submission that is not settled",
+                    )
+                })?;
+                Stage::Submit(Box::new(Unaccepted { body, since: Some(entry.recorded.clone()) }))
+            }
+        };
+        Ok(Box::new(Start {
+            key: entry.key.into(),
+            stage,
+            adopted,
+            note: None,
+            place,
+            target: None,
+            files: entry.files,
+            variants: entry.variants,
+            output_type: entry.output_type.as_str().into(),
+        }))
+    }
+
+    /// Remembers of a job what the ledger knows: how many files were asked for, and since when it runs.
+    pub(crate) fn remember_known(&self, job_id: &JobId, entry: &Entry) {
+        if self.own_job(job_id).is_some() {
+            return;
+        }
+        let age = match entry.recorded.age(&Stamp::now(), Duration::ZERO) {
+            StampAge::Known(age) | StampAge::ByDate(age) => self.clock.scaled(age),
+            StampAge::Unknown => Duration::MAX,
+        };
+        let submitted = self.clock.now().before(age);
+        let product = Product::of(&entry.output_type);
+        self.remember(job_id, OwnJob { submitted, variants: entry.variants, product });
+    }
+}
+
+/// What a result says about an equal call's deck that is too old to be adopted.
+fn earlier_deck(earlier: &Entry) -> String {
+    let file = earlier.files.iter().find(|file| file.delivered);
+    let file = file.map_or_else(String::new, |file| format!(", {}", file.path));
+    let job_id = earlier.job_id.as_deref().unwrap_or_default();
+    format!(
+        "an earlier equal call was left without its end; its deck (job {job_id}, idempotency key {}{file}) was settled \
+         longer ago than adopt_window_ms, so that this is another one",
+        earlier.key
+    )
+}
+
+fn failed_before(job_id: &JobId) -> Error {
+    let message = format!("job {job_id} failed and is not billed; its idempotency key is used up");
+    Error::new(Kind::JobFailed, message).with(|details| {
+        details.billed = Billed::No;
+        details.job_id = Some(job_id.to_string());
+    })
+}
+
+fn other_api_key(call: &Call<'_>, entry: &Entry, equal: bool) -> Error {
+    let same_request = equal
+        || call.request.body.as_ref().is_ok_and(|body| sha256::hex(&sha256::of(body)) == entry.request_hash);
+    let billed = if same_request { Billed::Unknown } else { Billed::No };
+    let message = if equal {
+        format!(
+            "an equal call under another API key is not finished (idempotency key {}), and the service shows its job to \
+             that API key only: use that API key, or set on_other_key to submit, which buys anew, or forget the other \
+             submission",
+            entry.key
+        )
+    } else {
+        format!(
+            "the idempotency key {} was used with another API key, and the service shows its job to that API key only: \
+             use that API key, or set on_other_key to submit, which buys anew",
+            entry.key
+        )
+    };
+    conflict(entry, billed, message)
+}
+
+fn pruned(job_id: Option<String>, same_request: bool) -> Error {
+    let (request, billed) =
+        if same_request { ("this very request", Billed::Unknown) } else { ("another request", Billed::No) };
+    let message = format!(
+        "the idempotency key was used before for {request}, and what came of it is no longer recorded; nothing was sent"
+    );
+    Error::new(Kind::Conflict, message).with(|details| {
+        details.job_id = job_id;
+        details.billed = billed;
+    })
+}
+
+fn conflict(entry: &Entry, billed: Billed, message: String) -> Error {
+    Error::new(Kind::Conflict, message).with(|details| {
+        details.job_id.clone_from(&entry.job_id);
+        details.idempotency_key = Some(entry.key.clone());
+        details.billed = billed;
+    })
+}
+
+/// The directory of a call as the ledger knows it: the canonical path, so that another process finds it. A tail that does
+/// not exist is appended to the canonical path of the part that does. Blocks on the disk.
+fn directory_of(given: Option<&Path>) -> Result<String, Error> {
+    let given = given.unwrap_or(Path::new("."));
+    let absolute =
+        std::path::absolute(given).map_err(|error| file_error(given, "is not a usable directory", &error))?;
+    let real = canonical(&absolute);
+    real.into_os_string().into_string().map_err(|name| {
+        let path = PathBuf::from(name);
+        Error::new(
+            Kind::File,
+            format!("{} is not UTF-8, so that a result could not name the file", path.display()),
+        )
+    })
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    let (mut there, mut missing) = (path.to_owned(), Vec::new());
+    loop {
+        if let Ok(real) = std::fs::canonicalize(&there) {
+            return missing.into_iter().rev().fold(real, |mut real, component| {
+                match component {
+                    Component::ParentDir => drop(real.pop()),
+                    component => real.push(component),
+                }
+                real
+            });
+        }
+        let Some(last) = path.components().nth(there.components().count().saturating_sub(1)) else {
+            return path.to_owned();
+        };
+        missing.push(last);
+        if !there.pop() {
+            return path.to_owned();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_directory_has_the_missing_tail() {
+        let place = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(place.path()).unwrap();
+        std::fs::create_dir(real.join("there")).unwrap();
+        std::os::unix::fs::symlink(real.join("there"), real.join("link")).unwrap();
+        for (given, expected) in [
+            ("there", "there"),
+            ("link", "there"),
+            ("link/a/b", "there/a/b"),
+            ("link/../there/a", "there/a"),
+            ("a/../b", "b"),
+            ("a/b/../../link/c", "link/c"),
+        ] {
+            assert_eq!(canonical(&real.join(given)), real.join(expected), "{given}");
+        }
+    }
+}
