@@ -10,14 +10,17 @@
    entry; *result and *error are never read.
 
    Threads: clients and queues may be used from any thread, and errors and events be read from any; every other
-   handle has one owner. Using a freed handle is undefined. The library writes nothing to stdout or stderr and
-   installs no signal handler.
+   handle has one owner. The library writes nothing to stdout or stderr and installs no signal handler.
 
-   Its threads block all signals, so that no signal handler of the program ever runs on one of them. A program that
+   Handles: using a freed handle, or one of another kind, is a fault of the program and undefined. Where it can be
+   seen, it is INVALID_ARGUMENT, functions without an error argument answer as for NULL, and a second free does
+   nothing: a freed handle is known as such until 256 others of its kind have been freed.
+
+   Signals: the library's threads block all of them, so that no handler of the program ever runs on one of them. A program that
    ends its main thread with pthread_exit keeps another thread of its own that does not block signals: where only the
    library's threads are left, SIGTERM stays pending and ends nothing.
 
-   No function is a cancellation point. pthread_cancel takes effect after the call that the thread is in, also where
+   Cancellation: no function is a cancellation point. pthread_cancel takes effect after the call that the thread is in, also where
    the call waits; a thread that waits in perceptis_queue_take is woken by perceptis_queue_close. Asynchronous
    cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A callback returns: it is not left by longjmp,
    pthread_exit or an exception.

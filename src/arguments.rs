@@ -4,6 +4,8 @@ use std::ffi::{CStr, c_char};
 
 use perceptis_core::Error;
 
+use crate::handle::{self, Handle};
+
 /// A text that must be there.
 pub(crate) fn text<'a>(name: &str, text: *const c_char) -> Result<&'a str, Error> {
     if text.is_null() {
@@ -32,15 +34,28 @@ pub(crate) fn bytes<'a>(name: &str, data: *const u8, size: usize) -> Result<&'a 
 }
 
 /// A handle that must be there.
-pub(crate) fn handle<'a, T>(name: &str, handle: *const T) -> Result<&'a T, Error> {
-    // SAFETY: NULL, or a handle of this library that the caller has not freed.
-    unsafe { handle.as_ref() }.ok_or_else(|| null(name))
+pub(crate) fn handle<'a, T: Handle>(name: &str, handle: *const T) -> Result<&'a T, Error> {
+    let found = handle::find(handle).map_err(|wrong| wrong.argument::<T>(name))?;
+    // SAFETY: a live handle's, which the caller does not free during this call.
+    Ok(unsafe { found.as_ref() })
+}
+
+/// A handle that may be NULL.
+pub(crate) fn optional<'a, T: Handle>(name: &str, handle: *const T) -> Result<Option<&'a T>, Error> {
+    if handle.is_null() { Ok(None) } else { self::handle(name, handle).map(Some) }
 }
 
 /// A handle that must be there and that this call changes; such handles have one owner.
-pub(crate) fn handle_mut<'a, T>(name: &str, handle: *mut T) -> Result<&'a mut T, Error> {
-    // SAFETY: NULL, or a handle of this library that the caller has not freed and does not use elsewhere now.
-    unsafe { handle.as_mut() }.ok_or_else(|| null(name))
+pub(crate) fn handle_mut<'a, T: Handle>(name: &str, handle: *mut T) -> Result<&'a mut T, Error> {
+    let mut found = handle::find(handle).map_err(|wrong| wrong.argument::<T>(name))?;
+    // SAFETY: a live handle's, which the caller neither frees nor uses elsewhere during this call.
+    Ok(unsafe { found.as_mut() })
+}
+
+/// A handle of a function that has no place for an error: what is none of these is nothing.
+pub(crate) fn readable<'a, T: Handle>(handle: *const T) -> Option<&'a T> {
+    // SAFETY: a live handle's, which the caller does not free during this call.
+    handle::find(handle).ok().map(|found| unsafe { found.as_ref() })
 }
 
 /// A place for a result that must be there.

@@ -74,7 +74,7 @@ impl Call {
 
     /// NULL options are none.
     fn new(operation: Operation, options: *const perceptis_options) -> Result<Call, Error> {
-        let options = arguments::handle("options", options).map_or(&*NONE, |options| &options.options);
+        let options = arguments::optional("options", options)?.map_or(&*NONE, |options| &options.options);
         Ok(Call { operation, options: Arc::clone(options) })
     }
 

@@ -8,6 +8,7 @@ use crate::arguments;
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
+use crate::handle::{self, Handle};
 use crate::log::{Callback, Target, perceptis_log_function};
 use crate::queue::perceptis_queue;
 
@@ -17,13 +18,17 @@ pub struct perceptis_config {
     pub(crate) log: Option<Target>,
 }
 
+impl Handle for perceptis_config {
+    const KIND: handle::Kind = handle::Kind::Config;
+}
+
 /// A configuration with nothing set.
 ///
 /// Never NULL. The caller owns it and frees it with `perceptis_config_free`. Any thread; does not block.
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
-    Box::into_raw(Box::new(perceptis_config { config: Config::default(), log: None }))
+    handle::new(perceptis_config { config: Config::default(), log: None })
 }
 
 /// Sets a key from text; the last value wins. What is not set is taken from the environment variable
@@ -106,9 +111,9 @@ pub extern "C" fn perceptis_config_set_log_queue(
 ) -> perceptis_code {
     guard::call(error, || {
         let config = arguments::handle_mut("config", config)?;
-        config.log = match arguments::handle("queue", queue) {
-            Ok(queue) => Some(Target::Queue(queue.inbox()?)),
-            Err(_) => None,
+        config.log = match arguments::optional("queue", queue)? {
+            Some(queue) => Some(Target::Queue(queue.inbox()?)),
+            None => None,
         };
         Ok(())
     })
@@ -119,5 +124,5 @@ pub extern "C" fn perceptis_config_set_log_queue(
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_free(config: *mut perceptis_config) {
-    guard::free(config);
+    guard::free(config, drop);
 }

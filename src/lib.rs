@@ -22,6 +22,7 @@ pub mod error;
 pub mod event;
 mod fork;
 mod guard;
+mod handle;
 mod inbox;
 pub mod json;
 mod lane;

@@ -9,11 +9,16 @@ use crate::arguments;
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
+use crate::handle::{self, Handle};
 
 /// How one call is made. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_options {
     /// Shared with the calls made with it; whoever changes them makes a copy first.
     pub(crate) options: Arc<Options>,
+}
+
+impl Handle for perceptis_options {
+    const KIND: handle::Kind = handle::Kind::Options;
 }
 
 /// Options with nothing set.
@@ -22,7 +27,7 @@ pub struct perceptis_options {
 /// block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
-    Box::into_raw(Box::new(perceptis_options { options: Arc::default() }))
+    handle::new(perceptis_options { options: Arc::default() })
 }
 
 /// Sets an option from text; the last value wins. A call ignores the options that do not concern it.
@@ -75,7 +80,7 @@ pub extern "C" fn perceptis_options_from_json(
     guard::call(error, || {
         arguments::place("options", options)?;
         let made = Arc::new(Options::from_json(arguments::text("json", json)?)?);
-        guard::put(options, || Box::into_raw(Box::new(perceptis_options { options: made })));
+        guard::put(options, || handle::new(perceptis_options { options: made }));
         Ok(())
     })
 }
@@ -85,5 +90,5 @@ pub extern "C" fn perceptis_options_from_json(
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_free(options: *mut perceptis_options) {
-    guard::free(options);
+    guard::free(options, drop);
 }

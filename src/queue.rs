@@ -11,6 +11,7 @@ use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::event::perceptis_event;
 use crate::guard;
+use crate::handle::{self, Handle};
 use crate::inbox::Inbox;
 use crate::process::Process;
 use crate::signal::Signal;
@@ -27,6 +28,10 @@ pub struct perceptis_queue {
     process: Process,
     descriptor: c_int,
     inbox: Arc<Inbox>,
+}
+
+impl Handle for perceptis_queue {
+    const KIND: handle::Kind = handle::Kind::Queue;
 }
 
 impl perceptis_queue {
@@ -57,7 +62,7 @@ pub extern "C" fn perceptis_queue_new(
         })?;
         let (process, descriptor) = (Process::current(), signal.descriptor());
         let inbox = Arc::new(Inbox::new(signal));
-        guard::put(queue, || Box::into_raw(Box::new(perceptis_queue { process, descriptor, inbox })));
+        guard::put(queue, || handle::new(perceptis_queue { process, descriptor, inbox }));
         Ok(())
     })
 }
@@ -71,8 +76,8 @@ pub extern "C" fn perceptis_queue_new(
 #[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_queue_fd(queue: *const perceptis_queue) -> c_int {
-    // SAFETY: NULL, or a queue that this library made and that the caller has not freed.
-    unsafe { queue.as_ref() }.filter(|queue| queue.process.is_current()).map_or(-1, |queue| queue.descriptor)
+    let queue = arguments::readable(queue).filter(|queue| queue.process.is_current());
+    queue.map_or(-1, |queue| queue.descriptor)
 }
 
 /// Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with `user`
@@ -142,7 +147,7 @@ pub extern "C" fn perceptis_queue_take(
             threads::check_blocking()?;
         }
         for (at, event) in inbox.take(capacity, wait)?.into_iter().enumerate() {
-            let event = Box::into_raw(Box::new(perceptis_event::from(event)));
+            let event = handle::new(perceptis_event::from(event));
             // SAFETY: the caller says that there is room for `capacity` events, and no more were taken.
             unsafe {
                 events.add(at).write(event);
@@ -197,12 +202,7 @@ pub extern "C" fn perceptis_queue_close(
 /// thread; blocks for a ring in progress only. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
-    if queue.is_null() {
-        return;
-    }
-    let _ = guard::guarded(|| {
-        // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
-        let queue = unsafe { Box::from_raw(queue) };
+    guard::free(queue, |queue| {
         if queue.process.is_current() {
             queue.inbox.free();
         } else {
@@ -210,7 +210,6 @@ pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
             // be closed and others by now. Nothing is touched.
             std::mem::forget(queue);
         }
-        Ok(())
     });
 }
 

@@ -10,6 +10,7 @@ use crate::arguments;
 use crate::code::perceptis_code;
 use crate::error::{c_text, perceptis_error};
 use crate::guard;
+use crate::handle::{self, Handle};
 
 /// What to make. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_request {
@@ -18,9 +19,13 @@ pub struct perceptis_request {
     wanted: OnceLock<Arc<Wanted>>,
 }
 
+impl Handle for perceptis_request {
+    const KIND: handle::Kind = handle::Kind::Request;
+}
+
 impl perceptis_request {
     fn new(request: Request) -> *mut perceptis_request {
-        Box::into_raw(Box::new(perceptis_request { request, wanted: OnceLock::new() }))
+        handle::new(perceptis_request { request, wanted: OnceLock::new() })
     }
 
     /// For a call.
@@ -178,5 +183,5 @@ pub extern "C" fn perceptis_request_to_json(
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_free(request: *mut perceptis_request) {
-    guard::free(request);
+    guard::free(request, drop);
 }
