@@ -5,6 +5,11 @@
    Ownership: what is returned non-const is the caller's and has one function that frees it, which accepts
    NULL. What is returned const is borrowed from its argument. All text is UTF-8 and ends with a NUL.
 
+   Limits, in bytes without the NUL: 512 for keys, field names, types and names of jobs (200 for a job id),
+   4,095 for values of keys, paths and JSON pointers, 67,108,864 (64 MiB) for prompts, values of fields and
+   JSON, but 1,048,576 (1 MiB) for options as JSON. A longer text is INVALID_ARGUMENT and is read no further
+   than that.
+
    Errors: functions return a perceptis_code. A last argument perceptis_error **error, where it is not NULL,
    is set to NULL on entry and to an error, which the caller frees, on failure. Results are set to NULL on
    entry; *result and *error are never read.
@@ -12,18 +17,18 @@
    Threads: clients and queues may be used from any thread, and errors and events be read from any; every other
    handle has one owner. The library writes nothing to stdout or stderr and installs no signal handler.
 
-   Handles: using a freed handle, or one of another kind, is a fault of the program and undefined. Where it can be
-   seen, it is INVALID_ARGUMENT, functions without an error argument answer as for NULL, and a second free does
-   nothing: a freed handle is known as such until 256 others of its kind have been freed.
+   Handles: using a freed handle, or one of another kind, is a fault of the program and undefined. Where it
+   can be seen, it is INVALID_ARGUMENT, functions without an error argument answer as for NULL, and a second
+   free does nothing: a freed handle is known as such until 256 others of its kind have been freed.
 
-   Signals: the library's threads block all of them, so that no handler of the program ever runs on one of them. A program that
-   ends its main thread with pthread_exit keeps another thread of its own that does not block signals: where only the
-   library's threads are left, SIGTERM stays pending and ends nothing.
+   Signals: the library's threads block all of them, so that no handler of the program ever runs on one. A
+   program that ends its main thread with pthread_exit keeps another thread of its own that does not block
+   signals: where only the library's threads are left, SIGTERM stays pending and ends nothing.
 
-   Cancellation: no function is a cancellation point. pthread_cancel takes effect after the call that the thread is in, also where
-   the call waits; a thread that waits in perceptis_queue_take is woken by perceptis_queue_close. Asynchronous
-   cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A callback returns: it is not left by longjmp,
-   pthread_exit or an exception.
+   Cancellation: no function is a cancellation point. pthread_cancel takes effect after the call that the
+   thread is in, also where the call waits; a thread that waits in perceptis_queue_take is woken by
+   perceptis_queue_close. Asynchronous cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A
+   callback returns: it is not left by longjmp, pthread_exit or an exception.
 
    "Since" names the version of the ABI, PERCEPTIS_ABI_MAJOR.PERCEPTIS_ABI_MINOR, that brought a thing. */
 
@@ -400,8 +405,8 @@ perceptis_config *perceptis_config_new(void);
  * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
- * accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message lists what
+ * is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
  * copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_config_set(perceptis_config *config,
@@ -529,7 +534,7 @@ void perceptis_event_free(perceptis_event *event);
  * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
  * as it stands there. A string that contains U+0000, which no C text can hold, comes as its JSON.
  *
- * NULL when there is no such value, or when an argument is NULL, is not UTF-8, or is no JSON or pointer.
+ * NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
  * The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.
  * Since 0.1.
  */
@@ -738,8 +743,8 @@ perceptis_options *perceptis_options_new(void);
  * - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
  *   a queue, since 0.2
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
- * accepted). The texts are copied. Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
+ * what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_options_set(perceptis_options *options,
                                      const char *key,
@@ -856,7 +861,7 @@ void perceptis_queue_free(perceptis_queue *queue);
  * A request for `output_type` "single_slide" or "deck" from a prompt.
  *
  * On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
- * `INVALID_ARGUMENT` (NULL, not UTF-8, another type, an empty prompt). Any thread; does not block.
+ * `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another type, an empty prompt). Any thread; does not block.
  * Since 0.1.
  */
 perceptis_code perceptis_request_new(const char *output_type,
@@ -868,8 +873,8 @@ perceptis_code perceptis_request_new(const char *output_type,
  * Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a decimal
  * number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or `false`).
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, another field, a bad value: the message lists what is
- * accepted). The texts are copied. Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another field, a bad value: the message lists what
+ * is accepted). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_set(perceptis_request *request,
                                      const char *field,
@@ -880,8 +885,8 @@ perceptis_code perceptis_request_set(perceptis_request *request,
  * Sets any field from JSON, also one that this library does not know; `null` takes a field out. The
  * documented fields are checked for their type.
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, a value of the wrong type, more than 64 MiB in
- * all). The texts are copied. Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, a value of the wrong type, more than 64
+ * MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_set_json(perceptis_request *request,
                                           const char *field,
@@ -892,8 +897,8 @@ perceptis_code perceptis_request_set_json(perceptis_request *request,
  * Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or TIFF, at
  * most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the first bytes.
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, no image, another type, too large). The bytes are copied.
- * Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long or large, not UTF-8, no image, another type). The bytes are
+ * copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_add_image(perceptis_request *request,
                                            const void *data,

@@ -127,7 +127,7 @@ impl Call {
 }
 
 fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
-    JobId::from_caller(arguments::text("job_id", job_id)?)
+    JobId::from_caller(arguments::text("job_id", job_id, JobId::MAX_BYTES)?)
 }
 
 fn request_of(request: *const perceptis_request) -> Result<Arc<Wanted>, Error> {

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use perceptis_core::Config;
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
@@ -54,8 +54,8 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
 /// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
-/// accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message lists what
+/// is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
 /// copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_set(
@@ -66,7 +66,8 @@ pub extern "C" fn perceptis_config_set(
 ) -> perceptis_code {
     guard::call(error, || {
         let config = arguments::handle_mut("config", config)?;
-        let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
+        let key = arguments::text("key", key, MAX_NAME_BYTES)?;
+        let value = arguments::text("value", value, MAX_VALUE_BYTES)?;
         Ok(config.config.set(key, value)?)
     })
 }

@@ -1,5 +1,5 @@
-//! What stands around every exported function: panics stay inside, the calling thread is not cancelled meanwhile, results
-//! and errors go to their places.
+//! What stands around every exported function: panics stay inside, the calling thread is not cancelled
+//! meanwhile, results and errors go to their places.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +28,8 @@ pub(crate) fn call(
     }
 }
 
-/// Runs this and makes a panic an `INTERNAL` error with its text. Whatever the body calls is no cancellation point.
+/// Runs this and makes a panic an `INTERNAL` error with its text. Whatever the body calls is no cancellation
+/// point.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let _uncancelled = Uncancelled::new();
     silence();
@@ -46,7 +47,8 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::new(Kind::Internal, format!("a fault in libperceptis, please report it: {text}"))
 }
 
-/// Frees a handle, and does this with what it stood for. What is none, as NULL or a freed one, is nothing to free.
+/// Frees a handle, and does this with what it stood for. What is none, as NULL or a freed one, is nothing to
+/// free.
 pub(crate) fn free<T: Handle>(handle: *mut T, end: impl FnOnce(Box<T>)) {
     let _ = guarded(|| {
         handle::take(handle).map(end);

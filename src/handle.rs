@@ -1,10 +1,11 @@
 //! Handles as C has them: a pointer to a block whose first word says what it is.
 //!
-//! C can hand in a handle of another kind, one that was freed, or any other pointer. Each kind has a word of its own, which
-//! is read before anything else, and which is overwritten when the handle is freed. A freed block stays readable until
-//! 256 handles of its kind were freed after it: until then a use after the free, and a second free, are seen for what
-//! they are, and what valgrind and the sanitizers see is a read of memory that is there. Later the memory is the
-//! allocator's, and the use of a handle from that long ago is undefined.
+//! C can hand in a handle of another kind, one that was freed, or any other pointer. Each kind has a word of
+//! its own, which is read before anything else, and which is overwritten when the handle is freed. A freed
+//! block stays readable until 256 handles of its kind were freed after it: until then a use after the free,
+//! and a second free, are seen for what they are, and what valgrind and the sanitizers see is a read of
+//! memory that is there. Later the memory is the allocator's, and the use of a handle from that long ago is
+//! undefined.
 //!
 //! Nothing here takes a lock: a fork's child may come from any moment.
 
@@ -75,7 +76,7 @@ pub(crate) trait Handle: Sized + 'static {
     }
 }
 
-/// What C's pointer points to. C's type for it is the thing's own, which nobody there can look into.
+/// What C's pointer points to. C's type for it is the thing's own, and has no members.
 #[repr(C)]
 struct Block {
     word: AtomicU64,
@@ -117,9 +118,9 @@ fn new_as<T: Handle>(kind: Kind, thing: T) -> *mut T {
 /// What a handle stands for.
 pub(crate) fn find<T: Handle>(handle: *const T) -> Result<NonNull<T>, Wrong> {
     let block = block_of(handle)?;
-    // SAFETY: aligned and not NULL, so the program says that a handle was made there. If it is none, or was freed long
-    // ago, this is a read of eight bytes of memory that nobody promised, which is why it is volatile; it can't cross
-    // into another page than the pointer's own.
+    // SAFETY: aligned and not NULL, so the program says that a handle was made there. If it is none, or was
+    // freed long ago, this is a read of eight bytes that can be anything, which is why it is volatile;
+    // it can't cross into another page than the pointer's own.
     let word = unsafe { (&raw const (*block.as_ptr()).word).cast::<u64>().read_volatile() };
     match KINDS.into_iter().find(|kind| kind.word() == word) {
         Some(kind) if T::reads(kind) => {
@@ -133,7 +134,8 @@ pub(crate) fn find<T: Handle>(handle: *const T) -> Result<NonNull<T>, Wrong> {
     }
 }
 
-/// Ends a handle and gives what it stood for; `None` where the pointer is no live handle that is the program's to free.
+/// Ends a handle and gives what it stood for; `None` where the pointer is no live handle that is the
+/// program's to free.
 pub(crate) fn take<T: Handle>(handle: *mut T) -> Option<Box<T>> {
     find(handle.cast_const()).ok()?;
     take_as(T::KIND, handle)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use perceptis_core::Options;
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES, MAX_OPTIONS_BYTES, MAX_VALUE_BYTES};
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
@@ -49,8 +49,8 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 /// - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
 ///   a queue, since 0.2
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
-/// accepted). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
+/// what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_set(
     options: *mut perceptis_options,
@@ -60,7 +60,8 @@ pub extern "C" fn perceptis_options_set(
 ) -> perceptis_code {
     guard::call(error, || {
         let options = arguments::handle_mut("options", options)?;
-        let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
+        let key = arguments::text("key", key, MAX_NAME_BYTES)?;
+        let value = arguments::text("value", value, MAX_VALUE_BYTES)?;
         Ok(Arc::make_mut(&mut options.options).set(key, value)?)
     })
 }
@@ -79,7 +80,7 @@ pub extern "C" fn perceptis_options_from_json(
     guard::clear(options);
     guard::call(error, || {
         arguments::place("options", options)?;
-        let made = Arc::new(Options::from_json(arguments::text("json", json)?)?);
+        let made = Arc::new(Options::from_json(arguments::text("json", json, MAX_OPTIONS_BYTES)?)?);
         guard::put(options, || handle::new(perceptis_options { options: made }));
         Ok(())
     })

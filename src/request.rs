@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use perceptis_core::{Error, Kind, Request, Wanted};
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::code::perceptis_code;
 use crate::error::{c_text, perceptis_error};
 use crate::guard;
@@ -43,7 +43,7 @@ impl perceptis_request {
 /// A request for `output_type` "single_slide" or "deck" from a prompt.
 ///
 /// On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
-/// `INVALID_ARGUMENT` (NULL, not UTF-8, another type, an empty prompt). Any thread; does not block.
+/// `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another type, an empty prompt). Any thread; does not block.
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_new(
@@ -55,8 +55,8 @@ pub extern "C" fn perceptis_request_new(
     guard::clear(request);
     guard::call(error, || {
         arguments::place("request", request)?;
-        let output_type = arguments::text("output_type", output_type)?;
-        let made = Request::new(output_type, arguments::text("prompt", prompt)?)?;
+        let output_type = arguments::text("output_type", output_type, MAX_NAME_BYTES)?;
+        let made = Request::new(output_type, arguments::text("prompt", prompt, MAX_TEXT_BYTES)?)?;
         guard::put(request, || perceptis_request::new(made));
         Ok(())
     })
@@ -65,8 +65,8 @@ pub extern "C" fn perceptis_request_new(
 /// Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a decimal
 /// number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or `false`).
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, another field, a bad value: the message lists what is
-/// accepted). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another field, a bad value: the message lists what
+/// is accepted). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_set(
     request: *mut perceptis_request,
@@ -76,7 +76,8 @@ pub extern "C" fn perceptis_request_set(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        let (field, value) = (arguments::text("field", field)?, arguments::text("value", value)?);
+        let field = arguments::text("field", field, MAX_NAME_BYTES)?;
+        let value = arguments::text("value", value, MAX_TEXT_BYTES)?;
         Ok(request.change().set(field, value)?)
     })
 }
@@ -84,8 +85,8 @@ pub extern "C" fn perceptis_request_set(
 /// Sets any field from JSON, also one that this library does not know; `null` takes a field out. The
 /// documented fields are checked for their type.
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, a value of the wrong type, more than 64 MiB in
-/// all). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, a value of the wrong type, more than 64
+/// MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_set_json(
     request: *mut perceptis_request,
@@ -95,7 +96,8 @@ pub extern "C" fn perceptis_request_set_json(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        let (field, json) = (arguments::text("field", field)?, arguments::text("json", json)?);
+        let field = arguments::text("field", field, MAX_NAME_BYTES)?;
+        let json = arguments::text("json", json, MAX_TEXT_BYTES)?;
         Ok(request.change().set_json(field, json)?)
     })
 }
@@ -103,8 +105,8 @@ pub extern "C" fn perceptis_request_set_json(
 /// Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or TIFF, at
 /// most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the first bytes.
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, no image, another type, too large). The bytes are copied.
-/// Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long or large, not UTF-8, no image, another type). The bytes are
+/// copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_add_image(
     request: *mut perceptis_request,
@@ -115,8 +117,9 @@ pub extern "C" fn perceptis_request_add_image(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        let data = arguments::bytes("data", data.cast(), size)?;
-        Ok(request.change().add_image(data, arguments::text("mime_type", mime_type)?)?)
+        let data = arguments::bytes("data", data.cast(), size, Request::MAX_IMAGE_BYTES)?;
+        let mime_type = arguments::text("mime_type", mime_type, MAX_NAME_BYTES)?;
+        Ok(request.change().add_image(data, mime_type)?)
     })
 }
 
@@ -133,7 +136,8 @@ pub extern "C" fn perceptis_request_add_image_file(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        Ok(request.change().add_image_file(Path::new(arguments::text("path", path)?))?)
+        let path = arguments::text("path", path, MAX_VALUE_BYTES)?;
+        Ok(request.change().add_image_file(Path::new(path))?)
     })
 }
 
@@ -151,7 +155,7 @@ pub extern "C" fn perceptis_request_from_json(
     guard::clear(request);
     guard::call(error, || {
         arguments::place("request", request)?;
-        let made = Request::from_json(arguments::text("json", json)?)?;
+        let made = Request::from_json(arguments::text("json", json, MAX_TEXT_BYTES)?)?;
         guard::put(request, || perceptis_request::new(made));
         Ok(())
     })

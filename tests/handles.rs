@@ -1,4 +1,5 @@
-//! Pointers that are not the handle that a function asks for: freed ones, those of other kinds, and any others.
+//! Pointers that are not the handle that a function asks for: freed ones, those of other kinds, and any
+//! others.
 //!
 //! One test has all that is freed: the library remembers a bounded number of freed handles of a kind.
 #![allow(
@@ -74,7 +75,8 @@ fn free_of(kind: &str) -> (&'static str, unsafe extern "C" fn(Opaque)) {
     }
 }
 
-/// Every function with a place for an error, once for each handle that it takes: its name, the argument's, its kind.
+/// Every function with a place for an error, once for each handle that it takes: its name, the argument's,
+/// its kind.
 fn with_error(handles: &Handles) -> Vec<(&'static str, &'static str, &'static str, WithError)> {
     let api = functions();
     let (client, queue) = (handles.get("a client"), handles.get("a queue"));
@@ -87,12 +89,12 @@ fn with_error(handles: &Handles) -> Vec<(&'static str, &'static str, &'static st
     let taken: *mut usize = Box::leak(Box::new(0));
     let mut all: Vec<(&'static str, &'static str, &'static str, WithError)> = Vec::new();
     macro_rules! add {
-        ($($name:ident $argument:literal $kind:literal |$handle:ident, $error:ident| ($($value:expr),*);)*) => {
+        ($($name:ident $argument:literal $kind:literal |$h:ident, $e:ident| ($($value:expr),*);)*) => {
             $(all.push((
                 stringify!($name),
                 $argument,
                 $kind,
-                Box::new(move |$handle, $error| unsafe { (api.$name)($($value),*) }),
+                Box::new(move |$h, $e| unsafe { (api.$name)($($value),*) }),
             ));)*
         };
     }

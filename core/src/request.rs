@@ -69,6 +69,11 @@ impl Deref for OutputType {
 }
 
 impl Request {
+    /// The largest request, as JSON: 64 MiB.
+    pub const MAX_BYTES: usize = MOST_BODY_BYTES;
+    /// The largest reference image: 20 MB.
+    pub const MAX_IMAGE_BYTES: usize = image::MOST_IMAGE_BYTES;
+
     /// A request for `single_slide` or `deck` from a prompt.
     ///
     /// # Errors
@@ -135,7 +140,7 @@ impl Request {
     /// # Errors
     /// `File` when it can't be read, otherwise as [`Request::add_image`].
     pub fn add_image_file(&mut self, path: &Path) -> Result<(), Error> {
-        let source = format!("the image {path:?}");
+        let source = format!("the image {}", table::quoted(&path.to_string_lossy()));
         let unreadable = |error: std::io::Error| {
             Error::new(Kind::File, format!("{source} can't be read: {error}; accepted is an image file"))
         };
@@ -161,8 +166,9 @@ impl Request {
     /// # Errors
     /// `InvalidArgument` when it is no object, lacks `prompt` or `output_type`, or has a field of another type.
     pub fn from_json(json: &str) -> Result<Request, Error> {
-        let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json)
-            .map_err(|error| Error::invalid(format!("argument json is not a JSON object: {error}")))?;
+        let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).map_err(|error| {
+            Error::invalid(format!("argument json is not a JSON object: {}", table::cut(&error.to_string())))
+        })?;
         let mut request = Request::default();
         for (field, value) in fields {
             request.take(&field, value)?;

@@ -1,5 +1,5 @@
-/* No function of the header is a cancellation point: a thread that is cancelled ends at a point of the program's own,
-   and the library's threads are not cancelled at all. Usage: cancel DIRECTORY */
+/* No function of the header is a cancellation point: a thread that is cancelled ends at a point of the
+   program's own, and the library's threads are not cancelled at all. Usage: cancel DIRECTORY */
 #define _GNU_SOURCE
 #include "check.h"
 #include <semaphore.h>
@@ -100,7 +100,8 @@ static void build(void)
     MUST(perceptis_request_to_json(request, &text, &failed));
     perceptis_string_free(text);
     perceptis_request_free(request);
-    MUST(perceptis_request_from_json("{\"output_type\":\"deck\",\"prompt\":\"Cancelled\"}", &request, &failed));
+    const char *deck = "{\"output_type\":\"deck\",\"prompt\":\"Cancelled\"}";
+    MUST(perceptis_request_from_json(deck, &request, &failed));
     MUST(perceptis_options_from_json("{\"overwrite\":true}", &options, &failed));
     perceptis_options_free(options);
     options = perceptis_options_new();
@@ -232,7 +233,8 @@ static void until_asleep(struct waiter *waiter)
     }
 }
 
-/* A thread that waits is woken by an event and by close, and not by being cancelled: that takes effect afterwards. */
+/* A thread that waits is woken by an event and by close, and not by being cancelled: that takes effect
+   afterwards. */
 static void cancel_a_wait(int by_event)
 {
     struct waiter waiter = {0};
@@ -256,8 +258,8 @@ int main(int argc, char **argv)
     CHECK(argc == 2);
     directory = argv[1];
     CHECK(sem_init(&rung, 0, 0) == 0);
-    void (*const all[])(void) = {configure, make_client, ask, build, generate, finish, run, look_into_the_ledger,
-                                 make_queue, use_queue};
+    void (*const all[])(void) = {configure, make_client, ask, build, generate, finish, run,
+                                 look_into_the_ledger, make_queue, use_queue};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) pending(all[i]);
     disabled(ask);
     disabled(use_queue);

@@ -1,5 +1,6 @@
-/* Handles that are used or freed once more after they were freed. Run under valgrind: what the library reads of them is
-   memory that is there. With the argument "fork" also in a child, where what the parent's threads held is lost. */
+/* Handles that are used or freed once more after they were freed. Run under valgrind: what the library reads
+   of them is memory that is there. With the argument "fork" also in a child, where what the parent's threads
+   held is lost. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <string.h>
@@ -59,7 +60,8 @@ int main(int argc, char **argv)
             _exit(EXIT_SUCCESS);
         }
         int status = 0;
-        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
     }
     MUST(perceptis_client_close(live, 1000, &failed));
     perceptis_client_free(live);
