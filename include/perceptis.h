@@ -105,7 +105,9 @@ typedef int32_t perceptis_code;
 
 /**
  * Takes a log record: a JSON object that is valid during the call. Called on a thread of the library's own,
- * never twice at once, with no lock held; may not call the functions of this header that block. Since 0.2.
+ * for the clients of one configuration never twice at once, with no lock held; may not call the functions of
+ * this header that block, and returns: it is not left by `longjmp`, `pthread_exit` or an exception.
+ * Since 0.2.
  */
 typedef void (*perceptis_log_function)(void *user, const char *record_json);
 
@@ -423,10 +425,14 @@ perceptis_code perceptis_config_set(perceptis_config *config,
  * neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
  * 1,024; the next record says how many in `dropped`.
  *
- * The function is called on one thread of the client's own, never twice at once, with no lock held, and may
- * not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
- * `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
- * then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+ * The function is called on one thread for all clients made from this configuration, never twice at once,
+ * with no lock held, and may not call what blocks (`WOULD_DEADLOCK`). `perceptis_client_close` waits, within
+ * its time, until the records of its client were handed out; once it has returned OK, no call with one
+ * begins or is in progress. `perceptis_client_free` does not wait for one in progress. `user` is the
+ * caller's and must stay valid until all these clients are closed. Setting it again is for the clients made
+ * afterwards, whose callback may run beside that of the earlier ones. A fork's child may make clients from
+ * it, too: they have a thread of the child's. Errors: `INVALID_ARGUMENT`. Any thread; does not block.
+ * Since 0.2.
  */
 perceptis_code perceptis_config_set_log(perceptis_config *config,
                                         perceptis_log_function log,

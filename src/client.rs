@@ -57,10 +57,9 @@ pub extern "C" fn perceptis_client_new(
         arguments::place("client", client)?;
         let from_environment = Config::default();
         let (config, log) = match arguments::optional("config", config)? {
-            Some(config) => (&config.config, config.log.clone()),
+            Some(config) => (&config.config, config.log.as_ref().map(Log::new)),
             None => (&from_environment, None),
         };
-        let log = log.map(Log::new);
         let surroundings = Surroundings { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
         let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
         fork::watch();

@@ -9,7 +9,8 @@ use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
 use crate::handle::{self, Handle};
-use crate::log::{Callback, Target, perceptis_log_function};
+use crate::log::{Target, perceptis_log_function};
+use crate::log_thread::Source;
 use crate::queue::perceptis_queue;
 
 /// What a client is made from. Has one owner: not to be used from two threads at once. Since 0.1.
@@ -80,10 +81,14 @@ pub extern "C" fn perceptis_config_set(
 /// neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
 /// 1,024; the next record says how many in `dropped`.
 ///
-/// The function is called on one thread of the client's own, never twice at once, with no lock held, and may
-/// not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
-/// `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
-/// then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+/// The function is called on one thread for all clients made from this configuration, never twice at once,
+/// with no lock held, and may not call what blocks (`WOULD_DEADLOCK`). `perceptis_client_close` waits, within
+/// its time, until the records of its client were handed out; once it has returned OK, no call with one
+/// begins or is in progress. `perceptis_client_free` does not wait for one in progress. `user` is the
+/// caller's and must stay valid until all these clients are closed. Setting it again is for the clients made
+/// afterwards, whose callback may run beside that of the earlier ones. A fork's child may make clients from
+/// it, too: they have a thread of the child's. Errors: `INVALID_ARGUMENT`. Any thread; does not block.
+/// Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_set_log(
     config: *mut perceptis_config,
@@ -92,7 +97,7 @@ pub extern "C" fn perceptis_config_set_log(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     guard::call(error, || {
-        arguments::handle_mut("config", config)?.log = Callback::new(log, user).map(Target::Callback);
+        arguments::handle_mut("config", config)?.log = Source::new(log, user).map(Target::Callback);
         Ok(())
     })
 }

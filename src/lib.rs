@@ -29,6 +29,7 @@ mod lane;
 pub mod ledger;
 pub mod library;
 pub mod log;
+mod log_thread;
 mod operation;
 pub mod operations;
 pub mod options;

@@ -15,12 +15,17 @@ thread_local! {
 /// Starts a thread of the library's own: no signal handler of the program ever runs on it, and it never waits for the
 /// library.
 pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    spawn_named("perceptis", work)
+}
+
+/// The same under another name, as the system shows it.
+pub(crate) fn spawn_named(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let _signals = SignalsBlocked::new();
     let own = move || {
         enter();
         work();
     };
-    std::thread::Builder::new().name("perceptis".to_owned()).spawn(own).map(drop)
+    std::thread::Builder::new().name(name.to_owned()).spawn(own).map(drop)
 }
 
 /// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show

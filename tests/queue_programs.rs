@@ -153,6 +153,15 @@ fn signals_reach_a_thread_that_the_program_keeps() {
 }
 
 #[test]
+fn a_log_callback_has_one_thread_for_all_clients() {
+    let program = Program::new("tests/programs/log_thread.c", 1, &[]);
+    for checked in [false, true] {
+        says_nothing(&succeed(&mut program.command(checked)));
+    }
+    says_nothing(&succeed(program.command(false).arg("fork")));
+}
+
+#[test]
 fn cancelled_threads_end_outside_of_the_library() {
     let program = Program::new("tests/programs/cancel.c", 500, &[]);
     for checked in [false, true] {

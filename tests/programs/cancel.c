@@ -14,7 +14,7 @@ static perceptis_queue *queue;
 static perceptis_request *request;
 static perceptis_options *options;
 static char *job_id;
-static _Atomic pthread_t library_thread;
+static _Atomic pthread_t library_thread, log_thread;
 static sem_t rung;
 
 static void *with_a_cancel_pending(void *argument)
@@ -59,17 +59,19 @@ static void disabled(void (*call)(void))
     CHECK(call == NULL && end == NULL);
 }
 
-static void ignore(void *user, const char *record)
+static void hear(void *user, const char *record)
 {
     (void)user;
     (void)record;
+    atomic_store(&log_thread, pthread_self());
+    pthread_testcancel();
 }
 
 static void configure(void)
 {
     config = perceptis_config_new();
     MUST(perceptis_config_set(config, "app_name", "cancel", &failed));
-    MUST(perceptis_config_set_log(config, ignore, NULL, &failed));
+    MUST(perceptis_config_set_log(config, hear, NULL, &failed));
 }
 
 static void make_client(void)
@@ -149,6 +151,7 @@ static void ring(void *user)
 {
     (void)user;
     atomic_store(&library_thread, pthread_self());
+    pthread_testcancel();
     sem_post(&rung);
 }
 
@@ -265,9 +268,11 @@ int main(int argc, char **argv)
     disabled(use_queue);
     cancel_a_wait(0);
     cancel_a_wait(1);
-    /* A thread of the library's that a callback has shown to the program. */
+    /* Threads of the library's that callbacks have shown to the program. */
     while (sem_wait(&rung) != 0) {}
     pthread_t thread = atomic_load(&library_thread);
+    CHECK(!pthread_equal(thread, pthread_self()) && pthread_cancel(thread) == 0);
+    thread = atomic_load(&log_thread);
     CHECK(!pthread_equal(thread, pthread_self()) && pthread_cancel(thread) == 0);
     use_queue();
     pending(end);
