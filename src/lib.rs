@@ -18,6 +18,7 @@ pub mod client;
 pub mod code;
 pub mod config;
 mod doorbell;
+mod doorbells;
 pub mod error;
 pub mod event;
 mod fork;

@@ -1,17 +1,17 @@
 //! The thread that hands log records to a configuration's callback.
 //!
-//! All clients of a configuration share it, and the queue before it, so the callback never runs twice at once.
-//! The queue is bounded: a slow callback delays no client; the oldest records make room, and the next one that is
-//! handed out says how many.
+//! All clients of a configuration share it, and the queue before it, so the callback never runs twice at
+//! once. The queue is bounded: a slow callback delays no client; the oldest records make room, and the next
+//! one that is handed out says how many.
 //!
 //! Who may do what: any thread appends under the lock ([`perceptis_core::Sink::take`]). The thread takes the
-//! first record under the lock and calls without it. [`CallbackLog::stop`] waits, holding the lock only while it
-//! sleeps, until the thread has no record of that client any more. The thread is started by the first record, and
-//! ends when the configuration and all its clients are gone.
+//! first record under the lock and calls without it. [`CallbackLog::stop`] waits, holding the lock only while
+//! it sleeps, until the thread has no record of that client any more. The thread is started by the first
+//! record, and ends when the configuration and all its clients are gone.
 //!
 //! A fork's child has no such thread, and another thread may have held the lock when it was forked. A
-//! configuration works there all the same, with a thread and a queue of the child's own; what is the parent's is
-//! not touched.
+//! configuration works there all the same, with a thread and a queue of the child's own; what is the parent's
+//! is not touched.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{CString, c_char, c_void};
@@ -37,11 +37,12 @@ struct Callback {
     user: *mut c_void,
 }
 
-// SAFETY: `perceptis_config_set_log` says that the function is called with `user` on a thread of the library's.
+// SAFETY: `perceptis_config_set_log` says that the function is called with `user` on a thread of the
+// library's.
 unsafe impl Send for Callback {}
-// SAFETY: all that threads do with a shared one is to copy it, except for `LogThread::run`, which calls it. Of
-// those there is one in a process for each configuration: `State::running` is set under the lock when it is
-// started, and taken back under the lock as the last thing that it does.
+// SAFETY: all that threads do with a shared one is to copy it, except for `LogThread::run`, which calls it.
+// Of those there is one in a process for each configuration: `State::running` is set under the lock when it
+// is started, and taken back under the lock as the last thing that it does.
 unsafe impl Sync for Callback {}
 
 impl Callback {
@@ -110,8 +111,8 @@ impl CallbackLog {
         Arc::new(Ear { client: self.client, thread: Arc::clone(&self.thread) })
     }
 
-    /// Takes no further records, and waits until those that came were handed out, or so long; then nothing more
-    /// is. Whether the callback has come back from this client's records.
+    /// Takes no further records, and waits until those that came were handed out, or so long; then nothing
+    /// more is. Whether the callback has come back from this client's records.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         let (client, thread) = (self.client, &*self.thread);
         let end = Instant::now() + timeout;

@@ -181,6 +181,11 @@ fn operations_name_what_is_wrong() {
     }
 }
 
+/// A call that was refused releases nothing.
+unsafe extern "C" fn released(_: Opaque) {
+    std::process::abort();
+}
+
 #[test]
 fn queues_name_what_is_wrong() {
     let api = functions();
@@ -208,6 +213,9 @@ fn queues_name_what_is_wrong() {
         }
         refuses("queue", |e| (api.perceptis_queue_new)(null_mut(), e));
         refuses("queue", |e| (api.perceptis_queue_set_wakeup)(null_mut(), None, null_mut(), e));
+        refuses("queue", |e| {
+            (api.perceptis_queue_set_wakeup_with_release)(null_mut(), None, null_mut(), Some(released), e)
+        });
         refuses("queue", |e| (api.perceptis_queue_cancel)(null_mut(), 1, e));
         refuses("queue", |e| (api.perceptis_queue_close)(null_mut(), e));
         refuses("queue", |e| (api.perceptis_queue_take)(null_mut(), events, 1, 0, place, e));

@@ -150,6 +150,7 @@ fn with_error(handles: &Handles) -> Vec<(&'static str, &'static str, &'static st
         perceptis_recover_async "options" "an options handle" |h, e| (client, h, queue, 1, e);
         perceptis_recover_async "queue" "a queue" |h, e| (client, null_mut(), h, 1, e);
         perceptis_queue_set_wakeup "queue" "a queue" |h, e| (h, None, null_mut(), e);
+        perceptis_queue_set_wakeup_with_release "queue" "a queue" |h, e| (h, None, null_mut(), None, e);
         perceptis_queue_take "queue" "a queue" |h, e| (h, place, 1, 0, taken, e);
         perceptis_queue_cancel "queue" "a queue" |h, e| (h, 1, e);
         perceptis_queue_close "queue" "a queue" |h, e| (h, e);

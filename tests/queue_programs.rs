@@ -90,6 +90,14 @@ fn the_doorbell_rings_when_events_begin_to_wait() {
 }
 
 #[test]
+fn doorbells_do_not_need_a_wait_where_callbacks_run_on_one_thread() {
+    let program = Program::new("tests/programs/main_loop.c", 1, &[]);
+    for checked in [false, true] {
+        says_nothing(&succeed(&mut program.command(checked)));
+    }
+}
+
+#[test]
 fn two_hundred_forks_harm_nobody() {
     let program = Program::new("tests/programs/fork_queue.c", 1, &[]);
     says_nothing(&succeed(&mut program.command(false)));

@@ -1,5 +1,6 @@
-/* One thread hands out the log records of all clients of a configuration. It comes with the first record and goes when
-   the configuration and its clients are gone; a fork's child has its own. With the argument "fork": the latter. */
+/* One thread hands out the log records of all clients of a configuration. It comes with the first record and
+   goes when the configuration and its clients are gone; a fork's child has its own. With the argument "fork":
+   the latter. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <dirent.h>
