@@ -30,6 +30,9 @@
    perceptis_queue_close. Asynchronous cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A
    callback returns: it is not left by longjmp, pthread_exit or an exception.
 
+   Linking: the shared library stays loaded once it is, since its threads and its handlers of forks do. A
+   shared object that the static library is linked into has to stay, too: link it with -z nodelete.
+
    "Since" names the version of the ABI, PERCEPTIS_ABI_MAJOR.PERCEPTIS_ABI_MINOR, that brought a thing. */
 
 #ifndef PERCEPTIS_H

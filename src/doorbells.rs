@@ -1,7 +1,8 @@
 //! The doorbells of a queue: the one that rings, and those that were taken away in the middle of a ring.
 //!
-//! All of this is asked under the queue's lock, and a doorbell is rung and released without it. A doorbell is given
-//! back once, to be released: when it is taken away, or at the end of its last ring if one is in progress then.
+//! All of this is asked under the queue's lock, and a doorbell is rung and released without it. A doorbell is
+//! given back once, to be released: when it is taken away, or at the end of its last ring if one is in
+//! progress then.
 
 use crate::doorbell::Doorbell;
 use crate::sync::Arc;
@@ -47,8 +48,8 @@ impl Doorbells {
         (self.retired[at].rings == 0).then(|| self.retired.swap_remove(at).doorbell)
     }
 
-    /// Puts another in the place of the doorbell, of which no ring begins any more. Gives it back if none is in
-    /// progress.
+    /// Puts another in the place of the doorbell, of which no ring begins any more. Gives it back if none is
+    /// in progress.
     pub(crate) fn replace(&mut self, doorbell: Option<Doorbell>) -> Option<Arc<Doorbell>> {
         self.last += 1;
         let number = self.last;

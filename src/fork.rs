@@ -17,12 +17,14 @@ extern "C" fn in_child() {
 }
 
 /// Has the ledger's connections closed around every fork from now on. SQLite's must not cross one: a child's commit
-/// would answer OK and be gone. The library stays loaded, so the handlers do.
+/// would answer OK and be gone.
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the handlers live as long as the process, since the library is never unloaded. It fails only for want
-        // of memory, and then the next lock would fail as well.
+        // SAFETY: the handlers are there when they are called. The shared library is linked with `-z
+        // nodelete`; the header asks the same of a shared object that the static library is linked into,
+        // whose threads would run on in unmapped code otherwise. It fails only for want of memory, and then
+        // the next lock would fail as well.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     });
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use support::api::Request;
 use support::program::{build_alone, build_with, valgrind};
-use support::{Sandbox, library, library_directory, listing, succeed};
+use support::{Sandbox, library, library_directory, listing, products, succeed};
 
 /// A program of the tests with a sandbox that it talks to.
 struct Program {
@@ -124,6 +124,26 @@ fn it_is_closed_and_loaded_again() {
     let mut command = Command::new(program);
     sandbox.environment(&mut command);
     says_nothing(&succeed(command.arg(library()).env("JOB_ID", job["job_id"].as_str().unwrap())));
+}
+
+#[test]
+fn the_static_library_is_closed_and_loaded_again_with_its_plugin() {
+    let (work, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::start(1));
+    let program = build_alone("tests/programs/reload.c", work.path());
+    let plugin = work.path().join("plugin.so");
+    // As the README says.
+    succeed(
+        Command::new("gcc")
+            .args(["-shared", "-o"])
+            .arg(&plugin)
+            .arg("-Wl,--whole-archive")
+            .arg(products().join("libperceptis.a"))
+            .args(["-Wl,--no-whole-archive", "-Wl,-z,nodelete", "-lm", "-lgcc_s"]),
+    );
+    let job = sandbox.client().generate(&Request::deck(), &[]).unwrap();
+    let mut command = Command::new(program);
+    sandbox.environment(&mut command);
+    says_nothing(&succeed(command.arg(plugin).env("JOB_ID", job["job_id"].as_str().unwrap())));
 }
 
 #[test]

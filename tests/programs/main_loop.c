@@ -1,6 +1,6 @@
-/* A runtime that runs callbacks on its main thread only: a callback that comes on another thread waits there until
-   the main thread has run it. The main thread takes doorbells away and frees queues without waiting for these
-   callbacks, and each doorbell is released once, after its last call. */
+/* A runtime that runs callbacks on its main thread only: a callback that comes on another thread waits there
+   until the main thread has run it. The main thread takes doorbells away and frees queues without waiting for
+   these callbacks, and each doorbell is released once, after its last call. */
 #include "check.h"
 #include <stdatomic.h>
 #include <string.h>
