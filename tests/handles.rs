@@ -59,6 +59,11 @@ impl Handles {
     fn get(&self, kind: &str) -> Opaque {
         self.0[kind]
     }
+
+    /// Those of all other kinds.
+    fn others(&self, kind: &str) -> impl Iterator<Item = Opaque> {
+        self.0.iter().filter(move |(other, _)| **other != kind).map(|(_, handle)| *handle)
+    }
 }
 
 /// What frees a handle of a kind.
@@ -226,16 +231,10 @@ fn refuses(function: &dyn Fn(*mut Opaque) -> i32, says: &str) {
     assert_eq!(function(null_mut()), 1, "the same without a place for the error");
 }
 
-#[test]
-fn handles_that_are_none_are_refused_everywhere() {
-    let handles = Handles::new();
-    let answers = || -> Vec<String> {
-        without_error().iter().map(|(_, kind, answer)| answer(handles.get(kind))).collect()
-    };
-    let before = answers();
-    let mut seen = BTreeSet::new();
-    for (name, argument, kind, function) in with_error(&handles) {
-        seen.insert(name);
+/// Tries every function that has a place for an error, with what is no handle of the kind that it takes.
+fn try_with_error(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
+    for (name, argument, kind, function) in with_error(handles) {
+        tried.insert(name);
         for (other, handle) in &handles.0 {
             if *other != kind {
                 let says = format!("argument {argument} is {other}; accepted is {kind}");
@@ -251,42 +250,46 @@ fn handles_that_are_none_are_refused_everywhere() {
         let says = format!("argument {argument} has been freed");
         refuses(&|error| function(freed.get(kind), error), &says);
     }
+}
+
+/// The same with those that have none: they answer as for NULL.
+fn try_without_error(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
     for (name, kind, answer) in without_error() {
-        seen.insert(name);
+        tried.insert(name);
         let none = answer(null_mut());
         let freed = Handles::new();
-        assert!(!freed.get(kind).is_null());
         unsafe { free_of(kind).1(freed.get(kind)) };
         assert_eq!(answer(freed.get(kind)), none, "{name} of a freed handle");
-        let others = handles.0.iter().filter(|(other, _)| **other != kind).map(|(_, handle)| *handle);
-        for pointer in others.chain(foreign()) {
+        for pointer in handles.others(kind).chain(foreign()) {
             assert_eq!(answer(pointer), none, "{name} of what is no handle of its kind");
         }
     }
+}
+
+/// The same with those that free: what they do not free, they leave as it was; what they free, they free once.
+fn try_to_free(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
     for kind in handles.0.keys() {
         let (name, free) = free_of(kind);
-        seen.insert(name);
-        // What it does not free, it leaves as it was; what it frees, it frees once.
-        for other in handles.0.iter().filter(|(other, _)| *other != kind).map(|(_, handle)| *handle) {
-            unsafe { free(other) };
+        tried.insert(name);
+        for pointer in handles.others(kind).chain(foreign()) {
+            unsafe { free(pointer) };
         }
-        foreign().into_iter().for_each(|pointer| unsafe { free(pointer) });
         let fresh = Handles::new().get(kind);
         for _ in 0..3 {
             unsafe { free(fresh) };
         }
     }
-    assert_eq!(answers(), before, "nothing has freed one of these");
-    // An event's error is the event's: to be read, and not to be freed.
-    let api = functions();
-    unsafe {
-        let error = (api.perceptis_event_error)(handles.get("an event"));
-        (api.perceptis_error_free)(error);
-        assert_eq!(borrowed((api.perceptis_code_name)((api.perceptis_error_code)(error))), "TIMEOUT");
-        (api.perceptis_event_free)(handles.get("an event"));
-        assert_eq!((api.perceptis_error_code)(error), 0);
-    }
-    let without_handle = [
+}
+
+#[test]
+fn handles_that_are_none_are_refused_everywhere() {
+    let handles = Handles::new();
+    let answers = || -> Vec<String> {
+        without_error().iter().map(|(_, kind, answer)| answer(handles.get(kind))).collect()
+    };
+    let before = answers();
+    let mut tried = BTreeSet::from([
+        // These take none.
         "perceptis_version",
         "perceptis_abi_version",
         "perceptis_code_name",
@@ -298,10 +301,23 @@ fn handles_that_are_none_are_refused_everywhere() {
         "perceptis_options_new",
         "perceptis_options_from_json",
         "perceptis_queue_new",
-    ];
-    seen.extend(without_handle);
-    let missing: Vec<_> = api::NAMES.iter().filter(|name| !seen.contains(*name)).collect();
+    ]);
+    try_with_error(&handles, &mut tried);
+    try_without_error(&handles, &mut tried);
+    try_to_free(&handles, &mut tried);
+    assert_eq!(answers(), before, "nothing has freed one of these");
+    let missing: Vec<_> = api::NAMES.iter().filter(|name| !tried.contains(*name)).collect();
     assert!(missing.is_empty(), "these functions were not tried: {missing:?}");
+
+    // An event's error is the event's: to be read, and not to be freed.
+    let api = functions();
+    unsafe {
+        let error = (api.perceptis_event_error)(handles.get("an event"));
+        (api.perceptis_error_free)(error);
+        assert_eq!(borrowed((api.perceptis_code_name)((api.perceptis_error_code)(error))), "TIMEOUT");
+        (api.perceptis_event_free)(handles.get("an event"));
+        assert_eq!((api.perceptis_error_code)(error), 0);
+    }
 }
 
 #[test]
