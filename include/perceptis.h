@@ -931,8 +931,12 @@ perceptis_code perceptis_request_set(perceptis_request *request,
  * Sets any field from JSON, also one that this library does not know; `null` takes a field out. The
  * documented fields are checked for their type.
  *
- * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, a value of the wrong type, more than 64
- * MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
+ * The value is kept in its canonical form, as `perceptis_request_to_json` shows it. What has none is refused: a
+ * name that stands twice in one object, an escape that is half of a surrogate pair, more than 128 arrays and
+ * objects within one another.
+ *
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, without a canonical form, a value of the
+ * wrong type, more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_set_json(perceptis_request *request,
                                           const char *field,
@@ -964,18 +968,21 @@ perceptis_code perceptis_request_add_image_file(perceptis_request *request,
                                                 perceptis_error **error);
 
 /**
- * A request from a JSON object with the service's own field names, known and unknown.
+ * A request from a JSON object with the service's own field names, known and unknown. Values are taken as
+ * `perceptis_request_set_json` takes them.
  *
  * On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
- * `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, a value of the wrong type, fields that do not go
- * together, more than 64 MiB). Any thread; does not block. Since 0.1.
+ * `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, without a canonical form, a value of the wrong type, fields
+ * that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_from_json(const char *json,
                                            perceptis_request **request,
                                            perceptis_error **error);
 
 /**
- * The body as it is sent: a JSON object with its fields in alphabetical order.
+ * The body as it is sent and recorded: a JSON object in the canonical form of RFC 8785, but with numbers as they
+ * were given. Names are in the order of their UTF-16 code units, at any depth; there is no white space; of the
+ * ways to write a character the RFC's is used. So the same request is the same bytes, however it was made.
  *
  * On success the caller owns `*json` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`
  * (NULL, fields that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.

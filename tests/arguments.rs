@@ -364,6 +364,32 @@ fn a_request_says_what_it_is() {
     assert!(request.add_image(b"", "image/png").unwrap_err().message.contains("no image"));
 }
 
+/// `promise.md`, 12: what has no canonical form is no request.
+#[test]
+fn json_without_a_canonical_form_is_refused() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for (value, says) in [
+        (r#"[0,{"a":{"b":1,"\u0062":1}}]"#, r#"at $.x[1].a: the name "b" stands twice"#),
+        (r#"{"a":"\ud83d"}"#, r"at $.x.a: the escape \ud83d is half of a surrogate pair"),
+        (&*deep(128), "nested more than 128 deep"),
+        (&*deep(1 << 20), "nested more than 128 deep"),
+    ] {
+        let request = Request::deck();
+        let whole = format!(r#"{{"output_type":"deck","prompt":"p","x":{value}}}"#);
+        for error in
+            [request.set_json("x", value).unwrap_err(), Request::from_json(&whole).map(drop).unwrap_err()]
+        {
+            assert_eq!(error.code, "INVALID_ARGUMENT", "{error:?}");
+            assert!(error.message.contains(says) && error.message.len() < 600, "{error:?}");
+        }
+        assert_eq!(request.to_json().unwrap().as_object().unwrap().len(), 2, "nothing of it is kept");
+        request.set_json("x", &deep(127)).unwrap();
+    }
+    let error =
+        Request::from_json(r#"{"output_type":"deck","prompt":"p","\u0070rompt":"q"}"#).map(drop).unwrap_err();
+    assert!(error.message.contains(r#"at $: the name "prompt" stands twice"#), "{error:?}");
+}
+
 #[test]
 fn no_body_grows_beyond_its_bound() {
     let request = Request::deck();

@@ -45,6 +45,44 @@ fn a_submission_says_who_sends_it_what_and_under_which_key() {
     );
 }
 
+/// `promise.md`, 12: the same request in another form is the same request.
+#[test]
+fn requests_that_differ_in_form_alone_are_one_purchase() {
+    let canonical = concat!(
+        r#"{"future":{"a":1.0,"b":[{"x":"ü","y":null}]},"output_type":"deck","#,
+        "\"prompt\":\"Für alle\",\"\u{1f600}\":1,\"\u{e000}\":2}"
+    );
+    let forms = [
+        canonical.to_owned(),
+        "{ \"\\ue000\" : 2, \"\\ud83d\\ude00\" : 1, \"prompt\":\"F\\u00fcr alle\", \"output_type\":\"deck\",\n\
+         \"future\" : { \"b\" : [ { \"y\":null, \"x\":\"\\u00FC\" } ] , \"\\u0061\" : 1.0 }, \"gone\":null }"
+            .to_owned(),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = directory.path().join("ledger.db");
+    for key in [None, Some("order-1")] {
+        let server = Server::start();
+        // In doubt, and then an end that leaves it there: the first call is told OUTCOME_UNKNOWN.
+        server.on(GENERATE, Answer::error(500, "internal")).on(GENERATE, Answer::error(401, "unauthorized"));
+        server.on(GENERATE, accepted());
+        let options: Vec<_> = key.map(|key| ("idempotency_key", key)).into_iter().collect();
+        let mut keys = Vec::new();
+        for json in &forms {
+            let client = server.client_with(&[("ledger", ledger.to_str().unwrap())]);
+            let request = Request::from_json(json).unwrap();
+            assert_eq!(request.to_text().unwrap(), canonical);
+            let told = match client.generate(&request, &options) {
+                Ok(result) => result["idempotency_key"].clone(),
+                Err(error) => error.details["idempotency_key"].clone(),
+            };
+            keys.push(told);
+        }
+        assert_eq!(keys[0], keys[1], "{key:?}");
+        assert_eq!((server.seen_at(GENERATE).len(), distinct(&server)), (3, (1, 1)), "{key:?}");
+        assert!(server.seen_at(GENERATE).iter().all(|seen| seen.body == canonical), "{key:?}");
+    }
+}
+
 #[test]
 fn every_call_has_its_own_key_unless_the_caller_gives_one() {
     let server = Server::start();
@@ -114,6 +152,55 @@ fn after_an_unknown_outcome_no_end_but_acceptance_says_that_nothing_happened() {
         assert!(server.seen().len() >= 2);
         assert_eq!(distinct(&server), (1, 1));
     }
+}
+
+/// `promise.md`, 2 and 3: a service may answer so while another host's submission under the key is in work.
+#[test]
+fn a_conflict_that_can_mean_anything_leaves_the_outcome_unknown() {
+    let page = Answer::Full(409, vec![("Content-Type".into(), "text/html".into())], b"<html>".to_vec());
+    for conflict in [
+        Answer::error(409, "request_in_progress"),
+        Answer::error(409, "conflict"),
+        Answer::json(409, r#"{"error":{"code":409,"message":"in work"}}"#),
+        Answer::json(409, r#"{"error":"idempotency_conflict"}"#),
+        Answer::Full(409, Vec::new(), Vec::new()),
+        page,
+    ] {
+        let server = Server::start();
+        server.on(GENERATE, conflict.clone()).on(GENERATE, conflict.clone()).on(GENERATE, accepted());
+        let result = server.client().generate(&Request::deck(), &[]);
+        assert_eq!(result.unwrap()["job_id"], "j1", "{conflict:?}");
+        assert_eq!((server.seen().len(), distinct(&server)), (3, (1, 1)), "{conflict:?}");
+
+        let server = Server::start();
+        server.on(GENERATE, conflict.clone());
+        let error = server.client().generate(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
+        assert_eq!(error.code, "OUTCOME_UNKNOWN", "{conflict:?}: {error:?}");
+        assert_eq!(error.detail("billed"), "unknown", "{error:?}");
+        let key = server.seen()[0].header("idempotency-key").unwrap().to_owned();
+        assert_eq!(error.detail("idempotency_key"), key, "{error:?}");
+        assert!(error.message.contains(&key), "{error:?}");
+        assert!(!error.message.contains("another") && !error.message.contains("of its own"), "{error:?}");
+        assert!(server.seen().len() >= 2, "{conflict:?}");
+        assert_eq!(distinct(&server), (1, 1), "{conflict:?}");
+    }
+}
+
+/// The advice sends a request that may have been bought under its key to no other key.
+#[test]
+fn a_key_of_another_request_is_told_with_safe_advice() {
+    let server = Server::start();
+    server.on(GENERATE, Answer::error(409, "idempotency_conflict"));
+    let line = [("idempotency_key", "order-1")];
+    let error = server.client().generate(&Request::deck(), &line).unwrap_err();
+    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("CONFLICT", "no"), "{error:?}");
+    assert_eq!(server.seen().len(), 1);
+    for said in
+        ["said idempotency_conflict", "that one, unchanged, gets its job", "only a request that differs"]
+    {
+        assert!(error.message.contains(said), "{said}: {error:?}");
+    }
+    assert!(!error.message.contains("perceptis_") && !error.message.contains("use another"), "{error:?}");
 }
 
 #[test]

@@ -26,6 +26,11 @@ pub(crate) fn explained(error: Error) -> Error {
     error.restate(kind, message)
 }
 
+/// For a key that belongs to another request. It must not send the same request out under a second key: whoever holds the
+/// first may have bought it.
+pub(crate) const KEY_OF_ANOTHER_REQUEST: &str = "the key belongs to another request: that one, unchanged, gets its \
+    job; only a request that differs from it needs a key of its own";
+
 /// What to do, where the error does not say so itself.
 fn advice(error: &Error) -> Option<String> {
     let details = error.details();
@@ -36,8 +41,11 @@ fn advice(error: &Error) -> Option<String> {
         Kind::NotFound if has_job => "ask again with the job's whole id, and with the API key that made it",
         Kind::NotFound => "check what the request names, such as its template",
         Kind::Conflict => match details.api_code.as_deref() {
-            Some("ambiguous_template_name") => "name a template that no other is called like",
-            _ => "use another idempotency key, or the request that this one was used with",
+            Some("ambiguous_template_name") => "name a template whose name no other template has",
+            Some("idempotency_conflict") => KEY_OF_ANOTHER_REQUEST,
+            // The sentence says it itself. A key of its own would be wrong advice here: another holder of this key may
+            // just have bought this request.
+            _ => return None,
         },
         Kind::Rejected => "change the request as the service says",
         Kind::RateLimited => match details.retry_after_ms {

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 use crate::answer::{Download, Job};
 use crate::attempt::{Course, Ended, Why};
 use crate::client::{Client, blocking};
-use crate::deliver::{self, Kept, Placed};
 use crate::download::{Arrived, Order};
 use crate::error::{Error, Kind};
 use crate::fetch::Fetch;
+use crate::files::destination::{Names, file_error};
+use crate::files::partial::Part;
+use crate::files::persist::{self, Kept, Placed};
+use crate::files::verify::verify_pptx;
 use crate::ledger::{Recorded, Step};
-use crate::part::Part;
 use crate::policy::Asking;
 use crate::sync::lock;
-use crate::target::{Names, file_error};
-use crate::verify::verify_pptx;
 
 /// How often an expired URL is renewed, or a failing download tried again, without a byte of progress.
 const MOST_RENEWALS: u32 = 3;
@@ -119,7 +119,7 @@ impl Client {
             let (path, sha256) = (names.part(), file.sha256.clone());
             let (kept_under, before) = (names.clone(), failed.as_ref().map(|(_, kept)| kept.clone()));
             let kept =
-                blocking(move || deliver::keep_unverified(&path, &sha256, &kept_under, before.as_ref()))
+                blocking(move || persist::keep_unverified(&path, &sha256, &kept_under, before.as_ref()))
                     .await?;
             file.path = kept.path.display().to_string();
             let twice = failed.as_ref().is_some_and(|(before, _)| *before == file.sha256);
@@ -149,7 +149,7 @@ impl Client {
                 record.step(self, Step::Renaming(recorded)).await;
             }
             let (part, sha256, to) = (names.part(), file.sha256.clone(), path.clone());
-            let placed = blocking(move || deliver::deliver(&part, &sha256, &to, replace)).await?;
+            let placed = blocking(move || persist::deliver(&part, &sha256, &to, replace)).await?;
             match placed {
                 Placed::Here if path == target => {}
                 Placed::Here => file.note = Some(format!("{} was taken meanwhile", target.display())),
@@ -256,7 +256,7 @@ fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
 pub(crate) fn find(file: &Recorded, names: &Names) -> Option<Arrived> {
     let path = [names.target(), names.beside()]
         .into_iter()
-        .find(|path| deliver::sha256_of(path).is_ok_and(|found| found == file.sha256))?;
+        .find(|path| persist::sha256_of(path).is_ok_and(|found| found == file.sha256))?;
     Some(Arrived {
         path: path.display().to_string(),
         variant: file.variant,

@@ -9,16 +9,16 @@ use bytes::Bytes;
 use crate::attempt::Age;
 use crate::client::{Client, blocking};
 use crate::clock::{Moment, unix_ms};
+use crate::common::sha256;
 use crate::error::{Billed, Error, Kind};
+use crate::files::destination::{Refusal, Target, file_error};
 use crate::first_byte::FirstByte;
-use crate::hash;
 use crate::job::JobId;
 use crate::key::{self, Key};
 use crate::ledger::{Claim, Claimed, Entry, Recorded};
 use crate::options::Options;
 use crate::record::Record;
 use crate::request::{OutputType, Wanted};
-use crate::target::{Refusal, Target};
 use crate::tracker::{Phase, Tracker};
 
 /// How often to look whether a submission that somebody else works on is free. The wall's time: another process has
@@ -155,7 +155,7 @@ impl Client {
             key: options.idempotency_key.clone(),
             fresh_key: key::new_key()?,
             operation: call.operation,
-            request_hash: hash::hex(&hash::of(&body)),
+            request_hash: sha256::hex(&sha256::of(&body)),
             body,
             output_type: request.output_type.as_str().to_owned(),
             variants: request.variants,
@@ -200,7 +200,11 @@ impl Client {
             }
             Claimed::OtherRequest(entry) => Err(conflict(
                 &entry,
-                format!("the idempotency key {} was used for another request", entry.key),
+                format!(
+                    "the idempotency key {} was used before; {}",
+                    entry.key,
+                    crate::advice::KEY_OF_ANOTHER_REQUEST
+                ),
             )),
             Claimed::OtherApiKey(entry) => Err(conflict(
                 &entry,
@@ -213,8 +217,7 @@ impl Client {
             Claimed::Pruned { job_id, same_request } => {
                 let request = if same_request { "this very request" } else { "another request" };
                 let message = format!(
-                    "the idempotency key was used long ago for {request}, and what came of it is no longer recorded; \
-                     use another key"
+                    "the idempotency key was used long ago for {request}, and what came of it is no longer recorded"
                 );
                 Err(Error::new(Kind::Conflict, message).with(|details| details.job_id = job_id))
             }
@@ -283,8 +286,8 @@ async fn prepare(options: &Options, variants: u32, free: bool) -> Result<Target,
 /// The directory of a call as the ledger knows it: absolute, so that another process finds it.
 fn directory_of(options: &Options) -> Result<String, Error> {
     let given = options.directory.as_deref().unwrap_or(Path::new("."));
-    let absolute = std::path::absolute(given)
-        .map_err(|error| crate::target::file_error(given, "is not a usable directory", &error))?;
+    let absolute =
+        std::path::absolute(given).map_err(|error| file_error(given, "is not a usable directory", &error))?;
     // Whether it exists is the target's to say.
     let real = std::fs::canonicalize(&absolute).unwrap_or(absolute);
     real.into_os_string().into_string().map_err(|name| {

@@ -15,12 +15,12 @@ use crate::claim::Start;
 use crate::client::{Client, DOWNLOADS_AT_ONCE, Outcome, blocking, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Failure, Kind};
+use crate::files::destination::{Names, Target};
 use crate::job::JobId;
 use crate::options::Options;
 use crate::policy::Asking;
 use crate::record::Record;
 use crate::submit::unwritable;
-use crate::target::{Names, Target};
 use crate::tracker::{Phase, Tracker};
 use crate::wait::{Seen, job_failed};
 

@@ -14,11 +14,11 @@ use crate::answer;
 use crate::attempt::{Attempt, Miss};
 use crate::client::{Client, blocking};
 use crate::error::{Error, Kind};
+use crate::files::destination::file_error;
+use crate::files::partial::Part;
 use crate::job::JobId;
 use crate::origin::is_loopback;
-use crate::part::Part;
 use crate::policy::Came;
-use crate::target::file_error;
 
 const MOST_REDIRECTS: u32 = 5;
 /// Pieces between the socket and the thread that hashes and writes.

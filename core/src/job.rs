@@ -73,7 +73,7 @@ impl JobId {
             name.replace_range(..1, "%2E");
         }
         if name.len() > MOST_FILE_BYTES {
-            let digest = crate::hash::hex(&crate::hash::of(self.0.as_bytes()));
+            let digest = crate::common::sha256::hex(&crate::common::sha256::of(self.0.as_bytes()));
             name.truncate(MOST_FILE_BYTES - 17);
             name.push('-');
             name.push_str(&digest[..16]);

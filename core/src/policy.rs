@@ -13,9 +13,14 @@ pub(crate) enum Came {
     Lost,
     /// A 2xx that can't be understood.
     Unreadable,
-    /// Another status than 2xx.
+    /// A 409 whose code says that this request was not taken.
+    Conflict,
+    /// Another status than 2xx. A 409 here can mean anything, such as that the first request under the key is in work.
     Status(u16),
 }
+
+/// The codes of a 409 with which the service says that it did not take the request.
+const CONFLICTS: [&str; 2] = ["ambiguous_template_name", "idempotency_conflict"];
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +59,7 @@ pub(crate) enum Next {
 /// The table. `promise.md` in short: a submission's 2, 3; a wait's 6; a download's expired URLs.
 #[rustfmt::skip]
 pub(crate) fn next(came: Came, asking: Asking) -> Next {
-    use Came::{Fault, Lost, NotSent, Status, Unreadable, Untrusted};
+    use Came::{Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted};
     use Next::{Again, Doubt, DoubtStop, Few, Renew, Stop, Young};
 
     //                              Submit     Resubmit   Look   Wait   Fetch
@@ -64,10 +69,11 @@ pub(crate) fn next(came: Came, asking: Asking) -> Next {
         Untrusted               => [Stop,      Again,     Stop,  Again, Stop ],
         Lost                    => [Doubt,     Doubt,     Again, Again, Again],
         Unreadable              => [Doubt,     Doubt,     Stop,  Again, Again],
+        Conflict                => [Stop,      Again,     Stop,  Again, Stop ],
         Status(401 | 403)       => [Stop,      Stop,      Stop,  Stop,  Renew],
         Status(404)             => [Stop,      Stop,      Stop,  Young, Renew],
         Status(408)             => [Doubt,     Doubt,     Again, Again, Again],
-        Status(409)             => [Stop,      Again,     Stop,  Again, Stop ],
+        Status(409)             => [Doubt,     Doubt,     Stop,  Again, Stop ],
         Status(410)             => [Stop,      Stop,      Stop,  Again, Renew],
         Status(425 | 429)       => [Again,     Again,     Again, Again, Again],
         Status(400..=499)       => [Stop,      Stop,      Stop,  Again, Stop ],
@@ -78,6 +84,14 @@ pub(crate) fn next(came: Came, asking: Asking) -> Next {
 }
 
 impl Came {
+    /// A status that is no success, with the service's own code.
+    pub(crate) fn status(status: u16, api_code: Option<&str>) -> Came {
+        match api_code {
+            Some(code) if status == 409 && CONFLICTS.contains(&code) => Came::Conflict,
+            _ => Came::Status(status),
+        }
+    }
+
     /// In a word or two, for the list of attempts.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -86,10 +100,37 @@ impl Came {
             Came::Untrusted => "certificate not trusted",
             Came::Lost => "no answer",
             Came::Unreadable => "not understood",
+            Came::Status(409) => "conflict",
             Came::Status(429) => "rate limited",
             Came::Status(408 | 425 | 500..) => "failed",
             Came::Status(300..=399) => "redirected",
-            Came::Status(_) => "refused",
+            Came::Conflict | Came::Status(_) => "refused",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `promise.md`, 2 and 3.
+    #[test]
+    fn conflicts_are_refusals_by_their_code_alone() {
+        for code in ["ambiguous_template_name", "idempotency_conflict"] {
+            let came = Came::status(409, Some(code));
+            assert_eq!(
+                (next(came, Asking::Submit), next(came, Asking::Resubmit)),
+                (Next::Stop, Next::Again),
+                "{code}"
+            );
+        }
+        for code in [None, Some("request_in_progress"), Some(""), Some("IDEMPOTENCY_CONFLICT")] {
+            let came = Came::status(409, code);
+            let both = [Asking::Submit, Asking::Resubmit].map(|asking| next(came, asking));
+            assert_eq!(both, [Next::Doubt, Next::Doubt], "{code:?}");
+        }
+        // The code makes no conflict of another status.
+        assert_eq!(next(Came::status(400, Some("idempotency_conflict")), Asking::Submit), Next::Stop);
+        assert_eq!(next(Came::status(500, Some("idempotency_conflict")), Asking::Submit), Next::Doubt);
     }
 }

@@ -6,13 +6,13 @@ use crate::claim::{Call, Stage, Start};
 use crate::client::{Client, Outcome, blocking, default_deadline};
 use crate::download::Order;
 use crate::error::{Error, Failure};
+use crate::files::destination::Target;
 use crate::job::JobId;
 use crate::ledger::Step;
 use crate::options::Options;
 use crate::record::Record;
 use crate::request::Wanted;
 use crate::submit::Way;
-use crate::target::Target;
 use crate::tracker::{Phase, Tracker};
 use crate::wait::Seen;
 

@@ -78,7 +78,11 @@ impl Attempt for Submission<'_> {
             200..=299 => {
                 answer::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
             }
-            status => Err(Miss::new(Came::Status(status), answer::refusal(&reply, secret))),
+            status => {
+                let refusal = answer::refusal(&reply, secret);
+                let came = Came::status(status, refusal.details().api_code.as_deref());
+                Err(Miss::new(came, refusal))
+            }
         });
         let job_id = accepted.as_ref().ok().map(|(job_id, _)| job_id.as_str());
         let took = client.clock.now().since(begun);

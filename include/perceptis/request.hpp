@@ -102,7 +102,7 @@ public:
     }
     Request &&set_json(std::string_view field, std::string_view json) && { return std::move(set_json(field, json)); }
 
-    /// The body as it is sent.
+    /// The body as it is sent, in its canonical form: the same request is the same text.
     std::string to_json() const
     {
         return detail::call_for_text([&](char **json, perceptis_error **error) {

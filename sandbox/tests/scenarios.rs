@@ -179,6 +179,7 @@ fn idempotency(left: &mut Left) {
         ("http_400", 0, 400),
         ("made_then_500", 1, 500),
         ("http_429", 0, 202),
+        ("request_in_progress", 0, 202),
         ("reset_after", 1, 202),
     ] {
         let before = jobs();
@@ -229,6 +230,8 @@ fn statuses(left: &mut Left) {
         world.request("POST", "/api/v1/generate", &[("X-Perceptis-Sandbox", scenario)], DECK).unwrap()
     };
     assert_eq!(submit(left.done("ambiguous_template")).code(), "ambiguous_template_name");
+    let in_progress = submit(left.done("request_in_progress"));
+    assert_eq!((in_progress.status, in_progress.code().as_str()), (409, "request_in_progress"));
     for (name, says) in [
         ("http_429=7", Some("7")),
         ("http_429_date=9", Some("GMT")),

@@ -48,6 +48,8 @@ pub const SUBMITTING: &[Row] = &[
     submit("keys_forgotten=3600",    9, ok(2),                        ok(2)).with("reset_after@generate*1").quietly(),
     submit("keys_per_organization",  9, ok(2),                        ok(2)).with("reset_after@generate*1").quietly(),
     submit("conflict_in_work=60",   99, ok_in((2, 99)),               ok_in((2, 99))).with("reset_after@generate*1").quietly(),
+    submit("request_in_progress",    2, ok(3),                        FATE),
+    submit("request_in_progress",    2, ok(4),                        FATE).with("made_then_500@generate*1"),
     submit("conflict_in_work=100000",3, ok(5),                        FATE).with("reset_after@generate*1"),
     // The first error is said again to every repetition: whether it made a job stays unknown.
     submit("errors_kept",           99, FATE,                         FATE).with("http_500@generate*1"),

@@ -333,6 +333,13 @@ impl Request {
         .map(|()| Request(Handle(request, api.perceptis_request_free)))
     }
 
+    pub fn from_json(json: &str) -> Result<Request, Error> {
+        let (json, mut request) = (c(json), ptr::dangling_mut::<c_void>());
+        let api = functions();
+        call(|error| unsafe { (api.perceptis_request_from_json)(json.as_ptr(), &raw mut request, error) })
+            .map(|()| Request(Handle(request, api.perceptis_request_free)))
+    }
+
     pub fn deck() -> Request {
         Request::new("deck", "Why teams adopt Rust").unwrap()
     }
@@ -369,8 +376,13 @@ impl Request {
     }
 
     pub fn to_json(&self) -> Result<Value, Error> {
+        self.to_text().map(|text| parse(&text))
+    }
+
+    /// The body, byte for byte.
+    pub fn to_text(&self) -> Result<String, Error> {
         let to_json = functions().perceptis_request_to_json;
-        call_for_text(|text, error| unsafe { to_json(self.0.0, text, error) }).map(|text| parse(&text))
+        call_for_text(|text, error| unsafe { to_json(self.0.0, text, error) })
     }
 }
 

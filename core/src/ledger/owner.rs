@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
-use crate::hash;
+use crate::common::sha256;
 use crate::sync::lock;
 
 /// This process's own files, by token; dropped, they are closed.
@@ -44,7 +44,7 @@ impl Owner {
         loop {
             let mut random = [0u8; 16];
             getrandom::fill(&mut random).map_err(io::Error::other)?;
-            let token = hash::hex(&random);
+            let token = sha256::hex(&random);
             let path = directory.join(&token);
             // Held until the file is among our own: whoever sees it in the directory knows it for ours.
             let mut own = own();

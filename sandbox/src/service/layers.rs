@@ -48,6 +48,9 @@ impl Service {
                 answer.set("location", "/elsewhere");
             }
         }
+        // Over once the other request is answered.
+        call.conflicts |=
+            request.is_some_and(|scenario| scenario.fault == Fault::Http(409, "request_in_progress"));
         self.keep_error(call, &answer);
         if let Some(scenario) = on(Layer::File) {
             breakage::break_delivery(&mut answer, scenario);

@@ -58,6 +58,7 @@ pub const TABLE: &[Entry] = &[
     entry("http_404", Layer::Request, ALL, None, Fault::Http(404, "not_found"), "404 not_found"),
     entry("http_408", Layer::Request, ALL, None, Fault::Http(408, "timeout"), "408"),
     entry("http_409", Layer::Request, ALL, None, Fault::Http(409, "idempotency_conflict"), "409 idempotency_conflict"),
+    entry("request_in_progress", Layer::Request, G, None, Fault::Http(409, "request_in_progress"), "409 request_in_progress: another request with this key is in work"),
     entry("ambiguous_template", Layer::Request, G, None, Fault::Http(409, "ambiguous_template_name"), "409 ambiguous_template_name"),
     entry("http_410", Layer::Request, ALL, None, Fault::Http(410, "gone"), "410"),
     entry("http_416", Layer::Request, D, None, Fault::Http(416, "invalid_request"), "416, whatever range was asked for"),

@@ -65,7 +65,7 @@ pub(super) fn run(prompt: &str) -> Claim {
         fresh_key: crate::key::new_key().unwrap(),
         operation: "run",
         body: Bytes::from(format!("{{\"prompt\":\"{prompt}\"}}")),
-        request_hash: crate::hash::hex(&crate::hash::of(prompt.as_bytes())),
+        request_hash: crate::common::sha256::hex(&crate::common::sha256::of(prompt.as_bytes())),
         output_type: "deck".to_owned(),
         variants: 1,
         directory: Some("/decks".to_owned()),

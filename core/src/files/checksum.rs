@@ -1,32 +1,13 @@
-//! SHA-256, by ring: its speed does not depend on the optimization level. And what is computed of a file on its way.
+//! The sums of a file on its way: SHA-256 and the CRCs of its blocks, in one pass.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-use crate::crc::Blocks;
+use super::crc::Blocks;
+use crate::common::sha256::Hasher;
 use crate::sync::{lock, wait};
-
-/// A digest under way.
-#[derive(Clone)]
-pub(crate) struct Hasher(ring::digest::Context);
-
-impl Hasher {
-    pub(crate) fn new() -> Hasher {
-        Hasher(ring::digest::Context::new(&ring::digest::SHA256))
-    }
-
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// The digest of what came so far; more can follow.
-    pub(crate) fn hex_so_far(&self) -> String {
-        hex(self.0.clone().finish().as_ref())
-    }
-}
 
 /// What is computed of a file: all of it in one pass.
 #[derive(Clone)]
@@ -139,22 +120,10 @@ impl Hashing {
     }
 }
 
-/// The digest of these bytes.
-pub(crate) fn of(bytes: &[u8]) -> Vec<u8> {
-    ring::digest::digest(&ring::digest::SHA256, bytes).as_ref().to_vec()
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::sha256::{hex, of};
 
     #[test]
     fn who_hashes_changes_nothing() {

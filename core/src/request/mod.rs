@@ -9,16 +9,22 @@ use std::path::Path;
 
 use bytes::Bytes;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
+use self::canonical::Document;
 use crate::error::{Error, Kind};
-use crate::image;
 use crate::table;
 
+mod canonical;
+mod image;
+mod json_string;
+
+pub use self::canonical::CANONICAL_VERSION;
+
 /// The largest body: 64 MiB.
-pub(crate) const MOST_BODY_BYTES: usize = 64 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 64 << 20;
 /// The most variants that can be asked for at once.
-const MOST_VARIANTS: u64 = 1000;
+const MAX_VARIANTS: u64 = 1000;
 
 const IMAGES: &str = "reference_images";
 /// The documented fields that `set` takes, in the order of the documentation.
@@ -28,9 +34,10 @@ const FIELDS: [&str; 6] =
 /// What the service is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Every field but the images, in the order in which it is sent: the same request is the same bytes.
-    fields: BTreeMap<String, Box<RawValue>>,
-    images: Vec<Box<RawValue>>,
+    /// Every field but the images, each value in its canonical form.
+    fields: BTreeMap<String, Box<str>>,
+    /// The elements of the images' array in the same form, each by itself or several with commas between them.
+    images: Vec<Box<str>>,
 }
 
 /// A request as calls have it: the bytes that are sent and what has to be known of them. Thousands of these may wait for
@@ -70,9 +77,9 @@ impl Deref for OutputType {
 
 impl Request {
     /// The largest request, as JSON: 64 MiB.
-    pub const MAX_BYTES: usize = MOST_BODY_BYTES;
+    pub const MAX_BYTES: usize = MAX_BODY_BYTES;
     /// The largest reference image: 20 MB.
-    pub const MAX_IMAGE_BYTES: usize = image::MOST_IMAGE_BYTES;
+    pub const MAX_IMAGE_BYTES: usize = image::MAX_IMAGE_BYTES;
 
     /// A request for `single_slide` or `deck` from a prompt.
     ///
@@ -91,11 +98,11 @@ impl Request {
     /// `InvalidArgument` for an unknown field, with the known ones, or a value that it can't have.
     pub fn set(&mut self, field: &str, text: &str) -> Result<(), Error> {
         let value = match field {
-            "output_type" if matches!(text, "single_slide" | "deck") => Ok(Value::from(text)),
+            "output_type" if matches!(text, "single_slide" | "deck") => Ok(json_string::canonical(text)),
             "output_type" => Err("single_slide or deck".to_owned()),
-            "prompt" | "template_name" => non_empty(text).map(Value::from),
-            "variant_count" => table::integer(text, 1..=MOST_VARIANTS).map(Value::from),
-            "use_web_search" | "use_knowledge_base" => table::boolean(text).map(Value::from),
+            "prompt" | "template_name" => non_empty(text).map(json_string::canonical),
+            "variant_count" => table::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string()),
+            "use_web_search" | "use_knowledge_base" => table::boolean(text).map(|_| text.into()),
             IMAGES => {
                 return Err(Error::invalid(
                     "field reference_images is set with perceptis_request_add_image, \
@@ -111,20 +118,26 @@ impl Request {
         };
         let value =
             value.map_err(|accepts| Error::invalid(table::refused("field", field, text, &accepts)))?;
-        self.insert(field, raw(&value)?)
+        self.insert(field, value.into_boxed_str())
     }
 
     /// Sets any field, also one that this library does not know, from JSON; `null` takes the field out.
     ///
     /// # Errors
-    /// `InvalidArgument` when the text is not JSON or a documented field gets a value of another type.
+    /// `InvalidArgument` when the text is not JSON, has no canonical form (a name stands twice in an object, a surrogate
+    /// stands alone, the nesting is too deep), or a documented field gets a value of another type.
     pub fn set_json(&mut self, field: &str, json: &str) -> Result<(), Error> {
         if field.is_empty() {
             return Err(Error::invalid("argument field is empty; accepted is a field's name"));
         }
-        let value: Box<RawValue> = serde_json::from_str(json)
-            .map_err(|error| Error::invalid(format!("field {}: not JSON: {error}", table::quoted(field))))?;
-        self.take(field, value)
+        bound(json.len())?;
+        let wrong =
+            |why: &dyn std::fmt::Display| Error::invalid(format!("field {}: {why}", table::quoted(field)));
+        let json: &RawValue =
+            serde_json::from_str(json).map_err(|error| wrong(&format!("not JSON: {error}")))?;
+        // It will be in the request's object.
+        let value = Document::scan(json, 1).map_err(|refused| wrong(&refused.within(field)))?;
+        self.take(field, value.canonical())
     }
 
     /// Adds an image from memory, checked by its first bytes.
@@ -151,11 +164,11 @@ impl Request {
         let file = File::open(path).map_err(unreadable)?;
         let mut data = Vec::new();
         // One byte more than allowed is enough to know, however large the file is or grows.
-        file.take(image::MOST_IMAGE_BYTES as u64 + 1).read_to_end(&mut data).map_err(unreadable)?;
-        if data.len() > image::MOST_IMAGE_BYTES {
+        file.take(image::MAX_IMAGE_BYTES as u64 + 1).read_to_end(&mut data).map_err(unreadable)?;
+        if data.len() > image::MAX_IMAGE_BYTES {
             return Err(Error::invalid(format!(
                 "{source} is above 20 MB ({} bytes)",
-                image::MOST_IMAGE_BYTES
+                image::MAX_IMAGE_BYTES
             )));
         }
         self.push_image(&image::encode(&source, &data, None)?)
@@ -164,10 +177,18 @@ impl Request {
     /// A request from a JSON object with the service's own field names.
     ///
     /// # Errors
-    /// `InvalidArgument` when it is no object, lacks `prompt` or `output_type`, or has a field of another type.
+    /// `InvalidArgument` when it is no object, has no canonical form, lacks `prompt` or `output_type`, or has a field of
+    /// another type.
     pub fn from_json(json: &str) -> Result<Request, Error> {
-        let fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).map_err(|error| {
-            Error::invalid(format!("argument json is not a JSON object: {}", table::cut(&error.to_string())))
+        bound(json.len())?;
+        let json: &RawValue = serde_json::from_str(json)
+            .map_err(|error| Error::invalid(format!("argument json is not JSON: {error}")))?;
+        let object =
+            Document::scan(json, 0).map_err(|refused| Error::invalid(format!("argument json: {refused}")))?;
+        let fields = object.fields().ok_or_else(|| {
+            Error::invalid(
+                "argument json is not a JSON object; accepted is an object with the request's fields",
+            )
         })?;
         let mut request = Request::default();
         for (field, value) in fields {
@@ -208,21 +229,35 @@ impl Request {
                 }
             }
         }
-        let mut fields: BTreeMap<&str, &RawValue> =
-            self.fields.iter().map(|(field, value)| (field.as_str(), value.as_ref())).collect();
-        let images = (!self.images.is_empty()).then(|| raw(&self.images)).transpose()?;
-        if let Some(images) = &images {
-            fields.insert(IMAGES, images);
+        let parts = self.parts();
+        bound(parts.iter().map(|part| part.len()).sum())?;
+        // Of just its size: it is kept for as long as the call lasts.
+        Ok(parts.concat().into_boxed_str().into_boxed_bytes().into())
+    }
+
+    /// The body in its parts, in their order.
+    fn parts(&self) -> Vec<Cow<'_, str>> {
+        let mut names: Vec<&str> = self.fields.keys().map(String::as_str).collect();
+        names.extend((!self.images.is_empty()).then_some(IMAGES));
+        names.sort_unstable_by(|one, other| json_string::compare(one, other));
+        let mut parts: Vec<Cow<'_, str>> = Vec::with_capacity(4 * names.len() + 2 * self.images.len() + 2);
+        for name in names {
+            parts.push(if parts.is_empty() { "{" } else { "," }.into());
+            parts.push(json_string::canonical(name).into());
+            parts.push(":".into());
+            match self.fields.get(name) {
+                Some(value) => parts.push(Cow::Borrowed(value)),
+                None => {
+                    for (at, image) in self.images.iter().enumerate() {
+                        parts.push(if at == 0 { "[" } else { "," }.into());
+                        parts.push(Cow::Borrowed(image));
+                    }
+                    parts.push("]".into());
+                }
+            }
         }
-        let body = serde_json::to_vec(&fields).map_err(unwritable)?;
-        if body.len() > MOST_BODY_BYTES {
-            return Err(Error::invalid(format!(
-                "the request has {} bytes; at most {MOST_BODY_BYTES} (64 MiB) are accepted",
-                body.len()
-            )));
-        }
-        // Without the room that it grew in.
-        Ok(body.into_boxed_slice().into())
+        parts.push("}".into());
+        parts
     }
 
     /// `single_slide`, `deck`, or what the caller set as JSON.
@@ -237,84 +272,82 @@ impl Request {
     }
 
     fn read(&self, field: &str) -> Option<Value> {
-        serde_json::from_str(self.fields.get(field)?.get()).ok()
+        serde_json::from_str(self.fields.get(field)?).ok()
     }
 
-    /// Takes a field's JSON, checked when the field is documented.
-    fn take(&mut self, field: &str, value: Box<RawValue>) -> Result<(), Error> {
-        if value.get() == "null" {
+    /// Takes a field's canonical JSON, checked when the field is documented.
+    fn take(&mut self, field: &str, value: Box<str>) -> Result<(), Error> {
+        if &*value == "null" {
             self.fields.remove(field);
             if field == IMAGES {
                 self.images.clear();
             }
             return Ok(());
         }
-        let refuse =
-            |accepts: &str| Err(Error::invalid(table::refused("field", field, value.get(), accepts)));
+        let refuse = |accepts: &str| Err(Error::invalid(table::refused("field", field, &value, accepts)));
         match field {
             "output_type" | "prompt" | "template_name" => {
-                match serde_json::from_str::<String>(value.get()).map(|text| non_empty(&text).is_ok()) {
+                match serde_json::from_str::<String>(&value).map(|text| non_empty(&text).is_ok()) {
                     Ok(true) => {}
                     _ => return refuse("a JSON string that is not empty"),
                 }
             }
-            "variant_count" => match serde_json::from_str::<u64>(value.get()) {
-                Ok(1..=MOST_VARIANTS) => {}
-                _ => return refuse(&format!("a whole number from 1 to {MOST_VARIANTS}")),
+            "variant_count" => match serde_json::from_str::<u64>(&value) {
+                Ok(1..=MAX_VARIANTS) => {}
+                _ => return refuse(&format!("a whole number from 1 to {MAX_VARIANTS}")),
             },
-            "use_web_search" | "use_knowledge_base" if serde_json::from_str::<bool>(value.get()).is_err() => {
+            "use_web_search" | "use_knowledge_base" if serde_json::from_str::<bool>(&value).is_err() => {
                 return refuse("true or false");
             }
-            IMAGES => {
-                return match serde_json::from_str(value.get()) {
-                    Ok(images) => {
-                        self.images = images;
-                        Ok(())
-                    }
-                    Err(_) => refuse("an array of {data, mime_type}"),
-                };
+            IMAGES if value.starts_with('[') => {
+                bound(self.size_without(field) + value.len())?;
+                let mut list = String::from(value);
+                list.pop();
+                list.remove(0);
+                self.images = if list.is_empty() { Vec::new() } else { vec![list.into_boxed_str()] };
+                return Ok(());
             }
+            IMAGES => return refuse("an array of {data, mime_type}"),
             _ => {}
         }
         self.insert(field, value)
     }
 
-    fn insert(&mut self, field: &str, value: Box<RawValue>) -> Result<(), Error> {
-        let before = self.fields.iter().filter(|(name, _)| *name != field);
-        let size: usize = before.map(|(name, value)| name.len() + value.get().len()).sum();
-        self.bound(size + field.len() + value.get().len())?;
+    fn insert(&mut self, field: &str, value: Box<str>) -> Result<(), Error> {
+        bound(self.size_without(field) + field.len() + value.len())?;
         self.fields.insert(field.to_owned(), value);
         Ok(())
     }
 
     fn push_image(&mut self, image: &image::Image<'_>) -> Result<(), Error> {
-        let image = raw(image)?;
-        self.bound(self.images.iter().map(|image| image.get().len()).sum::<usize>() + image.get().len())?;
-        self.images.push(image);
+        let image = serde_json::to_string(image).map_err(|error| {
+            Error::new(Kind::Internal, format!("the image can't be written as JSON: {error}"))
+        })?;
+        bound(self.size_without("") + image.len())?;
+        self.images.push(image.into_boxed_str());
         Ok(())
     }
 
-    /// Nothing is kept that could never be sent.
-    fn bound(&self, bytes: usize) -> Result<(), Error> {
-        if bytes <= MOST_BODY_BYTES {
-            return Ok(());
-        }
-        Err(Error::invalid(format!(
-            "the request would have {bytes} bytes; at most {MOST_BODY_BYTES} (64 MiB) are accepted"
-        )))
+    /// How many bytes there are at least, but for this field.
+    fn size_without(&self, field: &str) -> usize {
+        let others = self.fields.iter().filter(|(name, _)| *name != field);
+        let images = self.images.iter().filter(|_| field != IMAGES);
+        others.map(|(name, value)| name.len() + value.len()).chain(images.map(|image| image.len())).sum()
     }
+}
+
+/// Nothing is kept that could never be sent.
+fn bound(bytes: usize) -> Result<(), Error> {
+    if bytes <= MAX_BODY_BYTES {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the request would have {bytes} bytes; at most {MAX_BODY_BYTES} (64 MiB) are accepted"
+    )))
 }
 
 fn non_empty(text: &str) -> Result<&str, String> {
     if text.trim().is_empty() { Err("text that is not empty".into()) } else { Ok(text) }
-}
-
-fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
-    to_raw_value(value).map_err(unwritable)
-}
-
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(Kind::Internal, format!("the request can't be written as JSON: {error}"))
 }
 
 #[cfg(test)]
@@ -337,6 +370,63 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_canonical_however_it_was_made() {
+        let json = r#" { "\u0070rompt" : "\u00fc\/" , "z" : { "b":[ ], "a":1.0 }, "\ue000":0, "\ud83d\ude00":0,
+            "gone":null, "output_type":"single_slide", "reference_images":[ {"mime_type":"image/png","data":"a\/b"} ] } "#;
+        let expected = concat!(
+            r#"{"output_type":"single_slide","prompt":"ü/","reference_images":[{"data":"a/b","mime_type":"image/png"}],"#,
+            "\"z\":{\"a\":1.0,\"b\":[]},\"\u{1f600}\":0,\"\u{e000}\":0}"
+        );
+        assert_eq!(Request::from_json(json).unwrap().body().unwrap(), expected);
+        assert_eq!(Request::from_json(expected).unwrap().body().unwrap(), expected);
+        let mut set = Request::new("single_slide", "ü/").unwrap();
+        for (field, value) in [
+            ("\u{e000}", " 0 "),
+            ("gone", "1"),
+            ("\u{1f600}", "0"),
+            ("gone", " null "),
+            ("z", r#"{"b":[],"\u0061":1.0}"#),
+            (IMAGES, r#"[ { "mime_type":"image/png", "data":"a\/b" } ]"#),
+        ] {
+            set.set_json(field, value).unwrap();
+        }
+        assert_eq!(set.body().unwrap(), expected);
+        set.add_image(PNG, "image/png").unwrap();
+        let body = String::from_utf8(set.body().unwrap().to_vec()).unwrap();
+        let images =
+            r#"[{"data":"a/b","mime_type":"image/png"},{"data":"iVBORw0KGgpyZXN0","mime_type":"image/png"}]"#;
+        assert!(body.contains(images), "{body}");
+        set.set_json(IMAGES, "[]").unwrap();
+        assert!(!String::from_utf8(set.body().unwrap().to_vec()).unwrap().contains(IMAGES));
+    }
+
+    #[test]
+    fn json_without_a_canonical_form_is_refused() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let whole = |more: &str| format!(r#"{{"output_type":"deck","prompt":"p",{more}}}"#);
+        let mut request = Request::new("deck", "p").unwrap();
+        for (value, says) in [
+            (r#"{"a":{"b":1,"b":1}}"#, r#"field "x": at $.x.a: the name "b" stands twice"#),
+            (r#"["\ud800"]"#, r#"field "x": at $.x[0]: the escape \ud800"#),
+            (&deep(128), "nested more than 128 deep"),
+        ] {
+            let error = request.set_json("x", value).unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidArgument);
+            assert!(error.message().contains(says), "{error}");
+            let error = Request::from_json(&whole(&format!("\"x\":{value}"))).unwrap_err();
+            let says = says.replace("field \"x\"", "argument json");
+            assert!(error.kind() == Kind::InvalidArgument && error.message().contains(&says), "{error}");
+        }
+        request.set_json("x", &deep(127)).unwrap();
+        let error = Request::from_json(&whole(r#""\u0070rompt":"q""#)).unwrap_err();
+        assert!(error.message().contains(r#"at $: the name "prompt" stands twice"#), "{error}");
+        for other in ["[1]", "7", "\"x\"", "null"] {
+            let error = Request::from_json(other).unwrap_err();
+            assert!(error.message().contains("not a JSON object"), "{error}");
+        }
+    }
+
+    #[test]
     fn fields_that_do_not_go_together_are_refused() {
         let mut deck = Request::new("deck", "p").unwrap();
         deck.set("variant_count", "2").unwrap();
@@ -352,7 +442,7 @@ mod tests {
         assert!(request.add_image(b"hello", "image/png").unwrap_err().message().contains("no image"));
         assert!(request.add_image(PNG, "image/jpeg").unwrap_err().message().contains("image/png"));
         let mut large = PNG.to_vec();
-        large.resize(image::MOST_IMAGE_BYTES + 1, 0);
+        large.resize(image::MAX_IMAGE_BYTES + 1, 0);
         assert!(request.add_image(&large, "image/png").unwrap_err().message().contains("20 MB"));
         let missing = request.add_image_file(Path::new("/nonexistent.png")).unwrap_err();
         assert_eq!(missing.kind(), Kind::File);

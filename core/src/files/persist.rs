@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
 
+use super::destination::{Names, file_error};
+use crate::common::sha256;
 use crate::error::Error;
-use crate::hash;
-use crate::target::{Names, file_error};
 
 /// What became of an attempt to give a file a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     if !file.metadata()?.is_file() {
         return Err(ErrorKind::InvalidInput.into());
     }
-    let mut hasher = hash::Hasher::new();
+    let mut hasher = sha256::Hasher::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
         match io::Read::read(&mut file, &mut buffer)? {

@@ -7,7 +7,7 @@ use std::path::Path;
 use zip::read::ZipFile;
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::crc::Blocks;
+use super::crc::Blocks;
 
 /// More than this, unpacked, is no deck but a zip bomb.
 const MOST_UNPACKED_BYTES: u64 = 4 << 30;

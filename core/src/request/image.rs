@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::table;
 
 /// The largest image: 20 MB.
-pub(crate) const MOST_IMAGE_BYTES: usize = 20_000_000;
+pub(crate) const MAX_IMAGE_BYTES: usize = 20_000_000;
 
 const ACCEPTED: &str = "image/png, image/jpeg, image/gif, image/webp, image/bmp, image/tiff";
 
@@ -21,9 +21,9 @@ pub(crate) struct Image<'a> {
 /// Checks an image and encodes it. `source` names it in messages; `declared` is the type that the caller
 /// gave, if it gave one.
 pub(crate) fn encode(source: &str, data: &[u8], declared: Option<&str>) -> Result<Image<'static>, Error> {
-    if data.len() > MOST_IMAGE_BYTES {
+    if data.len() > MAX_IMAGE_BYTES {
         return Err(Error::invalid(format!(
-            "{source} has {} bytes; an image has at most {MOST_IMAGE_BYTES} (20 MB)",
+            "{source} has {} bytes; an image has at most {MAX_IMAGE_BYTES} (20 MB)",
             data.len()
         )));
     }

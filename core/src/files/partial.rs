@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use rustix::fs::{Advice, Mode, OFlags, XattrFlags};
 
-use crate::hash::{Hashing, Sums};
+use super::checksum::{Hashing, Sums};
 
 /// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A file
 /// system without such attributes forgets it: then the checksums in the file are all that guards it.
