@@ -266,7 +266,7 @@ fn try_without_error(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
     }
 }
 
-/// The same with those that free: what they do not free, they leave as it was; what they free, they free once.
+/// The same with those that free: what they do not free is left as it was; what they free, they free once.
 fn try_to_free(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
     for kind in handles.0.keys() {
         let (name, free) = free_of(kind);

@@ -192,9 +192,10 @@ public:
     void set_wakeup(std::function<void()> wakeup, std::function<void()> released)
     {
         auto next = std::make_unique<Wakeup>(Wakeup{std::move(wakeup), std::move(released)});
+        const perceptis_wakeup_function call = next->wakeup ? &Wakeup::ring : nullptr;
         detail::call([&](perceptis_error **error) {
-            return perceptis_queue_set_wakeup_with_release(state_->handle.get(), next->wakeup ? &Wakeup::ring : nullptr,
-                                                           next.get(), &Wakeup::release, error);
+            return perceptis_queue_set_wakeup_with_release(state_->handle.get(), call, next.get(),
+                                                           &Wakeup::release, error);
         });
         static_cast<void>(next.release()); // By now it is the library's to release.
     }

@@ -58,12 +58,14 @@ static perceptis_client *client_of(perceptis_config *config)
     return client;
 }
 
-/* Two records at least, which are not there yet when this returns. */
+/* Two records at least, of which one was handed out when this returns: the thread has its name by then. */
 static void ask(perceptis_client *client, int number)
 {
     char job_id[32], *status = NULL;
+    int before = atomic_load(&calls);
     snprintf(job_id, sizeof job_id, "job_none_%d", number);
     CHECK(perceptis_get_status(client, job_id, NULL, &status, NULL) == PERCEPTIS_NOT_FOUND);
+    while (atomic_load(&calls) == before) sched_yield();
 }
 
 static void end(perceptis_client *client)
