@@ -5,22 +5,33 @@
    Ownership: what is returned non-const is the caller's and has one function that frees it, which accepts
    NULL. What is returned const is borrowed from its argument. All text is UTF-8 and ends with a NUL.
 
+   Limits, in bytes without the NUL: 512 for keys, field names, types and names of jobs (200 for a job id),
+   4,095 for values of keys, paths and JSON pointers, 67,108,864 (64 MiB) for prompts, values of fields and
+   JSON, but 1,048,576 (1 MiB) for options as JSON. A longer text is INVALID_ARGUMENT and is read no further
+   than that.
+
    Errors: functions return a perceptis_code. A last argument perceptis_error **error, where it is not NULL,
    is set to NULL on entry and to an error, which the caller frees, on failure. Results are set to NULL on
    entry; *result and *error are never read.
 
    Threads: clients and queues may be used from any thread, and errors and events be read from any; every other
-   handle has one owner. Using a freed handle is undefined. The library writes nothing to stdout or stderr and
-   installs no signal handler.
+   handle has one owner. The library writes nothing to stdout or stderr and installs no signal handler.
 
-   Its threads block all signals, so that no signal handler of the program ever runs on one of them. A program that
-   ends its main thread with pthread_exit keeps another thread of its own that does not block signals: where only the
-   library's threads are left, SIGTERM stays pending and ends nothing.
+   Handles: using a freed handle, or one of another kind, is a fault of the program and undefined. Where it
+   can be seen, it is INVALID_ARGUMENT, functions without an error argument answer as for NULL, and a second
+   free does nothing: a freed handle is known as such until 256 others of its kind have been freed.
 
-   No function is a cancellation point. pthread_cancel takes effect after the call that the thread is in, also where
-   the call waits; a thread that waits in perceptis_queue_take is woken by perceptis_queue_close. Asynchronous
-   cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A callback returns: it is not left by longjmp,
-   pthread_exit or an exception.
+   Signals: the library's threads block all of them, so that no handler of the program ever runs on one. A
+   program that ends its main thread with pthread_exit keeps another thread of its own that does not block
+   signals: where only the library's threads are left, SIGTERM stays pending and ends nothing.
+
+   Cancellation: no function is a cancellation point. pthread_cancel takes effect after the call that the
+   thread is in, also where the call waits; a thread that waits in perceptis_queue_take is woken by
+   perceptis_queue_close. Asynchronous cancelability (PTHREAD_CANCEL_ASYNCHRONOUS) must be off in a call. A
+   callback returns: it is not left by longjmp, pthread_exit or an exception.
+
+   Linking: the shared library stays loaded once it is, since its threads and its handlers of forks do. A
+   shared object that the static library is linked into has to stay, too: link it with -z nodelete.
 
    "Since" names the version of the ABI, PERCEPTIS_ABI_MAJOR.PERCEPTIS_ABI_MINOR, that brought a thing. */
 
@@ -97,7 +108,9 @@ typedef int32_t perceptis_code;
 
 /**
  * Takes a log record: a JSON object that is valid during the call. Called on a thread of the library's own,
- * never twice at once, with no lock held; may not call the functions of this header that block. Since 0.2.
+ * for the clients of one configuration never twice at once, with no lock held; may not call the functions of
+ * this header that block, and returns: it is not left by `longjmp`, `pthread_exit` or an exception.
+ * Since 0.2.
  */
 typedef void (*perceptis_log_function)(void *user, const char *record_json);
 
@@ -108,9 +121,17 @@ typedef void (*perceptis_log_function)(void *user, const char *record_json);
 typedef int32_t perceptis_event_type;
 
 /**
- * The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long. Since 0.2.
+ * The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long.
+ * Since 0.2.
  */
 typedef void (*perceptis_wakeup_function)(void *user);
+
+/**
+ * Called once, with the `user` that was set beside it, when a doorbell rings no more:
+ * `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for long.
+ * Since 0.3.
+ */
+typedef void (*perceptis_release_function)(void *user);
 
 /**
  * It worked.
@@ -397,8 +418,8 @@ perceptis_config *perceptis_config_new(void);
  * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
- * accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message lists what
+ * is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
  * copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_config_set(perceptis_config *config,
@@ -415,10 +436,14 @@ perceptis_code perceptis_config_set(perceptis_config *config,
  * neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
  * 1,024; the next record says how many in `dropped`.
  *
- * The function is called on one thread of the client's own, never twice at once, with no lock held, and may
- * not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
- * `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
- * then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+ * The function is called on one thread for all clients made from this configuration, never twice at once,
+ * with no lock held, and may not call what blocks (`WOULD_DEADLOCK`). `perceptis_client_close` waits, within
+ * its time, until the records of its client were handed out; once it has returned OK, no call with one
+ * begins or is in progress. `perceptis_client_free` does not wait for one in progress. `user` is the
+ * caller's and must stay valid until all these clients are closed. Setting it again is for the clients made
+ * afterwards, whose callback may run beside that of the earlier ones. A fork's child may make clients from
+ * it, too: they have a thread of the child's. Errors: `INVALID_ARGUMENT`. Any thread; does not block.
+ * Since 0.2.
  */
 perceptis_code perceptis_config_set_log(perceptis_config *config,
                                         perceptis_log_function log,
@@ -527,7 +552,7 @@ void perceptis_event_free(perceptis_event *event);
  * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
  * as it stands there. A string that contains U+0000, which no C text can hold, comes as its JSON.
  *
- * NULL when there is no such value, or when an argument is NULL, is not UTF-8, or is no JSON or pointer.
+ * NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
  * The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.
  * Since 0.1.
  */
@@ -738,8 +763,8 @@ perceptis_options *perceptis_options_new(void);
  * - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
  *   a queue, since 0.2
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
- * accepted). The texts are copied. Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
+ * what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_options_set(perceptis_options *options,
                                      const char *key,
@@ -785,20 +810,47 @@ int perceptis_queue_fd(const perceptis_queue *queue);
 #endif
 
 /**
- * Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with `user`
- * whenever the queue, empty before, holds an event. It is not called for events that wait already when it is set. NULL
- * takes it away. Returns after a ring in progress of the doorbell before has ended, except when called from a
- * callback, where it returns at once.
+ * Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with
+ * `user` whenever the queue, empty before, holds an event. It is not called for events that wait already
+ * when it is set. NULL takes it away. Returns after the calls in progress of the doorbells before have
+ * ended, except when called from a callback: there it returns at once, and calls on other threads may go on.
  *
- * The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held; with
- * several clients, on several threads at once. It may call the library back, except for what blocks
- * (`WOULD_DEADLOCK`), and must not be left with `longjmp` or an exception. While it runs, a client's other work
- * waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a ring in progress only. Since 0.2.
+ * Not for a runtime that runs callbacks on one thread of its own and calls this from there: it would wait
+ * for itself. `perceptis_queue_set_wakeup_with_release` is for those, and where `user` has to be freed.
+ *
+ * The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held;
+ * with several clients, on several threads at once. It may call the library back, except for what blocks
+ * (`WOULD_DEADLOCK`), and returns: it is not left by `longjmp`, `pthread_exit` or an exception. While it
+ * runs, a client's other work waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a call in
+ * progress only. Since 0.2.
  */
 perceptis_code perceptis_queue_set_wakeup(perceptis_queue *queue,
                                           perceptis_wakeup_function wakeup,
                                           void *user,
                                           perceptis_error **error);
+
+/**
+ * Sets the doorbell as `perceptis_queue_set_wakeup` does, and never waits: for runtimes that run callbacks
+ * on one thread of theirs, and call this from that thread, where a wait for a callback in progress would
+ * never end.
+ *
+ * Where this returns `PERCEPTIS_OK`, `release` is called with `user` exactly once, when no call of `wakeup`
+ * is in progress any more and none will begin: after another doorbell was set or the queue was freed, in
+ * that call, or on the thread that ends the last call of `wakeup`, and never while one is in progress. It is
+ * called with no lock held, may call the library back, except for what blocks (`WOULD_DEADLOCK`), and must
+ * return as `wakeup` must. A `wakeup` of NULL takes the doorbell away, and `release` is called at once.
+ * `release` may be NULL.
+ *
+ * A doorbell from `perceptis_queue_set_wakeup` that this replaces may be in a call still; that function,
+ * called next, waits for it, and so does `perceptis_queue_free`. In a fork's child nothing is called.
+ * Errors: `INVALID_ARGUMENT`, `FORKED`: `release` is not called then. Any thread, also in a callback; does
+ * not block. Since 0.3.
+ */
+perceptis_code perceptis_queue_set_wakeup_with_release(perceptis_queue *queue,
+                                                       perceptis_wakeup_function wakeup,
+                                                       void *user,
+                                                       perceptis_release_function release,
+                                                       perceptis_error **error);
 
 /**
  * Takes up to `capacity` events into `events` and says in `*taken` how many. Where there is none it waits:
@@ -847,8 +899,10 @@ perceptis_code perceptis_queue_close(perceptis_queue *queue,
  * their client end: files still come to where they belong. Whoever waits in `perceptis_queue_take` gets `CLOSED`. The
  * descriptor is closed: take it out of the event loop before. NULL is accepted.
  *
- * After it the doorbell does not ring; a ring in progress has ended, except when this is called from a callback. Any
- * thread; blocks for a ring in progress only. Since 0.2.
+ * After it no call of the doorbell begins. One in progress has ended, except when this is called from a
+ * callback, and except for a doorbell that was set with `perceptis_queue_set_wakeup_with_release`, whose
+ * release says when: for that one this does not wait. Any thread; blocks for a call in progress only.
+ * Since 0.2.
  */
 void perceptis_queue_free(perceptis_queue *queue);
 
@@ -856,7 +910,7 @@ void perceptis_queue_free(perceptis_queue *queue);
  * A request for `output_type` "single_slide" or "deck" from a prompt.
  *
  * On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
- * `INVALID_ARGUMENT` (NULL, not UTF-8, another type, an empty prompt). Any thread; does not block.
+ * `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another type, an empty prompt). Any thread; does not block.
  * Since 0.1.
  */
 perceptis_code perceptis_request_new(const char *output_type,
@@ -868,8 +922,8 @@ perceptis_code perceptis_request_new(const char *output_type,
  * Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a decimal
  * number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or `false`).
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, another field, a bad value: the message lists what is
- * accepted). The texts are copied. Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another field, a bad value: the message lists what
+ * is accepted). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_set(perceptis_request *request,
                                      const char *field,
@@ -884,8 +938,8 @@ perceptis_code perceptis_request_set(perceptis_request *request,
  * name that stands twice in one object, an escape that is half of a surrogate pair, more than 128 arrays and
  * objects within one another.
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, without a canonical form, a value of the wrong type,
- * more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, without a canonical form, a value of the
+ * wrong type, more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_set_json(perceptis_request *request,
                                           const char *field,
@@ -896,8 +950,8 @@ perceptis_code perceptis_request_set_json(perceptis_request *request,
  * Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or TIFF, at
  * most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the first bytes.
  *
- * Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, no image, another type, too large). The bytes are copied.
- * Any thread; does not block. Since 0.1.
+ * Errors: `INVALID_ARGUMENT` (NULL, too long or large, not UTF-8, no image, another type). The bytes are
+ * copied. Any thread; does not block. Since 0.1.
  */
 perceptis_code perceptis_request_add_image(perceptis_request *request,
                                            const void *data,

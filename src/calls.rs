@@ -74,7 +74,7 @@ impl Call {
 
     /// NULL options are none.
     fn new(operation: Operation, options: *const perceptis_options) -> Result<Call, Error> {
-        let options = arguments::handle("options", options).map_or(&*NONE, |options| &options.options);
+        let options = arguments::optional("options", options)?.map_or(&*NONE, |options| &options.options);
         Ok(Call { operation, options: Arc::clone(options) })
     }
 
@@ -131,7 +131,7 @@ impl Call {
 }
 
 fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
-    JobId::from_caller(arguments::text("job_id", job_id)?)
+    JobId::from_caller(arguments::text("job_id", job_id, JobId::MAX_BYTES)?)
 }
 
 fn request_of(request: *const perceptis_request) -> Result<Arc<Wanted>, Error> {

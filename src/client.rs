@@ -12,6 +12,7 @@ use crate::config::perceptis_config;
 use crate::error::{c_text, perceptis_error};
 use crate::fork;
 use crate::guard;
+use crate::handle::{self, Handle};
 use crate::log::Log;
 use crate::runtime::Shared;
 use crate::threads;
@@ -25,6 +26,10 @@ const MOST_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
 pub struct perceptis_client {
     shared: Arc<Shared>,
     log: Option<Log>,
+}
+
+impl Handle for perceptis_client {
+    const KIND: handle::Kind = handle::Kind::Client;
 }
 
 impl perceptis_client {
@@ -51,16 +56,15 @@ pub extern "C" fn perceptis_client_new(
     guard::call(error, || {
         arguments::place("client", client)?;
         let from_environment = Config::default();
-        let (config, log) = match arguments::handle("config", config) {
-            Ok(config) => (&config.config, config.log.clone()),
-            Err(_) => (&from_environment, None),
+        let (config, log) = match arguments::optional("config", config)? {
+            Some(config) => (&config.config, config.log.as_ref().map(Log::new)),
+            None => (&from_environment, None),
         };
-        let log = log.map(Log::new);
         let surroundings = Surroundings { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
         let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
         fork::watch();
         let shared = Arc::new(Shared::new(made));
-        guard::put(client, || Box::into_raw(Box::new(perceptis_client { shared, log })));
+        guard::put(client, || handle::new(perceptis_client { shared, log }));
         Ok(())
     })
 }
@@ -128,12 +132,8 @@ pub extern "C" fn perceptis_client_close(
 /// Any thread, also in a callback; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
-    if client.is_null() {
-        return;
-    }
-    let _ = guard::guarded(|| {
-        // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
-        let client = *unsafe { Box::from_raw(client) };
+    guard::free(client, |client| {
+        let client = *client;
         let forked = !client.shared.is_of_this_process();
         client.shared.abandon();
         match client.log {
@@ -142,7 +142,6 @@ pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
             Some(log) => drop(log.stop(Duration::ZERO)),
             None => {}
         }
-        Ok(())
     });
 }
 

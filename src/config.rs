@@ -4,11 +4,13 @@ use std::ffi::{c_char, c_void};
 
 use perceptis_core::Config;
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
-use crate::log::{Callback, Target, perceptis_log_function};
+use crate::handle::{self, Handle};
+use crate::log::{Target, perceptis_log_function};
+use crate::log_thread::Source;
 use crate::queue::perceptis_queue;
 
 /// What a client is made from. Has one owner: not to be used from two threads at once. Since 0.1.
@@ -17,13 +19,17 @@ pub struct perceptis_config {
     pub(crate) log: Option<Target>,
 }
 
+impl Handle for perceptis_config {
+    const KIND: handle::Kind = handle::Kind::Config;
+}
+
 /// A configuration with nothing set.
 ///
 /// Never NULL. The caller owns it and frees it with `perceptis_config_free`. Any thread; does not block.
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
-    Box::into_raw(Box::new(perceptis_config { config: Config::default(), log: None }))
+    handle::new(perceptis_config { config: Config::default(), log: None })
 }
 
 /// Sets a key from text; the last value wins. What is not set is taken from the environment variable
@@ -49,8 +55,8 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
 /// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown key, a bad value: the message lists what is
-/// accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message lists what
+/// is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
 /// copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_set(
@@ -61,7 +67,8 @@ pub extern "C" fn perceptis_config_set(
 ) -> perceptis_code {
     guard::call(error, || {
         let config = arguments::handle_mut("config", config)?;
-        let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
+        let key = arguments::text("key", key, MAX_NAME_BYTES)?;
+        let value = arguments::text("value", value, MAX_VALUE_BYTES)?;
         Ok(config.config.set(key, value)?)
     })
 }
@@ -74,10 +81,14 @@ pub extern "C" fn perceptis_config_set(
 /// neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
 /// 1,024; the next record says how many in `dropped`.
 ///
-/// The function is called on one thread of the client's own, never twice at once, with no lock held, and may
-/// not call what blocks (`WOULD_DEADLOCK`). No call begins after `perceptis_client_close` has returned OK;
-/// `perceptis_client_free` does not wait for one in progress. `user` is the caller's and must stay valid until
-/// then. Errors: `INVALID_ARGUMENT`. Any thread; does not block. Since 0.2.
+/// The function is called on one thread for all clients made from this configuration, never twice at once,
+/// with no lock held, and may not call what blocks (`WOULD_DEADLOCK`). `perceptis_client_close` waits, within
+/// its time, until the records of its client were handed out; once it has returned OK, no call with one
+/// begins or is in progress. `perceptis_client_free` does not wait for one in progress. `user` is the
+/// caller's and must stay valid until all these clients are closed. Setting it again is for the clients made
+/// afterwards, whose callback may run beside that of the earlier ones. A fork's child may make clients from
+/// it, too: they have a thread of the child's. Errors: `INVALID_ARGUMENT`. Any thread; does not block.
+/// Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_set_log(
     config: *mut perceptis_config,
@@ -86,7 +97,7 @@ pub extern "C" fn perceptis_config_set_log(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     guard::call(error, || {
-        arguments::handle_mut("config", config)?.log = Callback::new(log, user).map(Target::Callback);
+        arguments::handle_mut("config", config)?.log = Source::new(log, user).map(Target::Callback);
         Ok(())
     })
 }
@@ -106,9 +117,9 @@ pub extern "C" fn perceptis_config_set_log_queue(
 ) -> perceptis_code {
     guard::call(error, || {
         let config = arguments::handle_mut("config", config)?;
-        config.log = match arguments::handle("queue", queue) {
-            Ok(queue) => Some(Target::Queue(queue.inbox()?)),
-            Err(_) => None,
+        config.log = match arguments::optional("queue", queue)? {
+            Some(queue) => Some(Target::Queue(queue.inbox()?)),
+            None => None,
         };
         Ok(())
     })
@@ -119,5 +130,5 @@ pub extern "C" fn perceptis_config_set_log_queue(
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_free(config: *mut perceptis_config) {
-    guard::free(config);
+    guard::free(config, drop);
 }

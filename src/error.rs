@@ -4,7 +4,10 @@ use std::ffi::{CStr, CString, c_char};
 
 use perceptis_core::Error;
 
+use crate::arguments;
 use crate::code::{self, PERCEPTIS_OK, perceptis_code};
+use crate::guard;
+use crate::handle::{Handle, Kind};
 
 /// What went wrong: a code, a message for people, details for programs. Immutable; may be read from any
 /// thread, and moved from one to another. Since 0.1.
@@ -12,6 +15,14 @@ pub struct perceptis_error {
     code: perceptis_code,
     message: CString,
     details: CString,
+}
+
+impl Handle for perceptis_error {
+    const KIND: Kind = Kind::Error;
+
+    fn reads(kind: Kind) -> bool {
+        matches!(kind, Kind::Error | Kind::EventError)
+    }
 }
 
 /// Text for C. Errors and JSON have no control characters; should one slip in, the text ends there.
@@ -36,8 +47,7 @@ impl From<&Error> for perceptis_error {
 /// Of NULL: `PERCEPTIS_OK`. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_error_code(error: *const perceptis_error) -> perceptis_code {
-    // SAFETY: NULL, or an error that this library made and that the caller has not freed.
-    unsafe { error.as_ref() }.map_or(PERCEPTIS_OK, |error| error.code)
+    arguments::readable(error).map_or(PERCEPTIS_OK, |error| error.code)
 }
 
 /// One sentence for people: what happened, whether it was billed, what to do. UTF-8, without line breaks;
@@ -62,8 +72,7 @@ pub extern "C" fn perceptis_error_details(error: *const perceptis_error) -> *con
 }
 
 fn text_of(error: *const perceptis_error, part: fn(&perceptis_error) -> &CStr) -> *const c_char {
-    // SAFETY: NULL, or an error that this library made and that the caller has not freed.
-    unsafe { error.as_ref() }.map_or(c"", part).as_ptr()
+    arguments::readable(error).map_or(c"", part).as_ptr()
 }
 
 /// Frees an error, and the texts borrowed from it. NULL is accepted.
@@ -71,5 +80,5 @@ fn text_of(error: *const perceptis_error, part: fn(&perceptis_error) -> &CStr) -
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_error_free(error: *mut perceptis_error) {
-    crate::guard::free(error);
+    guard::free(error, drop);
 }

@@ -5,9 +5,11 @@ use std::ptr;
 
 use perceptis_core::{End, Receipt};
 
+use crate::arguments::readable;
 use crate::code::perceptis_code;
 use crate::error::{self, c_text, perceptis_error};
 use crate::guard;
+use crate::handle::{Handle, Kind, Lent};
 use crate::inbox::Taken;
 
 /// What an event tells: one of `PERCEPTIS_EVENT_*`. New ones get new numbers, so a program must bear ones that it does
@@ -26,7 +28,7 @@ pub struct perceptis_event {
     tag: u64,
     kind: perceptis_event_type,
     json: CString,
-    error: Option<perceptis_error>,
+    error: Option<Lent<perceptis_error>>,
     /// Signed when the event is freed: the program has the end then.
     receipt: Option<Receipt>,
 }
@@ -37,6 +39,10 @@ impl Drop for perceptis_event {
             receipt.sign();
         }
     }
+}
+
+impl Handle for perceptis_event {
+    const KIND: Kind = Kind::Event;
 }
 
 impl From<Taken> for perceptis_event {
@@ -53,7 +59,8 @@ impl From<Taken> for perceptis_event {
                 let (json, error) = match outcome {
                     Ok(json) => (json, None),
                     Err(failure) => {
-                        (failure.result.unwrap_or_default(), Some(perceptis_error::from(&failure.error)))
+                        let error = perceptis_error::from(&failure.error);
+                        (failure.result.unwrap_or_default(), Some(Lent::new(Kind::EventError, error)))
                     }
                 };
                 let mut event = told(tag, PERCEPTIS_EVENT_FINISHED, &json);
@@ -76,7 +83,7 @@ impl From<Taken> for perceptis_event {
 /// Of NULL: 0. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_tag(event: *const perceptis_event) -> u64 {
-    read(event).map_or(0, |event| event.tag)
+    readable(event).map_or(0, |event| event.tag)
 }
 
 /// What the event tells: `PERCEPTIS_EVENT_FINISHED`, `_PROGRESS` or `_LOG`.
@@ -84,7 +91,7 @@ pub extern "C" fn perceptis_event_tag(event: *const perceptis_event) -> u64 {
 /// Of NULL: -1. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_kind(event: *const perceptis_event) -> perceptis_event_type {
-    read(event).map_or(-1, |event| event.kind)
+    readable(event).map_or(-1, |event| event.kind)
 }
 
 /// How the call has ended: what the form that blocks would have returned. `PERCEPTIS_OK` of all other events.
@@ -102,7 +109,7 @@ pub extern "C" fn perceptis_event_code(event: *const perceptis_event) -> percept
 /// Borrowed from the event; of NULL: "". Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_json(event: *const perceptis_event) -> *const c_char {
-    read(event).map_or(c"", |event| -> &CStr { &event.json }).as_ptr()
+    readable(event).map_or(c"", |event| -> &CStr { &event.json }).as_ptr()
 }
 
 /// Why the call failed; NULL where it did not.
@@ -110,7 +117,7 @@ pub extern "C" fn perceptis_event_json(event: *const perceptis_event) -> *const 
 /// Borrowed from the event, not to be freed; of NULL: NULL. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_error(event: *const perceptis_event) -> *const perceptis_error {
-    read(event).and_then(|event| event.error.as_ref()).map_or(ptr::null(), ptr::from_ref)
+    readable(event).and_then(|event| event.error.as_ref()).map_or(ptr::null(), Lent::as_ptr)
 }
 
 /// Frees an event, and what is borrowed from it. NULL is accepted.
@@ -119,10 +126,5 @@ pub extern "C" fn perceptis_event_error(event: *const perceptis_event) -> *const
 /// dies before finds the job again by making the same call. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_free(event: *mut perceptis_event) {
-    guard::free(event);
-}
-
-fn read<'a>(event: *const perceptis_event) -> Option<&'a perceptis_event> {
-    // SAFETY: NULL, or an event that this library made and that the caller has not freed.
-    unsafe { event.as_ref() }
+    guard::free(event, drop);
 }

@@ -5,25 +5,35 @@ use std::time::Duration;
 
 use perceptis_core::fork;
 
+use crate::threads::Uncancelled;
+
 extern "C" fn before() {
-    let _ = std::panic::catch_unwind(fork::before_fork);
+    run(fork::before_fork);
 }
 
 extern "C" fn in_parent() {
-    let _ = std::panic::catch_unwind(fork::after_fork_in_parent);
+    run(fork::after_fork_in_parent);
 }
 
 extern "C" fn in_child() {
-    let _ = std::panic::catch_unwind(fork::after_fork_in_child);
+    run(fork::after_fork_in_child);
+}
+
+/// Runs a handler. A cancellation of the thread that forks waits until it is over, and a panic ends there.
+fn run(handler: fn()) {
+    let _uncancelled = Uncancelled::new();
+    let _ = std::panic::catch_unwind(handler);
 }
 
 /// Has the ledger's connections closed around every fork from now on. SQLite's must not cross one: a child's commit
-/// would answer OK and be gone. The library stays loaded, so the handlers do.
+/// would answer OK and be gone.
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the handlers live as long as the process, since the library is never unloaded. It fails only for want
-        // of memory, and then the next lock would fail as well.
+        // SAFETY: the handlers are there when they are called. The shared library is linked with `-z
+        // nodelete`; the header asks the same of a shared object that the static library is linked into,
+        // whose threads would run on in unmapped code otherwise. It fails only for want of memory, and then
+        // the next lock would fail as well.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         // SAFETY: as above; it is called by exit, when the program's other threads may still run.
         unsafe { libc::atexit(at_exit) };
@@ -34,5 +44,5 @@ pub(crate) fn watch() {
 const MAX_EXIT_WAIT: Duration = Duration::from_secs(2);
 
 extern "C" fn at_exit() {
-    let _ = std::panic::catch_unwind(|| perceptis_core::write_all_before_exit(MAX_EXIT_WAIT));
+    run(|| perceptis_core::write_all_before_exit(MAX_EXIT_WAIT));
 }

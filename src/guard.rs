@@ -1,5 +1,5 @@
-//! What stands around every exported function: panics stay inside, the calling thread is not cancelled meanwhile, results
-//! and errors go to their places.
+//! What stands around every exported function: panics stay inside, the calling thread is not cancelled
+//! meanwhile, results and errors go to their places.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,6 +9,7 @@ use perceptis_core::{Error, Failure, Kind};
 
 use crate::code::{self, PERCEPTIS_OK, perceptis_code};
 use crate::error::perceptis_error;
+use crate::handle::{self, Handle};
 use crate::threads::Uncancelled;
 
 /// Runs a function's body. `error` is set to NULL first and to an error if there is one.
@@ -21,13 +22,14 @@ pub(crate) fn call(
         Ok(()) => PERCEPTIS_OK,
         Err(failure) => {
             let code = code::of(failure.error.kind());
-            put(error, || Box::into_raw(Box::new(perceptis_error::from(&failure.error))));
+            put(error, || handle::new(perceptis_error::from(&failure.error)));
             code
         }
     }
 }
 
-/// Runs this and makes a panic an `INTERNAL` error with its text. Whatever the body calls is no cancellation point.
+/// Runs this and makes a panic an `INTERNAL` error with its text. Whatever the body calls is no cancellation
+/// point.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let _uncancelled = Uncancelled::new();
     silence();
@@ -45,14 +47,11 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::new(Kind::Internal, format!("a fault in libperceptis, please report it: {text}"))
 }
 
-/// Frees what [`Box::into_raw`] handed out; NULL is nothing to free.
-pub(crate) fn free<T>(handle: *mut T) {
-    if handle.is_null() {
-        return;
-    }
+/// Frees a handle, and does this with what it stood for. What is none, as NULL or a freed one, is nothing to
+/// free.
+pub(crate) fn free<T: Handle>(handle: *mut T, end: impl FnOnce(Box<T>)) {
     let _ = guarded(|| {
-        // SAFETY: not NULL, so it came from this library's Box::into_raw and is freed once, as documented.
-        drop(unsafe { Box::from_raw(handle) });
+        handle::take(handle).map(end);
         Ok(())
     });
 }

@@ -4,10 +4,11 @@
 //! that there is news of it, which becomes an event when it is taken. So a program that never takes pays for its own
 //! calls and nothing else, and an end always has room. Of the log a bounded number of records waits.
 //!
-//! One lock guards all of it and is held for moments: no event is made, nothing is called back, and no operation is
-//! stopped under it. The descriptor is written to under it, which can't block, so that it never shows anything else
-//! than what is there. The doorbell is rung by whoever made events wait, after the lock is given back; a ring holds
-//! the doorbell, and whoever takes that away waits for the ring's end.
+//! One lock guards all of it and is held for moments: no event is made, nothing is called back, and no
+//! operation is stopped under it. The descriptor is written to under it, which can't block, so that it never
+//! shows anything else than what is there. The doorbell is rung by the thread that made events wait, after
+//! the lock is given back. One that is taken away in the middle of a ring is waited for, or released at the
+//! end of its last ring.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU64;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use perceptis_core::{End, Error, Kind, StopReason};
 
 use crate::doorbell::Doorbell;
+use crate::doorbells::{Doorbells, Ring};
 use crate::operation::Operation;
 use crate::signal::Signal;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
@@ -62,7 +64,7 @@ struct State {
     closed: bool,
     /// None once the queue is freed.
     signal: Option<Signal>,
-    doorbell: Option<Arc<Doorbell>>,
+    doorbells: Doorbells,
 }
 
 pub(crate) struct Inbox {
@@ -87,7 +89,7 @@ impl Inbox {
                 told: false,
                 closed: false,
                 signal: Some(signal),
-                doorbell: None,
+                doorbells: Doorbells::default(),
             }),
             arrived: Condvar::new(),
             rung: Condvar::new(),
@@ -217,15 +219,28 @@ impl Inbox {
         self.set_doorbell(None);
     }
 
-    /// Has this rung from now on, and waits for the end of a ring of the one before; but not in a callback, where
-    /// that could be a wait for itself.
+    /// Has this rung from now on. Waits for the rings in progress of those before that are waited for; but
+    /// not in a callback, where that could be a wait for itself.
     pub(crate) fn set_doorbell(&self, doorbell: Option<Doorbell>) {
-        let mut state = lock(&self.state);
-        let before = std::mem::replace(&mut state.doorbell, doorbell.map(Arc::new));
-        let Some(before) = before.filter(|_| !threads::is_own()) else { return };
-        // Each ring holds it, and lets go of it under the lock.
-        while Arc::strong_count(&before) > 1 {
-            state = wait(&self.rung, &self.state, state, None);
+        let gone = {
+            let mut state = lock(&self.state);
+            let gone = state.doorbells.replace(doorbell);
+            let number = state.doorbells.last();
+            while state.doorbells.ring_before(number) && !threads::is_own() {
+                state = wait(&self.rung, &self.state, state, None);
+            }
+            gone
+        };
+        if let Some(gone) = gone {
+            gone.release();
+        }
+    }
+
+    /// Has this rung from now on, and waits for nothing.
+    pub(crate) fn set_doorbell_at_once(&self, doorbell: Option<Doorbell>) {
+        let gone = lock(&self.state).doorbells.replace(doorbell);
+        if let Some(gone) = gone {
+            gone.release();
         }
     }
 
@@ -241,14 +256,27 @@ impl Inbox {
         if waits && state.takers > 0 {
             self.arrived.notify_one();
         }
-        let doorbell = if begun { state.doorbell.clone() } else { None };
+        let ring = if begun { state.doorbells.begin() } else { None };
         drop(state);
-        if let Some(doorbell) = doorbell {
-            doorbell.ring();
-            let state = lock(&self.state);
-            drop(doorbell);
+        if let Some(ring) = ring {
+            self.ring(ring);
+        }
+    }
+
+    fn ring(&self, ring: Ring) {
+        if !ring.doorbell.ring() {
+            // The callback forked, and this is the child: all of this is the parent's.
+            std::mem::forget(ring);
+            return;
+        }
+        let gone = {
+            let mut state = lock(&self.state);
+            let gone = state.doorbells.end(&ring);
             self.rung.notify_all();
-            drop(state);
+            gone
+        };
+        if let Some(gone) = gone {
+            gone.release();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES};
 use crate::calls::Call;
 use crate::client::perceptis_client;
 use crate::code::perceptis_code;
@@ -72,7 +72,9 @@ pub extern "C" fn perceptis_forget(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     guard::call(error, || {
-        let name = if job_or_key.is_null() { None } else { Some(arguments::text("job_or_key", job_or_key)?) };
+        let name = (!job_or_key.is_null())
+            .then(|| arguments::text("job_or_key", job_or_key, MAX_NAME_BYTES))
+            .transpose()?;
         let call = Call::forget(name)?;
         arguments::handle("client", client)?.shared().block(call).map(drop)
     })

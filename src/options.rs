@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use perceptis_core::Options;
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES, MAX_OPTIONS_BYTES, MAX_VALUE_BYTES};
 use crate::code::perceptis_code;
 use crate::error::perceptis_error;
 use crate::guard;
+use crate::handle::{self, Handle};
 
 /// How one call is made. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_options {
     /// Shared with the calls made with it; whoever changes them makes a copy first.
     pub(crate) options: Arc<Options>,
+}
+
+impl Handle for perceptis_options {
+    const KIND: handle::Kind = handle::Kind::Options;
 }
 
 /// Options with nothing set.
@@ -22,7 +27,7 @@ pub struct perceptis_options {
 /// block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
-    Box::into_raw(Box::new(perceptis_options { options: Arc::default() }))
+    handle::new(perceptis_options { options: Arc::default() })
 }
 
 /// Sets an option from text; the last value wins. A call ignores the options that do not concern it.
@@ -45,8 +50,8 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 /// - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
 ///   a queue, since 0.2
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, an unknown option, a bad value: the message lists what is
-/// accepted). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
+/// what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_set(
     options: *mut perceptis_options,
@@ -56,7 +61,8 @@ pub extern "C" fn perceptis_options_set(
 ) -> perceptis_code {
     guard::call(error, || {
         let options = arguments::handle_mut("options", options)?;
-        let (key, value) = (arguments::text("key", key)?, arguments::text("value", value)?);
+        let key = arguments::text("key", key, MAX_NAME_BYTES)?;
+        let value = arguments::text("value", value, MAX_VALUE_BYTES)?;
         Ok(Arc::make_mut(&mut options.options).set(key, value)?)
     })
 }
@@ -75,8 +81,8 @@ pub extern "C" fn perceptis_options_from_json(
     guard::clear(options);
     guard::call(error, || {
         arguments::place("options", options)?;
-        let made = Arc::new(Options::from_json(arguments::text("json", json)?)?);
-        guard::put(options, || Box::into_raw(Box::new(perceptis_options { options: made })));
+        let made = Arc::new(Options::from_json(arguments::text("json", json, MAX_OPTIONS_BYTES)?)?);
+        guard::put(options, || handle::new(perceptis_options { options: made }));
         Ok(())
     })
 }
@@ -86,5 +92,5 @@ pub extern "C" fn perceptis_options_from_json(
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_free(options: *mut perceptis_options) {
-    guard::free(options);
+    guard::free(options, drop);
 }

@@ -8,9 +8,11 @@ use perceptis_core::{Error, Kind};
 
 use crate::arguments;
 use crate::code::perceptis_code;
+use crate::doorbell::{self, Doorbell};
 use crate::error::perceptis_error;
 use crate::event::perceptis_event;
 use crate::guard;
+use crate::handle::{self, Handle};
 use crate::inbox::Inbox;
 use crate::process::Process;
 use crate::signal::Signal;
@@ -29,6 +31,10 @@ pub struct perceptis_queue {
     inbox: Arc<Inbox>,
 }
 
+impl Handle for perceptis_queue {
+    const KIND: handle::Kind = handle::Kind::Queue;
+}
+
 impl perceptis_queue {
     /// What a call keeps, so that the handle may be freed while it runs.
     pub(crate) fn inbox(&self) -> Result<Arc<Inbox>, Error> {
@@ -37,8 +43,14 @@ impl perceptis_queue {
     }
 }
 
-/// The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long. Since 0.2.
+/// The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long.
+/// Since 0.2.
 pub type perceptis_wakeup_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+/// Called once, with the `user` that was set beside it, when a doorbell rings no more:
+/// `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for long.
+/// Since 0.3.
+pub type perceptis_release_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// Makes a queue.
 ///
@@ -57,7 +69,7 @@ pub extern "C" fn perceptis_queue_new(
         })?;
         let (process, descriptor) = (Process::current(), signal.descriptor());
         let inbox = Arc::new(Inbox::new(signal));
-        guard::put(queue, || Box::into_raw(Box::new(perceptis_queue { process, descriptor, inbox })));
+        guard::put(queue, || handle::new(perceptis_queue { process, descriptor, inbox }));
         Ok(())
     })
 }
@@ -71,19 +83,23 @@ pub extern "C" fn perceptis_queue_new(
 #[cfg(not(windows))]
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_queue_fd(queue: *const perceptis_queue) -> c_int {
-    // SAFETY: NULL, or a queue that this library made and that the caller has not freed.
-    unsafe { queue.as_ref() }.filter(|queue| queue.process.is_current()).map_or(-1, |queue| queue.descriptor)
+    let queue = arguments::readable(queue).filter(|queue| queue.process.is_current());
+    queue.map_or(-1, |queue| queue.descriptor)
 }
 
-/// Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with `user`
-/// whenever the queue, empty before, holds an event. It is not called for events that wait already when it is set. NULL
-/// takes it away. Returns after a ring in progress of the doorbell before has ended, except when called from a
-/// callback, where it returns at once.
+/// Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with
+/// `user` whenever the queue, empty before, holds an event. It is not called for events that wait already
+/// when it is set. NULL takes it away. Returns after the calls in progress of the doorbells before have
+/// ended, except when called from a callback: there it returns at once, and calls on other threads may go on.
 ///
-/// The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held; with
-/// several clients, on several threads at once. It may call the library back, except for what blocks
-/// (`WOULD_DEADLOCK`), and must not be left with `longjmp` or an exception. While it runs, a client's other work
-/// waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a ring in progress only. Since 0.2.
+/// Not for a runtime that runs callbacks on one thread of its own and calls this from there: it would wait
+/// for itself. `perceptis_queue_set_wakeup_with_release` is for those, and where `user` has to be freed.
+///
+/// The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held;
+/// with several clients, on several threads at once. It may call the library back, except for what blocks
+/// (`WOULD_DEADLOCK`), and returns: it is not left by `longjmp`, `pthread_exit` or an exception. While it
+/// runs, a client's other work waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a call in
+/// progress only. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_queue_set_wakeup(
     queue: *mut perceptis_queue,
@@ -93,7 +109,42 @@ pub extern "C" fn perceptis_queue_set_wakeup(
 ) -> perceptis_code {
     guard::call(error, || {
         let inbox = arguments::handle("queue", queue)?.inbox()?;
-        inbox.set_doorbell(crate::doorbell::Doorbell::new(wakeup, user));
+        inbox.set_doorbell(Doorbell::new(wakeup, user));
+        Ok(())
+    })
+}
+
+/// Sets the doorbell as `perceptis_queue_set_wakeup` does, and never waits: for runtimes that run callbacks
+/// on one thread of theirs, and call this from that thread, where a wait for a callback in progress would
+/// never end.
+///
+/// Where this returns `PERCEPTIS_OK`, `release` is called with `user` exactly once, when no call of `wakeup`
+/// is in progress any more and none will begin: after another doorbell was set or the queue was freed, in
+/// that call, or on the thread that ends the last call of `wakeup`, and never while one is in progress. It is
+/// called with no lock held, may call the library back, except for what blocks (`WOULD_DEADLOCK`), and must
+/// return as `wakeup` must. A `wakeup` of NULL takes the doorbell away, and `release` is called at once.
+/// `release` may be NULL.
+///
+/// A doorbell from `perceptis_queue_set_wakeup` that this replaces may be in a call still; that function,
+/// called next, waits for it, and so does `perceptis_queue_free`. In a fork's child nothing is called.
+/// Errors: `INVALID_ARGUMENT`, `FORKED`: `release` is not called then. Any thread, also in a callback; does
+/// not block. Since 0.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_queue_set_wakeup_with_release(
+    queue: *mut perceptis_queue,
+    wakeup: perceptis_wakeup_function,
+    user: *mut c_void,
+    release: perceptis_release_function,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    guard::call(error, || {
+        let inbox = arguments::handle("queue", queue)?.inbox()?;
+        let doorbell = Doorbell::with_release(wakeup, user, release);
+        let none = doorbell.is_none();
+        inbox.set_doorbell_at_once(doorbell);
+        if none {
+            doorbell::release(release, user);
+        }
         Ok(())
     })
 }
@@ -142,7 +193,7 @@ pub extern "C" fn perceptis_queue_take(
             threads::check_blocking()?;
         }
         for (at, event) in inbox.take(capacity, wait)?.into_iter().enumerate() {
-            let event = Box::into_raw(Box::new(perceptis_event::from(event)));
+            let event = handle::new(perceptis_event::from(event));
             // SAFETY: the caller says that there is room for `capacity` events, and no more were taken.
             unsafe {
                 events.add(at).write(event);
@@ -193,16 +244,13 @@ pub extern "C" fn perceptis_queue_close(
 /// their client end: files still come to where they belong. Whoever waits in `perceptis_queue_take` gets `CLOSED`. The
 /// descriptor is closed: take it out of the event loop before. NULL is accepted.
 ///
-/// After it the doorbell does not ring; a ring in progress has ended, except when this is called from a callback. Any
-/// thread; blocks for a ring in progress only. Since 0.2.
+/// After it no call of the doorbell begins. One in progress has ended, except when this is called from a
+/// callback, and except for a doorbell that was set with `perceptis_queue_set_wakeup_with_release`, whose
+/// release says when: for that one this does not wait. Any thread; blocks for a call in progress only.
+/// Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
-    if queue.is_null() {
-        return;
-    }
-    let _ = guard::guarded(|| {
-        // SAFETY: not NULL, so it came from Box::into_raw above and is freed once, as documented.
-        let queue = unsafe { Box::from_raw(queue) };
+    guard::free(queue, |queue| {
         if queue.process.is_current() {
             queue.inbox.free();
         } else {
@@ -210,7 +258,6 @@ pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
             // be closed and others by now. Nothing is touched.
             std::mem::forget(queue);
         }
-        Ok(())
     });
 }
 

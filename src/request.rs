@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use perceptis_core::{Error, Kind, Request, Wanted};
 
-use crate::arguments;
+use crate::arguments::{self, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::code::perceptis_code;
 use crate::error::{c_text, perceptis_error};
 use crate::guard;
+use crate::handle::{self, Handle};
 
 /// What to make. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_request {
@@ -18,9 +19,13 @@ pub struct perceptis_request {
     wanted: OnceLock<Arc<Wanted>>,
 }
 
+impl Handle for perceptis_request {
+    const KIND: handle::Kind = handle::Kind::Request;
+}
+
 impl perceptis_request {
     fn new(request: Request) -> *mut perceptis_request {
-        Box::into_raw(Box::new(perceptis_request { request, wanted: OnceLock::new() }))
+        handle::new(perceptis_request { request, wanted: OnceLock::new() })
     }
 
     /// For a call.
@@ -38,7 +43,7 @@ impl perceptis_request {
 /// A request for `output_type` "single_slide" or "deck" from a prompt.
 ///
 /// On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
-/// `INVALID_ARGUMENT` (NULL, not UTF-8, another type, an empty prompt). Any thread; does not block.
+/// `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another type, an empty prompt). Any thread; does not block.
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_new(
@@ -50,8 +55,8 @@ pub extern "C" fn perceptis_request_new(
     guard::clear(request);
     guard::call(error, || {
         arguments::place("request", request)?;
-        let output_type = arguments::text("output_type", output_type)?;
-        let made = Request::new(output_type, arguments::text("prompt", prompt)?)?;
+        let output_type = arguments::text("output_type", output_type, MAX_NAME_BYTES)?;
+        let made = Request::new(output_type, arguments::text("prompt", prompt, MAX_TEXT_BYTES)?)?;
         guard::put(request, || perceptis_request::new(made));
         Ok(())
     })
@@ -60,8 +65,8 @@ pub extern "C" fn perceptis_request_new(
 /// Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a decimal
 /// number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or `false`).
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, another field, a bad value: the message lists what is
-/// accepted). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another field, a bad value: the message lists what
+/// is accepted). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_set(
     request: *mut perceptis_request,
@@ -71,7 +76,8 @@ pub extern "C" fn perceptis_request_set(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        let (field, value) = (arguments::text("field", field)?, arguments::text("value", value)?);
+        let field = arguments::text("field", field, MAX_NAME_BYTES)?;
+        let value = arguments::text("value", value, MAX_TEXT_BYTES)?;
         Ok(request.change().set(field, value)?)
     })
 }
@@ -83,8 +89,8 @@ pub extern "C" fn perceptis_request_set(
 /// name that stands twice in one object, an escape that is half of a surrogate pair, more than 128 arrays and
 /// objects within one another.
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, not JSON, without a canonical form, a value of the wrong type,
-/// more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, without a canonical form, a value of the
+/// wrong type, more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_set_json(
     request: *mut perceptis_request,
@@ -94,7 +100,8 @@ pub extern "C" fn perceptis_request_set_json(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        let (field, json) = (arguments::text("field", field)?, arguments::text("json", json)?);
+        let field = arguments::text("field", field, MAX_NAME_BYTES)?;
+        let json = arguments::text("json", json, MAX_TEXT_BYTES)?;
         Ok(request.change().set_json(field, json)?)
     })
 }
@@ -102,8 +109,8 @@ pub extern "C" fn perceptis_request_set_json(
 /// Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or TIFF, at
 /// most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the first bytes.
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, not UTF-8, no image, another type, too large). The bytes are copied.
-/// Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long or large, not UTF-8, no image, another type). The bytes are
+/// copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_add_image(
     request: *mut perceptis_request,
@@ -114,8 +121,9 @@ pub extern "C" fn perceptis_request_add_image(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        let data = arguments::bytes("data", data.cast(), size)?;
-        Ok(request.change().add_image(data, arguments::text("mime_type", mime_type)?)?)
+        let data = arguments::bytes("data", data.cast(), size, Request::MAX_IMAGE_BYTES)?;
+        let mime_type = arguments::text("mime_type", mime_type, MAX_NAME_BYTES)?;
+        Ok(request.change().add_image(data, mime_type)?)
     })
 }
 
@@ -132,7 +140,8 @@ pub extern "C" fn perceptis_request_add_image_file(
 ) -> perceptis_code {
     guard::call(error, || {
         let request = arguments::handle_mut("request", request)?;
-        Ok(request.change().add_image_file(Path::new(arguments::text("path", path)?))?)
+        let path = arguments::text("path", path, MAX_VALUE_BYTES)?;
+        Ok(request.change().add_image_file(Path::new(path))?)
     })
 }
 
@@ -151,7 +160,7 @@ pub extern "C" fn perceptis_request_from_json(
     guard::clear(request);
     guard::call(error, || {
         arguments::place("request", request)?;
-        let made = Request::from_json(arguments::text("json", json)?)?;
+        let made = Request::from_json(arguments::text("json", json, MAX_TEXT_BYTES)?)?;
         guard::put(request, || perceptis_request::new(made));
         Ok(())
     })
@@ -185,5 +194,5 @@ pub extern "C" fn perceptis_request_to_json(
 /// Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_free(request: *mut perceptis_request) {
-    guard::free(request);
+    guard::free(request, drop);
 }

@@ -34,10 +34,10 @@ impl Signal {
             return;
         }
         let mut byte = 0u8;
-        // SAFETY: both sockets are open as long as this is, and the buffer has its one byte. The send has room, since
-        // the byte before was received; the receive finds its byte, or nothing if the program read it. Both are
-        // cancellation points, where a cancel would unwind through Rust: the library's threads are never cancelled,
-        // and the program's are not while they are in `guard::guarded`.
+        // SAFETY: both sockets are open as long as this is, and the buffer has its one byte. The send has
+        // room, since the byte before was received; the receive finds its byte, or nothing if the program
+        // read it. Both are cancellation points, where a cancel would unwind through Rust: the library's
+        // threads are never cancelled, and the program's are not while they are in `guard::guarded`.
         unsafe {
             if readable {
                 let data = (&raw const byte).cast();

@@ -15,16 +15,21 @@ thread_local! {
 /// Starts a thread of the library's own: no signal handler of the program ever runs on it, and it never waits for the
 /// library.
 pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    spawn_named("perceptis", work)
+}
+
+/// The same under another name, as the system shows it.
+pub(crate) fn spawn_named(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let _signals = SignalsBlocked::new();
     let own = move || {
         enter();
         work();
     };
-    std::thread::Builder::new().name("perceptis".to_owned()).spawn(own).map(drop)
+    std::thread::Builder::new().name(name.to_owned()).spawn(own).map(drop)
 }
 
-/// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show it to the
-/// program. Its signals must be blocked.
+/// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show
+/// it to the program. Its signals must be blocked.
 pub(crate) fn enter() {
     std::mem::forget(Uncancelled::new());
     OWN.set(Some(Process::current()));
@@ -57,9 +62,9 @@ pub(crate) fn unstartable(error: &std::io::Error) -> Error {
     Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
 }
 
-/// Keeps this thread from being cancelled (pthread_cancel(3)) while it lives, so that no call in it is a cancellation
-/// point. A cancel unwinds the stack by force, which must not come through Rust. It takes effect afterwards, at the next
-/// cancellation point of the program's own.
+/// Keeps this thread from being cancelled (pthread_cancel(3)) while it lives, so that no call in it is a
+/// cancellation point. A cancel unwinds the stack by force, which must not come through Rust. It takes effect
+/// afterwards, at the next cancellation point of the program's own.
 pub(crate) struct Uncancelled(libc::c_int);
 
 impl Uncancelled {

@@ -133,7 +133,7 @@ fn setters_and_makers_name_what_is_wrong() {
         refuses("request", |e| (api.perceptis_request_add_image)(null_mut(), null(), 0, good.as_ptr(), e));
         refuses("data", |e| (api.perceptis_request_add_image)(request.0.0, null(), 1, good.as_ptr(), e));
         let data: *const c_void = b"x".as_ptr().cast();
-        refuses("size", |e| {
+        refuses("data", |e| {
             (api.perceptis_request_add_image)(request.0.0, data, usize::MAX, good.as_ptr(), e)
         });
         refuses("request", |e| (api.perceptis_request_to_json)(null_mut(), text, e));
@@ -181,6 +181,11 @@ fn operations_name_what_is_wrong() {
     }
 }
 
+/// A call that was refused releases nothing.
+unsafe extern "C" fn released(_: Opaque) {
+    std::process::abort();
+}
+
 #[test]
 fn queues_name_what_is_wrong() {
     let api = functions();
@@ -208,6 +213,9 @@ fn queues_name_what_is_wrong() {
         }
         refuses("queue", |e| (api.perceptis_queue_new)(null_mut(), e));
         refuses("queue", |e| (api.perceptis_queue_set_wakeup)(null_mut(), None, null_mut(), e));
+        refuses("queue", |e| {
+            (api.perceptis_queue_set_wakeup_with_release)(null_mut(), None, null_mut(), Some(released), e)
+        });
         refuses("queue", |e| (api.perceptis_queue_cancel)(null_mut(), 1, e));
         refuses("queue", |e| (api.perceptis_queue_close)(null_mut(), e));
         refuses("queue", |e| (api.perceptis_queue_take)(null_mut(), events, 1, 0, place, e));
@@ -240,6 +248,72 @@ fn unknown_keys_are_refused_with_the_known_ones() {
     let error = Request::deck().set("promt", "x").unwrap_err();
     for known in ["prompt", "template_name", "variant_count", "use_web_search", "use_knowledge_base"] {
         assert!(error.message.contains(known), "{error:?}");
+    }
+}
+
+#[test]
+fn texts_are_accepted_up_to_their_limits() {
+    let api = functions();
+    let text = |size: usize| c(&"x".repeat(size));
+    let config = api::Handle(unsafe { (api.perceptis_config_new)() }, api.perceptis_config_free);
+    let (request, options) = (Request::deck(), api::options(&[]).unwrap());
+    let prompt = c("prompt");
+    let directory = c("directory");
+    type Call<'a> = Box<dyn Fn(*const c_char, *mut Opaque) -> i32 + 'a>;
+    let cases: Vec<(&str, usize, Call<'_>)> = unsafe {
+        vec![
+            ("key", 512, Box::new(|t, e| (api.perceptis_config_set)(config.0, t, c"1".as_ptr(), e))),
+            ("key", 512, Box::new(|t, e| (api.perceptis_options_set)(options.0, t, c"1".as_ptr(), e))),
+            (
+                "value",
+                4095,
+                Box::new(|t, e| (api.perceptis_options_set)(options.0, directory.as_ptr(), t, e)),
+            ),
+            (
+                "field",
+                512,
+                Box::new(|t, e| (api.perceptis_request_set_json)(request.0.0, t, c"1".as_ptr(), e)),
+            ),
+            ("path", 4095, Box::new(|t, e| (api.perceptis_request_add_image_file)(request.0.0, t, e))),
+            (
+                "value",
+                64 << 20,
+                Box::new(|t, e| (api.perceptis_request_set)(request.0.0, prompt.as_ptr(), t, e)),
+            ),
+        ]
+    };
+    for (argument, limit, function) in cases {
+        let longest = text(limit);
+        if let Err(error) = call(|error| function(longest.as_ptr(), error)) {
+            assert!(!error.message.contains("longer than"), "{argument} of {limit} bytes: {error:?}");
+        }
+        let longer = text(limit + 1);
+        let error = call(|error| function(longer.as_ptr(), error)).unwrap_err();
+        let says = format!("argument {argument} is longer than {limit} bytes");
+        assert!(error.message.starts_with(&says) && error.code == "INVALID_ARGUMENT", "{error:?}");
+    }
+}
+
+#[test]
+fn messages_quote_a_bounded_part_of_a_text() {
+    let long = "y".repeat(1000);
+    let json = c(&format!("\"{long}\""));
+    let (api, mut out): (_, Opaque) = (functions(), null_mut());
+    let out = &raw mut out;
+    let request = Request::deck();
+    let errors = unsafe {
+        [
+            call(|e| (api.perceptis_options_from_json)(json.as_ptr(), out, e)),
+            call(|e| (api.perceptis_request_from_json)(json.as_ptr(), out, e)),
+            request.set_json("variant_count", json.to_str().unwrap()),
+            request.set(&long[..512], "x"),
+            request.add_image_file(&long),
+            api::options(&[("timeout_ms", &long)]).map(|_| ()),
+        ]
+    };
+    for error in errors {
+        let error = error.unwrap_err();
+        assert!(!error.message.contains(&long[..81]), "{error:?}");
     }
 }
 

@@ -176,6 +176,59 @@ fn a_callback_can_not_wait_for_itself() {
     assert!(refused.len() >= 6 && refused.iter().all(|code| code == "WOULD_DEADLOCK"), "{refused:?}");
 }
 
+/// Clients of one configuration.
+fn clients_of_one(told: &Told, server: &Server, count: usize) -> Vec<Client> {
+    let functions = api::functions();
+    let config = api::Handle(unsafe { (functions.perceptis_config_new)() }, functions.perceptis_config_free);
+    for (key, value) in [("api_key", "sk-1"), ("api_base_url", &*server.base_url), ("time_scale", "200")] {
+        let (key, value) = (api::c(key), api::c(value));
+        api::call(|error| unsafe {
+            (functions.perceptis_config_set)(config.0, key.as_ptr(), value.as_ptr(), error)
+        })
+        .unwrap();
+    }
+    let user = std::ptr::from_ref(told).cast_mut().cast();
+    api::call(|error| unsafe { (functions.perceptis_config_set_log)(config.0, Some(hear), user, error) })
+        .unwrap();
+    (0..count)
+        .map(|_| {
+            let mut client = std::ptr::null_mut();
+            api::call(|error| unsafe { (functions.perceptis_client_new)(config.0, &raw mut client, error) })
+                .unwrap();
+            Client(api::Handle(client, functions.perceptis_client_free))
+        })
+        .collect()
+}
+
+#[test]
+fn a_callback_is_not_called_twice_at_once_for_two_clients() {
+    let server = Server::start();
+    let told = Told::default();
+    let [one, two, three] = <[Client; 3]>::try_from(clients_of_one(&told, &server, 3)).ok().unwrap();
+    let of_job = |id: &str| {
+        let records = told.records.lock().unwrap();
+        records.iter().filter(|record| record["job_id"] == id).count()
+    };
+    told.held.store(true, Ordering::SeqCst);
+    one.get_status("j1", &[]).unwrap_err();
+    told.wait_until_called();
+    // The callback checks that it is called once at a time. What a client leaves behind when its time is over
+    // is not handed out.
+    two.get_status("j2", &[]).unwrap_err();
+    two.close(50).unwrap();
+    three.get_status("j3", &[]).unwrap_err();
+    assert_eq!((of_job("j1"), of_job("j2"), of_job("j3")), (0, 0, 0));
+    told.held.store(false, Ordering::SeqCst);
+    three.close(60_000).unwrap();
+    let of_three = of_job("j3");
+    assert!(of_three >= 2, "a close waits for the records of its client");
+    assert_eq!(of_job("j2"), 0);
+    one.get_status("j1", &[]).unwrap_err();
+    one.close(60_000).unwrap();
+    assert!(of_job("j1") >= 4, "the other clients go on");
+    assert_eq!(of_job("j3"), of_three);
+}
+
 #[test]
 fn a_slow_callback_delays_nobody_and_hears_what_it_missed() {
     let server = Server::start();

@@ -94,3 +94,14 @@ fn a_client_costs_nothing_until_it_is_used() {
     sandbox.environment(&mut command);
     succeed(command.env("LD_LIBRARY_PATH", library.path()));
 }
+
+#[test]
+fn texts_of_two_gigabytes_are_refused_before_any_copy() {
+    let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+    let program = build("tests/programs/huge.c", work.path(), library.path());
+    let sandbox = Sandbox::start(1);
+    let mut command = Command::new(&program);
+    sandbox.environment(&mut command);
+    let output = succeed(command.env("LD_LIBRARY_PATH", library.path()));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the library prints nothing");
+}

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use support::api::Request;
 use support::program::{build_alone, build_with, valgrind};
-use support::{Sandbox, library, library_directory, listing, succeed};
+use support::{Sandbox, library, library_directory, listing, products, succeed};
 
 /// A program of the tests with a sandbox that it talks to.
 struct Program {
@@ -90,6 +90,14 @@ fn the_doorbell_rings_when_events_begin_to_wait() {
 }
 
 #[test]
+fn doorbells_do_not_need_a_wait_where_callbacks_run_on_one_thread() {
+    let program = Program::new("tests/programs/main_loop.c", 1, &[]);
+    for checked in [false, true] {
+        says_nothing(&succeed(&mut program.command(checked)));
+    }
+}
+
+#[test]
 fn two_hundred_forks_harm_nobody() {
     let program = Program::new("tests/programs/fork_queue.c", 1, &[]);
     says_nothing(&succeed(&mut program.command(false)));
@@ -116,6 +124,26 @@ fn it_is_closed_and_loaded_again() {
     let mut command = Command::new(program);
     sandbox.environment(&mut command);
     says_nothing(&succeed(command.arg(library()).env("JOB_ID", job["job_id"].as_str().unwrap())));
+}
+
+#[test]
+fn the_static_library_is_closed_and_loaded_again_with_its_plugin() {
+    let (work, sandbox) = (tempfile::tempdir().unwrap(), Sandbox::start(1));
+    let program = build_alone("tests/programs/reload.c", work.path());
+    let plugin = work.path().join("plugin.so");
+    // As the README says.
+    succeed(
+        Command::new("gcc")
+            .args(["-shared", "-o"])
+            .arg(&plugin)
+            .arg("-Wl,--whole-archive")
+            .arg(products().join("libperceptis.a"))
+            .args(["-Wl,--no-whole-archive", "-Wl,-z,nodelete", "-lm", "-lgcc_s"]),
+    );
+    let job = sandbox.client().generate(&Request::deck(), &[]).unwrap();
+    let mut command = Command::new(program);
+    sandbox.environment(&mut command);
+    says_nothing(&succeed(command.arg(plugin).env("JOB_ID", job["job_id"].as_str().unwrap())));
 }
 
 #[test]
@@ -150,6 +178,15 @@ fn signals_reach_a_thread_that_the_program_keeps() {
         let signal = child.wait().unwrap().signal();
         assert_eq!(signal, Some(if ends { 15 } else { 9 }));
     }
+}
+
+#[test]
+fn a_log_callback_has_one_thread_for_all_clients() {
+    let program = Program::new("tests/programs/log_thread.c", 1, &[]);
+    for checked in [false, true] {
+        says_nothing(&succeed(&mut program.command(checked)));
+    }
+    says_nothing(&succeed(program.command(false).arg("fork")));
 }
 
 #[test]

@@ -41,7 +41,7 @@ cargo build --locked --quiet --package perceptis-sandbox
 build thread "--cfg perceptis_tsan"
 build address ""
 for sanitizer in thread address; do
-    for program in loops doorbell lifetimes; do run $sanitizer $program; done
+    for program in loops doorbell lifetimes main_loop log_thread; do run $sanitizer $program; done
     seed=1
     while [ "$seed" -le "$seeds" ]; do
         run $sanitizer storm "$seed" 1000

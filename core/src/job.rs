@@ -12,7 +12,6 @@ use crate::table;
 
 /// RFC 3986's unreserved characters stay; all else is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const MOST_BYTES: usize = 200;
 const MOST_FILE_BYTES: usize = 96;
 
 /// A job id that can be put into a URL and a file name.
@@ -20,6 +19,9 @@ const MOST_FILE_BYTES: usize = 96;
 pub struct JobId(Arc<str>);
 
 impl JobId {
+    /// The longest id.
+    pub const MAX_BYTES: usize = 200;
+
     /// An id that a caller names.
     ///
     /// # Errors
@@ -46,7 +48,7 @@ impl JobId {
     }
 
     fn sound(text: &str) -> Option<JobId> {
-        let sound = (1..=MOST_BYTES).contains(&text.len())
+        let sound = (1..=JobId::MAX_BYTES).contains(&text.len())
             && !text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\'))
             // Not even encoded: URLs treat %2e%2e as the folder above.
             && text.bytes().any(|byte| byte != b'.');

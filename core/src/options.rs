@@ -137,8 +137,9 @@ impl Options {
     /// # Errors
     /// `InvalidArgument` when it is no object, and as [`Options::set`].
     pub fn from_json(json: &str) -> Result<Options, Error> {
-        let values: BTreeMap<String, Value> = serde_json::from_str(json)
-            .map_err(|error| Error::invalid(format!("argument json is not a JSON object: {error}")))?;
+        let values: BTreeMap<String, Value> = serde_json::from_str(json).map_err(|error| {
+            Error::invalid(format!("argument json is not a JSON object: {}", table::cut(&error.to_string())))
+        })?;
         let mut options = Options::default();
         for (option, value) in values {
             match value {

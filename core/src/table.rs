@@ -1,5 +1,6 @@
 //! String keys and values, as the builders of the C ABI take them: one way to read them and to refuse them.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 /// The largest wait that any key takes: a week, in milliseconds.
@@ -23,12 +24,22 @@ pub(crate) fn integer(text: &str, range: RangeInclusive<u64>) -> Result<u64, Str
     }
 }
 
-/// A value as it may be quoted in a message: cut, since it can be anything.
+/// How many characters of a text that can be anything a message has.
+const MAX_QUOTED: usize = 80;
+
+/// A value as it may be quoted in a message.
 pub(crate) fn quoted(text: &str) -> String {
-    const MOST: usize = 80;
-    match text.char_indices().nth(MOST) {
+    match text.char_indices().nth(MAX_QUOTED) {
         Some((at, _)) => format!("{:?}...", &text[..at]),
         None => format!("{text:?}"),
+    }
+}
+
+/// A sentence that may quote a value, such as a JSON reader's.
+pub(crate) fn cut(sentence: &str) -> Cow<'_, str> {
+    match sentence.char_indices().nth(MAX_QUOTED) {
+        Some((at, _)) => format!("{}...", &sentence[..at]).into(),
+        None => sentence.into(),
     }
 }
 

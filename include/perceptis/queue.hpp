@@ -172,8 +172,10 @@ public:
     /// A descriptor that is readable exactly while events wait; it is never to be read.
     int fd() const noexcept { return perceptis_queue_fd(state_->handle.get()); }
 
-    /// Has a function called whenever the queue, empty before, holds an event; none: no more. It is called on a thread
-    /// of the library's, must not throw or block, and not replace itself.
+    /// Has a function called whenever the queue, empty before, holds an event; none: no more. It is called on
+    /// a thread of the library's, must not throw or block, and not replace itself. Returns, as the queue's
+    /// destructor does, when the function before is in no call any more: not for a thread that such a call
+    /// waits for.
     void set_wakeup(std::function<void()> wakeup)
     {
         auto next = wakeup ? std::make_unique<std::function<void()>>(std::move(wakeup)) : nullptr;
@@ -181,6 +183,21 @@ public:
             return perceptis_queue_set_wakeup(state_->handle.get(), next ? &ring : nullptr, next.get(), error);
         });
         state_->wakeup = std::move(next);
+    }
+
+    /// The same without any wait. The function before may be in a call when this returns; this one may
+    /// replace itself. `released`, where there is one, is called once, when `wakeup` is in no call any more
+    /// and none will begin: on any thread, perhaps after the queue is gone. It must not throw. Then both are
+    /// destroyed.
+    void set_wakeup(std::function<void()> wakeup, std::function<void()> released)
+    {
+        auto next = std::make_unique<Wakeup>(Wakeup{std::move(wakeup), std::move(released)});
+        const perceptis_wakeup_function call = next->wakeup ? &Wakeup::ring : nullptr;
+        detail::call([&](perceptis_error **error) {
+            return perceptis_queue_set_wakeup_with_release(state_->handle.get(), call, next.get(),
+                                                           &Wakeup::release, error);
+        });
+        static_cast<void>(next.release()); // By now it is the library's to release.
     }
 
     /// Wakes whoever waits in `dispatch`, and accepts no further call.
@@ -193,13 +210,25 @@ public:
     perceptis_queue *get() const noexcept { return state_->handle.get(); }
 
 private:
+    struct Wakeup {
+        std::function<void()> wakeup, released;
+
+        static void ring(void *user) noexcept { static_cast<Wakeup *>(user)->wakeup(); }
+
+        static void release(void *user) noexcept
+        {
+            const std::unique_ptr<Wakeup> owned(static_cast<Wakeup *>(user));
+            if (owned->released) owned->released();
+        }
+    };
+
     struct State {
         const pid_t process = getpid();
         std::mutex mutex;
         std::unordered_map<std::uint64_t, std::shared_ptr<detail::Call>> calls;
         std::uint64_t last = 0;
         std::unique_ptr<std::function<void()>> wakeup;
-        /// Freed first, which waits for a ring in progress.
+        /// Freed first, which waits for a call of `wakeup` in progress.
         detail::QueueHandle handle;
 
         void handle_event(const perceptis_event *event)

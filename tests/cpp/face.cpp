@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdlib>
 #include <iostream>
+#include <memory>
+#include <thread>
 #include <type_traits>
 
 #include <poll.h>
@@ -180,6 +182,24 @@ void queues(perceptis::Client &client, const std::string &directory)
     CHECK(queue.dispatch(perceptis::Queue::forever) == 1);
     queue.set_wakeup(nullptr);
     CHECK(rings == 1);
+
+    // The same without a wait: it is released once, and it may replace itself.
+    std::atomic<int> released{0};
+    const auto kept = std::make_shared<int>(0);
+    queue.set_wakeup(
+        [&, kept] {
+            rings++;
+            queue.set_wakeup(nullptr, nullptr);
+            CHECK(released == 0 && kept.use_count() > 1);
+        },
+        [&released] { released++; });
+    CHECK(kept.use_count() == 2 && released == 0);
+    queue.download(client, "job_none_2", perceptis::Options(), [](auto) {});
+    CHECK(queue.dispatch(perceptis::Queue::forever) == 1);
+    while (kept.use_count() > 1) std::this_thread::yield();
+    CHECK(rings == 2 && released == 1);
+    queue.set_wakeup(nullptr, [&released] { released++; });
+    CHECK(released == 2);
 
     queue.close();
     CHECK(error_of([&] { queue.dispatch(perceptis::Queue::forever); }).code() == perceptis::Code::closed);

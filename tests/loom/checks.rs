@@ -55,6 +55,10 @@ fn accept(inbox: &Arc<Inbox>, tag: u64) -> (Arc<Operation>, Ending, NonZeroU64) 
     (operation, end, number)
 }
 
+fn doorbell(gone: &Arc<AtomicBool>, waited_for: bool) -> Option<Doorbell> {
+    Some(Doorbell { gone: Arc::clone(gone), waited_for })
+}
+
 fn ends(taken: &[Taken]) -> usize {
     taken.iter().filter(|taken| matches!(taken, Taken::End(..))).count()
 }
@@ -188,7 +192,7 @@ fn after_it_is_freed_no_event_comes_and_no_doorbell_rings() {
     every_order(|| {
         let (inbox, _) = inbox();
         let gone = Arc::new(AtomicBool::new(false));
-        inbox.set_doorbell(Some(Doorbell(Arc::clone(&gone))));
+        inbox.set_doorbell(doorbell(&gone, true));
         let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
         let task = thread::spawn(move || {
             one.with(good());
@@ -207,13 +211,65 @@ fn a_doorbell_that_was_taken_away_rings_no_more() {
     every_order(|| {
         let (inbox, _) = inbox();
         let gone = Arc::new(AtomicBool::new(false));
-        inbox.set_doorbell(Some(Doorbell(Arc::clone(&gone))));
+        inbox.set_doorbell(doorbell(&gone, true));
         let end = accept(&inbox, 1).1;
         let task = thread::spawn(move || end.with(good()));
         inbox.set_doorbell(None);
         gone.store(true, Ordering::SeqCst);
         assert_eq!(ends(&inbox.take(8, None).unwrap()), 1);
         task.join().unwrap();
+    });
+}
+
+#[test]
+fn a_doorbell_is_released_once_and_rings_no_more() {
+    every_order(|| {
+        let (inbox, _) = inbox();
+        let gone = Arc::new(AtomicBool::new(false));
+        inbox.set_doorbell_at_once(doorbell(&gone, false));
+        let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
+        let tasks = [one, two].map(|end| thread::spawn(move || end.with(good())));
+        let taker = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || ends(&inbox.take(1, None).unwrap()))
+        };
+        inbox.set_doorbell_at_once(None);
+        for task in tasks {
+            task.join().unwrap();
+        }
+        assert_eq!(taker.join().unwrap(), 1);
+        assert!(gone.load(Ordering::SeqCst), "whoever rang last, it was released");
+    });
+}
+
+#[test]
+fn a_doorbell_is_released_when_its_queue_is_freed() {
+    every_order(|| {
+        let (inbox, _) = inbox();
+        let gone = Arc::new(AtomicBool::new(false));
+        inbox.set_doorbell_at_once(doorbell(&gone, false));
+        let end = accept(&inbox, 1).1;
+        let task = thread::spawn(move || end.with(good()));
+        inbox.free();
+        task.join().unwrap();
+        assert!(gone.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn a_doorbell_that_was_replaced_at_once_is_waited_for_later() {
+    every_order(|| {
+        let (inbox, _) = inbox();
+        let (first, second) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        inbox.set_doorbell(doorbell(&first, true));
+        let end = accept(&inbox, 1).1;
+        let task = thread::spawn(move || end.with(good()));
+        inbox.set_doorbell_at_once(doorbell(&second, false));
+        inbox.set_doorbell(None);
+        // No ring of the first is in progress, and none of the second either, or it is released after that.
+        first.store(true, Ordering::SeqCst);
+        task.join().unwrap();
+        assert!(second.load(Ordering::SeqCst));
     });
 }
 

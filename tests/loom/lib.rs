@@ -1,8 +1,12 @@
-//! The library's own `operation.rs` and `inbox.rs`, compiled against loom's locks in the place of the standard
-//! library's, and run in every order in which their threads can meet. A hang in any of them fails the test, too.
+//! The library's own `operation.rs`, `inbox.rs` and `doorbells.rs`, compiled against loom's locks in the
+//! place of the standard library's, and run in every order in which their threads can meet. A hang in any of
+//! them fails the test, too.
 #![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
+#[path = "../../src/doorbells.rs"]
+mod doorbells;
 #[allow(dead_code)]
 #[path = "../../src/inbox.rs"]
 mod inbox;
@@ -47,18 +51,33 @@ mod signal {
     }
 }
 
-/// A doorbell whose program is gone once no ring can come any more.
+/// A doorbell whose program is gone once no ring can come any more: because a call has waited for that, or
+/// because the doorbell was released.
 mod doorbell {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering};
 
-    pub(crate) struct Doorbell(pub(crate) Arc<AtomicBool>);
+    pub(crate) struct Doorbell {
+        pub(crate) gone: Arc<AtomicBool>,
+        pub(crate) waited_for: bool,
+    }
 
     impl Doorbell {
-        pub(crate) fn ring(&self) {
+        pub(crate) fn is_waited_for(&self) -> bool {
+            self.waited_for
+        }
+
+        pub(crate) fn ring(&self) -> bool {
             // Twice: it takes its time.
             for _ in 0..2 {
-                assert!(!self.0.load(Ordering::SeqCst), "a ring after the doorbell was taken away");
+                assert!(!self.gone.load(Ordering::SeqCst), "a ring after the doorbell was taken away");
+            }
+            true
+        }
+
+        pub(crate) fn release(&self) {
+            if !self.waited_for {
+                assert!(!self.gone.swap(true, Ordering::SeqCst), "released twice");
             }
         }
     }

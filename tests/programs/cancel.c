@@ -1,5 +1,5 @@
-/* No function of the header is a cancellation point: a thread that is cancelled ends at a point of the program's own,
-   and the library's threads are not cancelled at all. Usage: cancel DIRECTORY */
+/* No function of the header is a cancellation point: a thread that is cancelled ends at a point of the
+   program's own, and the library's threads are not cancelled at all. Usage: cancel DIRECTORY */
 #define _GNU_SOURCE
 #include "check.h"
 #include <semaphore.h>
@@ -14,7 +14,7 @@ static perceptis_queue *queue;
 static perceptis_request *request;
 static perceptis_options *options;
 static char *job_id;
-static _Atomic pthread_t library_thread;
+static _Atomic pthread_t library_thread, log_thread;
 static sem_t rung;
 
 static void *with_a_cancel_pending(void *argument)
@@ -59,17 +59,19 @@ static void disabled(void (*call)(void))
     CHECK(call == NULL && end == NULL);
 }
 
-static void ignore(void *user, const char *record)
+static void hear(void *user, const char *record)
 {
     (void)user;
     (void)record;
+    atomic_store(&log_thread, pthread_self());
+    pthread_testcancel();
 }
 
 static void configure(void)
 {
     config = perceptis_config_new();
     MUST(perceptis_config_set(config, "app_name", "cancel", &failed));
-    MUST(perceptis_config_set_log(config, ignore, NULL, &failed));
+    MUST(perceptis_config_set_log(config, hear, NULL, &failed));
 }
 
 static void make_client(void)
@@ -100,7 +102,8 @@ static void build(void)
     MUST(perceptis_request_to_json(request, &text, &failed));
     perceptis_string_free(text);
     perceptis_request_free(request);
-    MUST(perceptis_request_from_json("{\"output_type\":\"deck\",\"prompt\":\"Cancelled\"}", &request, &failed));
+    const char *deck = "{\"output_type\":\"deck\",\"prompt\":\"Cancelled\"}";
+    MUST(perceptis_request_from_json(deck, &request, &failed));
     MUST(perceptis_options_from_json("{\"overwrite\":true}", &options, &failed));
     perceptis_options_free(options);
     options = perceptis_options_new();
@@ -148,6 +151,7 @@ static void ring(void *user)
 {
     (void)user;
     atomic_store(&library_thread, pthread_self());
+    pthread_testcancel();
     sem_post(&rung);
 }
 
@@ -232,7 +236,8 @@ static void until_asleep(struct waiter *waiter)
     }
 }
 
-/* A thread that waits is woken by an event and by close, and not by being cancelled: that takes effect afterwards. */
+/* A thread that waits is woken by an event and by close, and not by being cancelled: that takes effect
+   afterwards. */
 static void cancel_a_wait(int by_event)
 {
     struct waiter waiter = {0};
@@ -256,16 +261,18 @@ int main(int argc, char **argv)
     CHECK(argc == 2);
     directory = argv[1];
     CHECK(sem_init(&rung, 0, 0) == 0);
-    void (*const all[])(void) = {configure, make_client, ask, build, generate, finish, run, look_into_the_ledger,
-                                 make_queue, use_queue};
+    void (*const all[])(void) = {configure, make_client, ask, build, generate, finish, run,
+                                 look_into_the_ledger, make_queue, use_queue};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) pending(all[i]);
     disabled(ask);
     disabled(use_queue);
     cancel_a_wait(0);
     cancel_a_wait(1);
-    /* A thread of the library's that a callback has shown to the program. */
+    /* Threads of the library's that callbacks have shown to the program. */
     while (sem_wait(&rung) != 0) {}
     pthread_t thread = atomic_load(&library_thread);
+    CHECK(!pthread_equal(thread, pthread_self()) && pthread_cancel(thread) == 0);
+    thread = atomic_load(&log_thread);
     CHECK(!pthread_equal(thread, pthread_self()) && pthread_cancel(thread) == 0);
     use_queue();
     pending(end);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Ends the process at once: a child, or a thread of many, must not run what the others have registered. A thread with a
-   cancel pending says why, too. */
+/* Ends the process at once: a child, or a thread of many, must not run what the others have registered. A
+   thread with a cancel pending says why, too. */
 #define CHECK(condition)                                                    \
     do {                                                                    \
         if (!(condition)) {                                                 \

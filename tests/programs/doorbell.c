@@ -10,7 +10,7 @@ struct state {
     const char *job_id;
     sem_t rung;
     atomic_int rings;
-    atomic_int in_ring, let_go;
+    atomic_int in_ring, let_go, released;
 };
 
 static size_t take(perceptis_queue *queue, int64_t timeout_ms)
@@ -67,6 +67,32 @@ static void *let_go(void *user)
 {
     atomic_store(&((struct state *)user)->let_go, 1);
     return NULL;
+}
+
+static void release(void *user)
+{
+    struct state *state = user;
+    CHECK(atomic_load(&state->in_ring) == 0);
+    atomic_fetch_add(&state->released, 1);
+    sem_post(&state->rung);
+}
+
+/* Puts another in its own place, and is released after that. */
+static void replace(void *user)
+{
+    struct state *state = user;
+    atomic_store(&state->in_ring, 1);
+    MUST(perceptis_queue_set_wakeup_with_release(state->queue, count, state, NULL, &failed));
+    CHECK(atomic_load(&state->released) == 0);
+    atomic_store(&state->in_ring, 0);
+}
+
+/* A release that hangs the next doorbell. */
+static void hang_next(void *user)
+{
+    struct state *state = user;
+    atomic_fetch_add(&state->released, 1);
+    MUST(perceptis_queue_set_wakeup_with_release(state->queue, count, state, release, &failed));
 }
 
 static void free_all(void *user)
@@ -132,11 +158,51 @@ int main(void)
         CHECK(pthread_join(thread, NULL) == 0);
     }
 
-    /* And it may free all that it rings for. */
+    /* One with a release is told when it rings no more. Without a ring that is in the call. */
     MUST(perceptis_queue_new(&state.queue, &failed));
-    MUST(perceptis_queue_set_wakeup(state.queue, free_all, &state, &failed));
-    ask_async(state.client, state.queue, 1005);
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, count, &state, release, &failed));
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, NULL, &state, release, &failed));
+    CHECK(atomic_load(&state.released) == 2);
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, count, &state, release, &failed));
+    MUST(perceptis_queue_set_wakeup(state.queue, NULL, NULL, &failed));
+    CHECK(atomic_load(&state.released) == 3);
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, count, &state, hang_next, &failed));
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, NULL, &state, hang_next, &failed));
+    CHECK(atomic_load(&state.released) == 6);
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, NULL, NULL, NULL, &failed));
+    CHECK(atomic_load(&state.released) == 7);
+
+    /* With a ring in progress it is on the thread of that ring, which nothing waits for. */
+    for (int frees = 0; frees < 3; frees++) {
+        CHECK(sem_init(&state.rung, 0, 0) == 0);
+        atomic_store(&state.let_go, 0);
+        atomic_store(&state.released, 0);
+        perceptis_wakeup_function wakeup = frees == 1 ? replace : hold;
+        MUST(perceptis_queue_set_wakeup_with_release(state.queue, wakeup, &state, release, &failed));
+        ask_async(state.client, state.queue, 1005 + (uint64_t)frees);
+        if (frees != 1) {
+            await(&state.rung);
+            if (frees)
+                perceptis_queue_free(state.queue);
+            else
+                MUST(perceptis_queue_set_wakeup(state.queue, NULL, NULL, &failed));
+            CHECK(atomic_load(&state.released) == 0 && atomic_load(&state.in_ring) == 1);
+            let_go(&state);
+        }
+        await(&state.rung);
+        CHECK(atomic_load(&state.released) == 1);
+        if (frees < 2) CHECK(take(state.queue, -1) == 1);
+    }
+
+    /* And it may free all that it rings for. */
+    CHECK(sem_init(&state.rung, 0, 0) == 0);
+    atomic_store(&state.released, 0);
+    MUST(perceptis_queue_new(&state.queue, &failed));
+    MUST(perceptis_queue_set_wakeup_with_release(state.queue, free_all, &state, release, &failed));
+    ask_async(state.client, state.queue, 1008);
     await(&state.rung);
+    await(&state.rung);
+    CHECK(atomic_load(&state.released) == 1);
     perceptis_string_free(job_id);
     return EXIT_SUCCESS;
 }

@@ -12,7 +12,8 @@ enum { FORKS = 200, TAKERS = 2 };
 static perceptis_client *client;
 static perceptis_queue *queue;
 static char *job_id;
-static atomic_int ends, accepted, stop;
+static atomic_int ends, accepted, stop, released;
+static pid_t parent;
 
 static void *take(void *unused)
 {
@@ -42,6 +43,25 @@ static void *submit(void *unused)
     return NULL;
 }
 
+static void ring(void *unused)
+{
+    (void)unused;
+}
+
+/* Releases the doorbell in the parent; the child calls nothing. */
+static void release(void *unused)
+{
+    (void)unused;
+    CHECK(getpid() == parent);
+    atomic_fetch_add(&released, 1);
+}
+
+static void never(void *unused)
+{
+    (void)unused;
+    CHECK(!"called");
+}
+
 static void child(int number)
 {
     perceptis_event *event = NULL;
@@ -52,6 +72,7 @@ static void child(int number)
     CHECK(perceptis_queue_fd(queue) == -1);
     CHECK(perceptis_queue_cancel(queue, 1, NULL) == PERCEPTIS_FORKED);
     CHECK(perceptis_queue_set_wakeup(queue, NULL, NULL, NULL) == PERCEPTIS_FORKED);
+    CHECK(perceptis_queue_set_wakeup_with_release(queue, NULL, NULL, never, NULL) == PERCEPTIS_FORKED);
     CHECK(perceptis_queue_close(queue, NULL) == PERCEPTIS_FORKED);
     CHECK(perceptis_wait_async(client, job_id, NULL, queue, 1, NULL) == PERCEPTIS_FORKED);
     CHECK(perceptis_get_status(client, job_id, NULL, &text, NULL) == PERCEPTIS_FORKED);
@@ -87,6 +108,8 @@ int main(void)
     pthread_t threads[TAKERS + 1];
     MUST(perceptis_client_new(NULL, &client, &failed));
     MUST(perceptis_queue_new(&queue, &failed));
+    MUST(perceptis_queue_set_wakeup_with_release(queue, ring, NULL, release, &failed));
+    parent = getpid();
     job_id = new_job(client);
     for (int i = 0; i < TAKERS; i++) CHECK(pthread_create(&threads[i], NULL, take, NULL) == 0);
     CHECK(pthread_create(&threads[TAKERS], NULL, submit, NULL) == 0);
@@ -106,6 +129,8 @@ int main(void)
     CHECK(atomic_load(&ends) == atomic_load(&accepted) && atomic_load(&ends) > FORKS);
     perceptis_string_free(job_id);
     perceptis_client_free(client);
+    CHECK(atomic_load(&released) == 0);
     perceptis_queue_free(queue);
+    CHECK(atomic_load(&released) == 1);
     return EXIT_SUCCESS;
 }

@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define CHECK(condition)                                                    \
     do {                                                                    \
@@ -52,6 +54,15 @@ int main(int argc, char **argv)
         FIND(client_free);
         perceptis_event *event = NULL;
         size_t taken = 0;
+        if (round == 0) {
+            /* Nothing of it runs, and nothing is left of this client. */
+            CHECK(client_new(NULL, &left, NULL) == PERCEPTIS_OK);
+            client_free(left);
+            left = NULL;
+            CHECK(dlclose(library) == 0);
+            library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+            CHECK(library != NULL);
+        }
         if (left != NULL) {
             /* Its threads and its call went on meanwhile. */
             CHECK(queue_cancel(left_queue, 1, NULL) == PERCEPTIS_OK);
@@ -68,6 +79,15 @@ int main(int argc, char **argv)
         event_free(event);
         CHECK(wait_async(left, getenv("JOB_ID"), NULL, left_queue, 1, NULL) == PERCEPTIS_OK);
         CHECK(dlclose(library) == 0);
+        /* It stays. */
+        library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+        CHECK(library != NULL && dlclose(library) == 0);
+        /* What the library has registered for forks is called still. */
+        pid_t child = fork();
+        int status = -1;
+        CHECK(child >= 0);
+        if (child == 0) _exit(EXIT_SUCCESS);
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
     }
     return EXIT_SUCCESS;
 }

@@ -164,6 +164,25 @@ static void ring(void *alive)
     CHECK(atomic_load((atomic_int *)alive) == 1);
 }
 
+struct bell {
+    atomic_int alive;
+};
+
+static atomic_int bells;
+
+static void ring_bell(void *user)
+{
+    CHECK(atomic_load(&((struct bell *)user)->alive) == 1);
+}
+
+static void release(void *user)
+{
+    struct bell *bell = user;
+    CHECK(atomic_exchange(&bell->alive, 0) == 1);
+    free(bell);
+    atomic_fetch_sub(&bells, 1);
+}
+
 /* Queues that are freed while calls that end in them run, and while their doorbells ring. */
 static void *free_queues(void *unused)
 {
@@ -173,7 +192,15 @@ static void *free_queues(void *unused)
         perceptis_queue *own = NULL;
         atomic_int alive = 1;
         MUST(perceptis_queue_new(&own, &failed));
-        MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
+        int releases = chance(&state, 2);
+        struct bell *bell = malloc(sizeof *bell);
+        CHECK(bell != NULL);
+        atomic_init(&bell->alive, 1);
+        atomic_fetch_add(&bells, 1);
+        if (releases)
+            MUST(perceptis_queue_set_wakeup_with_release(own, ring_bell, bell, release, &failed));
+        else
+            MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
         for (uint64_t tag = 0; tag < 8; tag++) {
             struct slot *slot = &slots[chance(&state, CLIENTS)];
             start(hold(slot), own, tag, &state);
@@ -182,8 +209,11 @@ static void *free_queues(void *unused)
         }
         dawdle(&state);
         if (chance(&state, 2)) MUST(perceptis_queue_close(own, &failed));
+        if (releases && chance(&state, 4) == 0)
+            MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
         perceptis_queue_free(own);
         atomic_store(&alive, 0);
+        if (!releases) release(bell);
     }
     return NULL;
 }
@@ -244,6 +274,8 @@ int main(int argc, char **argv)
     for (size_t thread = 0; thread < SUBMITTERS; thread++)
         for (unsigned long number = 0; number < calls; number++)
             CHECK(atomic_load(&ended[thread][number]) == atomic_load(&accepted[thread][number]));
+    /* Freed queues do not wait for the doorbells that they release. */
+    while (atomic_load(&bells) > 0) sched_yield();
     printf("%lu calls accepted, each ended once\n", all);
     perceptis_queue_free(queue);
     for (int i = 0; i < CLIENTS; i++) pthread_rwlock_destroy(&slots[i].lock);

@@ -80,6 +80,13 @@ functions! {
     perceptis_queue_new(*mut Opaque, *mut Opaque) -> i32;
     perceptis_queue_fd(Opaque) -> c_int;
     perceptis_queue_set_wakeup(Opaque, Option<unsafe extern "C" fn(Opaque)>, Opaque, *mut Opaque) -> i32;
+    perceptis_queue_set_wakeup_with_release(
+        Opaque,
+        Option<unsafe extern "C" fn(Opaque)>,
+        Opaque,
+        Option<unsafe extern "C" fn(Opaque)>,
+        *mut Opaque
+    ) -> i32;
     perceptis_queue_take(Opaque, *mut Opaque, usize, i64, *mut usize, *mut Opaque) -> i32;
     perceptis_queue_cancel(Opaque, u64, *mut Opaque) -> i32;
     perceptis_queue_close(Opaque, *mut Opaque) -> i32;

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::session::{Identity, Session, signed};
+use super::session::{CallParts, Identity, Session, equal_hash, signed};
 use super::{AskedBefore, AskingCall, CallId, Claim, Row, TOLD_OK};
 use crate::error::Error;
 
@@ -14,20 +14,15 @@ pub(super) struct EqualCall {
 }
 
 impl Session<'_> {
-    /// The same for equal calls and no others. The API key is not in it: that a call equals one under another API key has
-    /// to be found as well.
     fn equal_hash(&self, identity: &Identity, claim: &Claim) -> Vec<u8> {
-        let parts = [
-            Some("call"),
-            Some(&identity.origin),
-            Some(&claim.request_hash),
-            Some(claim.operation),
-            claim.directory.as_deref(),
-            claim.name.as_deref(),
-        ];
-        let mut hash = self.keyed(&parts);
-        hash.truncate(16);
-        hash
+        let call = CallParts {
+            origin: &identity.origin,
+            request_hash: &claim.request_hash,
+            operation: claim.operation,
+            directory: claim.directory.as_deref(),
+            name: claim.name.as_deref(),
+        };
+        equal_hash(self.secret, &call)
     }
 
     /// The equal calls that are over, or whose process is gone, and that were not told OK; those of the newest submissions

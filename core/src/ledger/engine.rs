@@ -260,7 +260,7 @@ impl Engine {
 
     /// Whether there is something to tidy up when no call waits.
     pub(super) fn is_untidy(&self) -> bool {
-        self.traces && self.opened.is_some()
+        self.traces
     }
 
     /// Empties the log, in which requests that were dropped can still be read, and begins a new one, so that the

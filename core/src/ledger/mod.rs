@@ -19,6 +19,7 @@ mod network;
 mod open;
 mod outbox;
 mod owner;
+mod prerelease;
 mod prune;
 mod refusal;
 mod schema;

@@ -189,7 +189,7 @@ fn recorded_untouched(path: &Path) -> rusqlite::Result<Option<Name>> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
     match schema::standing(&connection)? {
-        Standing::Usable | Standing::Older(_) => recorded(&connection),
+        Standing::Usable | Standing::Older(_) | Standing::Prerelease => recorded(&connection),
         _ => Ok(None),
     }
 }
@@ -244,7 +244,7 @@ fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<Found> {
     let transaction = connection.transaction()?;
     let standing = schema::standing(&transaction)?;
     let mut found = Found { standing, checked: "ok".to_owned(), recorded: None };
-    if !matches!(standing, Standing::Usable | Standing::Older(_)) {
+    if !matches!(standing, Standing::Usable | Standing::Older(_) | Standing::Prerelease) {
         return Ok(found);
     }
     found.recorded = recorded(&transaction)?;
@@ -263,12 +263,9 @@ fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<Found> {
 /// Whether the library may write to the file.
 fn judge(path: &Path, standing: Standing) -> Result<(), Error> {
     let what = match standing {
-        Standing::Empty | Standing::Usable | Standing::Older(_) => return Ok(()),
+        Standing::Empty | Standing::Usable | Standing::Older(_) | Standing::Prerelease => return Ok(()),
         Standing::Newer(version) => {
             format!("was made by a later version of this library (schema {version}); {NOT_TOUCHED}")
-        }
-        Standing::Prerelease => {
-            format!("was made by a build from before the first release; {NOT_TOUCHED}: remove it")
         }
         Standing::Foreign => format!("is another program's database; {NOT_TOUCHED}"),
     };

@@ -6,6 +6,8 @@
 
 use rusqlite::{Connection, Result, Transaction};
 
+use super::prerelease;
+
 /// "PPTL" in the file's header: the file is a ledger of this library.
 const APPLICATION: i32 = 0x5050_544c;
 
@@ -107,7 +109,7 @@ pub(super) enum Standing {
     Older(usize),
     /// A ledger of a later major version.
     Newer(i32),
-    /// A ledger of a build from before the first release.
+    /// A ledger of a build from before the first release, which has to be converted first.
     Prerelease,
     /// Another program's file.
     Foreign,
@@ -134,7 +136,7 @@ fn standing_among(connection: &Connection, steps: &[&str]) -> Result<Standing> {
     }
     let (major, minor) = (version >> 16, usize::try_from(version & 0xffff).unwrap_or(0));
     Ok(match major {
-        0 => Standing::Prerelease,
+        0 if minor == 1 => Standing::Prerelease,
         MAJOR if minor >= steps.len() => Standing::Usable,
         MAJOR if minor > 0 => Standing::Older(minor),
         major if major > MAJOR => Standing::Newer(major),
@@ -152,7 +154,11 @@ fn bring_up_by(transaction: &Transaction<'_>, steps: &[&str], secret: &[u8]) -> 
     let from = match standing_among(transaction, steps)? {
         Standing::Empty => 0,
         Standing::Older(minor) => minor,
-        Standing::Usable | Standing::Newer(_) | Standing::Prerelease | Standing::Foreign => return Ok(()),
+        Standing::Prerelease => {
+            prerelease::convert(transaction, STEPS[0])?;
+            1
+        }
+        Standing::Usable | Standing::Newer(_) | Standing::Foreign => return Ok(()),
     };
     for step in steps.iter().skip(from) {
         transaction.execute_batch(step)?;

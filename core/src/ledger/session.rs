@@ -38,6 +38,36 @@ pub(super) struct Session<'a> {
     pub(super) disk_failed: Cell<bool>,
 }
 
+/// A hash of these parts under a ledger's secret; a part that is missing is not an empty one.
+fn keyed(secret: &hmac::Key, parts: &[Option<&str>]) -> Vec<u8> {
+    let mut context = hmac::Context::with_key(secret);
+    for part in parts {
+        let length = part.map_or(u64::MAX, |part| number(part.len()));
+        context.update(&length.to_be_bytes());
+        context.update(part.unwrap_or_default().as_bytes());
+    }
+    context.sign().as_ref().to_vec()
+}
+
+/// What is the same for equal calls.
+pub(super) struct CallParts<'a> {
+    pub(super) origin: &'a str,
+    pub(super) request_hash: &'a str,
+    pub(super) operation: &'a str,
+    pub(super) directory: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+}
+
+/// The same for equal calls and no others. The API key is not in it: that a call equals one under another API key has to
+/// be found as well.
+pub(super) fn equal_hash(secret: &hmac::Key, call: &CallParts<'_>) -> Vec<u8> {
+    let CallParts { origin, request_hash, operation, directory, name } = *call;
+    let parts = [Some("call"), Some(origin), Some(request_hash), Some(operation), directory, name];
+    let mut hash = keyed(secret, &parts);
+    hash.truncate(16);
+    hash
+}
+
 impl Session<'_> {
     /// What stands for an API key: the key can't be found from it, not even by trying known ones.
     pub(super) fn api_key_hash(&self, identity: &Identity) -> Vec<u8> {
@@ -49,15 +79,9 @@ impl Session<'_> {
         self.keyed(&[Some("identity"), Some(origin), Some(key)])
     }
 
-    /// A hash of these parts under the ledger's secret; a part that is missing is not an empty one.
+    /// A hash of these parts under the ledger's secret.
     pub(super) fn keyed(&self, parts: &[Option<&str>]) -> Vec<u8> {
-        let mut context = hmac::Context::with_key(self.secret);
-        for part in parts {
-            let length = part.map_or(u64::MAX, |part| number(part.len()));
-            context.update(&length.to_be_bytes());
-            context.update(part.unwrap_or_default().as_bytes());
-        }
-        context.sign().as_ref().to_vec()
+        keyed(self.secret, parts)
     }
 
     /// A submission of this ledger.

@@ -511,10 +511,12 @@ impl Writer {
         }
     }
 
-    fn tidy(&self) {
+    fn tidy(self: &Arc<Writer>) {
         let _inside = gate::enter();
-        // No call waits for it, and the next one is given the same error of the disk.
-        let _ = self.engine().tidy(&Stamp::now());
+        let mut engine = self.engine();
+        // A fork may have closed the file. No call waits for this, and the next one is given the same error of the disk.
+        let _ = self.open(&mut engine);
+        let _ = engine.tidy(&Stamp::now());
     }
 
     fn is_inherited(&self) -> bool {

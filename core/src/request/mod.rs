@@ -76,6 +76,11 @@ impl Deref for OutputType {
 }
 
 impl Request {
+    /// The largest request, as JSON: 64 MiB.
+    pub const MAX_BYTES: usize = MAX_BODY_BYTES;
+    /// The largest reference image: 20 MB.
+    pub const MAX_IMAGE_BYTES: usize = image::MAX_IMAGE_BYTES;
+
     /// A request for `single_slide` or `deck` from a prompt.
     ///
     /// # Errors
@@ -96,7 +101,7 @@ impl Request {
             "output_type" if matches!(text, "single_slide" | "deck") => Ok(json_string::canonical(text)),
             "output_type" => Err("single_slide or deck".to_owned()),
             "prompt" | "template_name" => non_empty(text).map(json_string::canonical),
-            "variant_count" => table::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string().into()),
+            "variant_count" => table::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string()),
             "use_web_search" | "use_knowledge_base" => table::boolean(text).map(|_| text.into()),
             IMAGES => {
                 return Err(Error::invalid(
@@ -148,7 +153,7 @@ impl Request {
     /// # Errors
     /// `File` when it can't be read, otherwise as [`Request::add_image`].
     pub fn add_image_file(&mut self, path: &Path) -> Result<(), Error> {
-        let source = format!("the image {path:?}");
+        let source = format!("the image {}", table::quoted(&path.to_string_lossy()));
         let unreadable = |error: std::io::Error| {
             Error::new(Kind::File, format!("{source} can't be read: {error}; accepted is an image file"))
         };

@@ -245,12 +245,14 @@ fn step_is_never_written_into_another_ledger_in_the_same_file() {
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     // Another ledger is copied over this one: the same inode, and a row with the same number.
+    let alone = super::CONNECTIONS.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     crate::ledger::fork::before_fork();
     for ending in ["-wal", "-shm"] {
         let _ = fs::remove_file(place.path().with_file_name(format!("ledger.db{ending}")));
     }
     fs::write(place.path(), &one).unwrap();
     crate::ledger::fork::after_fork_in_parent();
+    drop(alone);
     let before = all(&*ledger);
     assert_eq!((before.len(), before[0].row.number), (1, call.row.number));
     let error = record(&*ledger, call.row, vec![Step::Failed]).unwrap_err();

@@ -1,6 +1,7 @@
 //! What waits together is committed together, and what fails fails alone.
 
 use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use super::*;
 use crate::ledger::State;
@@ -137,11 +138,14 @@ fn what_failed_after_it_was_taken_was_not_taken() {
     assert!(wait(ledger.take(row)).unwrap().is_some());
 }
 
-/// Has the file grow no more, until it is opened anew.
-fn fill(writer: &Writer) {
-    let engine = writer.engine();
+/// Has the file grow no more, until it is opened anew; which no fork does while what this returns is held.
+fn fill(writer: &Writer) -> RwLockReadGuard<'static, ()> {
+    let undisturbed = super::CONNECTIONS.read().unwrap_or_else(PoisonError::into_inner);
+    let mut engine = writer.engine();
+    assert!(engine.ensure_open().unwrap().is_some());
     let pages: i64 = engine.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     engine.connection().pragma_update(None, "max_page_count", pages).unwrap();
+    undisturbed
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn full_disk_refuses_a_claim_and_loses_nothing() {
     let place = Place::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
-    fill(&writer(&place));
+    let _undisturbed = fill(&writer(&place));
     let large = Claim { body: Bytes::from(vec![b'x'; 1 << 20]), ..named("b", "l") };
     let error = wait(ledger.begin(Arc::new(large.clone()), None)).unwrap_err();
     assert_eq!(error.kind(), Kind::Ledger);
@@ -169,7 +173,7 @@ fn step_that_can_not_be_written_stays_and_keeps_its_place() {
     let writer = writer(&place);
     let written = Arc::default();
     // Beside the steps something that never fits: the transaction fails as a whole.
-    fill(&writer);
+    let _undisturbed = fill(&writer);
     let engine = writer.engine();
     let accepted = ledger.record(call.row, vec![accepted()], &written);
     let note = Step::Note("x".repeat(200));
