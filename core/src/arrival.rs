@@ -7,14 +7,14 @@ use std::time::Duration;
 use crate::answer::{Download, Job};
 use crate::attempt::{Course, Ended, Why};
 use crate::client::{Client, blocking};
-use crate::download::{Order, extension};
+use crate::download::Order;
 use crate::error::{Error, Kind};
-use crate::fetch::Fetch;
-use crate::files::destination::{Destination, OutputFile, file_error};
+use crate::fetch::{Fetch, look_at};
+use crate::files::destination::{OutputFile, file_error};
 use crate::files::is_out_of_descriptors;
 use crate::files::partial::Partial;
 use crate::files::persist::{self, Kept, Placed};
-use crate::job::JobId;
+use crate::found::{self, Found};
 use crate::ledger::{Recorded, Step};
 use crate::operations::result::Arrived;
 use crate::policy::Asking;
@@ -90,7 +90,7 @@ impl Client {
         output: OutputFile,
         order: &Order<'_>,
     ) -> Result<File, Error> {
-        if let Some(there) = already_there(entry, &output, order).await? {
+        if let Some(there) = self.already_there(entry, &output, order).await? {
             return Ok(File::Whole(there));
         }
         let mut damaged = Damaged::default();
@@ -212,6 +212,25 @@ impl Client {
         ))
     }
 
+    /// The file, where the ledger knows it and it is on this machine as it was recorded.
+    async fn already_there(
+        &self,
+        entry: &Download,
+        output: &OutputFile,
+        order: &Order<'_>,
+    ) -> Result<Option<Arrived>, Error> {
+        let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
+        let records: Vec<_> = order.known.iter().filter(same).cloned().collect();
+        let output = output.clone();
+        match blocking(move || found::look_for(&records, &output)).await? {
+            Some(Found::Delivered(file)) => Ok(Some(file)),
+            Some(Found::Whole(part)) => {
+                self.deliver(*part, entry.variant, &entry.format, order).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Fetches until all of the file has arrived.
     async fn fetch_whole(
         self: &Arc<Client>,
@@ -274,81 +293,11 @@ impl Client {
     }
 }
 
-/// Whether a part is whole, so that no further byte of it is needed.
-pub(crate) async fn look_at(mut part: Partial) -> Result<(Partial, bool), Error> {
-    if let Some(is_whole) = part.is_known_whole() {
-        return Ok((part, is_whole));
-    }
-    blocking(move || {
-        let is_whole = part.is_whole();
-        Ok((part, is_whole))
-    })
-    .await
-}
-
 /// The URL of the file that was at this place in the first answer.
 fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
     let same = |other: &&Download| other.variant == entry.variant && other.format == entry.format;
     let here = job.downloads.get(at).filter(same);
     here.or_else(|| job.downloads.iter().find(same)).map_or(&entry.url, |found| &found.url)
-}
-
-/// The file under its name, where the ledger knows it and it is as it was recorded.
-async fn already_there(
-    entry: &Download,
-    output: &OutputFile,
-    order: &Order<'_>,
-) -> Result<Option<Arrived>, Error> {
-    let known = order.start.map(|start| start.files.as_slice()).unwrap_or_default();
-    let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
-    let (records, output): (Vec<_>, _) = (known.iter().filter(same).cloned().collect(), output.clone());
-    if records.is_empty() { Ok(None) } else { blocking(move || Ok(find(&records, &output))).await }
-}
-
-/// The files of a job where this call wants them, if each that was asked for is there and is what was recorded. Blocks
-/// on the disk.
-pub(crate) fn find_all(
-    known: &[Recorded],
-    target: &Destination,
-    job_id: &JobId,
-    variants: u32,
-) -> Option<Vec<Arrived>> {
-    let mut found = Vec::new();
-    for variant in 1..=variants {
-        let mut formats: Vec<&str> =
-            known.iter().filter(|file| file.variant == variant).map(|file| file.format.as_str()).collect();
-        formats.sort_unstable();
-        formats.dedup();
-        if formats.is_empty() {
-            return None;
-        }
-        for format in formats {
-            let output = target.file(job_id, variant, variants, &extension(format));
-            let same = |file: &&Recorded| file.variant == variant && file.format == format;
-            found.push(find(&known.iter().filter(same).cloned().collect::<Vec<_>>(), &output)?);
-        }
-    }
-    Some(found)
-}
-
-/// A file under its name or beside it, where it is what one of these records says. Blocks on the disk.
-pub(crate) fn find(records: &[Recorded], output: &OutputFile) -> Option<Arrived> {
-    for name in [output.names().final_name(), output.names().beside()] {
-        let is_it = |file: &&Recorded| output.is_same(&name, file.size, &file.sha256);
-        if let Some(file) = records.iter().find(is_it) {
-            // What a crash has left of its download. In a directory that may only be read it stays.
-            let _ = output.remove_all_parts();
-            return Some(Arrived {
-                path: output.path_of(&name).display().to_string(),
-                variant: file.variant,
-                format: file.format.clone(),
-                size: file.size,
-                sha256: file.sha256.clone(),
-                note: Some("it was there already".into()),
-            });
-        }
-    }
-    None
 }
 
 /// What a caller is told whose file does not have the final name.

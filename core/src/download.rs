@@ -1,4 +1,4 @@
-//! The files of a completed job: fetched, verified, and under their names.
+//! The files of a completed job: found, or fetched and verified, and under their names.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -6,14 +6,15 @@ use std::sync::{Arc, OnceLock};
 use futures_util::StreamExt as _;
 
 use crate::answer::{Download, Job};
-use crate::arrival::{self, File, Newest};
+use crate::arrival::{File, Newest};
 use crate::attempt::Course;
 use crate::client::{Client, DOWNLOADS_AT_ONCE, blocking, default_deadline};
 use crate::clock::Moment;
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::{Destination, OutputFile};
-use crate::files::partial::Partial;
+use crate::found::{self, Found, Sought, extension};
 use crate::job::JobId;
+use crate::ledger::Recorded;
 use crate::operations::result::{Arrived, DeckResult, Made, MadeFailure, Outcome};
 use crate::options::Options;
 use crate::policy::Asking;
@@ -26,6 +27,15 @@ use crate::wait::{Seen, job_failed};
 /// How many files of one job are fetched: what is above is no answer to a request that this library sends.
 const MAX_FILES: usize = 100;
 
+/// When files that are on this machine are taken for all of a job's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gathered {
+    /// When the ledger knows them, and how many there are. Of files that it does not know the service has to say.
+    KnownToBeAll,
+    /// When there is a presentation for each variant: the service does not say any more.
+    OneOfEach,
+}
+
 /// A job to fetch, and how.
 pub(crate) struct Order<'a> {
     pub(crate) job_id: &'a JobId,
@@ -33,6 +43,8 @@ pub(crate) struct Order<'a> {
     pub(crate) variants: u32,
     /// What the call began with, where it is one that can cost money.
     pub(crate) start: Option<&'a Start>,
+    /// What the ledger knows of its files.
+    pub(crate) known: &'a [Recorded],
     pub(crate) lease: Option<&'a Lease>,
     pub(crate) target: Destination,
     pub(crate) deadline: Moment,
@@ -63,8 +75,7 @@ impl Client {
         slot: &OnceLock<Lease>,
     ) -> Result<Made, MadeFailure> {
         // Checked before the first request; how many names there will be is known only after it.
-        let nameless = Options { name: None, ..options.clone() };
-        Destination::prepare(&nameless, 0, true).await?;
+        Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
         self.learn(job_id).await;
         let course = Course::new(Asking::Look, deadline, tracker);
         let mut job = self.look(job_id, course, tracker).await?;
@@ -91,60 +102,75 @@ impl Client {
         }
         let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
         let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
-        let id = job_id.clone();
         let target = Destination::prepare(&options, variants, true).await?;
+        let id = job_id.clone();
         let target = blocking(move || target.look_for_job(&id, variants, true)).await?;
-        let order = Order { job_id, variants, start: None, lease: slot.get(), target, deadline, tracker };
+        let order =
+            Order { job_id, variants, start: None, known: &[], lease: slot.get(), target, deadline, tracker };
         self.fetch_all(job, order).await
     }
 
-    /// The result of a call whose files are all there already, as the ledger knows them. Needs no word of the service, and
-    /// no directory that can be written to.
-    pub(crate) async fn found(&self, start: &Start, job_id: &JobId) -> Result<Option<Made>, Error> {
-        let Some(place) = start.place.as_deref().filter(|_| !start.files.is_empty()) else { return Ok(None) };
-        // Where that is no directory, the call ends at its next step, which says why.
-        let Ok(target) = Destination::look(place).await else { return Ok(None) };
-        let (known, variants, id) = (start.files.clone(), start.variants, job_id.clone());
-        let find = move || Ok(arrival::find_all(&known, &target, &id, variants));
-        let Some(files) = blocking(find).await? else { return Ok(None) };
-        Ok(Some(self.deck_found(start, job_id, files).await))
+    /// The result of a call whose files all have their names already, as the ledger knows them.
+    pub(crate) async fn find_delivered(&self, start: &Start, job_id: &JobId) -> Result<Option<Made>, Error> {
+        let Some(place) = start.place.as_ref().filter(|_| !start.files.is_empty()) else { return Ok(None) };
+        // A directory that can't be used is an error later, where a file has to be written.
+        let Ok(target) = Destination::look(place.options()).await else { return Ok(None) };
+        let sought = found::sought(&start.files, &target, job_id, start.variants);
+        if !start.are_all(sought.len()) {
+            return Ok(None);
+        }
+        let Some(files) = blocking(move || Ok(found::find_all(&sought))).await? else { return Ok(None) };
+        self.found(start, job_id, files).await.map(Some)
     }
 
-    /// The result of a call whose job the service no longer shows, if all of its files have arrived all the same: in an
-    /// earlier process, that died before each had its final name.
-    pub(crate) async fn found_parts(&self, order: &Order<'_>) -> Result<Option<Made>, Error> {
+    /// The result of a call whose files are all on this machine, wherever that is: they get their names.
+    pub(crate) async fn gather(&self, order: &Order<'_>, gathered: Gathered) -> Result<Option<Made>, Error> {
         let Some(start) = order.start else { return Ok(None) };
-        let mut files = self.deliver_whole(order, (1..=order.variants).collect()).await?;
-        let output = |variant| order.target.file(order.job_id, variant, order.variants, "pptx");
-        let missing =
-            (1..=order.variants).filter(|variant| files.iter().all(|file| file.variant != *variant));
-        let sought: Vec<_> = missing.map(output).collect();
-        let known = start.files.clone();
-        let find =
-            move || Ok(sought.iter().map(|output| arrival::find(&known, output)).collect::<Option<Vec<_>>>());
-        let Some(delivered) = blocking(find).await? else { return Ok(None) };
-        files.extend(delivered);
-        files.sort_by_key(|file| file.variant);
-        Ok(Some(self.deck_found(start, order.job_id, files).await))
+        let sought = found::sought(order.known, &order.target, order.job_id, order.variants);
+        let known = start.are_all(sought.len()) && sought.iter().all(|file| !file.records.is_empty());
+        if !known && gathered == Gathered::KnownToBeAll {
+            return Ok(None);
+        }
+        let Some(found) = blocking(move || found::look_for_all(sought)).await? else { return Ok(None) };
+        let files = self.take_found(found, order).await?;
+        self.found(start, order.job_id, files).await.map(Some)
     }
 
-    /// Gives those of these presentations their names that have arrived whole and are not offered by the service.
-    async fn deliver_whole(&self, order: &Order<'_>, variants: Vec<u32>) -> Result<Vec<Arrived>, Error> {
-        let output = |variant| (variant, order.target.file(order.job_id, variant, order.variants, "pptx"));
-        let sought: Vec<_> = variants.into_iter().map(output).collect();
-        // A part that can't be read is no help here.
-        let open = |(variant, output)| Some((variant, Partial::open_whole(&output).ok()??));
-        let parts: Vec<_> = blocking(move || Ok(sought.into_iter().filter_map(open).collect())).await?;
+    /// The variants that the service does not offer any more, where they are on this machine.
+    async fn gather_missing(&self, job: &Job, order: &Order<'_>) -> Result<Vec<Arrived>, Error> {
+        let is_offered = |variant: u32| job.downloads.iter().any(|entry| entry.variant == variant);
+        let mut sought = found::sought(order.known, &order.target, order.job_id, order.variants);
+        sought.retain(|file| !is_offered(file.variant));
+        let look = move || {
+            let mut found = Vec::new();
+            for file in sought {
+                if let Some(there) = found::look_for(&file.records, &file.output)? {
+                    found.push((file, there));
+                }
+            }
+            Ok(found)
+        };
+        self.take_found(blocking(look).await?, order).await
+    }
+
+    /// Gives what was found whole its name.
+    async fn take_found(
+        &self,
+        found: Vec<(Sought, Found)>,
+        order: &Order<'_>,
+    ) -> Result<Vec<Arrived>, Error> {
         let mut files = Vec::new();
-        for (variant, part) in parts {
-            files.push(self.deliver(part, variant, "pptx", order).await?);
+        for (sought, found) in found {
+            files.push(match found {
+                Found::Delivered(file) => file,
+                Found::Whole(part) => self.deliver(*part, sought.variant, &sought.format, order).await?,
+            });
         }
         Ok(files)
     }
 
-    /// A result for which the service was not asked.
-    async fn deck_found(&self, start: &Start, job_id: &JobId, files: Vec<Arrived>) -> Made {
-        Made::Deck(Box::new(DeckResult {
+    async fn found(&self, start: &Start, job_id: &JobId, files: Vec<Arrived>) -> Result<Made, Error> {
+        Ok(Made::Deck(Box::new(DeckResult {
             job_id: job_id.to_string(),
             status: "completed".to_owned(),
             output_type: Some(start.output_type.as_str().to_owned()),
@@ -157,7 +183,7 @@ impl Client {
             files,
             unverified: Vec::new(),
             job: None,
-        }))
+        })))
     }
 
     /// Fetches every file that a completed job offers, several at once, and says what came.
@@ -191,11 +217,7 @@ impl Client {
                 Err(error) => problems.push(error),
             }
         }
-        let offered: HashSet<u32> = job.downloads.iter().map(|entry| entry.variant).collect();
-        let missing: Vec<u32> = (1..=order.variants).filter(|variant| !offered.contains(variant)).collect();
-        if !missing.is_empty() {
-            files.extend(self.deliver_whole(order, missing).await?);
-        }
+        files.extend(self.gather_missing(&job, order).await?);
         if job.downloads.len() > MAX_FILES {
             let message =
                 format!("the service offers {} files; {MAX_FILES} were fetched", job.downloads.len());
@@ -254,11 +276,4 @@ fn output_for(order: &Order<'_>, entry: &Download, at: usize, names: &mut HashSe
     let output = order.target.file_named(stem, order.job_id, &extension);
     names.insert(output.names().final_name());
     output
-}
-
-/// A format's file name ending: itself when it is plain, `bin` otherwise.
-pub(crate) fn extension(format: &str) -> String {
-    let plain = (1..=8).contains(&format.len())
-        && format.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    if plain { format.to_owned() } else { "bin".to_owned() }
 }

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::answer;
-use crate::arrival::look_at;
 use crate::attempt::{Attempt, Miss};
 use crate::client::{Client, blocking};
 use crate::error::{Error, Kind};
@@ -75,6 +74,18 @@ impl Attempt for Fetch<'_> {
         self.client.log.request("download", Some(self.job_id), self.attempts, took, came);
         result
     }
+}
+
+/// Whether a part is whole, so that no further byte of it is needed.
+pub(crate) async fn look_at(mut part: Partial) -> Result<(Partial, bool), Error> {
+    if let Some(is_whole) = part.is_known_whole() {
+        return Ok((part, is_whole));
+    }
+    blocking(move || {
+        let is_whole = part.is_whole();
+        Ok((part, is_whole))
+    })
+    .await
 }
 
 impl Client {

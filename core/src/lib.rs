@@ -21,6 +21,7 @@ pub mod estimate;
 mod fetch;
 mod files;
 mod first_byte;
+mod found;
 mod jitter;
 mod job;
 mod key;

@@ -46,8 +46,6 @@ pub struct Options {
     pub(crate) directory: Option<Arc<Path>>,
     pub(crate) name: Option<String>,
     pub(crate) overwrite: bool,
-    /// What `overwrite` may replace, as an earlier call recorded it; not an option of the caller's.
-    pub(crate) replaceable: Option<String>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) resubmit: bool,
     pub(crate) progress: bool,
@@ -70,7 +68,6 @@ impl Default for Options {
             directory: None,
             name: None,
             overwrite: false,
-            replaceable: None,
             idempotency_key: None,
             resubmit: false,
             progress: false,

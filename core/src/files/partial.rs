@@ -3,11 +3,12 @@
 //! What has arrived is not deleted before something better is whole: a download that begins anew writes
 //! another file, and the older ones go once one of them has its final name.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd as _;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use perceptis_descriptors::{Kind, Owned, lock};
@@ -18,6 +19,7 @@ use rustix::process::geteuid;
 use super::checksum::{Hashing, Sums};
 use super::destination::OutputFile;
 use super::directory::Directory;
+use super::persist;
 use super::rehearsal::sync_file;
 use super::verify;
 
@@ -81,6 +83,49 @@ impl Partial {
         }
         let mut part = Partial::open(output)?;
         Ok(if part.is_whole() { Some(part) } else { None })
+    }
+
+    /// A copy of a file that is somewhere on this machine; `None` if that is not the file of this length and hash.
+    pub(crate) fn copy(
+        output: &OutputFile,
+        from: &Path,
+        length: u64,
+        sha256: &str,
+    ) -> io::Result<Option<Partial>> {
+        let is_it = |from: &File| -> io::Result<bool> {
+            let found = from.metadata()?;
+            Ok(found.is_file() && found.len() == length && persist::sha256_of_file(from)? == sha256)
+        };
+        // A pipe in its place must not be waited for.
+        let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+        let mut from = match OpenOptions::new().read(true).custom_flags(flags).open(from) {
+            Ok(from) => from,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !is_it(&from)? {
+            return Ok(None);
+        }
+        from.rewind()?;
+        let mut part = Partial::open(output)?;
+        part.restart()?;
+        loop {
+            let mut piece = vec![0; 64 << 10];
+            match from.read(&mut piece)? {
+                0 => break,
+                count => {
+                    piece.truncate(count);
+                    part.append_with(piece.into(), |hashing| hashing.work_off())?;
+                }
+            }
+        }
+        // Another program can have changed it meanwhile.
+        if part.length != length || part.sums().sha256.hex_so_far() != sha256 {
+            part.restart()?;
+            return Ok(None);
+        }
+        part.sync()?;
+        Ok(Some(part))
     }
 
     /// `None`: it is not there, and was not to be made.
@@ -185,12 +230,17 @@ impl Partial {
 
     /// Adds what has arrived. Its sums may lag behind, and another thread catch up with them.
     pub(crate) fn append(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.append_with(bytes, |hashing| {
+            tokio::task::spawn_blocking(Box::new(move || hashing.work_off()) as Box<dyn FnOnce() + Send>);
+        })
+    }
+
+    /// The same; `help` is called with sums that lag far behind.
+    fn append_with(&mut self, bytes: Bytes, help: impl FnOnce(Hashing)) -> io::Result<()> {
         self.file.file().write_all(&bytes)?;
         self.length += bytes.len() as u64;
         self.write_back();
-        self.hashing.add(bytes, |hashing| {
-            tokio::task::spawn_blocking(Box::new(move || hashing.work_off()) as Box<dyn FnOnce() + Send>);
-        });
+        self.hashing.add(bytes, help);
         Ok(())
     }
 

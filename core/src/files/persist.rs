@@ -1,5 +1,6 @@
 //! The last step of a file: from its name on the way to its final name, all at once or not at all.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 
 use rustix::fs::{FileType, OFlags, RenameFlags, Stat};
@@ -225,7 +226,11 @@ pub(crate) fn is_same(directory: &Directory, name: &str, length: u64, sha256: &s
 }
 
 fn sha256_of(directory: &Directory, name: &str) -> io::Result<String> {
-    let mut file = directory.open_file(name, OFlags::RDONLY, 0)?;
+    sha256_of_file(&directory.open_file(name, OFlags::RDONLY, 0)?)
+}
+
+/// The hash of what follows in a file.
+pub(super) fn sha256_of_file(mut file: &File) -> io::Result<String> {
     let mut hasher = sha256::Hasher::new();
     let mut buffer = vec![0; 64 << 10];
     loop {

@@ -15,7 +15,7 @@ pub(super) struct Found {
 }
 
 const COLUMNS: &str = "id, idempotency_key, api_key_hash, request_hash, output_type, variants, state, job_id, \
-    recorded_unix_ms, recorded_boot_ms, recorded_boot, settled_unix_ms, changed_unix_ms, owner";
+    recorded_unix_ms, recorded_boot_ms, recorded_boot, settled_unix_ms, changed_unix_ms, owner, files_offered";
 
 impl Session<'_> {
     /// The submissions that meet a condition, in the order that follows it; without calls, files, body and `live`.
@@ -74,6 +74,7 @@ fn found(ledger: u64, columns: &Columns<'_>, api_key_hash: &[u8]) -> rusqlite::R
         body: None,
         output_type: columns.get(4)?,
         variants: columns.get(5)?,
+        files_offered: columns.get(14)?,
         state: state.ok_or_else(|| rusqlite::Error::InvalidColumnType(6, "state".to_owned(), Type::Text))?,
         job_id: columns.get(7)?,
         recorded: Stamp {

@@ -165,6 +165,8 @@ pub(crate) struct Entry {
     pub(crate) body: Option<Bytes>,
     pub(crate) output_type: String,
     pub(crate) variants: u32,
+    /// How many files the service offered, once the job was completed.
+    pub(crate) files_offered: Option<u32>,
     pub(crate) state: State,
     pub(crate) job_id: Option<String>,
     /// When it was committed, before its first byte went out.
@@ -225,8 +227,8 @@ pub(crate) enum Step {
     Accepted { job_id: String },
     /// Nothing came of it, for this reason. The body is dropped.
     Refused { code: Kind },
-    /// The service is done with the job: all that is left are the files.
-    Completed,
+    /// The service is done with the job: all that is left are the files, so many where that is known.
+    Completed { files: Option<u32> },
     /// The service gave the job up.
     Failed,
     /// What the call's `overwrite` may replace, as JSON.

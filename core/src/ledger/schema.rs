@@ -40,6 +40,7 @@ const STEPS: [&str; 1] = [
         body BLOB,
         output_type TEXT NOT NULL,
         variants INTEGER NOT NULL,
+        files_offered INTEGER,
         state TEXT NOT NULL,
         job_id TEXT,
         recorded_unix_ms INTEGER NOT NULL,

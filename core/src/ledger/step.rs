@@ -65,8 +65,12 @@ fn apply_to_submission(session: &mut Session<'_>, row: Row, step: &Step) -> Resu
             session.drop_body(row)?;
             session.note(row, &format!("refused {}", name(*code)))?;
         }
-        Step::Completed => {
+        Step::Completed { files } => {
             become_state(session, row, State::Completed)?;
+            session.execute(
+                "UPDATE submissions SET files_offered = coalesce(?2, files_offered) WHERE id = ?1",
+                params![row.number, files],
+            )?;
             session.note(row, "completed")?;
         }
         Step::Failed => {

@@ -15,6 +15,7 @@ use crate::error::{Billed, Error, Failure, Kind};
 use crate::ledger::{AskingCall, Entry, Filter, Name, Row, TOLD_OK};
 use crate::operations::result::{Made, MadeFailure, Outcome, render};
 use crate::options::Options;
+use crate::submission::begin::Place;
 use crate::submission::lease::{Lease, MAX_OVERRUN};
 use crate::submission::receipt::Hearing;
 use crate::submission::{CallContext, unwritable};
@@ -170,7 +171,7 @@ impl Client {
     async fn settle(
         self: &Arc<Client>,
         entry: Entry,
-        places: Vec<Arc<Options>>,
+        places: Vec<Place>,
         context: &CallContext<'_>,
     ) -> Result<Made, MadeFailure> {
         let row = entry.row;
@@ -194,28 +195,30 @@ impl Client {
 }
 
 /// Where the files of a submission belong, one for each place; none were asked for where it is empty.
-fn places_of(entry: &Entry) -> Vec<Arc<Options>> {
+fn places_of(entry: &Entry) -> Vec<Place> {
     let wants = |call: &&AskingCall| call.directory.is_some();
     let waits = |call: &&AskingCall| wants(call) && call.told.as_deref() != Some(TOLD_OK);
     let mut calls: Vec<&AskingCall> = entry.calls.iter().filter(waits).collect();
     if calls.is_empty() {
         calls.extend(entry.calls.iter().find(wants));
     }
-    let mut places: Vec<Arc<Options>> = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     for call in calls {
         let Some(directory) = call.directory.as_deref() else { continue };
-        let same = |place: &Arc<Options>| {
-            place.directory.as_deref() == Some(Path::new(directory)) && place.name == call.name
+        let same = |place: &Place| {
+            let options = place.options();
+            options.directory.as_deref() == Some(Path::new(directory)) && options.name == call.name
         };
-        if !places.iter().any(same) {
-            places.push(Arc::new(Options {
-                directory: Some(Path::new(directory).into()),
-                name: call.name.clone(),
-                overwrite: call.overwrite,
-                replaceable: call.replaceable.clone(),
-                ..Options::default()
-            }));
+        if places.iter().any(same) {
+            continue;
         }
+        let options = Options {
+            directory: Some(Path::new(directory).into()),
+            name: call.name.clone(),
+            overwrite: call.overwrite,
+            ..Options::default()
+        };
+        places.push(Place::Restored(Arc::new(options), call.replaceable.as_deref().map(Arc::from)));
     }
     places
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::client::{Client, blocking, default_deadline};
-use crate::download::Order;
+use crate::download::{Gathered, Order};
 use crate::error::{Error, Kind};
 use crate::files::destination::Destination;
 use crate::job::JobId;
@@ -12,7 +12,7 @@ use crate::operations::result::{End, Made, MadeFailure};
 use crate::options::Options;
 use crate::request::Wanted;
 use crate::submission::CallContext;
-use crate::submission::begin::{Call, Stage, Start};
+use crate::submission::begin::{Call, Place, Stage, Start};
 use crate::submission::receipt::Hearing;
 use crate::tracker::{Phase, Tracker};
 use crate::wait::Seen;
@@ -54,6 +54,8 @@ impl Client {
         mut start: Box<Start>,
         context: &CallContext<'_>,
     ) -> Result<Made, MadeFailure> {
+        // Nothing can be there of a job that is only now made.
+        let is_new = matches!(&start.stage, Stage::Submit(unaccepted) if unaccepted.since.is_none());
         let job_id = match &start.stage {
             Stage::Job(job_id) => {
                 context.tracker.key(&start.key);
@@ -70,80 +72,78 @@ impl Client {
             }
         };
         // Files that are there already need no word of the service, and no directory that can be written to.
-        if let Some(made) = Box::pin(self.found(&start, &job_id)).await? {
+        if !is_new && let Some(made) = Box::pin(self.find_delivered(&start, &job_id)).await? {
             return Ok(made);
         }
-        Box::pin(self.take_names(&mut start, &job_id, context)).await?;
+        let target = Box::pin(self.take_names(&mut start, &job_id, context)).await?;
+        let order = target.map(|target| order_of(&start, target, &job_id, context));
+        if let (false, Some(order)) = (is_new, &order)
+            && let Some(made) = Box::pin(self.gather(order, Gathered::KnownToBeAll)).await?
+        {
+            return Ok(made);
+        }
         context.tracker.phase(Phase::Waiting);
         let job = match self.watch(&job_id, start.variants, Seen::Not, context.tracker).await {
             Ok(job) => job,
             Err(error) => {
                 // What has arrived whole is worth more than an answer about it.
-                if let Some(made) = Box::pin(self.take_parts(&mut start, &job_id, context)).await? {
+                if let Some(order) = &order
+                    && let Some(made) = Box::pin(self.gather(order, Gathered::OneOfEach)).await?
+                {
                     return Ok(made);
                 }
                 return Err(Box::pin(record_failure(context, error)).await.into());
             }
         };
         // No files were asked for.
-        let Some(target) = start.target.take() else { return Ok(Made::Status(job.json.clone())) };
+        let Some(order) = order else { return Ok(Made::Status(job.json.clone())) };
         if let Some(lease) = context.lease {
-            Box::pin(lease.step(Step::Completed)).await;
+            let files = u32::try_from(job.downloads.len()).ok();
+            Box::pin(lease.step(Step::Completed { files })).await;
         }
-        Box::pin(self.fetch_all(job, order_of(&start, target, &job_id, context))).await
+        Box::pin(self.fetch_all(job, order)).await
     }
 
     /// Checks the target of a submission that is known, where that is still to be done.
     async fn take_target(&self, start: &mut Start, context: &CallContext<'_>) -> Result<(), Error> {
         let (Some(place), None) = (&start.place, &start.target) else { return Ok(()) };
-        let target = if context.lease.is_some_and(|lease| lease.call().is_some()) {
-            let mut target = Destination::prepare(place, start.variants, false).await?;
-            // What was delivered, and is another file by now, is the user's.
-            start.files.iter().filter(|file| file.delivered).for_each(|file| target.spare(&file.path));
-            record_replaceable(context, &target).await;
-            target
-        } else {
-            Destination::restore(place, start.variants, place.replaceable.as_deref()).await?
-        };
-        start.target = Some(target);
+        start.target = Some(match place {
+            Place::Restored(options, replaceable) => {
+                Destination::restore(options, start.variants, replaceable.as_deref()).await?
+            }
+            Place::Wanted(options) => {
+                // What may be paid for goes beside a name that is taken.
+                let mut target = Destination::prepare(options, start.variants, false).await?;
+                // What was delivered, and is another file by now, is the user's.
+                start.files.iter().filter(|file| file.delivered).for_each(|file| target.spare(&file.path));
+                record_replaceable(context, &target).await;
+                target
+            }
+        });
         Ok(())
     }
 
-    /// Looks at the names that are not known yet.
+    /// Reserves the names that are not reserved yet. `None`: no files were asked for.
     async fn take_names(
         &self,
         start: &mut Start,
         job_id: &JobId,
         context: &CallContext<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Destination>, Error> {
         self.take_target(start, context).await?;
-        let Some(mut target) = start.target.take() else { return Ok(()) };
-        if !target.has_names() {
-            // Without a name the job's id is one, and it is known only now.
-            let (id, variants) = (job_id.clone(), start.variants);
-            target = blocking(move || target.look_for_job(&id, variants, false)).await?;
-            record_replaceable(context, &target).await;
-        }
-        start.target = Some(target);
-        Ok(())
-    }
-
-    /// The result, if an earlier process has fetched all files and died before each had its name.
-    async fn take_parts(
-        &self,
-        start: &mut Start,
-        job_id: &JobId,
-        context: &CallContext<'_>,
-    ) -> Result<Option<Made>, Error> {
         let Some(target) = start.target.take() else { return Ok(None) };
-        let order = order_of(start, target, job_id, context);
-        let made = self.found_parts(&order).await?;
-        start.target = Some(order.target);
-        Ok(made)
+        if target.has_names() {
+            return Ok(Some(target));
+        }
+        // Without a name the job's id is one, and it is known only now.
+        let (job_id, variants) = (job_id.clone(), start.variants);
+        let target = blocking(move || target.look_for_job(&job_id, variants, false)).await?;
+        record_replaceable(context, &target).await;
+        Ok(Some(target))
     }
 }
 
-/// Records what this call's `overwrite` may replace, where it is this call's and not an earlier one's.
+/// Records what this call's `overwrite` may replace. An operation that restores an earlier call has no call of its own.
 async fn record_replaceable(context: &CallContext<'_>, target: &Destination) {
     if let (Some(lease), Some(files)) = (context.lease, target.replaceable())
         && let Some(call) = lease.call()
@@ -171,6 +171,7 @@ fn order_of<'a>(
         job_id,
         variants: start.variants,
         start: Some(start),
+        known: &start.files,
         lease: context.lease,
         target,
         deadline: context.deadline,

@@ -66,14 +66,41 @@ pub(crate) struct Start {
     pub(crate) adopted: bool,
     /// What the caller should know about the submission.
     pub(crate) note: Option<String>,
-    /// Where files go, as the call asked for it; none where no files were asked for.
-    pub(crate) place: Option<Arc<Options>>,
+    /// Where files go; none where no files were asked for.
+    pub(crate) place: Option<Place>,
     /// Checked and reserved; not yet for a submission that is known.
     pub(crate) target: Option<Destination>,
     /// What is known of its files.
     pub(crate) files: Vec<Recorded>,
+    /// How many the service offered, where that is known.
+    pub(crate) files_offered: Option<u32>,
     pub(crate) variants: u32,
     pub(crate) output_type: OutputType,
+}
+
+impl Start {
+    /// Whether so many files are all that the service offered, as far as that is known.
+    pub(crate) fn are_all(&self, files: usize) -> bool {
+        self.files_offered.is_none_or(|offered| files >= offered as usize)
+    }
+}
+
+/// Where the files of a submission belong.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// Where this call wants them.
+    Wanted(Arc<Options>),
+    /// Where an earlier call wanted them. It replaces only what that call found there, as [`Destination::replaceable`]
+    /// said then.
+    Restored(Arc<Options>, Option<Arc<str>>),
+}
+
+impl Place {
+    pub(crate) fn options(&self) -> &Options {
+        match self {
+            Place::Wanted(options) | Place::Restored(options, _) => options,
+        }
+    }
 }
 
 /// What a call has found out that has to look again.
@@ -146,9 +173,10 @@ impl Client {
                     stage: Stage::Submit(Box::new(Unaccepted { body: claim.body.clone(), since: None })),
                     adopted: false,
                     note,
-                    place: call.wants_files().then(|| Arc::clone(&call.options)),
+                    place: call.wants_files().then(|| Place::Wanted(Arc::clone(&call.options))),
                     target,
                     files: Vec::new(),
+                    files_offered: None,
                     variants: claim.variants,
                     output_type: claim.output_type.as_str().into(),
                 })))
@@ -214,7 +242,7 @@ impl Client {
                 let _ = call.lease.set(Lease::continued(self, id));
                 self.unsettled.changed();
                 call.tracker.key(&entry.key.as_str().into());
-                let place = call.wants_files().then(|| Arc::clone(&call.options));
+                let place = call.wants_files().then(|| Place::Wanted(Arc::clone(&call.options)));
                 let start = self.start_of(*entry, adopted, place, call.tracker)?;
                 if adopted {
                     self.log.adopted(call.tracker);
@@ -255,7 +283,7 @@ impl Client {
         &self,
         entry: Entry,
         adopted: bool,
-        place: Option<Arc<Options>>,
+        place: Option<Place>,
         tracker: &Tracker,
     ) -> Result<Box<Start>, Error> {
         let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
@@ -288,6 +316,7 @@ impl Client {
             place,
             target: None,
             files: entry.files,
+            files_offered: entry.files_offered,
             variants: entry.variants,
             output_type: entry.output_type.as_str().into(),
         }))

@@ -205,7 +205,7 @@ impl Client {
     /// Records how a job ended, for an operation that asked about it.
     pub(crate) async fn note_end(&self, job_id: &JobId, status: &str) {
         let end = match status {
-            "completed" => Step::Completed,
+            "completed" => Step::Completed { files: None },
             "failed" => Step::Failed,
             _ => return,
         };

@@ -22,7 +22,7 @@ fn entry_comes_back_as_it_was_recorded() {
     };
     for step in [
         accepted(),
-        Step::Completed,
+        Step::Completed { files: None },
         Step::Replaceable { call: call.number, files: "[]".to_owned() },
         Step::Renaming(file.clone()),
         Step::Delivered { path: file.path.clone() },
@@ -54,7 +54,7 @@ fn key_continues_its_submission_in_every_state() {
     let steps = [
         vec![],
         vec![accepted()],
-        vec![accepted(), Step::Completed],
+        vec![accepted(), Step::Completed { files: None }],
         vec![accepted(), Step::Settled],
         vec![accepted(), Step::Failed],
     ];
@@ -355,12 +355,12 @@ fn step_changes_only_what_is_this_processs() {
     let (missing, other) = (Row { number: 99, ..call.row }, Row { ledger: 1, ..call.row });
     let written = Arc::<Written>::default();
     for row in [missing, other] {
-        let error = wait(ledger.record(row, vec![Step::Completed], &written)).unwrap_err();
+        let error = wait(ledger.record(row, vec![Step::Completed { files: None }], &written)).unwrap_err();
         assert_eq!(error.kind(), Kind::Ledger);
     }
     assert!(!written.all());
     end(&*ledger, call, Some(Kind::Timeout));
-    record(&*ledger, call.row, vec![Step::Completed]).unwrap_err();
+    record(&*ledger, call.row, vec![Step::Completed { files: None }]).unwrap_err();
     assert_eq!(all(&*ledger)[0].state, State::Submitting);
     // A second word about a call's end changes nothing either.
     record(&*ledger, call.row, vec![Step::Told { call: call.number, code: None }]).unwrap_err();

@@ -228,7 +228,7 @@ fn replaced_file_is_noticed() {
         fs::remove_file(place.path().with_file_name(format!("ledger.db{ending}"))).unwrap();
     }
     // What was recorded is gone, and no call is told that more of it was recorded.
-    let error = record(&*ledger, call.row, vec![Step::Completed]).unwrap_err();
+    let error = record(&*ledger, call.row, vec![Step::Completed { files: None }]).unwrap_err();
     assert_eq!(error.kind(), Kind::Ledger);
     assert!(place.path().exists());
     new(&*ledger, named("a", "k"));

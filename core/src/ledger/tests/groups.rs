@@ -161,7 +161,7 @@ fn full_disk_refuses_a_claim_and_loses_nothing() {
     // The file was opened anew, without the bound: there is room again.
     let found = all(&*ledger);
     assert_eq!((found.len(), found[0].row, found[0].live), (1, call.row, true));
-    record(&*ledger, call.row, vec![Step::Completed]).unwrap();
+    record(&*ledger, call.row, vec![Step::Completed { files: None }]).unwrap();
     new(&*ledger, large);
 }
 

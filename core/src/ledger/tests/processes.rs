@@ -110,7 +110,7 @@ fn child() {
             assert!(!holds_open("ledger.db"), "a connection crosses the fork");
             assert!(holds_open(&owner), "and the lock is kept");
             after_fork_in_parent();
-            record(&*ledger, row, vec![Step::Completed]).unwrap();
+            record(&*ledger, row, vec![Step::Completed { files: None }]).unwrap();
             assert!(holds_open("ledger.db"));
             assert!(all(&*ledger)[0].live);
 
