@@ -1,8 +1,8 @@
 //! Whole runs under faults drawn at random: every run ends, one request is one job on the bill, and its files are on
 //! disk, or the error says how to get them and is right.
 //!
-//! `TEST_SEEDS=2000` plays so many seeds; `TEST_SEED=17` plays that one again. The faults are the seed's; the jitter
-//! of the client and the machine's own pace are not.
+//! `TEST_SEEDS=2000` plays so many seeds; `TEST_SEED=17` plays that one again. The faults and the client's jitter are
+//! the seed's; the machine's own pace is not.
 
 use std::path::Path;
 
@@ -208,7 +208,7 @@ impl Stage<'_> {
 /// Plays a seed; what was wrong.
 fn play(plan: &Plan) -> Vec<String> {
     let directory = directory();
-    let namespace = Namespace::new(SPEED);
+    let namespace = Namespace::new(SPEED).with_jitter(plan.seed);
     for rule in &plan.rules {
         namespace.post("rules", rule);
     }
@@ -276,7 +276,7 @@ fn one_job_on_the_bill_and_its_files_on_disk_whatever_happens() {
     let failed = at_once(seeds, AT_ONCE, |seed| {
         let plan = Plan::of(*seed);
         let found = play(&plan);
-        let again = format!("TEST_SEED={seed} cargo test --test faults mixtures");
+        let again = format!("TEST_SEED={seed} cargo test --test faults mixtures  # with jitter_seed={seed}");
         if found.is_empty() {
             None
         } else {

@@ -27,6 +27,8 @@ pub struct Namespace<'a> {
     pub speed: u32,
     /// Where its clients keep their ledger.
     home: tempfile::TempDir,
+    /// What its clients' jitter is seeded with.
+    jitter_seed: Option<String>,
 }
 
 /// A temporary directory, in memory where the system has a place for that: what is shown here is not how fast a disk
@@ -75,11 +77,16 @@ impl<'a> Namespace<'a> {
     pub fn within(sandbox: &'a Sandbox, speed: u32) -> Namespace<'a> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let namespace = Namespace { sandbox, name, speed, home: directory() };
+        let namespace = Namespace { sandbox, name, speed, home: directory(), jitter_seed: None };
         if speed != sandbox.speed {
             namespace.post("clock", &json!({ "speed": speed }));
         }
         namespace
+    }
+
+    /// The same, where each client's jitter is of this seed.
+    pub fn with_jitter(self, seed: u64) -> Namespace<'a> {
+        Namespace { jitter_seed: Some(seed.to_string()), ..self }
     }
 
     /// The API key whose requests are this namespace's.
@@ -102,6 +109,7 @@ impl<'a> Namespace<'a> {
             ("status_timeout_ms", "1000000"),
             ("download_idle_timeout_ms", "1000000"),
         ];
+        pairs.extend(self.jitter_seed.as_deref().map(|seed| ("jitter_seed", seed)));
         pairs.extend_from_slice(further);
         Client::new(&pairs).unwrap()
     }

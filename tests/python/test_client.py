@@ -164,6 +164,7 @@ def test_a_file_that_exists_is_found_before_anything_is_sent(script: Script, tmp
         ({"api_key": KEY, "ca_file": __file__}, "ca_file"),
         ({"api_key": KEY, "poll_max_ms": 999}, "poll_max_ms"),
         ({"api_key": KEY, "time_scale": 10}, "loopback"),
+        ({"api_key": KEY, "jitter_seed": 10}, "loopback"),
         ({"api_key": KEY, "allow_http": "maybe"}, "allow_http"),
         ({"api_key": KEY, "nonsense": 1}, "status_timeout_ms"),
     ],
