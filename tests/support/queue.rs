@@ -6,9 +6,7 @@ use std::ptr;
 
 use serde_json::Value;
 
-use super::api::{
-    Client, Error, Handle, Opaque, Request, borrowed, c, call, functions, options, parse, read_error,
-};
+use super::api::{Client, Error, Handle, Opaque, Request, borrowed, c, call, functions, parse, read_error};
 
 pub const FINISHED: i32 = 0;
 pub const PROGRESS: i32 = 1;
@@ -153,7 +151,7 @@ impl Queue {
         pairs: &[(&str, &str)],
         tag: u64,
     ) -> Result<(), Error> {
-        let options = options(pairs)?;
+        let options = client.options(pairs)?;
         call(|error| unsafe { function(client.0.0, request.0.0, options.0, self.0.0, tag, error) })
     }
 
@@ -172,7 +170,7 @@ impl Queue {
         pairs: &[(&str, &str)],
         tag: u64,
     ) -> Result<(), Error> {
-        let (options, job_id) = (options(pairs)?, c(job_id));
+        let (options, job_id) = (client.options(pairs)?, c(job_id));
         call(|error| unsafe { function(client.0.0, job_id.as_ptr(), options.0, self.0.0, tag, error) })
     }
 }
