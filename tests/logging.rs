@@ -234,9 +234,11 @@ fn after_close_the_log_is_silent() {
     let client = told.client(&server, &[]);
     client.get_status("j1", &[]).unwrap();
     told.wait_until_called();
-    let error = client.close(50).unwrap_err();
+    // Whatever else takes its time on a loaded machine is over at some time; the callback is not.
+    let error = std::iter::repeat_with(|| client.close(50).unwrap_err())
+        .find(|error| error.message.contains("callback"))
+        .unwrap();
     assert_eq!(error.code, "TIMEOUT", "{error:?}");
-    assert!(error.message.contains("callback"), "{error:?}");
     told.held.store(false, Ordering::SeqCst);
     client.close(10_000).unwrap();
     let heard = told.events().len();

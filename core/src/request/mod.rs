@@ -96,7 +96,7 @@ impl Request {
             "output_type" if matches!(text, "single_slide" | "deck") => Ok(json_string::canonical(text)),
             "output_type" => Err("single_slide or deck".to_owned()),
             "prompt" | "template_name" => non_empty(text).map(json_string::canonical),
-            "variant_count" => table::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string().into()),
+            "variant_count" => table::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string()),
             "use_web_search" | "use_knowledge_base" => table::boolean(text).map(|_| text.into()),
             IMAGES => {
                 return Err(Error::invalid(
