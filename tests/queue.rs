@@ -298,6 +298,8 @@ fn progress_is_opt_in_and_only_the_latest_waits() {
     let sandbox = Sandbox::start(200);
     let (client, queue, out) = (sandbox.client(), Queue::new(), tempfile::tempdir().unwrap());
     let pairs = [("directory", out.path().to_str().unwrap()), ("progress", "true")];
+    // It goes on once that it is processed was told.
+    sandbox.rule("never_ends");
     queue.run(&client, &Request::deck(), &pairs, 1).unwrap();
     let mut seen = Vec::new();
     let end = loop {
@@ -309,6 +311,9 @@ fn progress_is_opt_in_and_only_the_latest_waits() {
         let value = event.value();
         assert_eq!(value["operation"], "run");
         assert!(value["elapsed_ms"].is_u64());
+        if value["status"] == "processing" {
+            sandbox.clear();
+        }
         seen.push(value);
     };
     assert_eq!(end.code(), "OK");

@@ -1,14 +1,12 @@
 //! The sandbox as a test sees it: one process for all, a namespace for each, and its admin API.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::Sandbox;
+pub use crate::support::admin::ask;
 use crate::support::api::Client;
 
 /// How many times as fast as the wall's a namespace's clock runs where a test does not say: a minute is 300 ms.
@@ -104,10 +102,6 @@ impl<'a> Namespace<'a> {
             ("api_base_url", &self.sandbox.base_url),
             ("time_scale", &scale),
             ("ledger", ledger.to_str().unwrap()),
-            ("connect_timeout_ms", "1000000"),
-            ("submit_timeout_ms", "1000000"),
-            ("status_timeout_ms", "1000000"),
-            ("download_idle_timeout_ms", "1000000"),
         ];
         pairs.extend(self.jitter_seed.as_deref().map(|seed| ("jitter_seed", seed)));
         pairs.extend_from_slice(further);
@@ -176,35 +170,4 @@ impl<'a> Namespace<'a> {
     fn ask(&self, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
         ask(&self.sandbox.base_url, method, path, headers, body)
     }
-}
-
-/// Also while connections are refused: whoever asks here is not who is tested.
-fn connected(authority: &str) -> TcpStream {
-    loop {
-        match TcpStream::connect(authority) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            other => return other.unwrap(),
-        }
-    }
-}
-
-/// One request, on a connection of its own. The admin API is plain HTTP on a port that speaks TLS, too.
-pub fn ask(base_url: &str, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
-    let (_, authority) = base_url.split_once("://").unwrap();
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = connected(authority);
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         {headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }

@@ -5,6 +5,7 @@
 // for, or wrong on purpose.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod admin;
 pub mod api;
 pub mod deck;
 pub mod heard;
@@ -155,6 +156,17 @@ impl Sandbox {
         all.extend(self.ca_file.iter().map(|file| ("ca_file", file.as_str())));
         all.extend(pairs);
         api::Client::new(&all).unwrap()
+    }
+
+    /// Has a scenario strike from now on.
+    pub fn rule(&self, scenario: &str) {
+        let rule = serde_json::json!({ "scenario": scenario });
+        admin::ask(&self.base_url, "POST", "/_sandbox/rules", "", Some(&rule));
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub fn clear(&self) {
+        admin::ask(&self.base_url, "DELETE", "/_sandbox/rules", "", None);
     }
 
     /// Sets the variables of a program that talks to this sandbox.
