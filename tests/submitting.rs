@@ -326,6 +326,7 @@ fn so_many_submissions_go_out_at_once_and_no_more() {
         server.on(GENERATE, accepted().held());
         let client = server.client_with(&[("max_concurrent_submissions", &most.to_string())]);
         std::thread::scope(|scope| {
+            let _free = server.free_at_last();
             for _ in 0..CALLS {
                 scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap());
             }
@@ -337,7 +338,7 @@ fn so_many_submissions_go_out_at_once_and_no_more() {
                 let sent = (answered + most).min(CALLS);
                 server.until_seen(sent);
                 assert_eq!(server.seen().len(), sent, "{most} at once, and {answered} answered");
-                server.let_go();
+                server.let_go(GENERATE);
                 while submitting(&client) == CALLS - answered {
                     std::thread::yield_now();
                 }
@@ -361,6 +362,7 @@ fn in_doubt_a_submission_that_waited_too_long_for_a_place_is_not_sent() {
     let client = server.client_with(&[("max_concurrent_submissions", "1"), ("resubmit_window_ms", "60000")]);
     let began = std::time::Instant::now();
     std::thread::scope(|scope| {
+        let _free = server.free_at_last();
         let doubted =
             scope.spawn(|| client.generate(&Request::deck(), &[("idempotency_key", "doubted")]).unwrap_err());
         server.until_seen(1);
@@ -370,11 +372,11 @@ fn in_doubt_a_submission_that_waited_too_long_for_a_place_is_not_sent() {
         while submitting(&client) < 2 {
             std::thread::yield_now();
         }
-        server.let_go();
+        server.let_go(GENERATE);
         server.until_seen(2);
         let window = std::time::Duration::from_secs(60) / 200;
         std::thread::sleep(window.saturating_sub(began.elapsed()) + window);
-        server.let_go();
+        server.let_go(GENERATE);
         other.join().unwrap();
         let error = doubted.join().unwrap();
         assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("OUTCOME_UNKNOWN", "unknown"));
@@ -448,10 +450,11 @@ fn what_goes_wrong_after_acceptance_does_not_say_that_nothing_is_billed() {
     let client = server.client();
     let error = std::thread::scope(|scope| {
         let options = [("directory", path.to_str().unwrap())];
+        let _free = server.free_at_last();
         let call = scope.spawn(move || client.run(&Request::deck(), &options).unwrap_err());
         server.until_seen(1);
         std::fs::remove_dir(&path).unwrap();
-        server.let_go();
+        server.let_go(GENERATE);
         call.join().unwrap()
     });
     assert_eq!(error.code, "FILE", "{error:?}");

@@ -180,12 +180,13 @@ fn a_job_is_asked_about_once_a_second_however_many_ask() {
     // At the wall's own time, so that a second is a second.
     let client = server.client_with(&[("time_scale", "1")]);
     std::thread::scope(|scope| {
+        let _free = server.free_at_last();
         for _ in 0..8 {
             scope.spawn(|| client.get_status("j1", &[]).unwrap());
         }
         // The first poll is under way when the last of them comes.
         until_running(&client, 8);
-        server.let_go();
+        server.let_go(STATUS);
     });
     let shared = server.seen().len();
     assert!(shared <= 2, "{shared} polls for callers that could have shared one or two");
@@ -210,13 +211,14 @@ fn a_job_has_one_poller_however_many_wait() {
     let client = server.client();
     client.generate(&Request::deck(), &[]).unwrap();
     std::thread::scope(|scope| {
+        let _free = server.free_at_last();
         for _ in 0..5 {
             scope.spawn(|| client.wait("j1", &[]).unwrap());
         }
         until_running(&client, 5);
         // One more gives up early, which disturbs nobody.
         assert_eq!(client.wait("j1", &[("timeout_ms", "3000")]).unwrap_err().code, "TIMEOUT");
-        server.let_go();
+        server.let_go(STATUS);
     });
     assert_eq!(server.seen_at(STATUS).len(), 7);
 }

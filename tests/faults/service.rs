@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::Sandbox;
 pub use crate::support::admin::ask;
 use crate::support::api::Client;
+use crate::support::heard::Heard;
 
 /// How many times as fast as the wall's a namespace's clock runs where a test does not say: a minute is 300 ms.
 pub const SPEED: u32 = 200;
@@ -27,6 +28,13 @@ pub struct Namespace<'a> {
     home: tempfile::TempDir,
     /// What its clients' jitter is seeded with.
     jitter_seed: Option<String>,
+}
+
+/// What came of a story in which a request has to come to its end before a deadline, but in less time than the service asks
+/// for. How long a machine takes is not what is tested: each clock runs slower than the one before, and `story` says
+/// with `None` that the deadline came first.
+pub fn slower<T>(story: impl FnMut(u32) -> Option<T>) -> T {
+    [SPEED, 50, 10, 2].into_iter().find_map(story).expect("the deadline comes first at every speed")
 }
 
 /// A temporary directory, in memory where the system has a place for that: what is shown here is not how fast a disk
@@ -92,9 +100,17 @@ impl<'a> Namespace<'a> {
         format!("sk-sandbox-{}", self.name)
     }
 
-    /// A client of this namespace, whose network is given so much time that a loaded machine does not look like a
-    /// fault; `further` settings win.
+    /// A client of this namespace; `further` settings win.
     pub fn client(&self, further: &[(&str, &str)]) -> Client {
+        self.configured(further, |pairs| Client::new(pairs).unwrap())
+    }
+
+    /// The same whose log is told.
+    pub fn heard(&self, heard: &Heard, further: &[(&str, &str)]) -> Client {
+        self.configured(further, |pairs| heard.client(pairs))
+    }
+
+    fn configured(&self, further: &[(&str, &str)], make: impl FnOnce(&[(&str, &str)]) -> Client) -> Client {
         let (key, scale) = (self.key(), self.speed.to_string());
         let ledger = self.home.path().join("ledger.db");
         let mut pairs = vec![
@@ -105,7 +121,7 @@ impl<'a> Namespace<'a> {
         ];
         pairs.extend(self.jitter_seed.as_deref().map(|seed| ("jitter_seed", seed)));
         pairs.extend_from_slice(further);
-        Client::new(&pairs).unwrap()
+        make(&pairs)
     }
 
     /// Submits a request without the library; the job's id.

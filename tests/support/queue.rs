@@ -130,7 +130,17 @@ impl Queue {
     }
 
     pub fn get_status(&self, client: &Client, job_id: &str, tag: u64) -> Result<(), Error> {
-        self.about(functions().perceptis_get_status_async, client, job_id, &[], tag)
+        self.get_status_with(client, job_id, &[], tag)
+    }
+
+    pub fn get_status_with(
+        &self,
+        client: &Client,
+        job_id: &str,
+        pairs: &[(&str, &str)],
+        tag: u64,
+    ) -> Result<(), Error> {
+        self.about(functions().perceptis_get_status_async, client, job_id, pairs, tag)
     }
 
     pub fn download(

@@ -27,6 +27,16 @@ impl Seen {
     }
 }
 
+/// Lets all go that is held when it is dropped: a test that fails must not leave a call waiting for it.
+pub struct Freedom<'a>(&'a Server);
+
+impl Drop for Freedom<'_> {
+    fn drop(&mut self) {
+        self.0.state.state.lock().unwrap().all_free = true;
+        self.0.state.changed.notify_all();
+    }
+}
+
 /// One answer.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -78,8 +88,9 @@ struct State {
     seen: Vec<Seen>,
     meeting: usize,
     met: usize,
-    /// How many of the answers that are held may go.
-    free: usize,
+    /// The paths of the answers that may go, though they are held.
+    free: Vec<String>,
+    all_free: bool,
 }
 
 /// The server, on a port of its own, until the test's process ends.
@@ -144,10 +155,16 @@ impl Server {
         drop(self.state.changed.wait_while(state, |state| state.seen.len() < count).unwrap());
     }
 
-    /// Lets one held answer go, now or when there is one.
-    pub fn let_go(&self) {
-        self.state.state.lock().unwrap().free += 1;
+    /// Lets one held answer of this path go, now or when there is one.
+    pub fn let_go(&self, path: &str) {
+        self.state.state.lock().unwrap().free.push(path.to_owned());
         self.state.changed.notify_all();
+    }
+
+    /// For the scope in which calls wait for what is held.
+    #[must_use]
+    pub fn free_at_last(&self) -> Freedom<'_> {
+        Freedom(self)
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -199,16 +216,17 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     let mut reader = BufReader::new(stream);
     loop {
         let Some(seen) = read_request(&mut reader) else { return };
-        let answer = {
+        let (path, answer) = {
             let mut state = shared.state.lock().unwrap();
             let path = if state.answers.contains_key(&seen.path) { seen.path.clone() } else { "*".into() };
             state.seen.push(seen);
             shared.changed.notify_all();
-            match state.answers.get_mut(&path) {
+            let answer = match state.answers.get_mut(&path) {
                 Some(answers) if answers.len() > 1 => answers.remove(0),
                 Some(answers) => answers[0].clone(),
                 None => Answer::error(404, "not_found"),
-            }
+            };
+            (path, answer)
         };
         let answer = match answer {
             Answer::Meet(count, answer) => {
@@ -222,8 +240,12 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             }
             Answer::Held(answer) => {
                 let state = shared.state.lock().unwrap();
-                let mut state = shared.changed.wait_while(state, |state| state.free == 0).unwrap();
-                state.free -= 1;
+                let mine = |state: &State| state.free.iter().position(|free| *free == path);
+                let waits = |state: &mut State| !state.all_free && mine(state).is_none();
+                let mut state = shared.changed.wait_while(state, waits).unwrap();
+                if let Some(at) = mine(&state) {
+                    state.free.swap_remove(at);
+                }
                 *answer
             }
             answer => answer,
