@@ -1,5 +1,7 @@
 //! What a table can't say of waiting: outages, and a pace that is the key's and not one job's.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::books::{self, Books};
@@ -9,6 +11,7 @@ use crate::service::{Entry, Namespace, SPEED, directory, slower};
 use crate::settle::{FOREVER, whole};
 use crate::support::in_time;
 use crate::support::queue::Queue;
+use crate::support::script::{Seen, Server, status};
 
 /// More failures in a row than the retries' budget covers (500 tokens of which each takes 5).
 const OUTAGE: u64 = 150;
@@ -92,39 +95,69 @@ fn many_jobs_under_one_limit_all_end() {
     assert_eq!(books::violations(&namespace), Vec::<String>::new());
 }
 
-/// A poll that was cut off, by its deadline or by a cancel, was one all the same. It has arrived before that: one that
-/// arrives later says nothing of when the next one was sent.
+/// How a poll is given up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum GivenUp {
+    /// By the deadline of a call that blocks.
+    Blocking,
+    /// By that of one that does not.
+    Queued,
+    Cancelled,
+}
+
+/// A poll that was given up was one all the same. It has arrived before that: one that arrives later says nothing of when
+/// the next one was sent.
 #[test]
 fn a_poll_that_was_given_up_counts() {
-    for cancels in [false, true] {
-        let namespace = in_time(|timeout_ms| {
-            let (namespace, queue) = (Namespace::new(SPEED), Queue::new());
-            // The next caller may be given what the stalled poll comes to.
-            let stalls = (2 * timeout_ms.parse::<u64>().unwrap()).to_string();
-            let client = namespace.client(&[("status_timeout_ms", &stalls)]);
-            let job = namespace.submit(&Kind::Slides(1).body(1));
-            for _ in 0..3 {
-                let rule = namespace.rule("stall_head@status*1");
-                let deadline = ("timeout_ms", if cancels { FOREVER } else { timeout_ms });
-                queue.get_status_with(&client, &job, &[deadline], 1).unwrap();
-                let runs = || client.activity().unwrap()["operations"][0].is_object();
-                while namespace.fired(rule) == 0 && runs() {}
-                let arrived = runs();
-                if cancels {
-                    queue.cancel(1);
-                }
-                if queue.next().end.is_ok() || !arrived {
-                    return None;
-                }
-                namespace.clear();
-                client.get_status(&job, &[("timeout_ms", FOREVER)]).unwrap();
-            }
-            Some(namespace)
-        });
-        assert_eq!(books::violations(&namespace), Vec::<String>::new());
-        let polls = namespace.journal(0).split_off(1);
-        assert_eq!((polls.len(), books::complaints(&polls)), (6, Vec::new()));
+    const SECOND: Duration = Duration::from_millis(1000 / 200);
+    for way in [GivenUp::Blocking, GivenUp::Queued, GivenUp::Cancelled] {
+        let polls = in_time(|timeout_ms| polls_around_those_given_up(way, timeout_ms));
+        assert!(polls.len() >= 4, "{way:?}: {polls:?}");
+        for pair in polls.windows(2) {
+            assert!(pair[1].at - pair[0].at >= SECOND, "{way:?}: {polls:?}");
+        }
     }
+}
+
+/// The polls of three calls that gave one up, and of one call after each. `None`: one had not arrived by then.
+fn polls_around_those_given_up(way: GivenUp, timeout_ms: &str) -> Option<Vec<Seen>> {
+    const STATUS: &str = "/api/v1/status/j1";
+    let (server, queue) = (Server::start(), Queue::new());
+    let _free = server.free_at_last();
+    let client = server.client();
+    for _ in 0..3 {
+        let before = server.seen().len();
+        server.only(STATUS, status("processing", "[]").held());
+        let deadline = ("timeout_ms", if way == GivenUp::Cancelled { FOREVER } else { timeout_ms });
+        let given_up = std::thread::scope(|scope| {
+            let call = scope.spawn(|| {
+                if way == GivenUp::Blocking {
+                    return client.get_status("j1", &[deadline]).is_err();
+                }
+                queue.get_status_with(&client, "j1", &[deadline], 1).unwrap();
+                queue.next().end.is_err()
+            });
+            let runs = || client.activity().unwrap()["operations"][0].is_object();
+            while server.seen().len() == before && !call.is_finished() {
+                std::thread::yield_now();
+            }
+            let arrived = runs();
+            if way == GivenUp::Cancelled {
+                queue.cancel(1);
+            }
+            call.join().unwrap() && arrived
+        });
+        if !given_up {
+            return None;
+        }
+        server.only(STATUS, status("processing", "[]"));
+        std::thread::scope(|scope| {
+            scope.spawn(|| client.get_status("j1", &[("timeout_ms", FOREVER)]).unwrap());
+            // It may be given what the one that was given up comes to.
+            server.let_go(STATUS);
+        });
+    }
+    Some(server.seen_at(STATUS))
 }
 
 /// A job that takes a time that is not documented is asked about sparsely, and densely once others took much the same.
