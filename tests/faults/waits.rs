@@ -105,13 +105,20 @@ enum GivenUp {
     Cancelled,
 }
 
+/// At this scale a second is long for a poll.
+const SLOWLY: u64 = 5;
+
 /// A poll that was given up was one all the same. It has arrived before that: one that arrives later says nothing of when
 /// the next one was sent.
 #[test]
 fn a_poll_that_was_given_up_counts() {
-    const SECOND: Duration = Duration::from_millis(1000 / 200);
+    const SECOND: Duration = Duration::from_millis(1000 / SLOWLY);
     for way in [GivenUp::Blocking, GivenUp::Queued, GivenUp::Cancelled] {
-        let polls = in_time(|timeout_ms| polls_around_those_given_up(way, timeout_ms));
+        // From 60 ms on: given up well within the second.
+        let polls = in_time(|timeout_ms| {
+            let timeout_ms = timeout_ms.parse::<u64>().unwrap() / 1000 * SLOWLY;
+            polls_around_those_given_up(way, &timeout_ms.to_string())
+        });
         assert!(polls.len() >= 4, "{way:?}: {polls:?}");
         for pair in polls.windows(2) {
             assert!(pair[1].at - pair[0].at >= SECOND, "{way:?}: {polls:?}");
@@ -124,7 +131,10 @@ fn polls_around_those_given_up(way: GivenUp, timeout_ms: &str) -> Option<Vec<See
     const STATUS: &str = "/api/v1/status/j1";
     let (server, queue) = (Server::start(), Queue::new());
     let _free = server.free_at_last();
-    let client = server.client();
+    let client = server.client_with(&[("time_scale", &SLOWLY.to_string())]);
+    // The first call of a client takes longer.
+    server.on(STATUS, status("processing", "[]"));
+    client.get_status("j1", &[("timeout_ms", FOREVER)]).unwrap();
     for _ in 0..3 {
         let before = server.seen().len();
         server.only(STATUS, status("processing", "[]").held());
