@@ -417,6 +417,8 @@ perceptis_config *perceptis_config_new(void);
  *   [$XDG_STATE_HOME/perceptis/ledger.db, or the same in $HOME/.local/state]
  * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
  * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
+ * - `jitter_seed`: 0 to 9223372036854775807, makes the spreads of waiting times the same in each run of a test; with a
+ *   base URL on this machine only. Idempotency keys are random with it, too [the operating system's randomness]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message lists what
  * is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are

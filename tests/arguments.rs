@@ -237,7 +237,7 @@ fn unknown_keys_are_refused_with_the_known_ones() {
     let error = Client::new(&[("api_kye", "x")]).map(|_| ()).unwrap_err();
     assert_eq!(error.code, "INVALID_ARGUMENT");
     for known in
-        ["api_key", "api_base_url", "ca_file", "download_idle_timeout_ms", "poll_first_ms", "time_scale"]
+        ["api_key", "api_base_url", "ca_file", "download_idle_timeout_ms", "time_scale", "jitter_seed"]
     {
         assert!(error.message.contains(known), "{error:?}");
     }
@@ -335,6 +335,7 @@ fn a_client_can_not_be_made_wrongly() {
         (vec![key, ("ca_file", no_ca)], "no certificate"),
         (vec![key, ("ca_file", "/")], "not a file"),
         (vec![key, ("time_scale", "2")], "loopback"),
+        (vec![key, ("jitter_seed", "2")], "loopback"),
         (vec![key, ("poll_first_ms", "9000"), ("poll_max_ms", "8000")], "poll_max_ms"),
     ] {
         let error = Client::new(&pairs).map(|_| ()).unwrap_err();

@@ -33,14 +33,14 @@ fn compile(compiler: &str, standard: &str, further: &[&str], source: &str, progr
 #[test]
 fn the_caller_compiles_unchanged_and_makes_its_deck() {
     let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
-    let sandbox = Sandbox::start(200);
+    let sandbox = Sandbox::start(20);
     for compiler in ["g++", "clang++"] {
         let program = work.path().join(compiler);
         compile(compiler, "c++17", &[], "tests/callers/one_deck.cpp", &program, library.path());
         let out = tempfile::tempdir().unwrap();
         let run = |directory: &Path| {
             let mut command = Command::new(&program);
-            sandbox.environment(&mut command);
+            sandbox.quickly(&mut command);
             command.env("LD_LIBRARY_PATH", library.path()).arg("Why teams adopt Rust").arg(directory);
             command.output().unwrap()
         };
@@ -58,7 +58,7 @@ fn the_caller_compiles_unchanged_and_makes_its_deck() {
 #[test]
 fn all_of_it_works_in_every_standard_under_the_sanitizers() {
     let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
-    let sandbox = Sandbox::start(200);
+    let sandbox = Sandbox::start(10);
     std::thread::scope(|scope| {
         for compiler in ["g++", "clang++"] {
             let (sandbox, library, work) = (&sandbox, library.path(), work.path());

@@ -147,18 +147,18 @@ fn a_name_is_reserved_while_a_run_is_under_way() {
 fn a_name_that_was_taken_meanwhile_is_not_touched() {
     let (directory, path) = temporary();
     let server = Server::start();
-    server.on(GENERATE, accepted()).on(STATUS, status("processing", "[]"));
-    server.on(STATUS, status("processing", "[]"));
     let file = format!(r#"[{{"url":"{}/f","format":"pptx","variant":1}}]"#, server.base_url);
-    server.on(STATUS, status("completed", &file)).on("/f", Answer::file(&deck("one")));
+    server.on(GENERATE, accepted()).on(STATUS, status("completed", &file).held());
+    server.on("/f", Answer::file(&deck("one")));
     let options = [("directory", &*path), ("name", "q3")];
-    let client = server.client_with(&[("time_scale", "50")]);
+    let client = server.client();
     let result = std::thread::scope(|scope| {
+        let _free = server.free_at_last();
         let run = scope.spawn(|| client.run(&Request::deck(), &options));
-        while server.seen_at(STATUS).is_empty() {
-            std::thread::yield_now();
-        }
+        // The submission and a poll.
+        server.until_seen(2);
         fs::write(directory.path().join("q3.pptx"), "mine").unwrap();
+        server.let_go(STATUS);
         run.join().unwrap().unwrap()
     });
     assert_eq!(listing(directory.path()), ["q3-j1.pptx", "q3.pptx"]);

@@ -9,8 +9,8 @@ use std::path::Path;
 use serde_json::Value;
 use support::api::{Client, Error, Request};
 use support::deck::deck;
-use support::listing;
 use support::script::{Answer, Server, accepted, status};
+use support::{in_time, listing};
 
 const GENERATE: &str = "/api/v1/generate";
 const STATUS: &str = "/api/v1/status/j1";
@@ -71,18 +71,28 @@ fn bought(server: &Server) -> usize {
     server.seen_at(GENERATE).len()
 }
 
-/// The deadline of a call that is to end before the job.
-const SHORT: (&str, &str) = ("timeout_ms", "60000");
+/// A run that its deadline ended while its job went on, with this for its line.
+fn left_in_work(line: &[(&str, &str)]) -> (Home, Server, Error) {
+    in_time(|timeout_ms| {
+        let (home, server) = (Home::new(), working());
+        let error = home.run(&server, &[line, &[("timeout_ms", timeout_ms)]].concat()).unwrap_err();
+        (!server.seen_at(STATUS).is_empty()).then_some((home, server, error))
+    })
+}
+
+/// A server to which the outcome of a submission stays unknown, as often as it is sent.
+fn doubtful() -> Server {
+    let server = Server::start();
+    server.on(GENERATE, Answer::Drop).on(GENERATE, Answer::error(401, "unauthorized"));
+    server
+}
 
 #[test]
 fn the_same_line_again_goes_on_with_the_job() {
     for (first, second) in
         [(vec![], vec![]), (vec![("idempotency_key", "order-1")], vec![("idempotency_key", "order-1")])]
     {
-        let (home, server) = (Home::new(), working());
-        let mut line = vec![SHORT];
-        line.extend(first.iter().copied());
-        let error = home.run(&server, &line).unwrap_err();
+        let (home, server, error) = left_in_work(&first);
         assert_eq!(error.code, "TIMEOUT", "{error:?}");
         done(&server);
         let result = home.run(&server, &second).unwrap();
@@ -105,8 +115,7 @@ fn only_an_equal_call_is_adopted() {
         (vec![("idempotency_key", "order-2")], 2),
         (vec![("overwrite", "true")], 1),
     ] {
-        let (home, server) = (Home::new(), working());
-        home.run(&server, &[SHORT]).unwrap_err();
+        let (home, server, _) = left_in_work(&[]);
         done(&server);
         let result = home.run(&server, &others).unwrap();
         assert_eq!(bought(&server), times, "{others:?}: {result}");
@@ -124,8 +133,7 @@ fn only_an_equal_call_is_adopted() {
 #[test]
 fn what_somebody_else_did_about_a_job_does_not_hide_it_from_its_caller() {
     // Told TIMEOUT, and then waited for as the error says: the same line again must not buy another.
-    let (home, server) = (Home::new(), working());
-    home.run(&server, &[SHORT]).unwrap_err();
+    let (home, server, _) = left_in_work(&[]);
     done(&server);
     home.client(&server, &[]).wait("j1", &[]).unwrap();
     home.client(&server, &[]).get_status("j1", &[]).unwrap();
@@ -147,7 +155,7 @@ fn what_somebody_else_did_about_a_job_does_not_hide_it_from_its_caller() {
     // A call that ended well stays one, whoever works on its job later: the next is a purchase of its own.
     let (home, server) = (Home::new(), working());
     home.client(&server, &[]).generate(&Request::deck(), &[]).unwrap();
-    home.client(&server, &[]).recover(&[SHORT]).unwrap();
+    home.client(&server, &[]).recover(&[("timeout_ms", "60000")]).unwrap();
     home.client(&server, &[]).generate(&Request::deck(), &[]).unwrap();
     assert_eq!(bought(&server), 2);
 }
@@ -219,8 +227,11 @@ fn a_job_that_somebody_works_on_is_waited_for() {
         let live = home.jobs(&server, &[]);
         assert_eq!((&live[0]["live"], &live[0]["state"]), (&true.into(), &"accepted".into()));
         // Not adopted, since its caller is there; by its key it is waited for.
-        let error =
-            home.run(&server, &[("idempotency_key", "order-1"), ("timeout_ms", "30000")]).unwrap_err();
+        let error = in_time(|timeout_ms| {
+            let line = [("idempotency_key", "order-1"), ("timeout_ms", timeout_ms)];
+            let error = home.run(&server, &line).unwrap_err();
+            error.details["job_id"].is_string().then_some(error)
+        });
         assert_eq!((error.code.as_str(), error.detail("job_id").as_str()), ("TIMEOUT", "j1"), "{error:?}");
         let second =
             scope.spawn(|| home.run(&server, &[("idempotency_key", "order-1"), ("name", "copy")]).unwrap());
@@ -238,18 +249,17 @@ fn a_job_that_somebody_works_on_is_waited_for() {
 #[test]
 fn recover_settles_what_was_left() {
     // A submission in doubt: sent again, the same bytes under the same key.
-    let (home, server) = (Home::new(), Server::start());
-    server.on(GENERATE, Answer::Drop);
-    let error = home.run(&server, &[SHORT]).unwrap_err();
+    let (home, server) = (Home::new(), doubtful());
+    let error = home.run(&server, &[]).unwrap_err();
     assert_eq!(error.code, "OUTCOME_UNKNOWN", "{error:?}");
     let waiting = home.client(&server, &[]);
-    let report = waiting.recover(&[SHORT]).unwrap();
+    let report = waiting.recover(&[]).unwrap();
     assert_eq!(
         (&report["jobs"][0]["outcome"], &report["unsettled"]),
         (&"unknown".into(), &1.into()),
         "{report}"
     );
-    server.on(GENERATE, accepted()).on(STATUS, status("processing", "[]"));
+    server.only(GENERATE, accepted()).on(STATUS, status("processing", "[]"));
     done(&server);
     let report = home.client(&server, &[]).recover(&[]).unwrap();
     let line = &report["jobs"][0];
@@ -310,9 +320,8 @@ p.perceptis_run(client, request, options, byref(result), byref(error))
 
 #[test]
 fn what_the_service_may_have_forgotten_is_recovered_only_if_told() {
-    let (home, server) = (Home::new(), Server::start());
-    server.on(GENERATE, Answer::Drop);
-    home.run(&server, &[SHORT]).unwrap_err();
+    let (home, server) = (Home::new(), doubtful());
+    home.run(&server, &[]).unwrap_err();
     let sent = bought(&server);
     let late = home.client(&server, &[("resubmit_window_ms", "1")]);
     let report = late.recover(&[]).unwrap();
@@ -329,7 +338,7 @@ fn what_the_service_may_have_forgotten_is_recovered_only_if_told() {
         "{error:?}"
     );
     assert_eq!(bought(&server), sent, "nothing was sent");
-    server.on(GENERATE, accepted()).on(STATUS, status("processing", "[]"));
+    server.only(GENERATE, accepted()).on(STATUS, status("processing", "[]"));
     done(&server);
     assert_eq!(late.recover(&[("resubmit", "true")]).unwrap()["jobs"][0]["outcome"], "delivered");
 }
@@ -388,10 +397,10 @@ fn a_refusal_is_settled_and_leaves_the_key_free() {
 #[test]
 fn what_was_given_up_before_it_was_sent_is_bought_by_nobody() {
     // Nobody listens there: the call waits to connect, and is closed.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, port) = support::refusing_port();
     let home = Home::new();
     let ledger = home.ledger();
-    let url = format!("http://{port}");
+    let url = format!("http://127.0.0.1:{port}");
     let pairs = [("api_key", "sk-test-secret"), ("api_base_url", &*url), ("ledger", &*ledger)];
     let client = Client::new(&pairs).unwrap();
     let error = std::thread::scope(|scope| {
@@ -472,10 +481,9 @@ fn the_list_tells_what_happened_and_no_secret() {
 
 #[test]
 fn what_is_forgotten_is_not_bought_again_in_silence() {
-    let (home, server) = (Home::new(), working());
+    let (home, server, _) = left_in_work(&[("idempotency_key", "order-1")]);
     let client = home.client(&server, &[]);
     assert_eq!(client.forget(Some("nobody")).unwrap_err().code, "NOT_FOUND");
-    home.run(&server, &[SHORT, ("idempotency_key", "order-1")]).unwrap_err();
     client.forget(None).unwrap();
     assert_eq!(home.jobs(&server, &[]).len(), 1, "nothing unsettled is forgotten unless it is named");
     client.forget(Some("order-1")).unwrap();
@@ -525,11 +533,15 @@ fn a_ledger_that_can_not_be_used_costs_nothing() {
 
 #[test]
 fn without_a_file_the_client_itself_remembers() {
-    let (home, server) = (Home::new(), working());
-    let client = server.client_with(&[("ledger", "off")]);
+    let home = Home::new();
     let out = home.out();
     let line = [("directory", out.as_str()), ("name", "q3")];
-    client.run(&Request::deck(), &[line[0], line[1], SHORT]).unwrap_err();
+    let (server, client) = in_time(|timeout_ms| {
+        let server = working();
+        let client = server.client_with(&[("ledger", "off")]);
+        client.run(&Request::deck(), &[line[0], line[1], ("timeout_ms", timeout_ms)]).unwrap_err();
+        (!server.seen_at(STATUS).is_empty()).then_some((server, client))
+    });
     done(&server);
     assert_eq!(client.run(&Request::deck(), &line).unwrap()["adopted"], true);
     assert_eq!(bought(&server), 1);
@@ -548,10 +560,9 @@ fn a_call_that_goes_on_with_a_job_and_fails_before_it_asks_does_not_call_it_unpa
     assert_eq!((error.detail("billed").as_str(), error.detail("job_id").as_str()), ("unknown", "j1"));
     assert_eq!(bought(&server), 1);
 
-    let server = Server::start();
-    server.on(GENERATE, Answer::Drop);
+    let server = doubtful();
     let key = ("idempotency_key", "k2");
-    home.client(&server, &[]).generate(&Request::deck(), &[key, SHORT]).unwrap_err();
+    home.client(&server, &[]).generate(&Request::deck(), &[key]).unwrap_err();
     let sent = bought(&server);
     let error = home.client(&server, &[]).run(&Request::deck(), &[key, nowhere]).unwrap_err();
     assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("FILE", "unknown"), "{error:?}");

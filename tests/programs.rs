@@ -3,8 +3,9 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use support::program::{build, valgrind};
 use support::{Sandbox, library_directory, listing, succeed};
@@ -14,13 +15,13 @@ fn the_callers_run_unchanged_and_under_valgrind() {
     let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
     let one_deck = build("tests/callers/one_deck.c", work.path(), library.path());
     let status = build("tests/callers/status.c", work.path(), library.path());
-    // Not faster: valgrind is slow, and a deadline of a minute must stay long for it.
-    let sandbox = Sandbox::start(100);
+    // Not faster: valgrind is slow.
+    let sandbox = Sandbox::start(20);
     for checked in [false, true] {
         let out = tempfile::tempdir().unwrap();
         let command = |program: &Path| {
             let mut command = if checked { valgrind(program) } else { Command::new(program) };
-            sandbox.environment(&mut command);
+            sandbox.quickly(&mut command);
             command.env("LD_LIBRARY_PATH", library.path());
             command
         };
@@ -29,8 +30,8 @@ fn the_callers_run_unchanged_and_under_valgrind() {
         let name = &listing(out.path())[0];
         assert_eq!(path.trim_end(), out.path().join(name).to_str().unwrap());
         let job = name.strip_suffix(".pptx").unwrap();
-        // Its deadline is a minute: long enough for valgrind only where a minute is long.
-        let told = succeed(command(&status).env("PERCEPTIS_TIME_SCALE", "10").arg(job));
+        // Its deadline is a minute: long enough for valgrind only where a minute is one.
+        let told = succeed(command(&status).env("PERCEPTIS_TIME_SCALE", "1").arg(job));
         let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
         assert_eq!(told["status"], "completed");
         assert_eq!(told["job_id"], job);
@@ -40,7 +41,7 @@ fn the_callers_run_unchanged_and_under_valgrind() {
         let said = String::from_utf8(again.stderr).unwrap();
         assert_eq!(again.status.code(), Some(1), "{said}");
         assert!(said.starts_with("FILE: /nonexistent does not exist"), "{said}");
-        let none = command(&status).env("PERCEPTIS_TIME_SCALE", "10").arg("job_none").output().unwrap();
+        let none = command(&status).env("PERCEPTIS_TIME_SCALE", "1").arg("job_none").output().unwrap();
         assert_eq!(none.status.code(), Some(1), "{}", String::from_utf8_lossy(&none.stderr));
     }
 }
@@ -50,13 +51,22 @@ fn the_example_shows_the_state_and_ends_with_the_path() {
     let (library, work, out) =
         (library_directory(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let deck = build("bindings/c/examples/deck.c", work.path(), library.path());
-    let sandbox = Sandbox::start(100);
+    let sandbox = Sandbox::start(20);
+    // Until it has shown that the job is processed.
+    sandbox.rule("never_ends");
     let mut command = valgrind(&deck);
-    sandbox.environment(&mut command);
-    let made =
-        succeed(command.env("LD_LIBRARY_PATH", library.path()).arg("Why teams adopt Rust").arg(out.path()));
-    let shown = String::from_utf8(made.stderr).unwrap();
-    assert!(shown.contains("processing job_"), "{shown}");
+    sandbox.quickly(&mut command);
+    command.env("LD_LIBRARY_PATH", library.path()).arg("Why teams adopt Rust").arg(out.path());
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut shown = String::new();
+    for line in BufReader::new(running.stderr.take().unwrap()).lines() {
+        shown += &line.unwrap();
+        if shown.contains("processing job_") {
+            sandbox.clear();
+        }
+    }
+    let made = running.wait_with_output().unwrap();
+    assert!(made.status.success() && shown.contains("processing job_"), "{shown}");
     let path = String::from_utf8(made.stdout).unwrap();
     assert!(Path::new(path.trim_end()).is_file(), "{path}");
 }

@@ -3,7 +3,9 @@
 
 mod support;
 
-use support::api::Request;
+use support::api::{Client, Request};
+use support::heard::Heard;
+use support::in_time;
 use support::script::{Answer, Server, accepted};
 
 const GENERATE: &str = "/api/v1/generate";
@@ -119,9 +121,13 @@ fn an_unknown_outcome_is_settled_with_the_same_key_and_the_same_bytes() {
         server.on(GENERATE, Answer::error(409, "idempotency_conflict"));
         server.on(GENERATE, Answer::error(429, "rate_limit_exceeded"));
         server.on(GENERATE, accepted());
-        let result = server.client().generate(&Request::deck(), &[]);
-        assert_eq!(result.unwrap()["job_id"], "j1", "{unknown:?}");
-        assert_eq!(server.seen_at(GENERATE).len(), 4, "{unknown:?}");
+        // What does not come is given up after 300 ms; on a loaded machine that can happen to what comes, too.
+        let stalls = matches!(unknown, Answer::Stall);
+        let client =
+            if stalls { server.client_with(&[("submit_timeout_ms", "60000")]) } else { server.client() };
+        assert_eq!(client.generate(&Request::deck(), &[]).unwrap()["job_id"], "j1", "{unknown:?}");
+        let sent = server.seen_at(GENERATE).len();
+        assert!(sent == 4 || stalls && sent > 4, "{unknown:?}: {sent}");
         assert_eq!(distinct(&server), (1, 1), "{unknown:?}");
     }
 }
@@ -145,11 +151,14 @@ fn after_an_unknown_outcome_no_end_but_acceptance_says_that_nothing_happened() {
         assert_eq!(server.seen().len(), times, "{end:?}");
     }
     for never in [Answer::Drop, Answer::error(409, "idempotency_conflict"), Answer::error(503, "x")] {
-        let server = Server::start();
-        server.on(GENERATE, Answer::Drop).on(GENERATE, never.clone());
-        let error = server.client().generate(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
+        let (server, error) = in_time(|timeout_ms| {
+            let server = Server::start();
+            server.on(GENERATE, Answer::Drop).on(GENERATE, never.clone());
+            let error =
+                server.client().generate(&Request::deck(), &[("timeout_ms", timeout_ms)]).unwrap_err();
+            (server.seen().len() >= 2).then_some((server, error))
+        });
         assert_eq!(error.code, "OUTCOME_UNKNOWN", "{never:?}: {error:?}");
-        assert!(server.seen().len() >= 2);
         assert_eq!(distinct(&server), (1, 1));
     }
 }
@@ -172,16 +181,19 @@ fn a_conflict_that_can_mean_anything_leaves_the_outcome_unknown() {
         assert_eq!(result.unwrap()["job_id"], "j1", "{conflict:?}");
         assert_eq!((server.seen().len(), distinct(&server)), (3, (1, 1)), "{conflict:?}");
 
-        let server = Server::start();
-        server.on(GENERATE, conflict.clone());
-        let error = server.client().generate(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
+        let (server, error) = in_time(|timeout_ms| {
+            let server = Server::start();
+            server.on(GENERATE, conflict.clone());
+            let error =
+                server.client().generate(&Request::deck(), &[("timeout_ms", timeout_ms)]).unwrap_err();
+            (server.seen().len() >= 2).then_some((server, error))
+        });
         assert_eq!(error.code, "OUTCOME_UNKNOWN", "{conflict:?}: {error:?}");
         assert_eq!(error.detail("billed"), "unknown", "{error:?}");
         let key = server.seen()[0].header("idempotency-key").unwrap().to_owned();
         assert_eq!(error.detail("idempotency_key"), key, "{error:?}");
         assert!(error.message.contains(&key), "{error:?}");
         assert!(!error.message.contains("another") && !error.message.contains("of its own"), "{error:?}");
-        assert!(server.seen().len() >= 2, "{conflict:?}");
         assert_eq!(distinct(&server), (1, 1), "{conflict:?}");
     }
 }
@@ -228,16 +240,15 @@ fn a_refusal_as_the_sole_answer_is_final_and_free() {
 
 #[test]
 fn what_was_never_sent_is_not_billed() {
-    // A port that nobody listens on.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_taken, port) = support::refusing_port();
     let client = support::api::Client::new(&[
         ("api_key", "sk-1"),
-        ("api_base_url", &format!("http://{free}")),
+        ("api_base_url", &format!("http://127.0.0.1:{port}")),
         ("time_scale", "1000"),
     ])
     .unwrap();
-    // So much time that the attempts end first: a deadline can strike while one connects.
-    let error = client.generate(&Request::deck(), &[("timeout_ms", "36000000")]).unwrap_err();
+    // The attempts end before the deadline, which could strike while one connects.
+    let error = client.generate(&Request::deck(), &[]).unwrap_err();
     assert_eq!(error.code, "TRANSPORT", "{error:?}");
     assert_eq!(error.detail("billed"), "no");
     assert_eq!(error.details["retryable"], true);
@@ -253,12 +264,12 @@ fn a_limit_is_waited_out_within_the_deadline_and_told_beyond_it() {
     assert_eq!(server.seen().len(), 2);
 
     let server = Server::start();
-    server.on(GENERATE, Answer::error(429, "rate_limit_exceeded").with("Retry-After", "7200"));
+    server.on(GENERATE, Answer::error(429, "rate_limit_exceeded").with("Retry-After", "720000"));
     let client = server.client();
     let error = client.generate(&Request::deck(), &[]).unwrap_err();
     assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
     assert_eq!(error.detail("billed"), "no");
-    assert_eq!(error.details["retry_after_ms"], 7_200_000);
+    assert_eq!(error.details["retry_after_ms"], 720_000_000);
     assert_eq!(server.seen().len(), 1);
     // The limit is the key's: the next submission does not even ask.
     let error = client.generate(&Request::deck(), &[]).unwrap_err();
@@ -293,16 +304,15 @@ fn a_limit_on_one_submission_holds_back_the_others() {
     let server = Server::start();
     server.on(GENERATE, Answer::error(429, "rate_limit_exceeded").with("Retry-After", "60"));
     server.on(GENERATE, accepted());
-    let client = server.client();
+    let heard = Heard::default();
+    let client = heard.client(&server.pairs(&[]));
     std::thread::scope(|scope| {
         scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap());
-        while server.seen().is_empty() {
-            std::thread::yield_now();
-        }
-        // The answer may still be on its way: what is sent before it comes is no fault.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        // What is sent before the answer has come is no fault.
+        heard.wait_for("retrying", 1);
         client.generate(&Request::deck(), &[]).unwrap();
     });
+    client.close(60_000).unwrap();
     let seen = server.seen();
     let minute = std::time::Duration::from_secs(60) / 200;
     assert!(seen.len() == 3 && seen[1..].iter().all(|later| later.at - seen[0].at >= minute), "{seen:?}");
@@ -310,50 +320,67 @@ fn a_limit_on_one_submission_holds_back_the_others() {
 
 #[test]
 fn so_many_submissions_go_out_at_once_and_no_more() {
-    let server = Server::start();
-    server.on(GENERATE, Answer::Meet(2, Box::new(accepted())));
-    let client = server.client_with(&[("max_concurrent_submissions", "1"), ("time_scale", "1")]);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            // Two that are never together at the server wait for each other until their time is over.
-            let run = || client.generate(&Request::deck(), &[("timeout_ms", "400")]).unwrap_err();
-            scope.spawn(run);
-        }
-    });
-    let client = server.client_with(&[("max_concurrent_submissions", "2")]);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap());
-        }
-    });
+    const CALLS: usize = 5;
+    for most in [1, 2] {
+        let server = Server::start();
+        server.on(GENERATE, accepted().held());
+        let client = server.client_with(&[("max_concurrent_submissions", &most.to_string())]);
+        std::thread::scope(|scope| {
+            let _free = server.free_at_last();
+            for _ in 0..CALLS {
+                scope.spawn(|| client.generate(&Request::deck(), &[]).unwrap());
+            }
+            // All of them would go out now.
+            while submitting(&client) < CALLS {
+                std::thread::yield_now();
+            }
+            for answered in 0..CALLS {
+                let sent = (answered + most).min(CALLS);
+                server.until_seen(sent);
+                assert_eq!(server.seen().len(), sent, "{most} at once, and {answered} answered");
+                server.let_go(GENERATE);
+                while submitting(&client) == CALLS - answered {
+                    std::thread::yield_now();
+                }
+            }
+        });
+    }
+}
+
+/// How many calls are about to submit, or do.
+fn submitting(client: &Client) -> usize {
+    let activity = client.activity().unwrap();
+    let operations = activity["operations"].as_array().unwrap();
+    operations.iter().filter(|operation| operation["phase"] == "submitting").count()
 }
 
 /// The window counts from the first attempt, however long the wait for a place is.
 #[test]
 fn in_doubt_a_submission_that_waited_too_long_for_a_place_is_not_sent() {
     let server = Server::start();
-    let busy = Answer::error(503, "unavailable").with("Retry-After", "20");
-    server.on(GENERATE, busy).on(GENERATE, Answer::Stall);
-    // 100 ms until it may be repeated, 300 ms in which it may, and 600 ms in which the other one has the only place.
-    let client = server.client_with(&[
-        ("max_concurrent_submissions", "1"),
-        ("resubmit_window_ms", "60000"),
-        ("submit_timeout_ms", "120000"),
-    ]);
+    server.on(GENERATE, Answer::error(503, "unavailable").held()).on(GENERATE, accepted().held());
+    let client = server.client_with(&[("max_concurrent_submissions", "1"), ("resubmit_window_ms", "60000")]);
+    let began = std::time::Instant::now();
     std::thread::scope(|scope| {
+        let _free = server.free_at_last();
         let doubted =
             scope.spawn(|| client.generate(&Request::deck(), &[("idempotency_key", "doubted")]).unwrap_err());
-        while server.seen().is_empty() {
+        server.until_seen(1);
+        // The other one is next, and has the only place until the window is over.
+        let other =
+            scope.spawn(|| client.generate(&Request::deck(), &[("idempotency_key", "other")]).unwrap());
+        while submitting(&client) < 2 {
             std::thread::yield_now();
         }
-        let other = client.generate(&Request::deck(), &[("idempotency_key", "other")]).unwrap_err();
-        for error in [doubted.join().unwrap(), other] {
-            assert_eq!(
-                (error.code.as_str(), error.detail("billed").as_str()),
-                ("OUTCOME_UNKNOWN", "unknown")
-            );
-            assert!(error.message.contains("resubmit_window_ms"), "{error:?}");
-        }
+        server.let_go(GENERATE);
+        server.until_seen(2);
+        let window = std::time::Duration::from_secs(60) / 200;
+        std::thread::sleep(window.saturating_sub(began.elapsed()) + window);
+        server.let_go(GENERATE);
+        other.join().unwrap();
+        let error = doubted.join().unwrap();
+        assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("OUTCOME_UNKNOWN", "unknown"));
+        assert!(error.message.contains("resubmit_window_ms"), "{error:?}");
     });
     let keys: Vec<_> =
         server.seen().iter().map(|seen| seen.header("idempotency-key").unwrap().to_owned()).collect();
@@ -385,9 +412,12 @@ fn in_doubt_a_submission_is_repeated_while_the_service_is_sure_to_know_its_key()
 
 #[test]
 fn what_ends_a_submission_under_way_says_that_its_fate_is_unknown() {
-    let server = Server::start();
-    server.on(GENERATE, Answer::Stall);
-    let error = server.client().run(&Request::deck(), &[("timeout_ms", "60000")]).unwrap_err();
+    let (server, error) = in_time(|timeout_ms| {
+        let server = Server::start();
+        server.on(GENERATE, Answer::Stall);
+        let error = server.client().run(&Request::deck(), &[("timeout_ms", timeout_ms)]).unwrap_err();
+        (!server.seen().is_empty()).then_some((server, error))
+    });
     assert_eq!(error.code, "OUTCOME_UNKNOWN", "the deadline: {error:?}");
     assert_eq!(error.detail("billed"), "unknown");
     assert_eq!(error.detail("idempotency_key"), server.seen()[0].header("idempotency-key").unwrap());
@@ -416,15 +446,15 @@ fn what_goes_wrong_after_acceptance_does_not_say_that_nothing_is_billed() {
     let path = directory.path().join("gone");
     std::fs::create_dir(&path).unwrap();
     let server = Server::start();
-    server.on(GENERATE, Answer::Stall).on(GENERATE, accepted());
-    let client = server.client_with(&[("time_scale", "100")]);
+    server.on(GENERATE, accepted().held());
+    let client = server.client();
     let error = std::thread::scope(|scope| {
         let options = [("directory", path.to_str().unwrap())];
+        let _free = server.free_at_last();
         let call = scope.spawn(move || client.run(&Request::deck(), &options).unwrap_err());
-        while server.seen().is_empty() {
-            std::thread::yield_now();
-        }
+        server.until_seen(1);
         std::fs::remove_dir(&path).unwrap();
+        server.let_go(GENERATE);
         call.join().unwrap()
     });
     assert_eq!(error.code, "FILE", "{error:?}");

@@ -110,6 +110,7 @@ impl Client {
         let Surroundings { sink, spawn } = surroundings;
         let origin = settings.origin()?.as_text();
         let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, spawn);
+        let jitter = Jitter::new(settings.jitter_seed)?;
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         let home = Home::default();
@@ -124,7 +125,7 @@ impl Client {
             submissions: Gate::new(settings.max_concurrent_submissions),
             settings,
             clock,
-            jitter: Jitter::from_system()?,
+            jitter,
             poller: Poller::default(),
             estimates: Arc::default(),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),

@@ -14,7 +14,7 @@ use crate::table::{self, WEEK_MS};
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "api_key",
     "api_base_url",
     "app_name",
@@ -33,12 +33,15 @@ const KEYS: [&str; 18] = [
     "log_level",
     "ledger",
     "time_scale",
+    "jitter_seed",
 ];
 
 /// Above this many submissions at once each would need a connection of its own for long.
 const MOST_SUBMISSIONS: u64 = 64;
 /// What `max_file_bytes` can be: 4 GiB.
 const MOST_FILE_BYTES: u64 = 4 << 30;
+/// The largest `jitter_seed`: what fits a signed integer of every language.
+const MAX_JITTER_SEED: u64 = (1 << 63) - 1;
 
 /// A year, in milliseconds: longer, an equal call is another purchase for sure.
 const MAX_ADOPT_WINDOW_MS: u64 = 365 * 24 * 3_600_000;
@@ -114,6 +117,8 @@ pub struct Settings {
     pub(crate) log_level: Level,
     pub(crate) ledger: Location,
     pub(crate) time_scale: u32,
+    /// Where the spreads of waiting times come from, in the place of the operating system.
+    pub(crate) jitter_seed: Option<u64>,
 }
 
 impl Default for Settings {
@@ -137,6 +142,7 @@ impl Default for Settings {
             log_level: Level::Info,
             ledger: Location::Nowhere,
             time_scale: 1,
+            jitter_seed: None,
         }
     }
 }
@@ -198,6 +204,9 @@ impl Settings {
             },
             "time_scale" => table::integer(text, 1..=10_000)
                 .map(|value| self.time_scale = u32::try_from(value).unwrap_or(1)),
+            "jitter_seed" => {
+                table::integer(text, 0..=MAX_JITTER_SEED).map(|value| self.jitter_seed = Some(value))
+            }
             _ => Err("nothing".to_owned()),
         };
         applied.map_err(|accepts| {
@@ -217,11 +226,11 @@ impl Settings {
                  network unprotected; use https, or set allow_http to true",
             ));
         }
-        if self.time_scale != 1 && !origin.is_loopback() {
-            return Err(Error::configuration(
-                "time_scale is for a sandbox on this machine only; it can't be used with a base URL that is \
-                 not loopback",
-            ));
+        let for_tests = [("time_scale", self.time_scale != 1), ("jitter_seed", self.jitter_seed.is_some())];
+        if let Some((key, _)) = for_tests.iter().find(|(_, set)| *set && !origin.is_loopback()) {
+            return Err(Error::configuration(format!(
+                "{key} is for a sandbox on this machine only; it can't be used with a base URL that is not loopback"
+            )));
         }
         if self.poll_first > self.poll_max {
             return Err(Error::configuration(format!(
@@ -275,6 +284,9 @@ mod tests {
             (vec![key, ("api_base_url", "https://a/api")], "path"),
             (vec![key, ("api_base_url", "http://example.com")], "allow_http"),
             (vec![key, ("time_scale", "10")], "loopback"),
+            (vec![key, ("jitter_seed", "10")], "loopback"),
+            (vec![key, ("jitter_seed", "9223372036854775808")], "9223372036854775807"),
+            (vec![key, ("jitter_seed", "-1")], "from 0"),
             (vec![key, ("time_scale", "10001")], "10000"),
             (vec![key, ("poll_max_ms", "999")], "1000"),
             (vec![key, ("poll_first_ms", "20000")], "poll_max_ms"),

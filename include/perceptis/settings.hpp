@@ -23,6 +23,7 @@ struct Settings {
     std::optional<std::chrono::milliseconds> poll_first = std::nullopt;
     std::optional<std::chrono::milliseconds> poll_max = std::nullopt;
     std::optional<unsigned> time_scale = std::nullopt;
+    std::optional<unsigned long long> jitter_seed = std::nullopt;
     /// Any other key of perceptis_config_set, with its value as text.
     std::vector<std::pair<std::string, std::string>> further = {};
 };
@@ -56,6 +57,7 @@ inline ConfigHandle make_config(const Settings &settings)
     duration("poll_first_ms", settings.poll_first);
     duration("poll_max_ms", settings.poll_max);
     if (settings.time_scale) set("time_scale", std::to_string(*settings.time_scale));
+    if (settings.jitter_seed) set("jitter_seed", std::to_string(*settings.jitter_seed));
     for (const std::pair<std::string, std::string> &pair : settings.further) {
         set(c_text("key", pair.first).c_str(), pair.second);
     }

@@ -120,7 +120,7 @@ fn what_is_asked_of_it_wrongly_is_told_so() {
         ("POST", "clock", r#"{"namespace":7}"#),
         ("POST", "clock", r#"{"advance_ms":0.5}"#),
         ("POST", "reset", r#"{"all":true}"#),
-        ("POST", "refuse", r#"{"ms":0}"#),
+        ("POST", "refuse", r#"{"ms":60001}"#),
         ("POST", "refuse", r#"{"ms":100,"for":1}"#),
         ("POST", "rules", "[]"),
         ("POST", "rules", "no JSON"),

@@ -487,7 +487,8 @@ fn wires(left: &mut Left) {
         assert_eq!(world.generate(DECK).status, 202, "once");
     }
     let address = world.url().strip_prefix("http://").unwrap().to_owned();
-    let raw = |name: &str| {
+    // Reads until so much is there, or the end; then what comes in a moment more, where nothing should.
+    let raw = |name: &str, there: &dyn Fn(&str) -> bool| {
         let mut stream = TcpStream::connect(&address).unwrap();
         let request = format!(
             "GET /api/v1/status/{job} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
@@ -495,10 +496,20 @@ fn wires(left: &mut Left) {
             world.key
         );
         stream.write_all(request.as_bytes()).unwrap();
-        // What stalls is given up soon; all else ends or is whole by then.
-        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        let mut bytes = Vec::new();
-        let end = stream.read_to_end(&mut bytes);
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let (mut bytes, mut block) = (Vec::new(), [0; 4096]);
+        let mut end = Ok(0);
+        while !there(&String::from_utf8_lossy(&bytes)) {
+            end = stream.read(&mut block);
+            match end {
+                Ok(count) if count > 0 => bytes.extend_from_slice(&block[..count]),
+                _ => break,
+            }
+        }
+        if matches!(end, Ok(count) if count > 0 || bytes.is_empty()) {
+            stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+            end = stream.read_to_end(&mut bytes);
+        }
         (
             String::from_utf8_lossy(&bytes).into_owned(),
             end.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset),
@@ -506,32 +517,33 @@ fn wires(left: &mut Left) {
         )
     };
     let body = String::from_utf8(sound.body.clone()).unwrap();
-    let (half, reset, _) = raw(left.done("half_answer"));
+    let (to_the_end, whole) = (|_: &str| false, |text: &str| text.ends_with(&body));
+    let (half, reset, _) = raw(left.done("half_answer"), &to_the_end);
     assert!(half.starts_with("HTTP/1.1 200") && !half.contains(&body) && reset, "{half}");
-    let (dripped, _, _) = raw(left.done("drip=2000"));
+    let (dripped, _, _) = raw(left.done("drip=60000"), &|text| !text.is_empty());
     assert!(dripped.len() < 20 && "HTTP/1.1 200".starts_with(&dripped[..dripped.len().min(12)]), "{dripped}");
-    assert_eq!(raw(left.done("no_answer")).0, "");
-    let (begun, _, _) = raw(left.done("stall_head"));
+    assert_eq!(raw(left.done("no_answer"), &|_| true).0, "");
+    let (begun, _, _) = raw(left.done("stall_head"), &|text| text.starts_with("HTTP/1.1 200 "));
     assert!(begun.starts_with("HTTP/1.1 200 ") && !begun.contains("\r\n\r\n"), "{begun}");
-    let (stalled, _, _) = raw(left.done("stall_body"));
+    let (stalled, _, _) = raw(left.done("stall_body"), &|text| text.contains("\r\n\r\n"));
     assert!(stalled.contains("\r\n\r\n") && !stalled.contains(&body), "{stalled}");
-    let (long, _, _) = raw(left.done("length_long"));
+    let (long, _, _) = raw(left.done("length_long"), &whole);
     assert!(
         long.contains(&format!("content-length: {}", body.len() + 100)) && long.ends_with(&body),
         "{long}"
     );
-    let (short, _, _) = raw(left.done("length_short"));
+    let (short, _, _) = raw(left.done("length_short"), &whole);
     assert!(
         short.ends_with(&body) && !short.contains(&format!("content-length: {}\r", body.len())),
         "{short}"
     );
-    let (continued, _, _) = raw(left.done("continue_100"));
+    let (continued, _, _) = raw(left.done("continue_100"), &whole);
     assert!(continued.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200"), "{continued}");
-    let (hinted, _, _) = raw(left.done("early_hints_103"));
+    let (hinted, _, _) = raw(left.done("early_hints_103"), &whole);
     assert!(hinted.starts_with("HTTP/1.1 103") && hinted.contains("HTTP/1.1 200"), "{hinted}");
-    assert!(raw(left.done("huge_headers=64")).0.len() > 64_000);
-    assert!(raw(left.done("forbidden_headers")).0.contains("\r\nno colon at all\r\n"));
-    let (first, _, mut stream) = raw(left.done("dies_between"));
+    assert!(raw(left.done("huge_headers=64"), &whole).0.len() > 64_000);
+    assert!(raw(left.done("forbidden_headers"), &whole).0.contains("\r\nno colon at all\r\n"));
+    let (first, _, mut stream) = raw(left.done("dies_between"), &whole);
     assert!(first.ends_with(&body), "{first}");
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -540,11 +552,23 @@ fn wires(left: &mut Left) {
     assert!(end.is_err() && more.is_empty(), "the connection is reset at the next request");
 
     // Last, as it strikes all: by the time the answer is there, nobody is let in any more.
-    let answer = raw(left.done("connection_refused=300")).0;
+    let mut kept = TcpStream::connect(&address).unwrap();
+    let answer = raw(left.done("connection_refused=60000"), &to_the_end).0;
     assert!(answer.ends_with(&body) && answer.contains("connection: close"), "{answer}");
     assert!(is_refused(&address));
+    refuse(&mut kept, 0);
     until_accepted(&address);
-    assert_eq!(world.last()["faults"], json!(["connection_refused=300"]));
+    assert_eq!(world.last()["faults"], json!(["connection_refused=60000"]));
+}
+
+/// Has connections refused for so long, by one that there is, which ends with that.
+fn refuse(kept: &mut TcpStream, ms: u32) {
+    let (host, body) = (kept.peer_addr().unwrap(), format!("{{\"ms\":{ms}}}"));
+    let head = format!("POST /_sandbox/refuse HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}", body.len());
+    kept.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
 fn is_refused(address: &str) -> bool {
@@ -819,22 +843,24 @@ fn polls_that_come_too_soon_are_noted() {
 fn connections_can_be_refused_for_a_while() {
     let world = World::new();
     let address = world.url().strip_prefix("http://").unwrap();
-    // One that is there already goes on, and can ask for more of it.
-    let mut kept = TcpStream::connect(address).unwrap();
-    world.admin("POST", "refuse", &json!({ "ms": 300 }));
-    assert!(is_refused(address), "from the moment at which it is answered");
-    let body = r#"{"ms":600}"#;
-    let text = format!(
-        "POST /_sandbox/refuse HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
     let begin = std::time::Instant::now();
-    kept.write_all(text.as_bytes()).unwrap();
-    let mut answer = String::new();
-    kept.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    world.admin("POST", "refuse", &json!({ "ms": 300 }));
     until_accepted(address);
-    assert!(begin.elapsed() >= Duration::from_millis(590), "the longer of both");
+    assert!(begin.elapsed() >= Duration::from_millis(290));
+
+    // Those that are there already go on, and can ask for more of it, or for its end.
+    let [mut first, mut second, mut third] = [0; 3].map(|_| TcpStream::connect(address).unwrap());
+    // A later one than these is served, so that none of them only waits to be accepted.
+    world.admin("GET", "clock", &Value::Null);
+    refuse(&mut first, 60_000);
+    assert!(is_refused(address), "from the moment at which it is answered");
+    refuse(&mut second, 1);
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(is_refused(address), "for the longer of both");
+    refuse(&mut third, 0);
+    until_accepted(address);
+    // Where none is refused there is nothing to end.
+    world.admin("POST", "refuse", &json!({ "ms": 0 }));
     assert_eq!(world.generate(DECK).status, 202);
 }
 

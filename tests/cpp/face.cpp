@@ -40,6 +40,9 @@ template <class Function> perceptis::Error error_of(Function &&function)
     std::abort();
 }
 
+/* Time runs so slowly here that a loaded machine keeps the library's own deadlines; so jobs are quick, or never end. */
+const char *const slide = "A slide [[sandbox: takes=1]]", *const endless = "A deck [[sandbox: never_ends]]";
+
 perceptis::Options into(const std::string &directory, const char *name)
 {
     return perceptis::Options().directory(directory).name(name).timeout(40min);
@@ -69,7 +72,7 @@ void refuses_what_can_not_be()
 
 void blocks_and_returns(perceptis::Client &client, const std::string &directory)
 {
-    auto request = perceptis::Request::slide("One slide").variant_count(2).use_web_search(true);
+    auto request = perceptis::Request::slide(slide).variant_count(2).use_web_search(true);
     request.use_knowledge_base(false);
     request.set_json("tone", R"("dry")");
     CHECK(request.to_json().find("\"tone\":\"dry\"") != std::string::npos);
@@ -108,12 +111,12 @@ void promises(const std::string &directory)
         std::vector<std::future<perceptis::Result>> futures;
         for (int number = 0; number < 4; number++) {
             const std::string name = "future-" + std::to_string(number);
-            futures.push_back(client.run_async(perceptis::Request::slide("A future"), into(directory, name.c_str())));
+            futures.push_back(client.run_async(perceptis::Request::slide(slide), into(directory, name.c_str())));
         }
         std::future<perceptis::Status> none = client.get_status_async("job_none");
         CHECK(error_of([&] { none.get(); }).code() == perceptis::Code::not_found);
         for (std::future<perceptis::Result> &future : futures) CHECK(future.get().files().size() == 1);
-        const std::string job = client.generate_async(perceptis::Request::deck("A deck")).get().job_id();
+        const std::string job = client.generate_async(perceptis::Request::deck(endless)).get().job_id();
         client.wait_async(job); // Its future goes away; the call does not, until the client does.
         left = client.wait_async(job);
         perceptis::Client moved = std::move(client);
@@ -128,7 +131,7 @@ void queues(perceptis::Client &client, const std::string &directory)
     int finished = 0, progress = 0;
     auto own = std::make_unique<int>(7); // What a function holds need not be copied.
     queue.run(
-        client, perceptis::Request::slide("A queue"), into(directory, "queue"),
+        client, perceptis::Request::slide("A queue [[sandbox: takes=5]]"), into(directory, "queue"),
         [&finished, own = std::move(own)](perceptis::Expected<perceptis::Result> end) {
             CHECK(*own == 7 && end && end->files().size() == 1);
             finished++;
@@ -146,7 +149,7 @@ void queues(perceptis::Client &client, const std::string &directory)
     CHECK(progress > 0 && queue.pending() == 0 && queue.dispatch() == 0 && queue.dispatch(1ms) == 0);
 
     // A cancel keeps the job.
-    const std::string job = client.generate(perceptis::Request::deck("A deck")).job_id();
+    const std::string job = client.generate(perceptis::Request::deck(endless)).job_id();
     const std::uint64_t call
         = queue.wait(client, job, perceptis::Options(), [&](perceptis::Expected<perceptis::Status> end) {
               CHECK(!end && end.error().code() == perceptis::Code::cancelled && end.error().job_id() == job);
@@ -214,7 +217,7 @@ void queues(perceptis::Client &client, const std::string &directory)
 #ifdef __cpp_lib_jthread
 void stops(perceptis::Client &client)
 {
-    const std::string job = client.generate(perceptis::Request::deck("A deck")).job_id();
+    const std::string job = client.generate(perceptis::Request::deck(endless)).job_id();
     std::stop_source source;
     std::jthread other([&] {
         while (client.activity().empty()) std::this_thread::yield();
@@ -226,7 +229,7 @@ void stops(perceptis::Client &client)
     CHECK(error_of([&] { client.wait(job, perceptis::Options(), source.get_token()); }).code()
           == perceptis::Code::cancelled);
     const std::stop_source never;
-    CHECK(client.download(client.run(perceptis::Request::slide("x"), perceptis::Options().name("stop"),
+    CHECK(client.download(client.run(perceptis::Request::slide(slide), perceptis::Options().name("stop"),
                                      never.get_token()).job_id(),
                           perceptis::Options().name("stop-again"), never.get_token()).files().size() == 1);
 }

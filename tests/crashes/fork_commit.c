@@ -14,6 +14,7 @@ static void buy(perceptis_client *client, const char *key)
     char *accepted = NULL;
     MUST(perceptis_request_new("deck", "A deck [[sandbox: takes=1]]", &request, &failed));
     MUST(perceptis_options_set(options, "idempotency_key", key, &failed));
+    MUST(perceptis_options_set(options, "timeout_ms", "604800000", &failed));
     MUST(perceptis_generate(client, request, options, &accepted, &failed));
     perceptis_string_free(accepted);
     perceptis_options_free(options);

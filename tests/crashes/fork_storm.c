@@ -36,8 +36,10 @@ static void child(unsigned long number)
         perceptis_client *own = NULL;
         char *accepted = NULL;
         perceptis_request *request = request_for("Child", number);
+        perceptis_options *options = perceptis_options_new();
+        MUST(perceptis_options_set(options, "timeout_ms", "604800000", &failed));
         MUST(perceptis_client_new(NULL, &own, &failed));
-        MUST(perceptis_generate(own, request, NULL, &accepted, &failed));
+        MUST(perceptis_generate(own, request, options, &accepted, &failed));
         kill(getpid(), SIGKILL);
     }
     _exit(EXIT_SUCCESS);

@@ -187,10 +187,10 @@ impl Scene {
             .env("PERCEPTIS_TIME_SCALE", SPEED.to_string())
             .env("PERCEPTIS_LEDGER", self.state().join("ledger.db"))
             // A loaded machine must not look like a fault, nor like an hour.
-            .env("PERCEPTIS_CONNECT_TIMEOUT_MS", "1000000")
-            .env("PERCEPTIS_SUBMIT_TIMEOUT_MS", "1000000")
-            .env("PERCEPTIS_STATUS_TIMEOUT_MS", "1000000")
-            .env("PERCEPTIS_DOWNLOAD_IDLE_TIMEOUT_MS", "1000000")
+            .env("PERCEPTIS_CONNECT_TIMEOUT_MS", "36000000")
+            .env("PERCEPTIS_SUBMIT_TIMEOUT_MS", "36000000")
+            .env("PERCEPTIS_STATUS_TIMEOUT_MS", "36000000")
+            .env("PERCEPTIS_DOWNLOAD_IDLE_TIMEOUT_MS", "36000000")
             .env("PERCEPTIS_RESUBMIT_WINDOW_MS", "100000000");
         command
     }

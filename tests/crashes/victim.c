@@ -55,6 +55,15 @@ static perceptis_code run(perceptis_client *client, char **arguments, char **res
     return code;
 }
 
+static perceptis_code recover(perceptis_client *client, char **result, perceptis_error **error)
+{
+    perceptis_options *options = perceptis_options_new();
+    perceptis_code code = perceptis_options_set(options, "timeout_ms", "604800000", error);
+    if (code == PERCEPTIS_OK) code = perceptis_recover(client, options, result, error);
+    perceptis_options_free(options);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     perceptis_error *error = NULL;
@@ -65,7 +74,7 @@ int main(int argc, char **argv)
     perceptis_code code = perceptis_client_new(NULL, &client, &error);
     if (code == PERCEPTIS_OK) {
         if (argc == 6 && strcmp(argv[1], "run") == 0) code = run(client, argv + 2, &result, &error);
-        else if (argc == 2 && strcmp(argv[1], "recover") == 0) code = perceptis_recover(client, NULL, &result, &error);
+        else if (argc == 2 && strcmp(argv[1], "recover") == 0) code = recover(client, &result, &error);
     }
     /* How the line ends is not what the ledger says after it: a disk can be full by then. */
     int status = code == PERCEPTIS_OK ? EXIT_SUCCESS : EXIT_FAILURE;

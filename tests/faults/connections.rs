@@ -2,7 +2,6 @@
 //! whoever comes, so that each test has a sandbox of its own.
 
 use std::collections::BTreeSet;
-use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,7 +10,9 @@ use crate::books::{self, Books};
 use crate::rows::{Kind, Operation};
 use crate::service::{Namespace, ask, directory};
 use crate::settle::{FOREVER, settle, whole};
+use crate::support::admin::Refusal;
 use crate::support::api::{Client, Error};
+use crate::support::heard::Heard;
 use crate::support::{Sandbox, listing};
 
 const OPERATIONS: [Operation; 5] =
@@ -48,39 +49,31 @@ fn call(
     }
 }
 
-/// Has connections refused from now on for so many milliseconds of the wall's, and waits until they are.
-fn refuse(sandbox: &Sandbox, ms: u64) {
-    let (_, authority) = sandbox.base_url.split_once("://").unwrap();
-    ask(&sandbox.base_url, "POST", "/_sandbox/refuse", "", Some(&json!({ "ms": ms })));
-    while TcpStream::connect(authority).is_ok() {}
-}
-
-fn until_it_listens(sandbox: &Sandbox) {
-    let (_, authority) = sandbox.base_url.split_once("://").unwrap();
-    while TcpStream::connect(authority).is_err() {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-}
-
-/// Two seconds of refusal: every operation bears it. At a speed at which the attempts to connect last longer.
+/// Refused for a while: every operation bears it.
 #[test]
 fn connections_refused_for_a_while() {
     let sandbox = Sandbox::start(10);
     for operation in OPERATIONS {
-        let namespace = Namespace::within(&sandbox, 10);
-        let directory = directory();
+        let namespace = Namespace::within(&sandbox, 10).with_jitter(1);
+        let (directory, heard) = (directory(), Heard::default());
         let job = job_for(&namespace, operation);
-        let client = namespace.client(&[]);
+        let client = namespace.heard(&heard, &[]);
         let before = namespace.journal(0).last().map_or(0, |entry| entry.number);
-        refuse(&sandbox, 200);
-        let result = call(&client, operation, job.as_deref(), directory.path(), FOREVER);
-        until_it_listens(&sandbox);
+        let refusal = Refusal::of(&sandbox.base_url);
+        let result = std::thread::scope(|scope| {
+            let call = scope.spawn(|| call(&client, operation, job.as_deref(), directory.path(), FOREVER));
+            let borne = if operation == Operation::Wait { "poll failed" } else { "retrying" };
+            heard.wait_for(borne, 2);
+            drop(refusal);
+            call.join().unwrap()
+        });
         let result = result.unwrap_or_else(|error| panic!("{operation:?}: {error:?}"));
         if matches!(operation, Operation::Run | Operation::Download) {
             whole(&result, 1, directory.path()).unwrap();
         }
         assert_eq!(books::complaints(&namespace.journal(before)), Vec::<String>::new(), "{operation:?}");
         assert_eq!(Books::read(&namespace).jobs.len(), 1, "{operation:?}");
+        client.close(60_000).unwrap();
     }
 }
 
@@ -101,10 +94,9 @@ fn connections_refused_for_long() {
         let directory = directory();
         let job = job_for(&namespace, operation);
         let client = namespace.client(&[]);
-        // Ten minutes, of which the connections are refused for more.
-        refuse(&sandbox, 1500);
+        let refusal = Refusal::of(&sandbox.base_url);
         let error = call(&client, operation, job.as_deref(), directory.path(), "600000").unwrap_err();
-        until_it_listens(&sandbox);
+        drop(refusal);
         assert!(code.split('|').any(|code| code == error.code), "{operation:?}: {error:?}");
         assert_eq!(error.details["retryable"], true, "{operation:?}: {error:?}");
         namespace.advance(100_000);
@@ -121,28 +113,30 @@ fn connections_refused_for_long() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// An outage of minutes, at all levels: the wait that began before it ends after it.
+/// An outage at all levels: the wait that began before it ends after it.
 #[test]
 fn a_wait_that_began_before_an_outage_ends_after_it() {
     let sandbox = Sandbox::start(500);
     let namespace = Namespace::within(&sandbox, 500);
-    let directory = directory();
-    let client = namespace.client(&[]);
-    // Every answer closes its connection, so that none outlives the refusal.
+    let (directory, heard) = (directory(), Heard::default());
+    let client = namespace.heard(&heard, &[]);
+    // Every answer closes its connection, so that none outlives the refusal; and the job ends after it.
     namespace.rule("close_after@status+1");
+    namespace.rule("never_ends");
     let result = std::thread::scope(|scope| {
         let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", FOREVER)];
+        let client = &client;
         let run = scope.spawn(move || client.run(&Kind::Deck.request(60), &options));
-        while namespace.journal(0).len() < 3 {
-            std::thread::yield_now();
-        }
-        refuse(&sandbox, 1500);
-        until_it_listens(&sandbox);
+        heard.wait_for("poll failed", 1);
+        let refusal = Refusal::of(&sandbox.base_url);
+        heard.wait_for("poll failed", heard.wait_for("poll failed", 1).len() + 3);
+        drop(refusal);
         namespace.clear();
         run.join().unwrap().unwrap()
     });
     whole(&result, 1, directory.path()).unwrap();
     assert_eq!(Books::read(&namespace).billed.len(), 1);
+    client.close(60_000).unwrap();
 }
 
 /// What comes of a certificate that stays wrong, for `OPERATIONS` in their order: nothing is sent, and nobody believed.

@@ -50,7 +50,7 @@ fn client() -> crate::support::api::Client {
 #[ignore = "a part of the tests below"]
 fn fills() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
-    let options = [("directory", &*directory), ("name", "q3"), ("timeout_ms", "3600000")];
+    let options = [("directory", &*directory), ("name", "q3"), ("timeout_ms", "604800000")];
     let error = client().run(&crate::support::api::Request::deck(), &options).unwrap_err();
     assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("FILE", "yes"), "{error:?}");
     assert_eq!(error.detail("job_id"), "j1", "{error:?}");
@@ -68,7 +68,7 @@ fn fills() {
 #[ignore = "a part of the tests below"]
 fn finds_room() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
-    let options = [("directory", &*directory), ("name", "q3"), ("timeout_ms", "3600000")];
+    let options = [("directory", &*directory), ("name", "q3"), ("timeout_ms", "604800000")];
     let result = client().download("j1", &options).unwrap();
     assert_eq!(result["files"][0]["size"], large().len());
     assert_eq!(listing(Path::new(&directory)), ["q3.pptx"]);

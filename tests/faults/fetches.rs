@@ -1,21 +1,25 @@
 //! What a table can't say of downloads: other processes' parts, several variants at once, bounds.
 
-use std::collections::BTreeSet;
-
 use crate::rows::Kind;
-use crate::service::{Namespace, directory};
+use crate::service::{Namespace, SPEED, directory};
 use crate::settle::{FOREVER, whole};
-use crate::support::api::Client;
+use crate::support::api::{Client, Request};
+use crate::support::deck::deck;
+use crate::support::in_time;
+use crate::support::script::{Answer, Server};
 
 #[test]
 fn a_cut_file_is_gone_on_with_by_another_client_that_knows_the_job_alone() {
-    let namespace = Namespace::new(200);
-    let directory = directory();
-    let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", "300000")];
-    namespace.rule("cut_at=5000@download*1");
-    namespace.rule("cut_at=0@download");
-    let error = namespace.client(&[]).run(&Kind::Slides(1).request(1), &options).unwrap_err();
+    let (namespace, directory, error) = in_time(|timeout_ms| {
+        let (namespace, directory) = (Namespace::new(SPEED), directory());
+        let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", timeout_ms)];
+        namespace.rule("cut_at=5000@download*1");
+        let rule = namespace.rule("cut_at=0@download");
+        let error = namespace.client(&[]).run(&Kind::Slides(1).request(1), &options).unwrap_err();
+        (namespace.fired(rule) > 0).then_some((namespace, directory, error))
+    });
     namespace.clear();
+    let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", FOREVER)];
     let before = namespace.journal(0).last().unwrap().number;
     let client = namespace.client(&[]);
     let result = client.download(&error.detail("job_id"), &options).unwrap();
@@ -25,37 +29,38 @@ fn a_cut_file_is_gone_on_with_by_another_client_that_knows_the_job_alone() {
     assert_eq!(crate::support::listing(directory.path()).len(), 1);
 }
 
-/// No file comes, so that whoever asks for one more can't have been waiting for another to be done.
+/// No file comes before the test lets it, so that a request for one more can't have been waiting for another to be done.
 #[test]
 fn several_variants_are_fetched_at_once_and_no_more_than_four() {
-    let namespace = Namespace::new(50);
-    let directory = directory();
-    let job = namespace.submit(&Kind::Slides(6).body(1));
-    namespace.advance(60);
-    let rule = namespace.rule("stall_head@download");
-    let idle_ms = 60_000;
-    let client = namespace.client(&[("download_idle_timeout_ms", &idle_ms.to_string())]);
-    let path = directory.path().to_str().unwrap();
+    const VARIANTS: usize = 6;
+    let (server, directory) = (Server::start(), directory());
+    let urls: Vec<String> = (1..=VARIANTS).map(|number| format!("/f{number}")).collect();
+    server.job(&urls.iter().map(String::as_str).collect::<Vec<_>>());
+    for url in &urls {
+        server.on(url, Answer::file(&deck(url)).held());
+    }
+    let (client, path) = (server.client(), directory.path().to_str().unwrap());
     let result = std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.download(&job, &[("directory", path), ("timeout_ms", FOREVER)]));
-        while namespace.fired(rule) < 5 && !call.is_finished() {
-            std::thread::yield_now();
+        let _free = server.free_at_last();
+        let call = scope.spawn(|| client.run(&Request::slides(VARIANTS as u32), &[("directory", path)]));
+        let files = || server.seen().iter().filter(|seen| seen.path.starts_with("/f")).count();
+        for (come, url) in urls.iter().enumerate() {
+            let asked = (come + 4).min(VARIANTS);
+            while files() < asked {
+                std::thread::yield_now();
+            }
+            assert_eq!(files(), asked, "{come} have come");
+            server.let_go(url);
         }
-        namespace.clear();
         call.join().unwrap().unwrap()
     });
     whole(&result, 6, directory.path()).unwrap();
-    let asked: Vec<_> =
-        namespace.journal(0).into_iter().filter(|entry| entry.endpoint() == "download").collect();
-    let first: BTreeSet<_> = asked[..4].iter().map(|entry| &entry.path).collect();
-    assert_eq!(first.len(), 4, "four variants are asked for before any of them has come");
-    assert!(asked[4].at_ms >= asked[0].at_ms + idle_ms / 2, "a fifth waits for one of the four: {asked:?}");
 }
 
 /// Of several variants one is lost: the others are there, and the error tells which one is not and why.
 #[test]
 fn a_variant_that_does_not_come_takes_no_other_with_it() {
-    let namespace = Namespace::new(200);
+    let namespace = Namespace::new(SPEED);
     let directory = directory();
     let rule = serde_json::json!({ "scenario": "http_410", "path": "/files/*/2.pptx" });
     namespace.post("rules", &rule);
@@ -73,7 +78,7 @@ fn a_variant_that_does_not_come_takes_no_other_with_it() {
 
 #[test]
 fn a_file_above_the_callers_own_bound_is_refused_before_it_is_fetched() {
-    let namespace = Namespace::new(200);
+    let namespace = Namespace::new(SPEED);
     let directory = directory();
     let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", FOREVER)];
     let client = |bound: &str| -> Client { namespace.client(&[("max_file_bytes", bound)]) };

@@ -1,15 +1,14 @@
 //! The sandbox as a test sees it: one process for all, a namespace for each, and its admin API.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::Sandbox;
+pub use crate::support::admin::ask;
 use crate::support::api::Client;
+use crate::support::heard::Heard;
 
 /// How many times as fast as the wall's a namespace's clock runs where a test does not say: a minute is 300 ms.
 pub const SPEED: u32 = 200;
@@ -27,6 +26,15 @@ pub struct Namespace<'a> {
     pub speed: u32,
     /// Where its clients keep their ledger.
     home: tempfile::TempDir,
+    /// What its clients' jitter is seeded with.
+    jitter_seed: Option<String>,
+}
+
+/// What came of a story in which a request has to come to its end before a deadline, but in less time than the service asks
+/// for. How long a machine takes is not what is tested: each clock runs slower than the one before, and `story` says
+/// with `None` that the deadline came first.
+pub fn slower<T>(story: impl FnMut(u32) -> Option<T>) -> T {
+    [SPEED, 50, 10, 2].into_iter().find_map(story).expect("the deadline comes first at every speed")
 }
 
 /// A temporary directory, in memory where the system has a place for that: what is shown here is not how fast a disk
@@ -75,11 +83,16 @@ impl<'a> Namespace<'a> {
     pub fn within(sandbox: &'a Sandbox, speed: u32) -> Namespace<'a> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let namespace = Namespace { sandbox, name, speed, home: directory() };
+        let namespace = Namespace { sandbox, name, speed, home: directory(), jitter_seed: None };
         if speed != sandbox.speed {
             namespace.post("clock", &json!({ "speed": speed }));
         }
         namespace
+    }
+
+    /// The same, where each client's jitter is of this seed.
+    pub fn with_jitter(self, seed: u64) -> Namespace<'a> {
+        Namespace { jitter_seed: Some(seed.to_string()), ..self }
     }
 
     /// The API key whose requests are this namespace's.
@@ -87,9 +100,17 @@ impl<'a> Namespace<'a> {
         format!("sk-sandbox-{}", self.name)
     }
 
-    /// A client of this namespace, whose network is given so much time that a loaded machine does not look like a
-    /// fault; `further` settings win.
+    /// A client of this namespace; `further` settings win.
     pub fn client(&self, further: &[(&str, &str)]) -> Client {
+        self.configured(further, |pairs| Client::new(pairs).unwrap())
+    }
+
+    /// The same whose log is told.
+    pub fn heard(&self, heard: &Heard, further: &[(&str, &str)]) -> Client {
+        self.configured(further, |pairs| heard.client(pairs))
+    }
+
+    fn configured(&self, further: &[(&str, &str)], make: impl FnOnce(&[(&str, &str)]) -> Client) -> Client {
         let (key, scale) = (self.key(), self.speed.to_string());
         let ledger = self.home.path().join("ledger.db");
         let mut pairs = vec![
@@ -97,13 +118,10 @@ impl<'a> Namespace<'a> {
             ("api_base_url", &self.sandbox.base_url),
             ("time_scale", &scale),
             ("ledger", ledger.to_str().unwrap()),
-            ("connect_timeout_ms", "1000000"),
-            ("submit_timeout_ms", "1000000"),
-            ("status_timeout_ms", "1000000"),
-            ("download_idle_timeout_ms", "1000000"),
         ];
+        pairs.extend(self.jitter_seed.as_deref().map(|seed| ("jitter_seed", seed)));
         pairs.extend_from_slice(further);
-        Client::new(&pairs).unwrap()
+        make(&pairs)
     }
 
     /// Submits a request without the library; the job's id.
@@ -168,35 +186,4 @@ impl<'a> Namespace<'a> {
     fn ask(&self, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
         ask(&self.sandbox.base_url, method, path, headers, body)
     }
-}
-
-/// Also while connections are refused: whoever asks here is not who is tested.
-fn connected(authority: &str) -> TcpStream {
-    loop {
-        match TcpStream::connect(authority) {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            other => return other.unwrap(),
-        }
-    }
-}
-
-/// One request, on a connection of its own. The admin API is plain HTTP on a port that speaks TLS, too.
-pub fn ask(base_url: &str, method: &str, path: &str, headers: &str, body: Option<&Value>) -> Value {
-    let (_, authority) = base_url.split_once("://").unwrap();
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = connected(authority);
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-         {headers}Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
 }

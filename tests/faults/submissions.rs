@@ -1,15 +1,19 @@
 //! What a table can't say of submissions: distances over many of them, limits that are the key's, refusals that stay.
 
+use serde_json::json;
+
 use crate::books::Books;
 use crate::play::at_once;
 use crate::rows::Kind;
-use crate::service::Namespace;
+use crate::service::{Namespace, SPEED, slower};
 use crate::settle::FOREVER;
+use crate::support::heard::Heard;
 
-/// Full jitter makes any one distance anything from nothing to its ceiling, so that only many of them show that the
-/// ceiling grows from half a second to thirty.
+/// Full jitter makes any one distance anything from nothing to its ceiling, which grows from half a second to thirty. The
+/// log says how long it is, and the sandbox's clock that it is kept.
 #[test]
 fn the_distances_between_submissions_grow() {
+    const RETRIES: usize = 10;
     let fates = [
         "http_500",
         "http_408",
@@ -20,36 +24,45 @@ fn the_distances_between_submissions_grow() {
         "made_then_500",
         "reset_before",
     ];
-    let distances = std::sync::Mutex::new(Vec::new());
-    let failed = at_once(fates.repeat(4), 16, |fate| {
-        let namespace = Namespace::new(200);
-        namespace.rule(&format!("{fate}@generate*10"));
-        let options = [("timeout_ms", FOREVER)];
-        namespace.client(&[]).generate(&Kind::Deck.request(1), &options).unwrap();
+    let longest = std::sync::Mutex::new([0; RETRIES]);
+    let ceilings: [u64; RETRIES] = std::array::from_fn(|at| (500 << at).min(30_000));
+    let seeded: Vec<_> = (1..).zip(fates.repeat(4)).collect();
+    let failed = at_once(seeded, 16, |(seed, fate)| {
+        let (namespace, heard) = (Namespace::new(SPEED).with_jitter(*seed), Heard::default());
+        namespace.rule(&format!("{fate}@generate*{RETRIES}"));
+        let client = namespace.heard(&heard, &[]);
+        client.generate(&Kind::Deck.request(1), &[("timeout_ms", FOREVER)]).unwrap();
+        client.close(60_000).unwrap();
+        let waits = heard.wait_for("retrying", RETRIES);
+        let waits: Vec<u64> = waits.iter().map(|record| record["wait_ms"].as_u64().unwrap()).collect();
         let sent: Vec<u64> = namespace.journal(0).iter().map(|entry| entry.at_ms).collect();
-        assert_eq!(sent.len(), 11);
-        distances.lock().unwrap().push(sent.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>());
+        assert_eq!((waits.len(), sent.len()), (RETRIES, RETRIES + 1));
+        for (at, wait) in waits.iter().enumerate() {
+            assert!(*wait <= ceilings[at], "{wait} ms after {at} retries");
+            // Times are cut to milliseconds.
+            assert!(sent[at + 1] - sent[at] + 1 >= *wait, "{sent:?} {waits:?}");
+            let mut longest = longest.lock().unwrap();
+            longest[at] = longest[at].max(*wait);
+        }
         None
     });
     assert!(failed.is_empty(), "{failed:?}");
-    let distances = distances.into_inner().unwrap();
-    let mean = |from: usize, to: usize| {
-        let all: Vec<u64> = distances.iter().flat_map(|of_one| of_one[from..to].to_vec()).collect();
-        all.iter().sum::<u64>() as f64 / all.len() as f64
-    };
-    // The means are of 0.5, 1 and 2 s halved, and of 30 s halved: 0.6 and 15 s, and what the machine adds.
-    let (early, late) = (mean(0, 3), mean(6, 10));
-    assert!(late - early > 8000.0, "at first {early} ms, then {late} ms");
+    for (longest, ceiling) in longest.into_inner().unwrap().into_iter().zip(ceilings) {
+        assert!(longest * 2 > ceiling, "of 32 seeds the longest is {longest} ms of {ceiling}");
+    }
 }
 
 #[test]
 fn a_limit_on_submissions_is_the_keys_and_not_one_requests() {
-    let namespace = Namespace::new(200);
-    let client = namespace.client(&[]);
-    namespace.rule("http_429=300@generate*1");
     let request = Kind::Slides(1).request(1);
-    let error = client.generate(&request, &[("timeout_ms", "280000")]).unwrap_err();
-    assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("RATE_LIMITED", "no"), "{error:?}");
+    let (namespace, client, error) = slower(|speed| {
+        let namespace = Namespace::new(speed);
+        let client = namespace.client(&[]);
+        namespace.rule("http_429=300@generate*1");
+        let error = client.generate(&request, &[("timeout_ms", "280000")]).unwrap_err();
+        (error.code == "RATE_LIMITED").then_some((namespace, client, error))
+    });
+    assert_eq!(error.detail("billed"), "no", "{error:?}");
     client.generate(&request, &[("timeout_ms", FOREVER)]).unwrap();
     let sent = namespace.journal(0);
     assert_eq!(sent.len(), 2);
@@ -58,7 +71,7 @@ fn a_limit_on_submissions_is_the_keys_and_not_one_requests() {
 
 #[test]
 fn an_error_that_is_kept_under_its_key_stays_one() {
-    let namespace = Namespace::new(200);
+    let namespace = Namespace::new(SPEED);
     let rule = namespace.rule("errors_kept@generate");
     let request = Kind::Slides(1).request(1);
     request.set("template_name", "Quarterly Review").unwrap();
@@ -73,7 +86,7 @@ fn an_error_that_is_kept_under_its_key_stays_one() {
 
 #[test]
 fn another_request_under_a_known_key_is_a_conflict_and_buys_nothing() {
-    let namespace = Namespace::new(200);
+    let namespace = Namespace::new(SPEED);
     let client = namespace.client(&[]);
     client.generate(&Kind::Slides(1).request(1), &[("idempotency_key", "order-1")]).unwrap();
     let error = client.generate(&Kind::Deck.request(1), &[("idempotency_key", "order-1")]).unwrap_err();
@@ -93,6 +106,8 @@ fn another_request_under_a_known_key_is_a_conflict_and_buys_nothing() {
 #[test]
 fn what_the_service_may_have_forgotten_is_not_sent_again_without_asking() {
     let namespace = Namespace::new(1000);
+    // It has all the time of the world to remember.
+    namespace.post("clock", &json!({ "frozen": true }));
     let client = namespace.client(&[]);
     let forgets = namespace.rule("keys_forgotten=3600@generate");
     namespace.rule("reset_after@generate*1");

@@ -1,12 +1,17 @@
 //! What a table can't say of waiting: outages, and a pace that is the key's and not one job's.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::books::{self, Books};
 use crate::play::at_once;
 use crate::rows::Kind;
-use crate::service::{Entry, Namespace, directory};
+use crate::service::{Entry, Namespace, SPEED, directory, slower};
 use crate::settle::{FOREVER, whole};
+use crate::support::in_time;
+use crate::support::queue::Queue;
+use crate::support::script::{Answer, Seen, Server, status};
 
 /// More failures in a row than the retries' budget covers (500 tokens of which each takes 5).
 const OUTAGE: u64 = 150;
@@ -33,13 +38,15 @@ fn a_wait_lasts_through_an_outage_longer_than_any_budget() {
 
 #[test]
 fn a_limit_on_polls_is_the_keys_and_not_one_jobs() {
-    let namespace = Namespace::new(200);
-    let client = namespace.client(&[]);
-    let (first, second) = (namespace.submit(&Kind::Deck.body(1)), namespace.submit(&Kind::Deck.body(1)));
-    let before = namespace.journal(0).last().unwrap().number;
-    namespace.rule("http_429=300@status*1");
-    let error = client.get_status(&first, &[("timeout_ms", "280000")]).unwrap_err();
-    assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
+    let (namespace, client, second, before) = slower(|speed| {
+        let namespace = Namespace::new(speed);
+        let client = namespace.client(&[]);
+        let (first, second) = (namespace.submit(&Kind::Deck.body(1)), namespace.submit(&Kind::Deck.body(1)));
+        let before = namespace.journal(0).last().unwrap().number;
+        namespace.rule("http_429=300@status*1");
+        let error = client.get_status(&first, &[("timeout_ms", "280000")]).unwrap_err();
+        (error.code == "RATE_LIMITED").then_some((namespace, client, second, before))
+    });
     client.get_status(&second, &[("timeout_ms", FOREVER)]).unwrap();
     let polls = namespace.journal(before);
     assert_eq!(polls.len(), 2);
@@ -74,7 +81,7 @@ fn many_who_wait_for_one_job_and_ask_about_it_keep_to_one_poll_a_second() {
 /// Jobs of one key under a limit that is below what they would ask together: all of them end, none is asked too fast.
 #[test]
 fn many_jobs_under_one_limit_all_end() {
-    let namespace = Namespace::new(200);
+    let namespace = Namespace::new(SPEED);
     let client = namespace.client(&[]);
     namespace.rule("rate_limit=1@status");
     let jobs: Vec<String> = (0..12).map(|_| namespace.submit(&Kind::Slides(1).body(20))).collect();
@@ -88,30 +95,91 @@ fn many_jobs_under_one_limit_all_end() {
     assert_eq!(books::violations(&namespace), Vec::<String>::new());
 }
 
-/// A poll that its deadline cut off was one all the same. At a speed at which a second is long for a machine, too.
+/// How a poll is given up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum GivenUp {
+    /// By the deadline of a call that blocks.
+    Blocking,
+    /// By that of one that does not.
+    Queued,
+    Cancelled,
+}
+
+/// At this scale a second is long for a poll.
+const SLOWLY: u64 = 5;
+
+/// A poll that was given up was one all the same. It has arrived before that: one that arrives later says nothing of when
+/// the next one was sent.
 #[test]
 fn a_poll_that_was_given_up_counts() {
-    let namespace = Namespace::new(10);
-    // Whoever asks next may be given what the stalled poll comes to.
-    let client = namespace.client(&[("status_timeout_ms", "5000")]);
-    let job = namespace.submit(&Kind::Slides(1).body(1));
-    for _ in 0..3 {
-        namespace.rule("stall_head@status*1");
-        // Under way or not, it is given up after 30 ms of the wall's.
-        client.get_status(&job, &[("timeout_ms", "300")]).unwrap_err();
-        namespace.clear();
-        client.get_status(&job, &[("timeout_ms", FOREVER)]).unwrap();
+    const SECOND: Duration = Duration::from_millis(1000 / SLOWLY);
+    for way in [GivenUp::Blocking, GivenUp::Queued, GivenUp::Cancelled] {
+        // From 60 ms on: given up well within the second.
+        let polls = in_time(|timeout_ms| {
+            let timeout_ms = timeout_ms.parse::<u64>().unwrap() / 1000 * SLOWLY;
+            polls_around_those_given_up(way, &timeout_ms.to_string())
+        });
+        for [given_up, next] in polls {
+            assert!(next.at - given_up.at >= SECOND, "{way:?}: {:?}", next.at - given_up.at);
+        }
     }
-    assert_eq!(books::violations(&namespace), Vec::<String>::new());
-    let polls = namespace.journal(0).split_off(1);
-    assert_eq!(books::complaints(&polls), Vec::<String>::new());
+}
+
+/// Three polls that were given up, each with the next one of its job. `None`: one had not arrived by then.
+fn polls_around_those_given_up(way: GivenUp, timeout_ms: &str) -> Option<Vec<[Seen; 2]>> {
+    let (server, queue) = (Server::start(), Queue::new());
+    let _free = server.free_at_last();
+    let client = server.client_with(&[("time_scale", &SLOWLY.to_string())]);
+    // The first call of a client takes longer.
+    server.on("*", status("processing", "[]"));
+    client.get_status("j1", &[]).unwrap();
+    let mut polls = Vec::new();
+    // Each about a job that nobody has asked about, so that it is asked about at once, by the call itself.
+    for job in ["a", "b", "c"] {
+        let path = format!("/api/v1/status/{job}");
+        let processing = Answer::json(200, r#"{"status":"processing"}"#);
+        server.on(&path, processing.clone().held()).on(&path, processing);
+        let deadline = ("timeout_ms", if way == GivenUp::Cancelled { FOREVER } else { timeout_ms });
+        let given_up = std::thread::scope(|scope| {
+            let call = scope.spawn(|| {
+                if way == GivenUp::Blocking {
+                    return client.get_status(job, &[deadline]).is_err();
+                }
+                queue.get_status_with(&client, job, &[deadline], 1).unwrap();
+                queue.next().end.is_err()
+            });
+            let runs = || client.activity().unwrap()["operations"][0].is_object();
+            while server.seen_at(&path).is_empty() && !call.is_finished() {
+                std::thread::yield_now();
+            }
+            let arrived = runs();
+            if way == GivenUp::Cancelled {
+                queue.cancel(1);
+            }
+            call.join().unwrap() && arrived
+        });
+        if !given_up {
+            return None;
+        }
+        client.get_status(job, &[]).unwrap();
+        polls.push(server.seen_at(&path).try_into().unwrap());
+    }
+    Some(polls)
 }
 
 /// A job that takes a time that is not documented is asked about sparsely, and densely once others took much the same.
-/// At a speed at which the dense distance, two seconds, is long for a machine.
+/// How dense is the machine's, too: one that needs longer for a poll than there is between two of them is given slower clocks.
 #[test]
 fn polls_follow_what_the_jobs_before_took() {
-    let namespace = Namespace::new(40);
+    slower(|speed| {
+        let (before, after) = polls_before_and_after(speed);
+        (after >= 2 * before).then_some(())
+    });
+}
+
+/// How often a job of an unknown length is asked about, and then one whose length others had.
+fn polls_before_and_after(speed: u32) -> (usize, usize) {
+    let namespace = Namespace::new(speed.min(40));
     let client = namespace.client(&[]);
     let polls = |takes| {
         let forever = [("timeout_ms", FOREVER)];
@@ -130,6 +198,6 @@ fn polls_follow_what_the_jobs_before_took() {
     });
     assert_eq!(others, Vec::<String>::new());
     let after = polls(70);
-    assert!(after >= 2 * before, "{before} polls before, {after} after");
     assert_eq!(books::violations(&namespace), Vec::<String>::new());
+    (before, after)
 }

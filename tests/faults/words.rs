@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::play::at_once;
 use crate::rows::Kind;
-use crate::service::{Namespace, directory};
+use crate::service::{Namespace, SPEED, directory};
 use crate::settle::FOREVER;
 use crate::support::api::Error;
+use crate::support::in_time;
 
 /// A short list.
 const MOST_ATTEMPTS: usize = 20;
@@ -29,27 +30,39 @@ const FAILURES: [(&str, &str, Option<u64>); 12] = [
     ("close_after@download", "download", None),
 ];
 
+/// How the operation ends. What is asked again and again has failed twice before the deadline strikes.
 fn fail(fault: &str, operation: &str, directory: &Path) -> Error {
-    let namespace = Namespace::new(200);
+    if fault.starts_with("http_400") || fault.starts_with("http_404") {
+        return fail_within(FOREVER, fault, operation, directory).0;
+    }
+    in_time(|timeout_ms| {
+        let (error, struck) = fail_within(timeout_ms, fault, operation, directory);
+        (struck >= 2).then_some(error)
+    })
+}
+
+/// How it ends with this deadline, and how often the fault struck.
+fn fail_within(timeout_ms: &str, fault: &str, operation: &str, directory: &Path) -> (Error, u64) {
+    let namespace = Namespace::new(SPEED);
     let client = namespace.client(&[]);
     let job = matches!(operation, "get_status" | "wait" | "download").then(|| {
         let job = namespace.submit(&Kind::Slides(1).body(1));
         namespace.advance(60);
         job
     });
-    namespace.rule(fault);
+    let rule = namespace.rule(fault);
     let job = job.unwrap_or_default();
-    let deadline = ("timeout_ms", "120000");
+    let deadline = ("timeout_ms", timeout_ms);
     let files = [deadline, ("directory", directory.to_str().unwrap())];
     let request = Kind::Slides(1).request(1);
-    match operation {
+    let end = match operation {
         "generate" => client.generate(&request, &[deadline]).map(drop),
         "run" => client.run(&request, &files).map(drop),
         "get_status" => client.get_status(&job, &[deadline]).map(drop),
         "wait" => client.wait(&job, &[deadline]).map(drop),
         _ => client.download(&job, &files).map(drop),
-    }
-    .unwrap_err()
+    };
+    (end.unwrap_err(), namespace.fired(rule))
 }
 
 fn every_failure(check: impl Fn(&str, &Error, Option<u64>) -> Result<(), String> + Sync) {
@@ -117,16 +130,19 @@ fn errors_say_which_job_whether_it_is_billed_and_what_to_do() {
 
 #[test]
 fn a_limit_beyond_the_deadline_says_for_how_long() {
-    let namespace = Namespace::new(200);
-    namespace.rule("http_429=7200@status");
-    let job = namespace.submit(&Kind::Slides(1).body(1));
-    let error = namespace.client(&[]).wait(&job, &[("timeout_ms", "60000")]).unwrap_err();
+    let (namespace, job, error) = in_time(|timeout_ms| {
+        let namespace = Namespace::new(SPEED);
+        namespace.rule("http_429=720000@status");
+        let job = namespace.submit(&Kind::Slides(1).body(1));
+        let error = namespace.client(&[]).wait(&job, &[("timeout_ms", timeout_ms)]).unwrap_err();
+        error.details["retry_after_ms"].is_u64().then_some((namespace, job, error))
+    });
     assert_eq!(
         (error.code.as_str(), error.detail("job_id").as_str()),
         ("TIMEOUT", job.as_str()),
         "{error:?}"
     );
-    assert_eq!(error.details["retry_after_ms"], 7_200_000, "{error:?}");
+    assert_eq!(error.details["retry_after_ms"], 720_000_000, "{error:?}");
     namespace.clear();
     namespace.client(&[]).wait(&job, &[("timeout_ms", FOREVER)]).unwrap();
 }

@@ -38,12 +38,12 @@ static inline void ask_async(perceptis_client *client, perceptis_queue *queue, u
     MUST(perceptis_get_status_async(client, job_id, NULL, queue, tag, &failed));
 }
 
-/* The id of a new job. */
+/* The id of a new job, which never ends. */
 static inline char *new_job(perceptis_client *client)
 {
     perceptis_request *request = NULL;
     char *accepted = NULL;
-    MUST(perceptis_request_new("deck", "A job", &request, &failed));
+    MUST(perceptis_request_new("deck", "A job [[sandbox: never_ends]]", &request, &failed));
     MUST(perceptis_generate(client, request, NULL, &accepted, &failed));
     char *job_id = perceptis_json_get(accepted, "/job_id");
     perceptis_string_free(accepted);

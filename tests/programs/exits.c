@@ -1,15 +1,37 @@
 /* The process ends with calls in flight and threads that wait for them. Usage: exits HOW JOB_ID */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include "check.h"
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 static perceptis_client *client;
 static perceptis_queue *queue;
 static const char *job_id;
+static atomic_int taker, blocker;
+
+/* Waits until a thread waits in the library: for a futex. A handle may be freed while a call has it, and not before the
+   call begins. Being asleep says less, since under valgrind a thread sleeps until it is its turn. */
+static void until_inside(atomic_int *thread)
+{
+    char path[64];
+    long call = -1;
+    while (atomic_load(thread) == 0) sched_yield();
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", atomic_load(thread));
+    while (call != SYS_futex) {
+        FILE *file = fopen(path, "r");
+        CHECK(file != NULL);
+        if (fscanf(file, "%ld", &call) != 1) call = -1; /* It runs. */
+        fclose(file);
+        sched_yield();
+    }
+}
 
 static void *take(void *unused)
 {
+    atomic_store(&taker, (int)syscall(SYS_gettid));
     perceptis_event *event = NULL;
     size_t taken = 0;
     (void)unused;
@@ -20,6 +42,7 @@ static void *take(void *unused)
 
 static void *block(void *unused)
 {
+    atomic_store(&blocker, (int)syscall(SYS_gettid));
     char *status = NULL;
     (void)unused;
     perceptis_wait(client, job_id, NULL, &status, NULL);
@@ -73,6 +96,10 @@ int main(int argc, char **argv)
     for (uint64_t tag = 0; tag < 10; tag++) MUST(perceptis_wait_async(client, job_id, NULL, queue, tag, &failed));
     CHECK(pthread_create(&thread, NULL, take, NULL) == 0);
     CHECK(pthread_create(&thread, NULL, block, NULL) == 0);
+    if (strcmp(how, "free-atexit") == 0) {
+        until_inside(&taker);
+        until_inside(&blocker);
+    }
     if (strcmp(how, "thread") == 0) {
         CHECK(pthread_create(&thread, NULL, end_process, NULL) == 0);
         pthread_join(thread, NULL);

@@ -45,7 +45,7 @@ static void end(int closes)
     perceptis_request *request = NULL;
     char *accepted = NULL;
     CHECK(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK);
-    CHECK(perceptis_request_new("deck", "Lifetimes", &request, NULL) == PERCEPTIS_OK);
+    CHECK(perceptis_request_new("deck", "Lifetimes [[sandbox: never_ends]]", &request, NULL) == PERCEPTIS_OK);
     CHECK(perceptis_generate(client, request, NULL, &accepted, NULL) == PERCEPTIS_OK);
     perceptis_request_free(request);
     char *job_id = perceptis_json_get(accepted, "/job_id");

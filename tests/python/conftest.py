@@ -15,10 +15,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import perceptis
 import pytest
+from perceptis import _calls
 
 ROOT = Path(__file__).resolve().parents[2]
-SPEED = 200  # a minute's deadline is 300 ms, which a loaded machine can keep
+SPEED = 20
+"""How many times as fast as the wall's the sandbox's clock and the clients' run: so slowly that a loaded machine keeps the
+library's own deadlines, of which a minute is the shortest."""
+QUICK = "--takes=20"
+"""What makes jobs quick enough for that, in a key."""
+PATIENCE = 180 * SPEED
+"""How long a call may take whose test does not say, in seconds: three minutes of the wall's."""
 
 
 def needed(variable: str) -> Path:
@@ -56,11 +64,36 @@ class Sandbox:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees a variable that it did not set, least of all somebody's real key, or another test's ledger."""
+    """No test sees a variable that it did not set, least of all somebody's real key, or another test's ledger. But for
+    the network's timeouts: a loaded machine does not look like a fault."""
     for name in list(os.environ):
         if name.startswith("PERCEPTIS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    for name in ("CONNECT", "SUBMIT", "STATUS", "DOWNLOAD_IDLE"):
+        monkeypatch.setenv(f"PERCEPTIS_{name}_TIMEOUT_MS", str(PATIENCE * 1000))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline strikes only where the test sets it."""
+    original = _calls.request_options
+
+    def patiently(values: Any, timeout: float | None) -> Any:
+        return original(values, PATIENCE if timeout is None else timeout)
+
+    monkeypatch.setattr(_calls, "request_options", patiently)
+
+
+def left_in_work(call: Callable[[float], Any]) -> perceptis.TimeoutError:
+    """The error of a call that its deadline, in seconds, ended while its job went on. How long a machine takes to get so
+    far is not what is tested: each deadline is longer than the one before."""
+    for timeout in (10.0, 40.0, 160.0, 640.0):
+        with pytest.raises((perceptis.TimeoutError, perceptis.OutcomeUnknownError)) as caught:
+            call(timeout)
+        if isinstance(caught.value, perceptis.TimeoutError) and caught.value.job_id is not None:
+            return caught.value
+    raise AssertionError("no job before any deadline")
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +106,7 @@ def sandbox() -> Iterator[Sandbox]:
     )
     assert process.stdout is not None and process.stdin is not None
     ready = json.loads(process.stdout.readline())
-    yield Sandbox(ready["base_url"], ready["api_key"])
+    yield Sandbox(ready["base_url"], ready["api_key"] + QUICK)
     process.stdin.close()
     assert process.wait(timeout=30) == 0
 
@@ -87,7 +120,7 @@ class Namespace:
     def __init__(self, sandbox: Sandbox) -> None:
         self.base_url = sandbox.base_url
         self.name = f"py{next(self._numbers)}"
-        self.api_key = f"sk-sandbox-{self.name}"
+        self.api_key = f"sk-sandbox-{self.name}{QUICK}"
 
     @property
     def config(self) -> dict[str, Any]:
@@ -104,17 +137,21 @@ class Namespace:
             "PERCEPTIS_TIME_SCALE": str(SPEED),
         }
 
-    def ask(self, path: str, body: Any = None) -> Any:
+    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
         """Asks the admin API, or tells it something."""
         data = None if body is None else json.dumps(body).encode()
         url = f"{self.base_url}/_sandbox/{path}?namespace={self.name}"
         headers = {"Content-Type": "application/json"}
-        with self._open(urllib.request.Request(url, data, headers), timeout=60) as answer:
+        with self._open(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
             return json.load(answer)
 
     def strike(self, scenario: str) -> None:
         """Has something go wrong."""
         self.ask("rules", {"scenario": scenario})
+
+    def clear(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.ask("rules", method="DELETE")
 
     def freeze(self, frozen: bool) -> None:
         """No job goes on any more, or all do again."""
@@ -201,4 +238,4 @@ def script() -> Iterator[Script]:
 
 def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs this interpreter, with what it prints as text."""
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600, **options)

@@ -16,7 +16,7 @@ import uvloop
 
 import perceptis
 
-from conftest import ROOT, SPEED, Sandbox, Script, run_python
+from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -43,13 +43,17 @@ async def waiting(client: perceptis.AsyncClient, count: int = 1) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_the_steps_and_a_run(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_the_steps_and_a_run(run: Run, namespace: Namespace, tmp_path: Path) -> None:
     async def main() -> None:
-        async with of(sandbox) as client:
+        async with perceptis.AsyncClient(**namespace.config) as client:
             seen: list[perceptis.Progress] = []
             threads: set[int] = set()
+            # The job goes on once its progress was told.
+            namespace.strike("never_ends")
 
             def on_progress(progress: perceptis.Progress) -> None:
+                if progress.status == "processing":
+                    namespace.clear()
                 seen.append(progress)
                 threads.add(threading.get_ident())
 
@@ -147,7 +151,7 @@ def test_time_outs_of_asyncio_are_cancels(run: Run, script: Script) -> None:
                 await asyncio.wait_for(client.wait("j1"), 0.1)
             assert [left.job_id for left in await client.unsettled()] == ["j1"]
             with pytest.raises(TimeoutError) as caught:
-                await client.wait("j1", timeout=60)
+                await client.wait("j1", timeout=10)
             assert isinstance(caught.value, perceptis.TimeoutError) and caught.value.job_id == "j1"
 
     run(main())

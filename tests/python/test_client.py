@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 import perceptis
 
-from conftest import ROOT, SPEED, Sandbox, Script, run_python
+from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 32
 KEY = "sk-test-very-secret"
@@ -164,6 +166,7 @@ def test_a_file_that_exists_is_found_before_anything_is_sent(script: Script, tmp
         ({"api_key": KEY, "ca_file": __file__}, "ca_file"),
         ({"api_key": KEY, "poll_max_ms": 999}, "poll_max_ms"),
         ({"api_key": KEY, "time_scale": 10}, "loopback"),
+        ({"api_key": KEY, "jitter_seed": 10}, "loopback"),
         ({"api_key": KEY, "allow_http": "maybe"}, "allow_http"),
         ({"api_key": KEY, "nonsense": 1}, "status_timeout_ms"),
     ],
@@ -226,7 +229,7 @@ def test_an_incomplete_job_hands_out_what_came(script: Script, tmp_path: Path) -
 def test_a_deadline_is_a_builtin_timeout(script: Script) -> None:
     script.on("/api/v1/status/j1", 200, {"status": "processing"})
     with pytest.raises(TimeoutError) as caught:
-        scripted(script).wait("j1", timeout=60)
+        scripted(script).wait("j1", timeout=10)
     assert isinstance(caught.value, perceptis.TimeoutError)
     assert caught.value.job_id == "j1"
 
@@ -290,17 +293,29 @@ def test_a_fork_belongs_to_the_parent(client: perceptis.Client, sandbox: Sandbox
 
 
 @pytest.mark.usefixtures("environment")
-def test_the_callers_run(client: perceptis.Client, tmp_path: Path) -> None:
+def test_the_callers_run(client: perceptis.Client, namespace: Namespace, tmp_path: Path) -> None:
     callers = ROOT / "tests" / "callers"
     job_id = client.generate("Caller", output_type="single_slide").job_id
     client.wait(job_id)
-    status = run_python(str(callers / "status.py"), job_id)
+    # Its deadline is a minute: here one of the wall's.
+    status = run_python(str(callers / "status.py"), job_id, env={**os.environ, "PERCEPTIS_TIME_SCALE": "1"})
     assert status.returncode == 0, status.stderr
     assert status.stdout.splitlines()[0] == "completed [1]"
     assert client.get_status(job_id).job_id in status.stdout.splitlines()[1]
 
-    deck = run_python(str(callers / "one_deck.py"), "Why teams adopt Rust", str(tmp_path))
-    assert deck.returncode == 0, deck.stderr
-    assert "processing" in deck.stderr.splitlines(), "it shows its progress"
-    path, size = deck.stdout.split()
+    # It goes on once it has shown its progress.
+    namespace.strike("never_ends")
+    deck = subprocess.Popen(
+        [sys.executable, str(callers / "one_deck.py"), "Why teams adopt Rust", str(tmp_path)],
+        env=namespace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert deck.stdout is not None and deck.stderr is not None
+    while (line := deck.stderr.readline()) != "processing\n":
+        assert line, "it ended early"
+    namespace.clear()
+    path, size = deck.communicate()[0].split()
+    assert deck.returncode == 0
     assert Path(path).stat().st_size == int(size)

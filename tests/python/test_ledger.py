@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,7 @@ import pytest
 
 import perceptis
 
-from conftest import SPEED, Namespace, Script
-
-SHORT = {"timeout": 60.0}
-"""The deadline of a call that is to end before its job."""
-
+from conftest import SPEED, Namespace, Script, left_in_work, until
 
 @pytest.fixture
 def client(namespace: Namespace) -> perceptis.Client:
@@ -66,13 +63,12 @@ def test_the_same_line_goes_on_and_the_file_that_is_there_needs_no_request(
     client: perceptis.Client, namespace: Namespace, line: dict[str, Any]
 ) -> None:
     namespace.freeze(True)
-    with pytest.raises(perceptis.TimeoutError) as caught:
-        client.run(**line, **SHORT)
-    assert caught.value.attempts[0].outcome == "accepted" and caught.value.attempts_omitted == 0
-    assert all(attempt.at >= 0 and attempt.http_status is None for attempt in caught.value.attempts)
+    left = left_in_work(lambda timeout: client.run(**line, timeout=timeout))
+    assert left.attempts and left.attempts_omitted == 0
+    assert all(attempt.at >= 0 and attempt.http_status is None for attempt in left.attempts)
     namespace.freeze(False)
     result = client.run(**line)
-    assert (result.adopted, result.job_id) == (True, caught.value.job_id)
+    assert (result.adopted, result.job_id) == (True, left.job_id)
     sent = len(namespace.requests("/"))
     again = client.run(**line, idempotency_key=result.idempotency_key)
     assert (again.adopted, again.raw["job"], again.files[0].sha256) == (False, None, result.files[0].sha256)
@@ -81,10 +77,12 @@ def test_the_same_line_goes_on_and_the_file_that_is_there_needs_no_request(
 
 def test_buying_anew_is_asked_for(client: perceptis.Client, namespace: Namespace, line: dict[str, Any]) -> None:
     namespace.freeze(True)
-    with pytest.raises(perceptis.TimeoutError):
-        client.run(**line, **SHORT)
-    with pytest.raises(perceptis.TimeoutError):
-        client.run(**line, **SHORT, adopt=False)
+    left_in_work(lambda timeout: client.run(**line, timeout=timeout))
+    with perceptis.Client(**namespace.config) as anew, ThreadPoolExecutor(1) as thread:
+        call = thread.submit(anew.run, **line, adopt=False)
+        until(lambda: len(namespace.jobs()) == 2)
+        anew.close()
+        assert isinstance(call.exception(), perceptis.ClosedError)
     assert len(namespace.jobs()) == 2
     client.generate("Of one key", output_type="single_slide", idempotency_key="order-1")
     other = perceptis.Client(**{**namespace.config, "api_key": f"{namespace.api_key}--user=2"})
@@ -99,21 +97,20 @@ def test_buying_anew_is_asked_for(client: perceptis.Client, namespace: Namespace
 def test_recover_settles_what_was_left(namespace: Namespace, line: dict[str, Any], tmp_path: Path) -> None:
     with perceptis.Client(**namespace.config) as first:
         namespace.freeze(True)
-        with pytest.raises(perceptis.TimeoutError) as caught:
-            first.run(**line, **SHORT)
+        left = left_in_work(lambda timeout: first.run(**line, timeout=timeout))
         first.generate("No files", output_type="single_slide")
         first.generate("Files", output_type="single_slide", directory=tmp_path, name="later")
-        with pytest.raises(perceptis.TimeoutError) as fourth:
-            first.run("Fourth", output_type="single_slide", directory=tmp_path, name="q4", **SHORT)
+        fourth_line: dict[str, Any] = {"output_type": "single_slide", "directory": tmp_path, "name": "q4"}
+        fourth = left_in_work(lambda timeout: first.run("Fourth", **fourth_line, timeout=timeout))
     namespace.freeze(False)
     with perceptis.Client(**namespace.config) as second:
         waits = second.unsettled()
         assert [left.operation for left in waits] == ["run", "generate", "generate", "run"], "the oldest first"
         assert waits[0].job is not None and waits[0].job.told == "TIMEOUT"
-        assert (waits[0].job_id, waits[0].billed) == (caught.value.job_id, "unknown")
+        assert (waits[0].job_id, waits[0].billed) == (left.job_id, "unknown")
         assert all(left.job_id is not None and left.job_id in left.message for left in waits)
-        one = second.recover(job=fourth.value.job_id)
-        assert [(job.outcome, job.job_id) for job in one.jobs] == [("delivered", fourth.value.job_id)]
+        one = second.recover(job=fourth.job_id)
+        assert [(job.outcome, job.job_id) for job in one.jobs] == [("delivered", fourth.job_id)]
         assert one.unsettled == 3
         recovery = second.recover()
         assert [job.outcome for job in recovery.jobs] == ["delivered", "settled", "delivered"]
@@ -215,8 +212,8 @@ def test_the_asyncio_client_asks_without_blocking_its_loop(
     async def main() -> None:
         async with perceptis.AsyncClient(**namespace.config) as client:
             namespace.freeze(True)
-            with pytest.raises(perceptis.TimeoutError):
-                await client.run(**line, **SHORT)
+            with perceptis.Client(**namespace.config) as other:
+                left_in_work(lambda timeout: other.run(**line, timeout=timeout))
             (job,) = await client.jobs(unsettled=True, history=True)
             (left,) = await client.unsettled()
             assert left.job is not None and left.job.job_id == job.job_id and job.history

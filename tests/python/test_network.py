@@ -123,7 +123,7 @@ def test_plain_http_on_a_tls_port_is_an_error(script: Script) -> None:
     url = script.base_url.replace("http:", "https:")
     with perceptis.Client(api_key=KEY, api_base_url=url) as client:
         with pytest.raises(perceptis.TransportError):
-            client.get_status("j1", timeout=0.5)
+            client.get_status("j1", timeout=3)
 
 
 def test_what_ends_before_the_first_byte_was_never_sent() -> None:

@@ -37,7 +37,7 @@ def conforms(base_url: str, key: str, directory: Path, *arguments: str) -> subpr
         ],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=1200,
         cwd=directory,  # it keeps what it found beside it
         env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
     )  # fmt: skip

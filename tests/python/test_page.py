@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from browser import Browser, Page
-from conftest import SANDBOX, Sandbox
+from conftest import SANDBOX, SPEED, Sandbox
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
@@ -263,7 +263,7 @@ def test_namespaces_are_chosen_and_reset(page: Page, space: Space) -> None:
 
 def test_the_clock_is_frozen_run_and_sped_up(page: Page, space: Space) -> None:
     page.click("#freeze")
-    page.until(shows("#pace", "running at 200×"))
+    page.until(shows("#pace", f"running at {SPEED}×"))
     page.click("[data-speed='1000']")
     page.until("document.querySelector('[data-speed=\"1000\"]').ariaPressed === 'true'")
     assert space.admin("GET", "clock")["speed"] == 1000

@@ -17,7 +17,7 @@ import pytest
 
 import perceptis
 
-from conftest import SPEED, Sandbox, Script, run_python
+from conftest import SPEED, Namespace, Sandbox, Script, run_python
 
 PROCESSING = {"job_id": "j1", "status": "processing"}
 
@@ -36,15 +36,19 @@ def endless(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
     return script
 
 
-def test_progress_comes_on_the_callers_thread(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_progress_comes_on_the_callers_thread(namespace: Namespace, tmp_path: Path) -> None:
     seen: list[perceptis.Progress] = []
     threads: set[int] = set()
+    # The job goes on once its progress was told.
+    namespace.strike("never_ends")
 
     def on_progress(progress: perceptis.Progress) -> None:
+        if progress.status == "processing":
+            namespace.clear()
         seen.append(progress)
         threads.add(threading.get_ident())
 
-    with of(sandbox) as client:
+    with perceptis.Client(**namespace.config) as client:
         result = client.run("p", output_type="single_slide", directory=tmp_path, on_progress=on_progress)
         assert threads == {threading.get_ident()}
         assert all(progress.status for progress in seen)
@@ -66,7 +70,7 @@ def test_an_exception_in_on_progress_is_raised_when_the_call_ends(sandbox: Sandb
         assert (tmp_path / "a.pptx").is_file(), "the job is not lost"
         assert caught.value.__cause__ is None
         with pytest.raises(LookupError) as caught:
-            client.run("p", output_type="single_slide", directory=tmp_path, timeout=30, on_progress=on_progress)
+            client.run("p", output_type="single_slide", directory=tmp_path, timeout=10, on_progress=on_progress)
         assert isinstance(caught.value.__cause__, perceptis.TimeoutError), "nor is what else went wrong"
 
 

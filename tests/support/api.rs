@@ -204,8 +204,21 @@ impl Drop for Handle {
     }
 }
 
+/// How long a call or a request may take whose test does not say, by the wall's clock: nothing but a hang takes so long, and
+/// no machine is so loaded.
+const PATIENCE_MS: u64 = 180_000;
+
+/// The same as a value of clients whose time runs so many times as fast; no value is above a week.
+pub fn patience(scale: u64) -> String {
+    PATIENCE_MS.saturating_mul(scale).min(7 * 24 * 3600 * 1000).to_string()
+}
+
+/// The configuration keys of the network's timeouts.
+pub const NETWORK: [&str; 4] =
+    ["connect_timeout_ms", "submit_timeout_ms", "status_timeout_ms", "download_idle_timeout_ms"];
+
 /// A client. Its functions may be called from many threads.
-pub struct Client(pub Handle);
+pub struct Client(pub Handle, String);
 unsafe impl Send for Client {}
 unsafe impl Sync for Client {}
 
@@ -228,7 +241,14 @@ impl Client {
     ) -> Result<Client, Error> {
         let api = functions();
         let config = Handle(unsafe { (api.perceptis_config_new)() }, api.perceptis_config_free);
-        for (key, value) in pairs {
+        let value_of = |key: &str| pairs.iter().rfind(|(name, _)| *name == key).map(|(_, value)| *value);
+        let patience = patience(value_of("time_scale").and_then(|scale| scale.parse().ok()).unwrap_or(1));
+        let network =
+            NETWORK.iter().filter(|key| value_of(key).is_none()).map(|key| (*key, patience.as_str()));
+        // Nothing is written to the ledger of the user who runs the tests.
+        let elsewhere = value_of("ledger").is_some() || std::env::var_os("PERCEPTIS_LEDGER").is_some();
+        let ledger = (!elsewhere).then_some(("ledger", "off"));
+        for (key, value) in pairs.iter().copied().chain(network).chain(ledger) {
             let (key, value) = (c(key), c(value));
             call(|error| unsafe {
                 (api.perceptis_config_set)(config.0, key.as_ptr(), value.as_ptr(), error)
@@ -238,7 +258,21 @@ impl Client {
         let mut client = ptr::dangling_mut::<c_void>();
         let made = call(|error| unsafe { (api.perceptis_client_new)(config.0, &raw mut client, error) });
         assert_eq!(client.is_null(), made.is_err());
-        made.map(|()| Client(Handle(client, api.perceptis_client_free)))
+        made.map(|()| Client(Handle(client, api.perceptis_client_free), patience))
+    }
+
+    /// A client that the test has made, whose time runs so many times as fast.
+    pub fn made(client: Opaque, scale: u64) -> Client {
+        Client(Handle(client, functions().perceptis_client_free), patience(scale))
+    }
+
+    /// The options of a call, with a deadline that strikes only where the test sets it.
+    pub fn options(&self, pairs: &[(&str, &str)]) -> Result<Handle, Error> {
+        let mut all = pairs.to_vec();
+        if !pairs.iter().any(|(key, _)| *key == "timeout_ms") {
+            all.push(("timeout_ms", &self.1));
+        }
+        options(&all)
     }
 
     pub fn get_status(&self, job_id: &str, pairs: &[(&str, &str)]) -> Result<String, Error> {
@@ -254,21 +288,21 @@ impl Client {
     }
 
     pub fn generate(&self, request: &Request, pairs: &[(&str, &str)]) -> Result<Value, Error> {
-        let options = options(pairs)?;
+        let options = self.options(pairs)?;
         let generate = functions().perceptis_generate;
         call_for_text(|text, error| unsafe { generate(self.0.0, request.0.0, options.0, text, error) })
             .map(|text| parse(&text))
     }
 
     pub fn run(&self, request: &Request, pairs: &[(&str, &str)]) -> Result<Value, Error> {
-        let options = options(pairs)?;
+        let options = self.options(pairs)?;
         let run = functions().perceptis_run;
         call_for_text(|text, error| unsafe { run(self.0.0, request.0.0, options.0, text, error) })
             .map(|text| parse(&text))
     }
 
     pub fn recover(&self, pairs: &[(&str, &str)]) -> Result<Value, Error> {
-        let options = options(pairs)?;
+        let options = self.options(pairs)?;
         let recover = functions().perceptis_recover;
         call_for_text(|text, error| unsafe { recover(self.0.0, options.0, text, error) })
             .map(|text| parse(&text))
@@ -303,7 +337,7 @@ impl Client {
         job_id: &str,
         pairs: &[(&str, &str)],
     ) -> Result<String, Error> {
-        let (options, job_id) = (options(pairs)?, c(job_id));
+        let (options, job_id) = (self.options(pairs)?, c(job_id));
         call_for_text(|text, error| unsafe { function(self.0.0, job_id.as_ptr(), options.0, text, error) })
     }
 }

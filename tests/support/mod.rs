@@ -5,8 +5,10 @@
 // for, or wrong on purpose.
 #![allow(clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod admin;
 pub mod api;
 pub mod deck;
+pub mod heard;
 pub mod program;
 pub mod queue;
 pub mod script;
@@ -80,6 +82,28 @@ pub fn sandbox_program() -> PathBuf {
     path
 }
 
+/// A place for a ledger that nobody else uses, gone when it is dropped.
+pub struct Ledger {
+    path: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        let directory = tempfile::tempdir().unwrap();
+        Ledger {
+            path: directory.path().join("ledger.db").to_str().unwrap().to_owned(),
+            _directory: directory,
+        }
+    }
+}
+
+impl Ledger {
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
 /// A sandbox of the test's own, gone when it is dropped.
 pub struct Sandbox {
     pub base_url: String,
@@ -89,6 +113,7 @@ pub struct Sandbox {
     pub ca_file: Option<String>,
     child: Child,
     input: Option<ChildStdin>,
+    ledger: Ledger,
 }
 
 impl Sandbox {
@@ -110,7 +135,8 @@ impl Sandbox {
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
         let input = child.stdin.take();
         let ca_file = ready["ca_file"].as_str().map(str::to_owned);
-        Sandbox { base_url: text("base_url"), api_key: text("api_key"), speed, ca_file, child, input }
+        let (base_url, api_key, ledger) = (text("base_url"), text("api_key"), Ledger::default());
+        Sandbox { base_url, api_key, speed, ca_file, child, input, ledger }
     }
 
     /// A client of this sandbox at its speed.
@@ -125,10 +151,29 @@ impl Sandbox {
             ("api_key", self.api_key.as_str()),
             ("api_base_url", &self.base_url),
             ("time_scale", &scale),
+            ("ledger", self.ledger.path()),
         ];
         all.extend(self.ca_file.iter().map(|file| ("ca_file", file.as_str())));
         all.extend(pairs);
         api::Client::new(&all).unwrap()
+    }
+
+    /// Has a scenario strike from now on.
+    pub fn rule(&self, scenario: &str) {
+        let rule = serde_json::json!({ "scenario": scenario });
+        admin::ask(&self.base_url, "POST", "/_sandbox/rules", "", Some(&rule));
+    }
+
+    /// From now on nothing goes wrong any more.
+    pub fn clear(&self) {
+        admin::ask(&self.base_url, "DELETE", "/_sandbox/rules", "", None);
+    }
+
+    /// Sets the variables of a program that talks to this sandbox, whose jobs take a minute at most, so that its clocks can
+    /// run so slowly that a loaded machine keeps the library's own deadlines.
+    pub fn quickly(&self, command: &mut Command) {
+        self.environment(command);
+        command.env("PERCEPTIS_API_KEY", "sk-sandbox-default--takes=20");
     }
 
     /// Sets the variables of a program that talks to this sandbox.
@@ -136,7 +181,12 @@ impl Sandbox {
         command
             .env("PERCEPTIS_API_KEY", &self.api_key)
             .env("PERCEPTIS_API_BASE_URL", &self.base_url)
+            .env("PERCEPTIS_LEDGER", self.ledger.path())
             .env("PERCEPTIS_TIME_SCALE", self.speed.to_string());
+        // A loaded machine does not look like a fault of the network.
+        for key in api::NETWORK {
+            command.env(format!("PERCEPTIS_{}", key.to_ascii_uppercase()), api::patience(self.speed.into()));
+        }
     }
 }
 
@@ -144,6 +194,33 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.child.wait();
+    }
+}
+
+/// What came of a call whose deadline is to strike in the middle of something. How long a machine takes to get there is
+/// not what is tested: each deadline, in milliseconds, is longer than the one before, and `call` says with `None` that it
+/// came too soon.
+pub fn in_time<T>(mut call: impl FnMut(&str) -> Option<T>) -> T {
+    let deadlines = ["60000", "240000", "960000", "3840000", "15360000"];
+    deadlines.into_iter().find_map(&mut call).expect("nothing is done before any deadline")
+}
+
+/// A port of this machine at which connections are refused for as long as the descriptor is kept: it is taken, and
+/// nobody listens.
+pub fn refusing_port() -> (std::os::fd::OwnedFd, u16) {
+    use std::os::fd::{AsRawFd as _, FromRawFd as _};
+    // SAFETY: the addresses are of the sizes that are said, and the descriptor is this function's own.
+    unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0);
+        assert!(socket >= 0);
+        let socket = std::os::fd::OwnedFd::from_raw_fd(socket);
+        let mut address: libc::sockaddr_in = std::mem::zeroed();
+        address.sin_family = libc::AF_INET as libc::sa_family_t;
+        address.sin_addr.s_addr = u32::from(std::net::Ipv4Addr::LOCALHOST).to_be();
+        let mut size = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        assert_eq!(libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size), 0);
+        assert_eq!(libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut size), 0);
+        (socket, u16::from_be(address.sin_port))
     }
 }
 

@@ -6,9 +6,7 @@ use std::ptr;
 
 use serde_json::Value;
 
-use super::api::{
-    Client, Error, Handle, Opaque, Request, borrowed, c, call, functions, options, parse, read_error,
-};
+use super::api::{Client, Error, Handle, Opaque, Request, borrowed, c, call, functions, parse, read_error};
 
 pub const FINISHED: i32 = 0;
 pub const PROGRESS: i32 = 1;
@@ -132,7 +130,17 @@ impl Queue {
     }
 
     pub fn get_status(&self, client: &Client, job_id: &str, tag: u64) -> Result<(), Error> {
-        self.about(functions().perceptis_get_status_async, client, job_id, &[], tag)
+        self.get_status_with(client, job_id, &[], tag)
+    }
+
+    pub fn get_status_with(
+        &self,
+        client: &Client,
+        job_id: &str,
+        pairs: &[(&str, &str)],
+        tag: u64,
+    ) -> Result<(), Error> {
+        self.about(functions().perceptis_get_status_async, client, job_id, pairs, tag)
     }
 
     pub fn download(
@@ -153,7 +161,7 @@ impl Queue {
         pairs: &[(&str, &str)],
         tag: u64,
     ) -> Result<(), Error> {
-        let options = options(pairs)?;
+        let options = client.options(pairs)?;
         call(|error| unsafe { function(client.0.0, request.0.0, options.0, self.0.0, tag, error) })
     }
 
@@ -172,7 +180,7 @@ impl Queue {
         pairs: &[(&str, &str)],
         tag: u64,
     ) -> Result<(), Error> {
-        let (options, job_id) = (options(pairs)?, c(job_id));
+        let (options, job_id) = (client.options(pairs)?, c(job_id));
         call(|error| unsafe { function(client.0.0, job_id.as_ptr(), options.0, self.0.0, tag, error) })
     }
 }

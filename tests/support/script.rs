@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Instant;
 
+use super::Ledger;
+
 /// One request, as it came over the wire.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -25,6 +27,16 @@ impl Seen {
     }
 }
 
+/// Lets all go that is held when it is dropped: a test that fails must not leave a call waiting for it.
+pub struct Freedom<'a>(&'a Server);
+
+impl Drop for Freedom<'_> {
+    fn drop(&mut self) {
+        self.0.state.state.lock().unwrap().all_free = true;
+        self.0.state.changed.notify_all();
+    }
+}
+
 /// One answer.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -38,6 +50,8 @@ pub enum Answer {
     Stall,
     /// This answer, once so many requests wait for one such at the same time.
     Meet(usize, Box<Answer>),
+    /// This answer, once the test lets it go; see [`Server::let_go`].
+    Held(Box<Answer>),
 }
 
 impl Answer {
@@ -51,6 +65,11 @@ impl Answer {
 
     pub fn file(body: &[u8]) -> Answer {
         Answer::Full(200, vec![("ETag".into(), "\"one\"".into())], body.into())
+    }
+
+    #[must_use]
+    pub fn held(self) -> Answer {
+        Answer::Held(Box::new(self))
     }
 
     #[must_use]
@@ -69,6 +88,9 @@ struct State {
     seen: Vec<Seen>,
     meeting: usize,
     met: usize,
+    /// The paths of the answers that may go, though they are held.
+    free: Vec<String>,
+    all_free: bool,
 }
 
 /// The server, on a port of its own, until the test's process ends.
@@ -76,6 +98,8 @@ struct State {
 pub struct Server {
     pub base_url: String,
     state: Arc<Shared>,
+    /// The ledger of its clients: in one that others share there can be submissions to an earlier server at this port.
+    ledger: Arc<Ledger>,
 }
 
 #[derive(Default)]
@@ -89,7 +113,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let state: Arc<Shared> = Arc::default();
-        let server = Server { base_url, state: Arc::clone(&state) };
+        let server = Server { base_url, state: Arc::clone(&state), ledger: Arc::default() };
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let state = Arc::clone(&state);
@@ -119,6 +143,30 @@ impl Server {
             .on("/api/v1/status/j1", status("completed", &format!("[{}]", downloads.join(","))))
     }
 
+    /// The same in the place of all that were added before.
+    pub fn only(&self, path: &str, answer: Answer) -> &Server {
+        self.state.state.lock().unwrap().answers.insert(path.into(), vec![answer]);
+        self
+    }
+
+    /// Waits until it has been asked so often.
+    pub fn until_seen(&self, count: usize) {
+        let state = self.state.state.lock().unwrap();
+        drop(self.state.changed.wait_while(state, |state| state.seen.len() < count).unwrap());
+    }
+
+    /// Lets one held answer of this path go, now or when there is one.
+    pub fn let_go(&self, path: &str) {
+        self.state.state.lock().unwrap().free.push(path.to_owned());
+        self.state.changed.notify_all();
+    }
+
+    /// For the scope in which calls wait for what is held.
+    #[must_use]
+    pub fn free_at_last(&self) -> Freedom<'_> {
+        Freedom(self)
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.state.state.lock().unwrap().seen.clone()
     }
@@ -128,17 +176,22 @@ impl Server {
         self.seen().into_iter().filter(|seen| seen.path == path).collect()
     }
 
-    /// A client of this server, whose time runs two hundred times as fast: a minute's deadline is 300 ms, which a
-    /// loaded machine can keep.
+    /// A client of this server, whose time runs two hundred times as fast: a minute's deadline is 300 ms.
     pub fn client(&self) -> super::api::Client {
         self.client_with(&[])
     }
 
     pub fn client_with(&self, pairs: &[(&str, &str)]) -> super::api::Client {
+        super::api::Client::new(&self.pairs(pairs)).unwrap()
+    }
+
+    /// The configuration of a client of this server; what comes last counts.
+    pub fn pairs<'a>(&'a self, further: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let mut all =
-            vec![("api_key", "sk-test-secret"), ("api_base_url", &*self.base_url), ("time_scale", "200")];
-        all.extend_from_slice(pairs);
-        super::api::Client::new(&all).unwrap()
+            vec![("api_key", "sk-test-secret"), ("api_base_url", &self.base_url), ("time_scale", "200")];
+        all.push(("ledger", self.ledger.path()));
+        all.extend_from_slice(further);
+        all
     }
 }
 
@@ -163,15 +216,17 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     let mut reader = BufReader::new(stream);
     loop {
         let Some(seen) = read_request(&mut reader) else { return };
-        let answer = {
+        let (path, answer) = {
             let mut state = shared.state.lock().unwrap();
             let path = if state.answers.contains_key(&seen.path) { seen.path.clone() } else { "*".into() };
             state.seen.push(seen);
-            match state.answers.get_mut(&path) {
+            shared.changed.notify_all();
+            let answer = match state.answers.get_mut(&path) {
                 Some(answers) if answers.len() > 1 => answers.remove(0),
                 Some(answers) => answers[0].clone(),
                 None => Answer::error(404, "not_found"),
-            }
+            };
+            (path, answer)
         };
         let answer = match answer {
             Answer::Meet(count, answer) => {
@@ -181,6 +236,16 @@ fn serve(stream: &TcpStream, shared: &Shared) {
                 shared.changed.notify_all();
                 let mut state = shared.changed.wait_while(state, |state| state.met < count).unwrap();
                 state.meeting -= 1;
+                *answer
+            }
+            Answer::Held(answer) => {
+                let state = shared.state.lock().unwrap();
+                let mine = |state: &State| state.free.iter().position(|free| *free == path);
+                let waits = |state: &mut State| !state.all_free && mine(state).is_none();
+                let mut state = shared.changed.wait_while(state, waits).unwrap();
+                if let Some(at) = mine(&state) {
+                    state.free.swap_remove(at);
+                }
                 *answer
             }
             answer => answer,
@@ -212,7 +277,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
                 let _ = std::io::copy(&mut reader, &mut std::io::sink());
                 return;
             }
-            Answer::Meet(..) => unreachable!("met above"),
+            Answer::Meet(..) | Answer::Held(..) => unreachable!("waited for above"),
         }
     }
 }

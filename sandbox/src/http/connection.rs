@@ -75,6 +75,10 @@ pub async fn serve(
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(refuse) = control.recv() => {
+                if refuse.time.is_zero() {
+                    let _ = refuse.done.send(());
+                    continue;
+                }
                 let Ok(address) = listener.local_addr() else { return };
                 drop(listener);
                 refuse_for(refuse, &mut control).await;
@@ -116,13 +120,14 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-/// Waits for the end of this refusal, and of those that are asked for meanwhile on connections that there are.
+/// Waits for the end of this refusal, and of those that are asked for meanwhile on connections that there are. One of no
+/// time at all ends them.
 async fn refuse_for(first: Refuse, control: &mut mpsc::Receiver<Refuse>) {
     let mut end = Instant::now();
     let mut asked = Some(first);
     loop {
         if let Some(Refuse { time, done }) = asked.take() {
-            end = end.max(Instant::now() + time);
+            end = if time.is_zero() { Instant::now() } else { end.max(Instant::now() + time) };
             // Whoever asked may be gone.
             let _ = done.send(());
         }

@@ -122,8 +122,8 @@ impl Service {
             ("POST", "refuse", "") => {
                 check_keys(&body, &["namespace", "ms"])?;
                 let time = body.get("ms").and_then(whole);
-                let Some(time) = time.filter(|ms| (1..=LONGEST_REFUSAL_MS).contains(ms)) else {
-                    return Err(bad(format!("ms must be a whole number from 1 to {LONGEST_REFUSAL_MS}")));
+                let Some(time) = time.filter(|ms| *ms <= LONGEST_REFUSAL_MS) else {
+                    return Err(bad(format!("ms must be a whole number from 0 to {LONGEST_REFUSAL_MS}")));
                 };
                 let mut answer = done();
                 answer.wire = Wire::ThenRefused(time);

@@ -190,7 +190,11 @@ pub fn listing() -> String {
         "user=N"
     );
     text += "\nOf all connections, at once (POST /_sandbox/refuse {\"ms\": N}):\n";
-    let _ = writeln!(text, "{:<36} connections are refused for N milliseconds of the wall's", "refuse");
+    let _ = writeln!(
+        text,
+        "{:<36} connections are refused for N milliseconds of the wall's; 0: no longer",
+        "refuse"
+    );
     text
 }
 

@@ -49,6 +49,7 @@ class BaseClient:
         ledger: Optional[Path] = None,
         log_level: Optional[str] = None,
         time_scale: Optional[int] = None,
+        jitter_seed: Optional[int] = None,
         **further: Union[str, int, bool],
     ) -> None:
         self._process = os.getpid()
@@ -77,6 +78,7 @@ class BaseClient:
             "ledger": ledger,
             "log_level": log_level,
             "time_scale": time_scale,
+            "jitter_seed": jitter_seed,
             **further,
         }
         wanted = _log.wanted_level()
