@@ -254,7 +254,9 @@ impl<'a> Books<'a> {
             matches!(call.asked, Asked::Recover { .. } | Asked::Wait(_) | Asked::Download { .. })
                 && call.began < until
         };
-        self.facts.calls.iter().any(came) || own.calls.len() > 1 || own.calls.iter().any(|call| call.is_ok())
+        self.facts.calls.iter().any(came)
+            || own.calls.len() > 1
+            || own.calls.iter().any(|call| call.is_ok() || call.form == Form::Keep && call.ended.is_none())
     }
 
     /// 14: whether a call has to continue this submission rather than buy, but for its API key: equal calls
@@ -424,7 +426,10 @@ impl Facts {
 fn is_refusal(facts: &Facts, call: &Call) -> bool {
     let early = ["CONFLICT", "INVALID_ARGUMENT", "FILE", "LEDGER", "CONFIGURATION", "CLOSED"];
     let sent = facts.attempts.iter().any(|attempt| {
-        attempt.process == call.process && call.known_key() == Some(&attempt.key) && call.spans(attempt.at)
+        attempt.process == call.process
+            && call.known_key() == Some(&attempt.key)
+            && call.spans(attempt.at)
+            && call.request() == Some(attempt.request)
     });
     let nothing = call.details["billed"] == "no" || call.code == "CONFLICT";
     call.ended.is_some() && early.contains(&call.code.as_str()) && nothing && !sent

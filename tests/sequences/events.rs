@@ -32,7 +32,7 @@ impl World {
             }
             Event::Kill { at } => self.kill(*at),
             Event::Exit { at } => self.exit(*at),
-            Event::Fork { at, child } => self.fork(*at, *child),
+            Event::Fork { at, child, raw } => self.fork(*at, *child, *raw),
             Event::DieAt { at, calls } => {
                 let id = self.ensure(*at).id;
                 let pid = self.shared.lock().processes[id].pid;
@@ -47,8 +47,10 @@ impl World {
             Event::Free { at } => self.free(*at),
             Event::Close { at } => {
                 self.tell(*at, "close");
-                if let Some(process) = &mut self.slots[usize::from(at % SLOTS)] {
-                    process.clients.clear();
+                if let Some(process) = &self.slots[usize::from(at % SLOTS)] {
+                    let known = &mut self.shared.lock().processes[process.id];
+                    known.clients.clear();
+                    known.activity.clear();
                 }
             }
             Event::ReadLedger { at } => {

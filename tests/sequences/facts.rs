@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::history::{Endpoint, Form, Line, Trouble};
+use crate::history::{Endpoint, Form, Line, Operation, Trouble};
 
 /// The place of something in the order of all things.
 pub type Stamp = u64;
@@ -31,6 +31,21 @@ pub enum Asked {
         overwrite: bool,
     },
     Forget(Option<String>),
+}
+
+impl Asked {
+    /// What a client's activity calls it; none where it is not in it.
+    pub fn operation(&self) -> Option<&'static str> {
+        match self {
+            Asked::Deck(deck) if deck.line.op == Operation::Run => Some("run"),
+            Asked::Deck(_) => Some("generate"),
+            Asked::Recover { .. } => Some("recover"),
+            Asked::Status => Some("get_status"),
+            Asked::Wait(_) => Some("wait"),
+            Asked::Download { .. } => Some("download"),
+            Asked::Jobs | Asked::Forget(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +140,8 @@ pub struct Process {
     pub done: u64,
     pub looked: u64,
     pub activity: BTreeMap<u64, Value>,
+    /// Its clients by API key and copy of the library.
+    pub clients: Vec<(u8, bool)>,
     pub eof: bool,
     /// How closing its clients ended.
     pub closed: Vec<String>,

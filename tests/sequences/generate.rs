@@ -239,7 +239,7 @@ impl Draw {
 
     fn fork(&mut self) -> Event {
         let at = self.slot();
-        Event::Fork { at, child: (at + self.rng.u8(1..SLOTS)) % SLOTS }
+        Event::Fork { at, child: (at + self.rng.u8(1..SLOTS)) % SLOTS, raw: self.one_in(5) }
     }
 
     fn read_ledger(&mut self) -> Event {

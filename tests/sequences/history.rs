@@ -223,10 +223,12 @@ pub enum Event {
     Exit {
         at: u8,
     },
-    /// The child is process `child` from then on.
+    /// The child is process `child` from then on. `raw`: by `_Fork`, which runs no handlers.
     Fork {
         at: u8,
         child: u8,
+        #[serde(default, skip_serializing_if = "is_default")]
+        raw: bool,
     },
     /// The process reads all files beside its ledger.
     ReadLedger {

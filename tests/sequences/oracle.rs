@@ -219,7 +219,7 @@ fn other_api_key(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) 
             let sent =
                 other.attempts.iter().any(|sent| sent.answer != Answer::Refused && sent.at < call.began);
             let works = other.jobs.iter().any(|job| job.ended.is_none_or(|ended| ended > own.attempts[0].at));
-            other.key == own.key && sent || call.has_no_key() && works && b.is_owed(other, call)
+            other.key == own.key && sent || deck.adopts() && works && b.is_owed(other, call)
         })
 }
 

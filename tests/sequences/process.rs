@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::facts::Facts;
+use crate::facts::{Call, Facts};
+use crate::history::Form;
 use crate::service::Shared;
 use crate::support::{library, root, succeed};
 use crate::ticks;
@@ -63,8 +64,6 @@ pub struct Process {
     /// Its number among the history's processes.
     pub id: usize,
     pub ledger: PathBuf,
-    /// Its clients by API key and copy of the library.
-    pub clients: Vec<(u8, bool)>,
     input: Input,
     child: Option<Child>,
     end: OwnedFd,
@@ -106,21 +105,13 @@ impl Process {
             thread::spawn(move || listen(&shared, id, output))
         };
         let ledger = ledger.to_owned();
-        Process {
-            id,
-            ledger,
-            clients: Vec::new(),
-            input,
-            child: None,
-            end: open_pid(pid),
-            reader: Some(reader),
-        }
+        Process { id, ledger, input, child: None, end: open_pid(pid), reader: Some(reader) }
     }
 
     /// A child of it, which is number `id`; none if it dies over it.
-    pub fn fork(&mut self, shared: &Arc<Shared>, id: usize, socket: &Path) -> Option<Process> {
+    pub fn fork(&mut self, shared: &Arc<Shared>, id: usize, socket: &Path, raw: bool) -> Option<Process> {
         let listener = UnixListener::bind(socket).unwrap();
-        self.send(&format!("fork socket={}", encoded(socket.to_str().unwrap())));
+        self.send(&format!("fork raw={} socket={}", u8::from(raw), encoded(socket.to_str().unwrap())));
         let deadline = Instant::now() + MAX_ANSWER;
         // The parent can die before the child comes.
         listener.set_nonblocking(true).unwrap();
@@ -291,7 +282,10 @@ impl Facts {
         match said["what"].as_str().unwrap_or_default() {
             "done" => process.done += 1,
             "client" if code != "OK" => self.noticed.push(format!("no client: {said}")),
-            "activity" => drop(process.activity.insert(number, said["json"].take())),
+            "activity" => {
+                process.activity.insert(number, said["json"].take());
+                self.name_calls(id, number);
+            }
             "looked" => process.looked += 1,
             "closed" => process.closed.push(code),
             // Exactly which call it is, where its queue says so.
@@ -318,11 +312,43 @@ impl Facts {
                 call.message = said["message"].as_str().unwrap_or_default().to_owned();
                 (call.result, call.details) = (said["json"].take(), said["details"].take());
                 call.code = code;
-                if call.form == crate::history::Form::Block {
+                if call.form == Form::Block {
                     call.told = Some(now);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Notes the keys of calls whose queues do not say them, when a client's activity has come: of that and
+    /// of the calls that have not ended the oldest come first.
+    fn name_calls(&mut self, id: usize, client: u64) {
+        let Some(whose) = self.processes[id].clients.get(usize::try_from(client).unwrap()).copied() else {
+            return;
+        };
+        let operations =
+            self.processes[id].activity[&client]["operations"].as_array().cloned().unwrap_or_default();
+        let open = |call: &Call| call.process == id && (call.api, call.copy) == whose && call.ended.is_none();
+        let calls: Vec<usize> = (0..self.calls.len()).filter(|at| open(&self.calls[*at])).collect();
+        let fits = |(at, operation): (&usize, &Value)| {
+            let call = &self.calls[*at];
+            let known =
+                call.form != Form::Queue || call.key.as_deref() == operation["idempotency_key"].as_str();
+            // A blocking call begins on a thread of its own, perhaps after a later one.
+            let ordered = call.form != Form::Block || calls.len() == 1;
+            call.asked.operation() == operation["operation"].as_str()
+                && (known || call.deck().is_none())
+                && ordered
+        };
+        if calls.len() != operations.len() || !calls.iter().zip(&operations).all(fits) {
+            return;
+        }
+        for (at, operation) in calls.into_iter().zip(&operations) {
+            if let Some(key) =
+                operation["idempotency_key"].as_str().filter(|_| self.calls[at].deck().is_some())
+            {
+                self.calls[at].key = Some(key.to_owned());
+            }
         }
     }
 }

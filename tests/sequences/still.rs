@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::facts::{Asked, Call, Facts};
+use crate::facts::{Call, Facts};
 use crate::files;
-use crate::history::{Endpoint, Form, Operation};
-use crate::process::Process;
+use crate::history::{Endpoint, Form};
 use crate::service::Shared;
 use crate::ticks;
 use crate::world::{GRACE, OWN_GRACE, World, deadline};
@@ -40,7 +39,6 @@ impl World {
                 process.send("look");
                 process.until(&shared, |facts| facts.processes[process.id].looked > before);
                 let mut facts = shared.lock();
-                name_calls(&mut facts, process);
                 all_still &= is_still(&mut facts, process.id);
                 signature += &sign(&facts, process.id);
             }
@@ -86,49 +84,6 @@ fn is_short_running(facts: &Facts) -> bool {
 fn operations(facts: &Facts, process: usize) -> Vec<&Value> {
     let clients = facts.processes[process].activity.values();
     clients.filter_map(|activity| activity["operations"].as_array()).flatten().collect()
-}
-
-/// Notes the keys of calls whose queues do not say them: of a client's activity and its calls both, the
-/// oldest come first.
-fn name_calls(facts: &mut Facts, process: &Process) {
-    for (number, (api, copy)) in process.clients.iter().enumerate() {
-        let activity = facts.processes[process.id].activity.get(&(number as u64));
-        let operations =
-            activity.and_then(|activity| activity["operations"].as_array()).cloned().unwrap_or_default();
-        let of_client = |call: &Call| {
-            call.process == process.id && (call.api, call.copy) == (*api, *copy) && call.ended.is_none()
-        };
-        let calls: Vec<usize> = (0..facts.calls.len()).filter(|at| of_client(&facts.calls[*at])).collect();
-        let named = |at: &usize| operations_name(&facts.calls[*at].asked);
-        let names: Vec<Option<&str>> = calls.iter().map(named).collect();
-        let running: Vec<Option<&str>> =
-            operations.iter().map(|operation| operation["operation"].as_str()).collect();
-        // A blocking call begins on a thread of its own, perhaps after a later one.
-        let blocks = calls.iter().filter(|at| facts.calls[**at].form == Form::Block).count();
-        if names != running || blocks > 0 && calls.len() > 1 {
-            continue;
-        }
-        for (at, operation) in calls.into_iter().zip(&operations) {
-            if let Some(key) =
-                operation["idempotency_key"].as_str().filter(|_| facts.calls[at].deck().is_some())
-            {
-                facts.calls[at].key = Some(key.to_owned());
-            }
-        }
-    }
-}
-
-/// What a client's activity calls this; none where it is not in it.
-fn operations_name(asked: &Asked) -> Option<&'static str> {
-    match asked {
-        Asked::Deck(deck) if deck.line.op == Operation::Run => Some("run"),
-        Asked::Deck(_) => Some("generate"),
-        Asked::Recover { .. } => Some("recover"),
-        Asked::Status => Some("get_status"),
-        Asked::Wait(_) => Some("wait"),
-        Asked::Download { .. } => Some("download"),
-        Asked::Jobs | Asked::Forget(_) => None,
-    }
 }
 
 /// Whether all that a process does waits for an event. Notes the calls that are seen to be under way.

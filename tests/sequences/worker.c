@@ -1,15 +1,15 @@
 /* The process under test: a program on the shared library that does what it is told, a command a line.
 
-   A command is a verb and words `name=value` (percent-encoded); each answer is one line of JSON. Calls end in one of
-   three ways: `form=queue` takes the final event and frees it at once, `form=keep` leaves it in the queue until `take`
-   and keeps it until `free`, `form=block` is the blocking function on a thread of its own. SEQUENCES_LIBRARY names the
-   library, SEQUENCES_COPY a copy of it for clients made with `copy=1`. The program ends when its input does. */
+   A command is a verb and words `name=value` (percent-encoded); each answer is one line of JSON. Calls end in
+   one of three ways: `form=queue` takes the final event and frees it at once, `form=keep` leaves it in the
+   queue until `take` and keeps it until `free`, `form=block` is the blocking function on a thread of its own.
+   SEQUENCES_LIBRARY names the library, SEQUENCES_COPY a copy of it for clients made with `copy=1`. The
+   program ends when its input does. */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <perceptis.h>
+#include "library.h"
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,26 +21,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FUNCTIONS(X)                                                                                              \
-    X(config_new) X(config_set) X(config_free) X(client_new) X(client_activity) X(client_close) X(client_free)    \
-    X(request_new) X(request_set) X(request_free) X(options_new) X(options_set) X(options_free) X(string_free)    \
-    X(code_name) X(error_message) X(error_details) X(error_free) X(run) X(generate) X(wait) X(download)           \
-    X(get_status) X(recover) X(jobs) X(forget) X(run_async) X(generate_async) X(wait_async) X(download_async)     \
-    X(get_status_async) X(recover_async) X(queue_new) X(queue_fd) X(queue_take) X(queue_cancel) X(queue_free)     \
-    X(event_tag) X(event_kind) X(event_code) X(event_json) X(event_error) X(event_free)
-
 #define MAX_WORDS 40
 #define MAX_CLIENTS 8
 #define MAX_KEPT 64
 #define MAX_LINE 16384
-
-struct library {
-#define DECLARE(name) __typeof__(&perceptis_##name) name;
-    FUNCTIONS(DECLARE)
-#undef DECLARE
-    /* Events of the first queue are taken and freed at once, those of the second when told. */
-    perceptis_queue *queues[2];
-};
 
 struct client {
     struct library *in;
@@ -67,18 +51,11 @@ struct call {
     struct words words;
 };
 
-static struct library libraries[2];
 static struct client clients[MAX_CLIENTS];
 static struct kept kept[MAX_KEPT];
 static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
 
-static void die(const char *why)
-{
-    fprintf(stderr, "worker: %s (%s)\n", why, strerror(errno));
-    _exit(3);
-}
-
-/* ---- the way in and out ------------------------------------------------------------------------------------- */
+/* ---- the way in and out ---- */
 
 /* Splits a line in place. */
 static struct words split(char *line)
@@ -134,8 +111,8 @@ static void say(const char *what, unsigned long id, const char *code, const char
     size_t length = 0;
     FILE *to = open_memstream(&line, &length);
     if (to == NULL) die("memory");
-    fprintf(to, "{\"what\":\"%s\",\"id\":%lu,\"code\":\"%s\",\"json\":%s,\"details\":%s,\"message\":", what, id, code,
-            json != NULL && *json ? json : "null", details != NULL && *details ? details : "null");
+    fprintf(to, "{\"what\":\"%s\",\"id\":%lu,\"code\":\"%s\",\"json\":%s,\"details\":%s,\"message\":", what,
+            id, code, json != NULL && *json ? json : "null", details != NULL && *details ? details : "null");
     quote(to, message != NULL ? message : "");
     fputs("}\n", to);
     fclose(to);
@@ -149,31 +126,14 @@ static void say(const char *what, unsigned long id, const char *code, const char
     free(line);
 }
 
-static void say_error(struct library *in, const char *what, unsigned long id, perceptis_code code, const char *json,
-                      const perceptis_error *error)
+static void say_error(struct library *in, const char *what, unsigned long id, perceptis_code code,
+                      const char *json, const perceptis_error *error)
 {
     say(what, id, in->code_name(code), json, error != NULL ? in->error_message(error) : "",
         error != NULL ? in->error_details(error) : NULL);
 }
 
-static struct library *library(size_t which)
-{
-    struct library *in = &libraries[which];
-    if (in->config_new != NULL) return in;
-    const char *path = getenv(which == 0 ? "SEQUENCES_LIBRARY" : "SEQUENCES_COPY");
-    void *found = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-    if (found == NULL) die(dlerror());
-#define LOAD(name)                                                     \
-    *(void **)&in->name = dlsym(found, "perceptis_" #name);            \
-    if (in->name == NULL) die("the library lacks perceptis_" #name);
-    FUNCTIONS(LOAD)
-#undef LOAD
-    for (size_t i = 0; i < 2; i++)
-        if (in->queue_new(&in->queues[i], NULL) != PERCEPTIS_OK) die("no queue");
-    return in;
-}
-
-/* ---- calls -------------------------------------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 /* Sets what the words with this prefix name. */
 static perceptis_code set_all(const struct words *words, const char *prefix, void *on,
@@ -182,7 +142,8 @@ static perceptis_code set_all(const struct words *words, const char *prefix, voi
 {
     perceptis_code code = PERCEPTIS_OK;
     for (size_t i = 1; i < words->count && code == PERCEPTIS_OK; i++)
-        if (strncmp(words->names[i], prefix, 2) == 0) code = set(on, words->names[i] + 2, words->values[i], error);
+        if (strncmp(words->names[i], prefix, 2) == 0)
+            code = set(on, words->names[i] + 2, words->values[i], error);
     return code;
 }
 
@@ -197,7 +158,8 @@ static void new_client(const struct words *words)
     perceptis_code code = set_all(words, "k.", config, (setter)in->config_set, &error);
     /* What a later library knows is set where it is known. */
     for (size_t i = 1; i < words->count; i++)
-        if (strncmp(words->names[i], "n.", 2) == 0) in->config_set(config, words->names[i] + 2, words->values[i], NULL);
+        if (strncmp(words->names[i], "n.", 2) == 0)
+            in->config_set(config, words->names[i] + 2, words->values[i], NULL);
     client->in = in;
     if (code == PERCEPTIS_OK) code = in->client_new(config, &client->handle, &error);
     in->config_free(config);
@@ -211,21 +173,25 @@ static perceptis_code make_request(struct library *in, const struct words *words
     const char *type = word(words, "type"), *variants = word(words, "variants");
     if (type == NULL) return PERCEPTIS_OK;
     perceptis_code code = in->request_new(type, word(words, "prompt"), request, error);
-    if (code == PERCEPTIS_OK && variants != NULL) code = in->request_set(*request, "variant_count", variants, error);
+    if (code == PERCEPTIS_OK && variants != NULL)
+        code = in->request_set(*request, "variant_count", variants, error);
     return code;
 }
 
 /* The call in its form that blocks. */
 static perceptis_code block(struct client *client, const char *operation, const struct words *words,
-                            perceptis_request *request, perceptis_options *options, char **json, perceptis_error **error)
+                            perceptis_request *request, perceptis_options *options, char **json,
+                            perceptis_error **error)
 {
     struct library *in = client->in;
     const char *job = word(words, "job");
     if (strcmp(operation, "run") == 0) return in->run(client->handle, request, options, json, error);
-    if (strcmp(operation, "generate") == 0) return in->generate(client->handle, request, options, json, error);
+    if (strcmp(operation, "generate") == 0)
+        return in->generate(client->handle, request, options, json, error);
     if (strcmp(operation, "wait") == 0) return in->wait(client->handle, job, options, json, error);
     if (strcmp(operation, "download") == 0) return in->download(client->handle, job, options, json, error);
-    if (strcmp(operation, "get_status") == 0) return in->get_status(client->handle, job, options, json, error);
+    if (strcmp(operation, "get_status") == 0)
+        return in->get_status(client->handle, job, options, json, error);
     if (strcmp(operation, "recover") == 0) return in->recover(client->handle, options, json, error);
     if (strcmp(operation, "jobs") == 0) return in->jobs(client->handle, options, json, error);
     if (strcmp(operation, "forget") == 0) return in->forget(client->handle, word(words, "job_or_key"), error);
@@ -314,7 +280,7 @@ static void call(const struct words *words, const char *line)
     in->error_free(error);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void set_free(size_t which)
 {
@@ -354,16 +320,19 @@ static void cancel(unsigned long id)
     }
 }
 
-/* ---- processes ---------------------------------------------------------------------------------------------- */
+/* ---- processes ---- */
 
-/* The child is a worker of its own behind a socket; of the parent's handles it uses none. */
+/* The child is a worker of its own behind a socket; of the parent's handles it uses none. With `raw` it comes
+   by _Fork, which runs no handlers; where the C library has none, by fork. */
 static void fork_worker(const struct words *words)
 {
     const char *path = word(words, "socket");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     pthread_mutex_lock(&saying);
-    pid_t child = fork();
+    pid_t (*raw)(void) = NULL;
+    if (number(words, "raw") != 0) *(void **)&raw = dlsym(RTLD_DEFAULT, "_Fork");
+    pid_t child = raw != NULL ? raw() : fork();
     if (child == 0) {
         pthread_mutex_init(&saying, NULL);
         memset(clients, 0, sizeof clients);
@@ -375,7 +344,8 @@ static void fork_worker(const struct words *words)
         close(fd);
         for (size_t which = 0; which < 2; which++)
             for (size_t i = 0; i < 2 && libraries[which].config_new != NULL; i++)
-                if (libraries[which].queue_new(&libraries[which].queues[i], NULL) != PERCEPTIS_OK) die("no queue");
+                if (libraries[which].queue_new(&libraries[which].queues[i], NULL) != PERCEPTIS_OK)
+                    die("no queue");
         say("child", (unsigned long)getpid(), "OK", NULL, NULL, NULL);
         return;
     }
@@ -397,8 +367,7 @@ static void touch(const char *directory)
             continue;
         }
         int fd = open(path, O_RDWR | O_CLOEXEC);
-        while (fd >= 0 && read(fd, buffer, sizeof buffer) > 0) {
-        }
+        while (fd >= 0 && read(fd, buffer, sizeof buffer) > 0) {}
         if (fd >= 0) close(fd);
     }
     if (all != NULL) closedir(all);
@@ -430,7 +399,7 @@ static void look(void)
     say("looked", 0, "OK", NULL, NULL, NULL);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void obey(char *line)
 {
@@ -441,7 +410,8 @@ static void obey(char *line)
     if (strcmp(verb, "client") == 0) new_client(&words);
     else if (strcmp(verb, "call") == 0) call(&words, copy);
     else if (strcmp(verb, "cancel") == 0) cancel(number(&words, "id"));
-    else if (strcmp(verb, "take") == 0) for (size_t i = 0; i < 2; i++) take(&libraries[i], libraries[i].queues[1], 0);
+    else if (strcmp(verb, "take") == 0)
+        for (size_t i = 0; i < 2; i++) take(&libraries[i], libraries[i].queues[1], 0);
     else if (strcmp(verb, "free") == 0) {
         for (size_t i = 0; i < MAX_KEPT; i++)
             if (kept[i].event != NULL && kept[i].id == number(&words, "id")) set_free(i);
@@ -470,7 +440,8 @@ int main(void)
         struct pollfd waits[3] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = -1}, {.fd = -1}};
         for (size_t i = 0; i < 2; i++)
             if (libraries[i].queues[0] != NULL)
-                waits[i + 1] = (struct pollfd){.fd = libraries[i].queue_fd(libraries[i].queues[0]), .events = POLLIN};
+                waits[i + 1] = (struct pollfd){.fd = libraries[i].queue_fd(libraries[i].queues[0]),
+                                               .events = POLLIN};
         if (poll(waits, 3, -1) < 0 && errno != EINTR) die("poll");
         for (size_t i = 0; i < 2; i++)
             if (waits[i + 1].revents) take(&libraries[i], libraries[i].queues[0], 1);

@@ -122,11 +122,14 @@ impl World {
         let (origin, seed) = (format!("http://{}", self.address), self.seed);
         let shared = Arc::clone(&self.shared);
         let process = self.ensure(at);
-        if let Some(at) = process.clients.iter().position(|client| *client == (api, copy)) {
-            return at;
-        }
-        process.clients.push((api, copy));
-        let number = process.clients.len() - 1;
+        let number = {
+            let clients = &mut shared.lock().processes[process.id].clients;
+            if let Some(at) = clients.iter().position(|client| *client == (api, copy)) {
+                return at;
+            }
+            clients.push((api, copy));
+            clients.len() - 1
+        };
         // A loaded machine must not look like a fault of the network.
         let patient = ["connect", "submit", "status", "download_idle"];
         let patient: String =
@@ -173,7 +176,7 @@ impl World {
         process.bury(&self.shared);
     }
 
-    pub fn fork(&mut self, at: u8, child: u8) {
+    pub fn fork(&mut self, at: u8, child: u8, raw: bool) {
         if at % SLOTS == child % SLOTS || self.slots[usize::from(at % SLOTS)].is_none() {
             return;
         }
@@ -188,7 +191,7 @@ impl World {
         let socket = self.base.join(format!("s{}", self.sockets));
         let shared = Arc::clone(&self.shared);
         let parent = self.slots[usize::from(at % SLOTS)].as_mut().unwrap();
-        let made = parent.fork(&shared, id, &socket);
+        let made = parent.fork(&shared, id, &socket, raw);
         if made.is_none() {
             let mut facts = shared.lock();
             let now = facts.next_stamp();
