@@ -83,11 +83,15 @@ impl<'a> Books<'a> {
         Books { facts, submissions: all.into_values().collect(), decks, nameless }
     }
 
-    /// The submissions of which it is known which call made them, with that call.
+    /// The submissions of which it is known which call made them, with that call. One that an earlier call
+    /// recorded and did not come to send is not a later call's, which adopts it.
     pub fn purchases(&self) -> impl Iterator<Item = (&Submission<'a>, &'a Call, &'a Deck)> {
         self.submissions.iter().filter_map(|own| {
             let (call, deck) = own.maker()?;
-            Some((own, call, deck))
+            let before =
+                |other: &&Call| other.is_like(deck) && other.api == call.api && other.began < call.began;
+            let inherits = own.calls.iter().chain(&self.nameless).any(before);
+            (call.result["adopted"] == false || !inherits).then_some((own, call, deck))
         })
     }
 

@@ -247,6 +247,9 @@ impl World {
         }
         let open = unfinished(&self.shared.lock());
         for number in open {
+            if self.is_hopeless() {
+                break;
+            }
             let again = self.shared.lock().calls[number].deck().unwrap().clone();
             let line = crate::history::Line { seconds: None, ..again.line.clone() };
             let call = self.call((0, Form::Block, false), &line, again.key, true);
@@ -268,6 +271,9 @@ impl World {
         for api in apis {
             let mut before = u64::MAX;
             for _ in 0..MAX_RECOVERIES {
+                if self.is_hopeless() {
+                    return;
+                }
                 let what = Ask::Recover { resubmit: false };
                 let Some(call) = self.ask(0, Form::Block, *api, &what, None, true) else { return };
                 self.await_call(call);
@@ -282,6 +288,11 @@ impl World {
                 before = open;
             }
         }
+    }
+
+    /// Whether a call of the quiet end did not end: what comes after it would wait in vain, too.
+    fn is_hopeless(&self) -> bool {
+        !self.shared.lock().noticed.is_empty()
     }
 
     /// Waits for the end of a call that nothing is in the way of.

@@ -8,32 +8,34 @@ use crate::history::{
 };
 
 /// What a seed's lines can have.
-struct Habits {
-    keys: bool,
-    two_apis: bool,
-    names: bool,
-    overwrite: bool,
-    generate: bool,
-    short: bool,
-    options: bool,
-    copies: bool,
-    forms: bool,
-    directories: u8,
-    requests: u8,
+pub struct Habits {
+    pub keys: bool,
+    pub two_apis: bool,
+    pub names: bool,
+    pub overwrite: bool,
+    pub generate: bool,
+    pub short: bool,
+    pub options: bool,
+    pub copies: bool,
+    pub forms: bool,
+    pub directories: u8,
+    pub requests: u8,
 }
 
-struct Draw {
-    rng: Rng,
-    habits: Habits,
+pub struct Draw {
+    pub rng: Rng,
+    pub habits: Habits,
     lines: Vec<Line>,
     slots: u8,
+    /// What comes next, of a plot.
+    pub next: Vec<Event>,
 }
 
 /// A kind of event and how likely it is where a seed has it.
 type Kind = (u32, fn(&mut Draw) -> Event);
 
 /// Every seed has the first two.
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 22] = [
     (30, Draw::call),
     (9, Draw::kill),
     (8, Draw::ask),
@@ -55,6 +57,7 @@ const KINDS: [Kind; 21] = [
     (2, Draw::seal),
     (1, Draw::drop_jobs),
     (2, Draw::down),
+    (7, Draw::plot),
 ];
 
 pub fn history(seed: u64) -> History {
@@ -80,9 +83,13 @@ pub fn history(seed: u64) -> History {
         .filter(|(at, _)| *at < 2 || rng.u8(0..5) < 2)
         .map(|(_, kind)| *kind)
         .collect();
-    let mut draw = Draw { rng, habits, lines: Vec::new(), slots };
+    let mut draw = Draw { rng, habits, lines: Vec::new(), slots, next: Vec::new() };
     let mut events = draw.service();
     while events.len() < length {
+        if !draw.next.is_empty() {
+            events.push(draw.next.remove(0));
+            continue;
+        }
         let all = kinds.iter().map(|(weight, _)| weight).sum();
         let mut at = draw.rng.u32(0..all);
         let kind = kinds.iter().find(|(weight, _)| {
@@ -96,15 +103,15 @@ pub fn history(seed: u64) -> History {
 }
 
 impl Draw {
-    fn one_in(&mut self, count: u8) -> bool {
+    pub fn one_in(&mut self, count: u8) -> bool {
         self.rng.u8(0..count) == 0
     }
 
-    fn slot(&mut self) -> u8 {
+    pub fn slot(&mut self) -> u8 {
         self.rng.u8(0..self.slots)
     }
 
-    fn pick<T: Clone>(&mut self, all: &[T]) -> T {
+    pub fn pick<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.rng.usize(0..all.len())].clone()
     }
 
@@ -114,14 +121,14 @@ impl Draw {
         if self.rng.bool() {
             events.push(Event::HoldJobs { on: true });
         }
-        if self.one_in(4) {
+        if self.one_in(3) {
             let (young, late, pdf) = (self.rng.bool(), self.rng.u8(0..=5), self.one_in(3));
             events.push(Event::Service { young, late, pdf });
         }
         events
     }
 
-    fn line(&mut self) -> Line {
+    pub fn line(&mut self) -> Line {
         let api = u8::from(self.habits.two_apis && self.one_in(3));
         let op = if self.habits.generate && self.one_in(2) { Operation::Generate } else { Operation::Run };
         let directory = match op {
@@ -155,7 +162,7 @@ impl Draw {
     }
 
     /// Mostly a line that was there before, as a program has it that is started again, or almost that.
-    fn call(&mut self) -> Event {
+    pub fn call(&mut self) -> Event {
         let line = if self.lines.is_empty() || self.one_in(3) {
             self.line()
         } else {
@@ -172,6 +179,10 @@ impl Draw {
                 7 => line.other_key = other.other_key,
                 _ => {}
             }
+            // The same line with another API key is what a team has that shares a ledger.
+            if self.habits.two_apis && self.one_in(4) {
+                line.api = 1 - line.api;
+            }
             line.seconds = self.seconds();
             line
         };
@@ -180,14 +191,14 @@ impl Draw {
         Event::Call { at: self.slot(), form: self.form(), copy, line }
     }
 
-    fn form(&mut self) -> Form {
+    pub fn form(&mut self) -> Form {
         if !self.habits.forms {
             return Form::Queue;
         }
         self.pick(&[Form::Queue, Form::Queue, Form::Keep, Form::Keep, Form::Block])
     }
 
-    fn ask(&mut self) -> Event {
+    pub fn ask(&mut self) -> Event {
         let api = u8::from(self.habits.two_apis && self.one_in(3));
         let (recover, jobs) = (Ask::Recover { resubmit: self.habits.options && self.one_in(4) }, Ask::Jobs);
         let download = Ask::Download {

@@ -311,9 +311,10 @@ impl fmt::Display for History {
 }
 
 impl History {
-    /// Reads what `Display` writes; empty lines and those that begin with `#` are left out.
+    /// Reads what `Display` writes; all other lines are left out, so that the report of a failure can be read
+    /// too.
     pub fn read(text: &str) -> History {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines = text.lines().filter(|line| line.starts_with(['{', '"']));
         History(
             lines.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect(),
         )

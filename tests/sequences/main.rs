@@ -9,8 +9,8 @@
 //! is printed with its shortest history, what the oracle says and the rule. `SEQUENCES_SEED=17` plays that
 //! seed, `SEQUENCES_FILE=path` a history as it was printed, `SEQUENCES_FROM=1000` begins with that seed,
 //! `SEQUENCES_WITHOUT="keep fork"` leaves events with these words out, `SEQUENCES_OPEN="used by another
-//! name"` complaints, `PERCEPTIS_TEST_LIBRARY` names another library. Histories that once failed are kept in
-//! `found/` and played each time.
+//! name"` complaints, `SEQUENCES_SHOW=1` shows what happened in each, `PERCEPTIS_TEST_LIBRARY` names another
+//! library. Histories that once failed are kept in `found/` and played each time.
 //!
 //! To contribute: an event is a variant of `history::Event`, made in `generate.rs`, played in `events.rs`; it
 //! must not name what another event made, so that any event can be taken out. A rule is a function of the
@@ -31,6 +31,7 @@ mod http;
 mod judge;
 mod machine;
 mod oracle;
+mod plots;
 mod process;
 mod report;
 mod service;
@@ -132,6 +133,9 @@ fn lines(complaints: &[Complaint]) -> String {
 /// What is wrong with a history, as text, with the shortest one that fails alike; none if nothing is wrong.
 fn complain(seed: u64, history: &History, title: &str) -> Option<String> {
     let played = judged(seed, history);
+    if number("SEQUENCES_SHOW") == Some(1) {
+        let _ = writeln!(std::io::stderr(), "{title}:\n{history}{}", played.story);
+    }
     let breach = played.complaints.first()?.breach;
     let mut text = format!("{title} is wrong:\n{}", lines(&played.complaints));
     if number("SEQUENCES_SHRINK") == Some(0) {
