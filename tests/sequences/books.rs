@@ -132,6 +132,11 @@ impl<'a> Books<'a> {
         self.had_bad_disk(call) || self.had(Weather::Sealed, call)
     }
 
+    /// Whether a call was refused since its name is taken, and not for its place.
+    pub fn is_refused_over_name(&self, call: &Call) -> bool {
+        call.code == "FILE" && call.refused && !self.had_bad_place(call)
+    }
+
     /// Whether a call may do without the ledger, or be refused it: its disk, another program, a second name,
     /// a second copy of the library (16).
     pub fn may_lack_ledger(&self, call: &Call) -> bool {
@@ -229,25 +234,30 @@ impl<'a> Books<'a> {
         self.facts.had(Weather::Clock, 0, Stamp::MAX)
     }
 
+    /// Whether a call was surely told its end, whatever that was.
+    pub fn was_surely_told(&self, call: &Call) -> bool {
+        call.told.is_some() && self.is_kept(call)
+    }
+
     /// Whether a call was surely told OK before then. What a killed process was told within its last second
     /// may be lost (14), and so may what a disk did not take.
     pub fn was_surely_told_ok(&self, call: &Call, before: Stamp) -> bool {
+        call.was_told_ok(before) && self.is_kept(call)
+    }
+
+    /// Whether what a call was told is surely on the disk.
+    fn is_kept(&self, call: &Call) -> bool {
         let process = &self.facts.processes[call.process];
-        let hasty = !process.exited
-            && process.gone_tick < call.ticks.2 + ticks::of(GRACE)
-            && call.form != Form::Block;
+        let quick = process.gone_tick < call.ticks.2 + ticks::of(GRACE) && call.form != Form::Block;
         let until = process.gone.unwrap_or(Stamp::MAX);
         let lost = [Weather::Disk, Weather::Locked].iter().any(|bad| self.facts.had(*bad, call.began, until));
-        call.was_told_ok(before) && !hasty && !lost && call.result["recorded"] != false
+        (process.exited || !quick) && call.result["recorded"] != false && !lost
     }
 
     /// Whether a submission may have been forgotten by then.
     pub fn is_forgotten(&self, own: &Submission<'_>, until: Stamp) -> bool {
         self.facts.calls.iter().any(|call| match &call.asked {
-            Asked::Forget(name) => {
-                let named = |name: &String| *name == own.key || own.jobs.iter().any(|job| job.id == *name);
-                call.began < until && name.as_ref().is_none_or(named)
-            }
+            Asked::Forget(name) => call.began < until && name.as_ref().is_none_or(|name| own.is_named(name)),
             _ => false,
         })
     }
@@ -379,6 +389,30 @@ impl<'a> Submission<'a> {
     /// Whether a call's process sent it while the call ran.
     pub fn has_sent(&self, call: &Call) -> bool {
         self.attempts.iter().any(|sent| sent.process == call.process && call.spans(sent.at))
+    }
+
+    /// Whether a text names it: its key or its job, or with a prefix one of them only.
+    pub fn is_named(&self, name: &str) -> bool {
+        let job = |name: &str| self.jobs.iter().any(|job| job.id == name);
+        match name.split_once(':') {
+            Some(("job", rest)) => job(rest),
+            _ => self.is_key(name) || job(name),
+        }
+    }
+
+    pub fn is_key(&self, name: &str) -> bool {
+        name.strip_prefix("key:").unwrap_or(name) == self.key
+    }
+
+    /// Whether a call of it was told OK before another began, with the same API key.
+    pub fn was_told_ok(&self, later: &Call) -> bool {
+        self.api == later.api && self.calls.iter().any(|call| call.was_told_ok(later.began))
+    }
+
+    /// Its entry in what `jobs` lists for this API key.
+    pub fn listed<'v>(&self, api: u8, list: &'v Value) -> Option<&'v Value> {
+        let all = list["jobs"].as_array().filter(|_| api == self.api)?;
+        all.iter().find(|entry| entry["idempotency_key"] == *self.key)
     }
 
     pub fn has_failed(&self) -> bool {

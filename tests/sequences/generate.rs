@@ -218,6 +218,8 @@ impl Draw {
             Ask::ForgetKey,
             Ask::ForgetSettled,
             Ask::ForgetLikeAJob,
+            Ask::ForgetOnlyJob,
+            Ask::ForgetOnlyKey,
         ]);
         Event::Ask { at: self.slot(), form: self.form(), api, seconds: self.seconds(), what }
     }

@@ -100,11 +100,14 @@ pub enum Ask {
         #[serde(default, skip_serializing_if = "is_default")]
         overwrite: bool,
     },
-    /// The newest job, the last key, everything settled, or the text that is a key and a job's id.
+    /// The newest job, the last key, everything settled, or the text that is a key and a job's id; the same
+    /// with `job:` or `key:` before it.
     ForgetJob,
     ForgetKey,
     ForgetSettled,
     ForgetLikeAJob,
+    ForgetOnlyJob,
+    ForgetOnlyKey,
 }
 
 /// One of the service's endpoints.

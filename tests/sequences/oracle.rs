@@ -12,7 +12,7 @@ use crate::words::is_deck;
 use crate::world::{GRACE, OWN_GRACE, deadline};
 
 /// The rules, how each is broken, and what says so.
-pub const RULES: [(&str, &str, Of); 30] = [
+pub const RULES: [(&str, &str, Of); 31] = [
     ("1", "two purchases share a key", Of::Submission(shared_key)),
     ("3", "another request goes out under a key", Of::Submission(other_bytes)),
     ("3", "another key is advised for the same request", Of::Deck(bad_advice)),
@@ -35,6 +35,7 @@ pub const RULES: [(&str, &str, Of); 30] = [
     ("14", "FILE over a deck that the call has to continue", Of::Deck(refused_deck)),
     ("14", "FILE does not name the key of an equal call's deck", Of::Deck(nameless_file)),
     ("14", "a call adopts what it must not", Of::Deck(false_adoption)),
+    ("14", "jobs has another code than the call was told", Of::Submission(false_told)),
     ("15", "a call buys what another API key's call left", Of::Purchase(other_api_key)),
     ("16", "recover touches the living, or fears the dead", Of::Line(false_owner)),
     ("16", "a process sends what another works on", Of::Submission(touched)),
@@ -174,30 +175,24 @@ fn bought_twice(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) -
 
 fn refused_deck(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
     let owed = |other: &Submission<'_>| other.api == call.api && b.is_owed(other, call);
-    call.code == "FILE"
-        && call.refused
-        && deck.adopts()
-        && !b.had_bad_place(call)
-        && b.submissions.iter().any(owed)
+    b.is_refused_over_name(call) && deck.adopts() && b.submissions.iter().any(owed)
 }
 
 fn nameless_file(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
-    let refused = call.code == "FILE"
-        && call.refused
-        && deck.adopts()
-        && !b.had_wrong_clock()
-        && !b.had_bad_place(call);
+    let refused = b.is_refused_over_name(call) && deck.adopts() && !b.had_wrong_clock();
     let known = b.submissions.iter().filter(|own| own.api == call.api && !b.is_forgotten(own, call.over));
+    let mut equal = known.flat_map(|own| &own.calls).filter(|other| other.is_like(deck));
     refused
-        && known.flat_map(|own| &own.calls).any(|other| {
-            let names = other.known_key().is_some_and(|key| call.line().contains(key));
-            let copy = other.copy || call.copy;
-            other.is_like(deck)
-                && other.was_told_ok(call.began)
-                && other.is_in_the_way_of(call)
-                && !names
-                && !copy
+        && equal.any(|other| {
+            let owed = other.was_told_ok(call.began) && other.is_in_the_way_of(call);
+            owed && !call.names(other) && !other.copy && !call.copy
         })
+}
+
+fn false_told(b: &Books<'_>, own: &Submission<'_>) -> bool {
+    let told = own.calls.first().filter(|call| own.calls.len() == 1 && b.was_surely_told(call));
+    let listed = b.facts.listed.iter().find_map(|(api, list)| own.listed(*api, list)?["told"].as_str());
+    told.zip(listed).is_some_and(|(call, listed)| listed != call.code)
 }
 
 fn false_adoption(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
@@ -238,15 +233,11 @@ fn touched(_: &Books<'_>, own: &Submission<'_>) -> bool {
 
 fn forgotten_key(b: &Books<'_>, forget: &Call) -> bool {
     let Some(name) = forget.forgets().filter(|_| forget.is_ok()) else { return false };
+    let known = |own: &&Submission<'_>| own.was_told_ok(forget) && !b.is_forgotten(own, forget.began);
     // A text that is a key and another's job id has to be told apart.
-    let told = |own: &&Submission<'_>| {
-        own.api == forget.api && own.calls.iter().any(|call| call.was_told_ok(forget.began))
-    };
-    let known = || b.submissions.iter().filter(|own| told(own) && !b.is_forgotten(own, forget.began));
-    let both = known().any(|own| own.key == name)
-        && known().any(|own| own.key != name && own.jobs.iter().any(|job| job.id == name));
+    let both = b.submissions.iter().filter(known).filter(|own| own.is_named(name)).count() > 1;
     let bought =
-        |own: &&Submission<'_>| own.key == name && own.jobs.iter().any(|job| job.made < forget.began);
+        |own: &&Submission<'_>| own.is_key(name) && own.jobs.iter().any(|job| job.made < forget.began);
     let again =
         |own: &Submission<'_>| own.calls.iter().any(|call| call.began > forget.over && own.has_sent(call));
     both || b.submissions.iter().filter(bought).any(again)

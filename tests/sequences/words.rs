@@ -73,6 +73,11 @@ impl Call {
         self.deck().map(|deck| deck.line.request)
     }
 
+    /// Whether its error names another call's key.
+    pub fn names(&self, other: &Call) -> bool {
+        other.known_key().is_some_and(|key| self.line().contains(key))
+    }
+
     /// Whether it asks for what a job is.
     pub fn is_for(&self, job: &Job) -> bool {
         self.request() == Some(job.request) && self.api == job.api

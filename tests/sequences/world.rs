@@ -290,6 +290,8 @@ impl World {
             Ask::ForgetJob => forget(job.as_deref()?),
             Ask::ForgetKey => forget(&self.key(Key::Last)?),
             Ask::ForgetLikeAJob => forget("job_1"),
+            Ask::ForgetOnlyJob => forget("job:job_1"),
+            Ask::ForgetOnlyKey => forget("key:job_1"),
             Ask::ForgetSettled => (Asked::Forget(None), " op=forget".to_owned()),
         };
         // These have one form only.
