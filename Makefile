@@ -132,14 +132,17 @@ bench: library
 		for directory in $(BENCH_DIRECTORIES); do $(RELEASE)/bench-download $$directory || exit 1; done
 
 # What takes minutes: runs under random mixtures of faults (a seed that fails is printed with the command that plays it
-# again), every order of events with more preemptions, and the library under ThreadSanitizer and AddressSanitizer.
+# again), histories of several processes with an oracle, every order of events with more preemptions, and the library
+# under ThreadSanitizer and AddressSanitizer.
 SEEDS ?= 2000
+SEQUENCES ?= 20000
 SANITIZER_SEEDS ?= 20
 test-long: library
 	@tests/tools.sh
 	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --test faults --test crashes --no-run
+	$(CARGO) test --locked --test faults --test crashes --test sequences --no-run
 	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
+	@$(CLEAN) export SEQUENCES_COUNT=$(SEQUENCES); $(CARGO) test --locked --offline --test sequences
 	@$(CLEAN) export TEST_LONG=1 PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; \
 		$(CARGO) test --locked --offline --test crashes
 	@$(CLEAN) LOOM_MAX_PREEMPTIONS=5 $(CARGO) test --locked --offline --package perceptis-loom
