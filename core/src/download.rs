@@ -14,7 +14,7 @@ use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::{Destination, OutputFile};
 use crate::found::{self, Found, Sought, extension};
 use crate::job::JobId;
-use crate::ledger::Recorded;
+use crate::ledger::{Recorded, Step};
 use crate::operations::result::{Arrived, DeckResult, Made, MadeFailure, Outcome};
 use crate::options::Options;
 use crate::policy::Asking;
@@ -111,7 +111,12 @@ impl Client {
     }
 
     /// The result of a call whose files all have their names already, as the ledger knows them.
-    pub(crate) async fn find_delivered(&self, start: &Start, job_id: &JobId) -> Result<Option<Made>, Error> {
+    pub(crate) async fn find_delivered(
+        &self,
+        start: &Start,
+        job_id: &JobId,
+        lease: Option<&Lease>,
+    ) -> Result<Option<Made>, Error> {
         let Some(place) = start.place.as_ref().filter(|_| !start.files.is_empty()) else { return Ok(None) };
         // A directory that can't be used is an error later, where a file has to be written.
         let Ok(target) = Destination::look(place.options()).await else { return Ok(None) };
@@ -119,7 +124,22 @@ impl Client {
         if !start.are_all(sought.len()) {
             return Ok(None);
         }
-        let Some(files) = blocking(move || Ok(found::find_all(&sought))).await? else { return Ok(None) };
+        let died_in_place = start.files.iter().any(|file| !file.delivered);
+        let find = move || {
+            let files = found::find_all(&sought);
+            if files.is_some() {
+                target.tidy(died_in_place);
+            }
+            Ok(files)
+        };
+        let Some(files) = blocking(find).await? else { return Ok(None) };
+        let is_new = |path: &str| start.files.iter().any(|file| file.path == path && !file.delivered);
+        for file in files.iter().filter(|file| is_new(&file.path)) {
+            // A process died between the rename and this.
+            if let Some(lease) = lease {
+                lease.step(Step::Delivered { path: file.path.clone() }).await;
+            }
+        }
         self.found(start, job_id, files).await.map(Some)
     }
 

@@ -10,9 +10,9 @@ use rustix::fs::{FileType, Stat};
 use super::directory::{self, Directory, Opened, Slot, identity, is_out_of_descriptors, withhold_slots};
 use super::names::{FileNames, stem};
 use super::partial::{MAX_GENERATIONS, Partial};
-use super::persist::Replaceable;
+use super::persist::{Replaceable, finish_replacement};
 use super::rehearsal::{Abilities, try_characters};
-use super::reservation::{Conflict, Reservation, reserve};
+use super::reservation::{Conflict, Reservation, remove_unused_lock_file, reserve};
 use crate::common::blocking::blocking;
 use crate::error::{Error, Failure, Kind};
 use crate::job::JobId;
@@ -126,6 +126,17 @@ impl Destination {
     /// [`Destination::restore`].
     pub(crate) fn replaceable(&self) -> Option<String> {
         if self.replaceable.is_empty() { None } else { serde_json::to_string(&self.replaceable).ok() }
+    }
+
+    /// Removes what a dead process has left of its reservation, where nothing has to be reserved; and where it died while
+    /// it put a file in place, what that has left.
+    pub(crate) fn tidy(&self, died_in_place: bool) {
+        remove_unused_lock_file(&self.directory);
+        if died_in_place {
+            // A directory that may not be listed keeps it until its next rehearsal.
+            let names = self.directory.names_in_it().unwrap_or_default();
+            names.iter().for_each(|name| finish_replacement(&self.directory, name));
+        }
     }
 
     /// Whether the names are known without the job's id.

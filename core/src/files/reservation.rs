@@ -98,6 +98,21 @@ pub(super) fn reserve(directory: &Arc<Directory>, names: &[String]) -> Result<Re
     Ok(Reservation { directory: Arc::clone(directory), offsets: taken.into() })
 }
 
+/// Removes the lock file that a process has left here when it died, if nothing is reserved in it.
+pub(super) fn remove_unused_lock_file(directory: &Directory) {
+    let locked = lock(&directory.names);
+    if locked.file.is_some() || !matches!(directory.stat(SHARED), Ok(Some(_))) {
+        return;
+    }
+    // One that can't be opened here is removed by the next call that reserves a name.
+    let Ok(file) = directory.open_file(SHARED, OFlags::RDWR, 0) else { return };
+    if file.metadata().is_ok_and(|found| found.is_file())
+        && let Ok(file) = Owned::new(file)
+    {
+        LockFile { file, name: SHARED.to_owned() }.remove_if_unused(directory);
+    }
+}
+
 impl LockedNames {
     fn take(&mut self, directory: &Directory, name: &str) -> Result<u64, Conflict> {
         let offset = offset_of(name);

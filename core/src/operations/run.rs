@@ -72,7 +72,7 @@ impl Client {
             }
         };
         // Files that are there already need no word of the service, and no directory that can be written to.
-        if !is_new && let Some(made) = Box::pin(self.find_delivered(&start, &job_id)).await? {
+        if !is_new && let Some(made) = Box::pin(self.find_delivered(&start, &job_id, context.lease)).await? {
             return Ok(made);
         }
         let target = Box::pin(self.take_names(&mut start, &job_id, context)).await?;
