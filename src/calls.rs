@@ -82,10 +82,10 @@ impl Call {
     pub(crate) fn tracker(&self) -> Tracker {
         match &self.operation {
             Operation::GetStatus(job_id) => Tracker::for_job("get_status", job_id),
-            Operation::Generate(_) => Tracker::new("generate"),
+            Operation::Generate(_) => Tracker::for_submission("generate", &self.options),
             Operation::Wait(job_id) => Tracker::for_job("wait", job_id),
             Operation::Download(job_id) => Tracker::for_job("download", job_id),
-            Operation::Run(_) => Tracker::new("run"),
+            Operation::Run(_) => Tracker::for_submission("run", &self.options),
             Operation::Recover => Tracker::new("recover"),
             Operation::Jobs => Tracker::new("jobs"),
             Operation::Forget(_) => Tracker::new("forget"),

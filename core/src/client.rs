@@ -21,6 +21,7 @@ use crate::log::{Log, Sink};
 use crate::pace::Gate;
 use crate::poller::Poller;
 use crate::secret::ApiKey;
+use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
 use crate::sync::lock;
 use crate::tracker::Tracker;
@@ -89,6 +90,7 @@ pub struct Client {
     pub(crate) home: Home,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) unsettled: Unsettled,
+    pub(crate) service_date: ServiceDate,
     own: Mutex<HashMap<JobId, OwnJob>>,
 }
 
@@ -130,6 +132,7 @@ impl Client {
             estimates: Arc::default(),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
             budget: Budget::new(),
+            service_date: ServiceDate::default(),
             own: Mutex::default(),
         })
     }

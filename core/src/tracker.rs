@@ -19,6 +19,7 @@ use crate::error::{Billed, Details, Error, Kind, Tried};
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key::Key;
+use crate::options::Options;
 use crate::policy::Came;
 use crate::sync::lock;
 
@@ -281,6 +282,18 @@ impl Tracker {
         tracker
     }
 
+    /// For an operation that can cost money. With a key of the caller's another call may have sent the submission, as long as
+    /// the ledger has not said that none has.
+    pub fn for_submission(operation: &'static str, options: &Options) -> Tracker {
+        let tracker = Tracker::new(operation);
+        if let Some(key) = &options.idempotency_key {
+            let mut now = tracker.lock();
+            now.idempotency_key = Some(key.as_str().into());
+            now.unchecked = true;
+        }
+        tracker
+    }
+
     /// Has this called after each change of what [`Tracker::activity`] shows, with no lock held, on the thread that
     /// made the change. That time passes is no change.
     pub fn on_change(&self, observer: Arc<dyn Fn() + Send + Sync>) {
@@ -339,7 +352,7 @@ impl Tracker {
                 (state, "perceptis_wait and then perceptis_download", Billed::Unknown)
             };
             (kind, format!("{reason}; job {job_id} {state}: fetch it with {next}"), billed)
-        } else if now.may_be_submitted() {
+        } else if now.was_sent() {
             let key = now.idempotency_key.as_deref().unwrap_or_default();
             let kind = if kind == Kind::Timeout { Kind::OutcomeUnknown } else { kind };
             let message = format!(
@@ -347,14 +360,24 @@ impl Tracker {
                  idempotency key {key} settles it and is not billed twice"
             );
             (kind, message, Billed::Unknown)
+        } else if now.unchecked {
+            let key = now.idempotency_key.as_deref().unwrap_or_default();
+            let message = format!(
+                "{reason} before the ledger said whether another call has sent the request with the idempotency key \
+                 {key}; this call sent nothing, and the same call again is not billed twice"
+            );
+            (kind, message, Billed::Unknown)
         } else {
             (kind, format!("{reason}; nothing was submitted, and nothing is billed"), Billed::No)
         };
+        let only_unchecked = now.unchecked && !now.was_sent();
         // Where nothing is under way that a timeout could leave behind, what kept failing says more than that
         // the time is over. It must not depend on which moment the deadline strikes in.
         let asks_only = self.0.operation == "get_status";
         let kind = match &now.cause {
-            Some(cause) if kind == Kind::Timeout && (asks_only || billed == Billed::No) => cause.kind(),
+            Some(cause) if kind == Kind::Timeout && (asks_only || billed == Billed::No || only_unchecked) => {
+                cause.kind()
+            }
             _ => kind,
         };
         let mut error = Error::new(kind, message);
@@ -370,7 +393,7 @@ impl Tracker {
             // A repeated `run` or `generate` without a key of the caller's would be another submission.
             let asks = matches!(self.0.operation, "get_status" | "wait" | "download");
             let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
-            details.retryable = !ended && (asks || billed == Billed::No);
+            details.retryable = !ended && (asks || billed == Billed::No || only_unchecked);
         })
     }
 
@@ -425,12 +448,6 @@ impl Tracker {
 
     pub(crate) fn key(&self, key: &Key) {
         self.change(|now| now.idempotency_key.replace(key.clone()).as_ref() != Some(key));
-    }
-
-    /// The call has a key of its caller's: another call may have sent the submission, as long as the ledger has not said
-    /// that none has.
-    pub(crate) fn unchecked(&self) {
-        self.lock().unchecked = true;
     }
 
     /// The ledger knows of no such submission.
@@ -543,10 +560,12 @@ fn shown(status: &str) -> String {
 impl Situation {
     /// Whether the service may have heard of the submission, from this process or another.
     fn may_be_submitted(&self) -> bool {
-        self.unchecked
-            || self.unknown
-            || self.job_id.is_some()
-            || self.in_flight.as_ref().is_some_and(FirstByte::is_out)
+        self.unchecked || self.was_sent()
+    }
+
+    /// The same, as far as it is known that an attempt was made.
+    fn was_sent(&self) -> bool {
+        self.unknown || self.job_id.is_some() || self.in_flight.as_ref().is_some_and(FirstByte::is_out)
     }
 
     fn status(&self) -> Option<&str> {

@@ -412,7 +412,7 @@ impl<'a> Submission<'a> {
     /// Its entry in what `jobs` lists for this API key.
     pub fn listed<'v>(&self, api: u8, list: &'v Value) -> Option<&'v Value> {
         let all = list["jobs"].as_array().filter(|_| api == self.api)?;
-        all.iter().find(|entry| entry["idempotency_key"] == *self.key)
+        all.iter().find(|entry| entry["idempotency_key"] == *self.key && entry["own_key"] == true)
     }
 
     pub fn has_failed(&self) -> bool {

@@ -6,6 +6,9 @@ use super::session::{CallParts, Identity, Session, equal_hash, signed};
 use super::{AskedBefore, AskingCall, CallId, Claim, Row, TOLD_OK};
 use crate::error::Error;
 
+/// How many decks of equal calls are looked at for the one that has a name.
+const MAX_EQUAL: i64 = 100;
+
 /// An equal call in the ledger.
 pub(super) struct EqualCall {
     pub(super) number: i64,
@@ -26,7 +29,8 @@ impl Session<'_> {
     }
 
     /// The equal calls that are over, or whose process is gone, and that were not told OK; those of the newest submissions
-    /// first. A call of a live process, this one included, is its program's own.
+    /// first. A call of a live process, this one included, is its program's own. One that was made again and told OK then
+    /// has its end: a submission gets a further call only when those before are over.
     pub(super) fn unheard_equal_calls(
         &mut self,
         identity: &Identity,
@@ -49,24 +53,34 @@ impl Session<'_> {
         calls.sort_by_key(|call| std::cmp::Reverse((call.submission, call.number)));
         let mut over = Vec::with_capacity(calls.len());
         for call in calls {
-            if !self.is_alive(call.owner.as_deref())? {
+            if !self.is_alive(call.owner.as_deref())? && !self.was_repeated(&call, &hash)? {
                 over.push(call);
             }
         }
         Ok(over)
     }
 
-    /// The newest submission of an equal call that was told OK.
-    pub(super) fn equal_told_ok(
+    /// Whether an equal call of the same submission came later, and was told OK.
+    fn was_repeated(&self, call: &EqualCall, hash: &[u8]) -> Result<bool, Error> {
+        let later = self.one(
+            "SELECT 1 FROM calls WHERE submission = ?1 AND id > ?2 AND equal_hash = ?3 AND told = ?4 LIMIT 1",
+            params![call.submission, call.number, hash, TOLD_OK],
+            |_| Ok(()),
+        )?;
+        Ok(later.is_some())
+    }
+
+    /// The newest submissions of equal calls, whatever these were told.
+    pub(super) fn equal_submissions(
         &self,
         identity: &Identity,
         claim: &Claim,
         own: &[u8],
-    ) -> Result<Option<i64>, Error> {
-        self.one(
-            "SELECT calls.submission FROM calls JOIN submissions ON submissions.id = calls.submission \
-             WHERE equal_hash = ?1 AND told = ?2 AND api_key_hash = ?3 ORDER BY calls.id DESC LIMIT 1",
-            params![self.equal_hash(identity, claim), TOLD_OK, own],
+    ) -> Result<Vec<i64>, Error> {
+        self.all(
+            "SELECT DISTINCT calls.submission FROM calls JOIN submissions ON submissions.id = calls.submission \
+             WHERE equal_hash = ?1 AND api_key_hash = ?2 ORDER BY calls.submission DESC LIMIT ?3",
+            params![self.equal_hash(identity, claim), own, MAX_EQUAL],
             |columns| columns.get(0),
         )
     }

@@ -48,15 +48,19 @@ pub(super) fn begin(
 }
 
 /// The newest submission of an equal call that was told OK.
-pub(super) fn equal_deck(
+pub(super) fn equal_decks(
     session: &mut Session<'_>,
     identity: &Identity,
     claim: &Claim,
-) -> Result<Option<Box<Entry>>, Error> {
+) -> Result<Vec<Entry>, Error> {
     let own = session.api_key_hash(identity);
-    let Some(number) = session.equal_told_ok(identity, claim, &own)? else { return Ok(None) };
-    let Some(found) = session.find("id = ?1", [number], &own)?.into_iter().next() else { return Ok(None) };
-    session.complete(found).map(Box::new).map(Some)
+    let mut decks = Vec::new();
+    for number in session.equal_submissions(identity, claim, &own)? {
+        for found in session.find("id = ?1", [number], &own)? {
+            decks.push(session.complete(found)?);
+        }
+    }
+    Ok(decks)
 }
 
 /// Takes over a submission that no live process works on.
@@ -167,6 +171,16 @@ fn continued(
 /// Records a submission as new. One that was refused under the same key begins again in its place.
 fn record(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Result<Row, Error> {
     let Stamp { boot_ms, boot, .. } = session.now.clone();
+    // What a call asked for that was refused under this key is another request now.
+    session.execute(
+        "DELETE FROM calls WHERE submission IN (SELECT id FROM submissions \
+         WHERE origin = ?1 AND idempotency_key = ?2 AND api_key_hash = ?3 AND state = 'refused')",
+        params![
+            identity.origin,
+            claim.key.as_deref().unwrap_or(&claim.fresh_key),
+            session.api_key_hash(identity)
+        ],
+    )?;
     session.execute(
         "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, body, \
          output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, changed_unix_ms) \

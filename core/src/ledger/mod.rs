@@ -323,8 +323,8 @@ pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
     /// never sent.
     fn begin(&self, claim: Arc<Claim>, replaceable: Option<String>) -> Pending<Claimed>;
 
-    /// The newest submission of an equal call whose program was given OK.
-    fn equal_deck(&self, claim: Arc<Claim>) -> Pending<Option<Box<Entry>>>;
+    /// The submissions of equal calls, the newest first, whatever their programs were told.
+    fn equal_decks(&self, claim: Arc<Claim>) -> Pending<Vec<Entry>>;
 
     /// Takes over a submission that no live process works on; `None`: one does, or it is gone.
     fn take(&self, row: Row) -> Pending<Option<Entry>>;

@@ -66,8 +66,8 @@ impl Ledger for Sqlite {
         self.claim(move |session, identity| claim::begin(session, identity, &claim, replaceable.as_deref()))
     }
 
-    fn equal_deck(&self, claim: Arc<Claim>) -> Pending<Option<Box<Entry>>> {
-        Box::pin(self.read(move |session, identity| claim::equal_deck(session, identity, &claim)))
+    fn equal_decks(&self, claim: Arc<Claim>) -> Pending<Vec<Entry>> {
+        Box::pin(self.read(move |session, identity| claim::equal_decks(session, identity, &claim)))
     }
 
     fn take(&self, row: Row) -> Pending<Option<Entry>> {

@@ -1,5 +1,6 @@
 //! What a call that costs money goes on with: a new submission, or one that the ledger knows. `promise.md`, 12 to 15.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -136,10 +137,6 @@ impl Client {
                 // The log has what an earlier process left before anything else is done.
                 let _ = self.unsettled.count().await;
                 let claim = Arc::new(self.claim_of(call).await?);
-                if let Some(key) = &claim.key {
-                    call.tracker.key(&key.as_str().into());
-                    call.tracker.unchecked();
-                }
                 Arc::clone(looks.claim.insert(claim))
             }
         };
@@ -221,10 +218,12 @@ impl Client {
     async fn name_refused(&self, claim: &Arc<Claim>, refusal: Refusal) -> Error {
         let Refusal { error, taken, .. } = refusal;
         let Some(taken) = taken else { return error };
-        let Ok(Some(equal)) = self.ledger.equal_deck(Arc::clone(claim)).await else { return error };
-        if !equal.files.iter().any(|file| Path::new(&file.path) == taken) {
+        let Ok(decks) = self.ledger.equal_decks(Arc::clone(claim)).await else { return error };
+        let has_it =
+            move |deck: &Entry| deck.files.iter().any(|file| is_one_file(Path::new(&file.path), &taken));
+        let Ok(Some(equal)) = blocking(move || Ok(decks.into_iter().find(has_it))).await else {
             return error;
-        }
+        };
         let message = format!(
             "{error}: it is the deck of an equal call, with the idempotency key {key}; the same call with that key \
              returns the deck, and overwrite buys another",
@@ -396,6 +395,12 @@ fn conflict(entry: &Entry, billed: Billed, message: String) -> Error {
         details.idempotency_key = Some(entry.key.clone());
         details.billed = billed;
     })
+}
+
+/// Whether two paths lead to one file. Blocks on the disk.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The directory of a call as the ledger knows it: the canonical path, so that another process finds it. A tail that does

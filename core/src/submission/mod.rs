@@ -7,24 +7,23 @@
 pub(crate) mod begin;
 pub(crate) mod lease;
 pub(crate) mod receipt;
+pub(crate) mod service_date;
 pub(crate) mod unsettled;
-
-use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 
 use crate::answer;
-use crate::attempt::{Attempt, CLOCK_TOLERANCE, Check, Course, Ended, Miss, ResubmitWindow, Why};
+use crate::attempt::{Attempt, Check, Course, Ended, Miss, ResubmitWindow, Why};
 use crate::client::{Client, OwnJob};
-use crate::clock::{Moment, unix_ms};
+use crate::clock::Moment;
 use crate::error::{Billed, Error, Kind};
 use crate::estimate::Product;
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key::Key;
 use crate::ledger::Step;
-use crate::origin::{GENERATE, status_path};
+use crate::origin::GENERATE;
 use crate::policy::{Asking, Came};
 use crate::tracker::{Phase, Tracker};
 use begin::{Stage, Start};
@@ -144,25 +143,6 @@ impl Client {
             lease.step(Step::Accepted { job_id: job_id.to_string() }).await;
         }
         Ok((job_id, json))
-    }
-
-    /// Whether the service confirms the date of this machine, which is all that is left of a record's age after a start of
-    /// the machine. Any answer has its date, and a status costs nothing.
-    async fn confirms_date(&self, since: &crate::clock::Stamp) -> bool {
-        let Ok(job_id) = JobId::from_caller("date") else { return false };
-        let path = status_path(&job_id);
-        let Ok(reply) = self.transport.call(&path, None, self.settings.status_timeout).await else {
-            return false;
-        };
-        let Some(date) = answer::date(&reply.headers) else { return false };
-        // The sandbox's date runs as fast as its clock, and says nothing about this machine's.
-        if self.settings.time_scale != 1 {
-            return true;
-        }
-        let date = date.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let here = Duration::from_millis(unix_ms());
-        let recorded = Duration::from_millis(since.unix_ms);
-        here.abs_diff(date) <= CLOCK_TOLERANCE && recorded <= date + CLOCK_TOLERANCE
     }
 }
 

@@ -276,7 +276,7 @@ fn end_that_was_not_taken_is_its_programs_own_while_that_lives() {
     assert!(is_unknown(&find(&*ledger, run("a"))));
     let (_, joined, _) = continued(&*ledger, named("a", "k"));
     assert_ne!(joined, call, "the end that waits stays");
-    end(&*ledger, joined, None);
+    end(&*ledger, joined, Some(Kind::Timeout));
     // The queue is freed: the program will never have it, and an equal call does.
     record(&*ledger, call.row, vec![Step::Unheard { call: call.number }]).unwrap();
     let (entry, again, adopted) = continued(&*ledger, run("a"));
@@ -320,18 +320,45 @@ fn equal_call_waits_for_a_process_that_works_on_its_submission() {
 }
 
 #[test]
-fn equal_deck_is_the_newest_one_that_was_told_ok() {
+fn equal_decks_are_known_whatever_was_told() {
     let place = Place::new();
     let ledger = place.open();
-    let deck = || wait(ledger.equal_deck(Arc::new(run("a")))).unwrap().map(|entry| entry.row);
-    assert_eq!(deck(), None);
-    let calls = [(); 2].map(|()| {
-        let call = new(&*ledger, run("a"));
-        end(&*ledger, call, None);
-        call
-    });
+    let decks = || {
+        let decks = wait(ledger.equal_decks(Arc::new(run("a")))).unwrap();
+        decks.into_iter().map(|entry| entry.row).collect::<Vec<_>>()
+    };
+    assert_eq!(decks(), []);
+    let told = new(&*ledger, run("a"));
+    end(&*ledger, told, None);
+    let live = new(&*ledger, run("a"));
     end(&*ledger, new(&*ledger, run("b")), None);
-    assert_eq!(deck(), Some(calls[1].row));
+    assert_eq!(decks(), [live.row, told.row]);
+}
+
+#[test]
+fn call_that_was_made_again_and_told_has_its_end() {
+    let place = Place::new();
+    let ledger = place.open();
+    let first = new(&*ledger, named("a", "k"));
+    record(&*ledger, first.row, vec![accepted(), Step::Settled, Step::Released]).unwrap();
+    // The first call's program lives and has not been told; the same call comes again, as from another process.
+    let (_, again, _) = continued(&*ledger, named("a", "k"));
+    end(&*ledger, again, None);
+    record(&*ledger, first.row, vec![Step::Unheard { call: first.number }]).unwrap();
+    assert!(is_unknown(&find(&*ledger, run("a"))));
+}
+
+#[test]
+fn key_of_a_refused_request_belongs_to_the_next_one_alone() {
+    let place = Place::new();
+    let ledger = place.open();
+    let refused = new(&*ledger, named("a", "k"));
+    record(&*ledger, refused.row, vec![Step::Refused { code: Kind::Rejected }]).unwrap();
+    end(&*ledger, refused, Some(Kind::Rejected));
+    let other = new(&*ledger, named("b", "k"));
+    end(&*ledger, other, Some(Kind::Timeout));
+    assert!(is_unknown(&find(&*ledger, run("a"))));
+    assert!(continued(&*ledger, run("b")).2);
 }
 
 #[test]

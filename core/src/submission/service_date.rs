@@ -1,0 +1,60 @@
+//! The service's date, which says whether this machine's can be believed: `promise.md`, 4.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Mutex;
+
+use crate::answer;
+use crate::attempt::CLOCK_TOLERANCE;
+use crate::client::Client;
+use crate::clock::{Clock, Moment, Stamp, unix_ms};
+use crate::job::JobId;
+use crate::origin::status_path;
+
+/// How long an answer is good for, also one that has not come. Many submissions can be in doubt at once.
+const MAX_AGE: Duration = Duration::from_secs(60);
+/// How exact a date in HTTP is: whole seconds (RFC 9110, 5.6.7), and the way here takes a while.
+const RESOLUTION: Duration = Duration::from_secs(2);
+
+/// The service's date as of the last minute, asked for by one call for all.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceDate(Mutex<Option<Asked>>);
+
+/// What the service said, and when, by the clock that nothing sets.
+#[derive(Debug)]
+struct Asked {
+    at: Moment,
+    date: Option<SystemTime>,
+}
+
+impl Client {
+    /// Whether the service confirms the date of this machine, which is all that is left of a record's age after a start of
+    /// the machine.
+    pub(crate) async fn confirms_date(&self, recorded: &Stamp) -> bool {
+        let Some(date) = self.service_date().await else { return false };
+        let date = date.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let here = Duration::from_millis(unix_ms());
+        let tolerance = self.clock.wall(CLOCK_TOLERANCE).max(RESOLUTION);
+        here.abs_diff(date) <= tolerance && Duration::from_millis(recorded.unix_ms) <= date + tolerance
+    }
+
+    async fn service_date(&self) -> Option<SystemTime> {
+        let clock = Clock::wall_clock();
+        let mut asked = self.service_date.0.lock().await;
+        let since = |asked: &Asked| clock.now().since(asked.at);
+        if let Some(known) = asked.as_ref().filter(|known| since(known) < MAX_AGE) {
+            return known.date.map(|date| date + since(known));
+        }
+        let date = self.ask_for_date().await;
+        *asked = Some(Asked { at: clock.now(), date });
+        date
+    }
+
+    /// Any answer has its date, and a status costs nothing.
+    async fn ask_for_date(&self) -> Option<SystemTime> {
+        let job_id = JobId::from_caller("date").ok()?;
+        let reply =
+            self.transport.call(&status_path(&job_id), None, self.settings.status_timeout).await.ok()?;
+        answer::date(&reply.headers)
+    }
+}
