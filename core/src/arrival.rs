@@ -166,7 +166,11 @@ impl Client {
         let mut replaceable = part.output().replaceable().cloned();
         let mut part = Some(part);
         let mut taken = None;
-        for (path, name) in paths {
+        for (at, (path, name)) in paths.into_iter().enumerate() {
+            if at == 0 && part.as_ref().is_some_and(|part| part.output().is_reserved()) {
+                taken = Some(format!("{path} is reserved by another run"));
+                continue;
+            }
             let Some(whole) = part.take() else { break };
             let replaceable = replaceable.take();
             file.path.clone_from(&path);

@@ -35,6 +35,8 @@ pub(crate) struct Destination {
     /// Whether what may be replaced was found by an earlier call, so that nothing that is there now adds to
     /// it.
     is_restored: bool,
+    /// Whether another run has reserved a name of it, so that what is paid for goes beside.
+    is_reserved: bool,
     _reservation: Option<Reservation>,
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether another run has reserved a name of it.
     pub(crate) reserved: bool,
-    /// The file that has a name of it.
+    /// The name of it that can't be had.
     pub(crate) taken: Option<PathBuf>,
 }
 
@@ -71,7 +73,8 @@ impl From<Refusal> for Error {
 enum Wanted {
     /// They are free, or to be overwritten.
     Free,
-    /// What has them by now is left alone, or overwritten: what may be paid for goes beside it.
+    /// What has them by now is left alone, or overwritten: what may be paid for goes beside it, and beside what another
+    /// run has reserved.
     Any,
     /// As [`Wanted::Any`], with what may be overwritten from an earlier call.
     Restored(Box<[Replaceable]>),
@@ -89,8 +92,8 @@ struct Ask {
 
 impl Destination {
     /// Checks the directory and reserves the final names of this many variants. With `free` they must not be
-    /// taken; without, what may be paid for already goes beside a taken name. Waits where too many
-    /// directories are open.
+    /// taken; without, what may be paid for already goes beside a name that is taken or reserved. Waits where
+    /// too many directories are open.
     ///
     /// # Errors
     /// `File` when the directory can't be used, or a name is taken or reserved by another run; told apart by
@@ -217,6 +220,7 @@ impl Destination {
             path: Arc::clone(&self.path),
             names,
             replaceable,
+            is_reserved: self.is_reserved,
         }
     }
 
@@ -314,6 +318,7 @@ impl Ask {
             abilities,
             replaceable: Box::default(),
             is_restored: matches!(self.wanted, Wanted::Restored(_)),
+            is_reserved: false,
             _reservation: None,
         };
         let free = matches!(self.wanted, Wanted::Free);
@@ -324,7 +329,14 @@ impl Ask {
             let names = destination.final_names(&name, self.variants);
             destination.check_names(&name, &names)?;
             // All of them before any is looked at: what a crash left of a reservation goes with this one.
-            destination._reservation = Some(destination.reserved(&names)?);
+            match destination.reserved(&names) {
+                Ok(reservation) => destination._reservation = Some(reservation),
+                Err(Failed::Refused(refusal)) if refusal.reserved && !free => {
+                    destination.is_reserved = true;
+                    return Ok(Some(destination));
+                }
+                Err(failed) => return Err(failed),
+            }
             destination.replaceable = destination.look_at(&names, free)?;
         } else if abilities.max_name < MAX_JOB_FINAL_NAME {
             return Err(destination.names_are_short("a job's", MAX_JOB_FINAL_NAME).into());
@@ -375,8 +387,8 @@ impl Destination {
         reserve(&self.directory, names).map_err(|conflict| match conflict {
             Conflict::Reserved(name) => {
                 let what = "is reserved: another run is about to write it";
-                let error = message(&self.path.join(name), what);
-                Failed::Refused(Refusal { error, reserved: true, taken: None })
+                let path = self.path.join(name);
+                Failed::Refused(Refusal { error: message(&path, what), reserved: true, taken: Some(path) })
             }
             Conflict::NoLockFile(name, what) => {
                 let what = format!("{what}, where runs lock the names that they reserve; remove it");
@@ -416,6 +428,8 @@ pub(crate) struct OutputFile {
     path: Arc<Path>,
     names: FileNames,
     replaceable: Option<Replaceable>,
+    /// Whether the final name is another run's.
+    is_reserved: bool,
 }
 
 impl OutputFile {
@@ -425,6 +439,11 @@ impl OutputFile {
 
     pub(super) fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Whether another run has reserved the final name, so that the file goes beside it.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.is_reserved && self.names.is_presentation()
     }
 
     /// What has the final name and may be replaced.
