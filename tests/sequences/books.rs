@@ -216,7 +216,7 @@ impl<'a> Books<'a> {
             }
             None => own.api != call.api && own.calls.iter().any(|other| other.is_like(deck)),
         };
-        let forgot = |other: &Call| matches!(other.asked, Asked::Forget(_)) && other.began < call.began;
+        let forgot = |other: &Call| matches!(other.asked, Asked::Forget(_)) && other.began < call.over;
         self.submissions.iter().any(known)
             || self.nameless.iter().any(|other| other.api != call.api && other.is_like(deck))
             || self.facts.calls.iter().any(forgot)
@@ -227,6 +227,11 @@ impl<'a> Books<'a> {
         let process = &self.facts.processes[call.process];
         let ended = call.ticks.1.unwrap_or(if process.gone.is_some() { process.gone_tick } else { u64::MAX });
         ticks::duration(ended.saturating_sub(call.ticks.0))
+    }
+
+    /// Whether the clocks were wrong just then.
+    pub fn had_wrong_clock_at(&self, at: Stamp) -> bool {
+        self.facts.had(Weather::Clock, at, at)
     }
 
     /// Whether the clocks were ever wrong: then nobody can say how old something has to look.
@@ -350,6 +355,16 @@ impl<'a> Books<'a> {
                     && call.over > from
                     && early
             })
+    }
+
+    /// Whether an earlier call may replace what has a name, and has not ended that yet: it overwrites, and its files are
+    /// left to others.
+    pub fn may_still_be_replaced(&self, path: &Path, later: &Call) -> bool {
+        self.facts.calls.iter().any(|call| {
+            let left = !call.is_run() || !call.is_ok();
+            let earlier = call.began < later.began;
+            call.overwrites() && earlier && left && call.targets.iter().any(|target| target == path)
+        })
     }
 
     pub fn body(&self, hash: Option<&String>) -> Option<&'a Body> {

@@ -143,7 +143,9 @@ impl World {
                 (0..SLOTS).for_each(|at| self.kill(at));
                 self.machine.reboot();
                 self.machine.shift_wall(i64::from(*hours) * HOUR_NS);
-                self.shared.lock().begin_weather(Weather::Clock);
+                let mut facts = self.shared.lock();
+                facts.rebooted = true;
+                facts.begin_weather(Weather::Clock);
             }
             _ => {}
         }

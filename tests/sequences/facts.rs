@@ -247,6 +247,8 @@ pub struct Facts {
     pub handled: Vec<String>,
     /// What happened to the machine and the ledger: from, until, what.
     pub weather: Vec<(Stamp, Option<Stamp>, Weather)>,
+    /// Whether the machine was started again.
+    pub rebooted: bool,
     /// All files at the end, and the listing of `jobs` by each API key.
     pub files: BTreeMap<PathBuf, String>,
     pub listed: Vec<(u8, Value)>,

@@ -61,7 +61,12 @@ fn bad_advice(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
     advised && b.of(call).is_some_and(|own| own.jobs.iter().any(|job| job.request == deck.line.request))
 }
 
+/// After a reboot the age of a record is its wall clock's: a clock that was ahead when the record was made, and right
+/// again before the reboot's first look, makes it look younger. No answer of the service can show that (4).
 fn sent_too_late(b: &Books<'_>, own: &Submission<'_>) -> bool {
+    if b.had_wrong_clock_at(own.attempts[0].at) && b.facts.rebooted {
+        return false;
+    }
     own.jobs.len() > 1 && !b.facts.calls.iter().any(|call| call.api == own.api && call.resubmits())
 }
 
@@ -105,7 +110,8 @@ fn spoilt_file(b: &Books<'_>, own: &Own) -> bool {
 
 fn spoilt_deck(b: &Books<'_>, call: &Call) -> bool {
     let found = call.found.iter().filter(|(_, hash)| b.body(Some(hash)).is_some_and(|body| body.sound));
-    let found = found.filter(|(path, _)| is_deck(path)).map(|(path, hash)| (path.as_path(), hash));
+    let found = found.filter(|(path, _)| is_deck(path) && !b.may_still_be_replaced(path, call));
+    let found = found.map(|(path, hash)| (path.as_path(), hash));
     call.decks().filter_map(|(path, hash)| Some((path, hash?))).chain(found).any(|(path, hash)| {
         let stays = b.facts.files.get(path) == Some(hash) || b.facts.handled.contains(hash);
         !stays && !b.could_replace(path, call.began)
@@ -141,7 +147,9 @@ fn fetched_again(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
 }
 
 fn lost_deck(b: &Books<'_>, own: &Submission<'_>) -> bool {
-    let run = own.jobs.len() == 1 && own.calls.iter().any(|call| call.is_run() && call.is_for(own.jobs[0]));
+    // A run that was told that nothing was billed waits for nothing.
+    let waits = |call: &&&Call| call.is_run() && call.details["billed"] != "no";
+    let run = own.jobs.len() == 1 && own.calls.iter().filter(waits).any(|call| call.is_for(own.jobs[0]));
     let excused = b.is_forgotten(own, Stamp::MAX) || b.stays_unknown(own);
     run && !excused && own.jobs.iter().any(|job| job.end == Some(true) && !job.dropped && !b.has_arrived(job))
 }
