@@ -551,6 +551,15 @@ const perceptis_error *perceptis_event_error(const perceptis_event *event);
 void perceptis_event_free(perceptis_event *event);
 
 /**
+ * Frees a final event whose end the program does not get: its `await` was cancelled, its callback is gone, Ctrl-C came
+ * in between. The call does not count as told, so that an equal call goes on with its submission and does not buy it
+ * again. Of other events: as `perceptis_event_free`. NULL is accepted.
+ *
+ * Any thread; does not block. Since 0.3.
+ */
+void perceptis_event_discard(perceptis_event *event);
+
+/**
  * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
  * as it stands there. A string that contains U+0000, which no C text can hold, comes as its JSON.
  *

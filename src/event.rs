@@ -33,14 +33,6 @@ pub struct perceptis_event {
     receipt: Option<Receipt>,
 }
 
-impl Drop for perceptis_event {
-    fn drop(&mut self) {
-        if let Some(receipt) = self.receipt.take() {
-            receipt.sign();
-        }
-    }
-}
-
 impl Handle for perceptis_event {
     const KIND: Kind = Kind::Event;
 }
@@ -126,5 +118,15 @@ pub extern "C" fn perceptis_event_error(event: *const perceptis_event) -> *const
 /// dies before finds the job again by making the same call. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_free(event: *mut perceptis_event) {
+    guard::free(event, |event| event.receipt.into_iter().for_each(Receipt::sign));
+}
+
+/// Frees a final event whose end the program does not get: its `await` was cancelled, its callback is gone, Ctrl-C came
+/// in between. The call does not count as told, so that an equal call goes on with its submission and does not buy it
+/// again. Of other events: as `perceptis_event_free`. NULL is accepted.
+///
+/// Any thread; does not block. Since 0.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_event_discard(event: *mut perceptis_event) {
     guard::free(event, drop);
 }

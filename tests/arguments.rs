@@ -58,6 +58,7 @@ fn null_is_nothing_to_free_and_nothing_to_read() {
             api.perceptis_options_free,
             api.perceptis_queue_free,
             api.perceptis_event_free,
+            api.perceptis_event_discard,
         ] {
             free(null_mut());
         }

@@ -268,8 +268,8 @@ fn try_without_error(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
 
 /// The same with those that free: what they do not free is left as it was; what they free, they free once.
 fn try_to_free(handles: &Handles, tried: &mut BTreeSet<&'static str>) {
-    for kind in handles.0.keys() {
-        let (name, free) = free_of(kind);
+    let discard = ("an event", ("perceptis_event_discard", functions().perceptis_event_discard));
+    for (kind, (name, free)) in handles.0.keys().map(|kind| (*kind, free_of(kind))).chain([discard]) {
         tried.insert(name);
         for pointer in handles.others(kind).chain(foreign()) {
             unsafe { free(pointer) };

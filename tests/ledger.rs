@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 use support::api::{Client, Error, Request};
 use support::deck::deck;
+use support::queue::Queue;
 use support::script::{Answer, Server, accepted, status};
 use support::{in_time, listing};
 
@@ -392,6 +393,38 @@ fn a_refusal_is_settled_and_leaves_the_key_free() {
         assert_eq!((error.code.as_str(), error.detail("billed").as_str()), ("JOB_FAILED", "no"), "{error:?}");
     }
     assert_eq!((bought(&server), home.jobs(&server, &[("state", "failed")]).len()), (1, 1));
+}
+
+#[test]
+fn a_call_is_told_when_its_final_event_is_freed() {
+    let (home, server) = (Home::new(), Server::start());
+    server.on(GENERATE, accepted());
+    server.on(STATUS, status("processing", "[]"));
+    done(&server);
+    let (client, queue) = (home.client(&server, &[]), Queue::new());
+    let (out, request) = (home.out(), Request::deck());
+    let line = [("directory", out.as_str()), ("name", "q3")];
+    let told = || home.jobs(&server, &[])[0]["told"].clone();
+    let end = |tag| {
+        queue.run(&client, &request, &line, tag).unwrap();
+        queue.take_held(1, -1).unwrap().pop().unwrap()
+    };
+
+    // The program never got the first end: the same call gets it, and so does the next one after that.
+    assert_eq!(end(1).discard().code(), "OK");
+    assert_eq!((bought(&server), told()), (1, Value::Null));
+    let again = end(2).discard();
+    assert_eq!((again.code(), &again.value()["adopted"], bought(&server)), ("OK", &true.into(), 1));
+    // It gets this one. The name is the delivered deck's from now on.
+    let again = end(3).free();
+    assert_eq!((again.code(), &again.value()["adopted"], bought(&server)), ("OK", &true.into(), 1));
+    client.close(5000).unwrap();
+    assert_eq!(told(), "OK");
+    let refused = home.run(&server, &[]).unwrap_err();
+    let key = again.value()["idempotency_key"].as_str().unwrap().to_owned();
+    assert!(refused.code == "FILE" && refused.message.contains(&key), "{refused:?}");
+    home.run(&server, &[("overwrite", "true")]).unwrap();
+    assert_eq!(bought(&server), 2, "what was told OK is bought anew");
 }
 
 #[test]

@@ -155,8 +155,14 @@ public:
             if (code == PERCEPTIS_CLOSED && handled > 0) break;
             if (code != PERCEPTIS_OK) throw detail::read_error(error);
             if (count == 0) break;
-            const detail::EventHandle event(taken);
-            state_->handle_event(event.get());
+            detail::EventHandle event(taken);
+            try {
+                state_->handle_event(event.get());
+            } catch (...) {
+                // The function may not have made the end its own: an equal call gets it again.
+                perceptis_event_discard(event.release());
+                throw;
+            }
         }
         return handled;
     }

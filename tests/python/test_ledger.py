@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_what_was_run_is_listed_with_its_history(client: perceptis.Client, line:
     assert (result.adopted, result.recorded, result.unsettled) == (False, True, 0)
     (job,) = client.jobs(history=True)
     assert (job.job_id, job.idempotency_key, job.state) == (result.job_id, "order-1", "settled")
-    assert (job.unsettled, job.live, job.own_key, job.told) == (False, False, True, None)
+    assert (job.unsettled, job.live, job.own_key, job.told) == (False, False, True, "OK")
     assert (job.operation, job.output_type, job.variants) == ("run", "single_slide", 1)
     assert (job.directory, job.name) == (line["directory"].resolve(), "q3")
     assert timedelta(seconds=-1) < job.recorded - began < timedelta(minutes=5) and job.changed >= job.recorded
@@ -44,7 +45,6 @@ def test_what_was_run_is_listed_with_its_history(client: perceptis.Client, line:
     for narrowed, count in [
         ({"job": "order-1"}, 1),
         ({"job": result.job_id}, 1),
-        ({"job": "order-2"}, 0),
         ({"state": "settled"}, 1),
         ({"state": "accepted"}, 0),
         ({"unsettled": True}, 0),
@@ -53,6 +53,8 @@ def test_what_was_run_is_listed_with_its_history(client: perceptis.Client, line:
         ({"limit": 1}, 1),
     ]:
         assert len(client.jobs(**narrowed)) == count, narrowed
+    with pytest.raises(perceptis.NotFoundError, match="no submission"):
+        client.jobs(job="order-2")
     with pytest.raises(perceptis.InvalidArgumentError, match="submitting, accepted"):
         client.jobs(state="lost")
     with pytest.raises(perceptis.InvalidArgumentError, match="max_age"):
@@ -163,16 +165,18 @@ def test_a_ledger_that_can_not_be_used_is_an_os_error(script: Script, tmp_path: 
     script.on("/api/v1/status/j1", 200, {"job_id": "j1", "status": "processing"})
     config = {"api_key": "sk-1", "api_base_url": script.base_url, "time_scale": SPEED}
     with perceptis.Client(**config, ledger=tmp_path) as client:
-        for call in (
-            lambda: client.generate("p", output_type="deck"),
-            client.jobs,
-            client.unsettled,
-            client.recover,
-            lambda: client.forget(settled=True),
-        ):
+        calls: list[tuple[Callable[[], Any], str]] = [
+            (lambda: client.generate("p", output_type="deck"), "no"),
+            (client.jobs, "no"),
+            (client.unsettled, "no"),
+            # What it would have settled may be billed.
+            (client.recover, "unknown"),
+            (lambda: client.forget(settled=True), "no"),
+        ]
+        for call, billed in calls:
             with pytest.raises(OSError, match="PERCEPTIS_LEDGER") as caught:
                 call()
-            assert isinstance(caught.value, perceptis.LedgerError) and caught.value.billed == "no"
+            assert isinstance(caught.value, perceptis.LedgerError) and caught.value.billed == billed
         assert script.seen == []
         assert client.get_status("j1").status == "processing", "what costs nothing needs none"
     path = tmp_path / "of its own" / "ledger.db"
@@ -243,3 +247,41 @@ def test_the_asyncio_client_asks_without_blocking_its_loop(
             assert end == () or isinstance(end, perceptis.ClosedError), end
 
     asyncio.run(main())
+
+
+def test_a_call_is_told_once_the_program_has_its_end(
+    client: perceptis.Client, namespace: Namespace, line: dict[str, Any]
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def interrupts(_: perceptis.Progress) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        client.run(**line, on_progress=interrupts)
+    assert client.jobs()[0].told is None, "the program got no result"
+    result = client.run(**line)
+    assert (result.adopted, client.jobs()[0].told, len(namespace.jobs())) == (True, "OK", 1)
+    with pytest.raises(perceptis.FileError, match=result.idempotency_key):
+        client.run(**line)
+
+
+def test_a_result_of_a_cancelled_task_is_not_told(namespace: Namespace, line: dict[str, Any]) -> None:
+    async def story() -> None:
+        async with perceptis.AsyncClient(**namespace.config) as client:
+            task = asyncio.ensure_future(client.run(**line))
+            while not client.activity():
+                await asyncio.sleep(0)
+            # The loop stands still while the call ends: the end has come, and the task is cancelled before it sees it.
+            while client.activity():
+                time.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await client.jobs())[0].told is None
+            result = await client.run(**line)
+            (job,) = await client.jobs()
+            assert (result.adopted, job.told, len(namespace.jobs())) == (True, "OK", 1)
+
+    asyncio.run(story())

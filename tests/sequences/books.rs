@@ -157,6 +157,24 @@ impl<'a> Books<'a> {
             .filter(move |request| request.process == process && began < request.at && request.at < over)
     }
 
+    /// The same without submissions under other keys: one of a call that was given up may be on its way still.
+    pub fn own_requests(&self, call: &Call) -> impl Iterator<Item = &'a Request> {
+        let submits = self.facts.attempts.iter().any(|attempt| {
+            attempt.process == call.process
+                && call.spans(attempt.at)
+                && call.known_key() == Some(&attempt.key)
+        });
+        self.requests(call).filter(move |request| submits || request.on != Endpoint::Submit)
+    }
+
+    /// Calls that can have come to any submission: no key was given, and none is known from their ends.
+    pub fn open(&self) -> impl Iterator<Item = &'a Call> {
+        let unended = |(call, deck): &(&'a Call, &Deck)| {
+            (call.ended.is_none() && deck.key.is_none() && !call.refused).then_some(*call)
+        };
+        self.nameless.iter().copied().chain(self.decks.iter().filter_map(unended))
+    }
+
     /// Whether no other call ran meanwhile, in any process.
     pub fn is_alone(&self, call: &Call) -> bool {
         !self.facts.calls.iter().any(|other| other.number != call.number && other.overlaps(call))
@@ -297,7 +315,12 @@ impl<'a> Books<'a> {
             let old = call.ticks.0 > asked.ticks.2 + ticks::of(GRACE);
             gone || told && (asked.process == call.process && asked.copy == call.copy || old)
         };
-        let untold = |asked: &Call| !asked.is_ok() || asked.told.is_none();
+        // What blocks is told on the disk right before it returns, and its process may have died then.
+        let may_be_told = |asked: &Call| {
+            let was_done = !asked.is_run() || job.ended.is_some_and(|ended| ended < asked.over);
+            asked.form == Form::Block && asked.ended.is_none() && was_done
+        };
+        let untold = |asked: &Call| (!asked.is_ok() || asked.told.is_none()) && !may_be_told(asked);
         own.sure
             && !own.calls.is_empty()
             && own

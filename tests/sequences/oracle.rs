@@ -2,6 +2,8 @@
 //! of the promise, how it is broken, and who says so, with the words that `books.rs` has for the facts. Where
 //! the promise leaves something open, or where it can't be known from outside, nothing is demanded.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use crate::books::{Books, Submission};
@@ -64,7 +66,8 @@ fn bad_advice(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
 /// After a reboot the age of a record is its wall clock's: a clock that was ahead when the record was made, and right
 /// again before the reboot's first look, makes it look younger. No answer of the service can show that (4).
 fn sent_too_late(b: &Books<'_>, own: &Submission<'_>) -> bool {
-    if b.had_wrong_clock_at(own.attempts[0].at) && b.facts.rebooted {
+    let first = own.attempts.first();
+    if b.facts.rebooted && first.is_some_and(|first| b.had_wrong_clock_at(first.at)) {
         return false;
     }
     own.jobs.len() > 1 && !b.facts.calls.iter().any(|call| call.api == own.api && call.resubmits())
@@ -97,10 +100,22 @@ fn late_files(b: &Books<'_>, call: &Call) -> bool {
 
 fn taken_name(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) -> bool {
     let at = own.attempts[0].at;
-    let there = !deck.line.overwrite && call.targets.iter().any(|path| call.found.contains_key(path));
+    let stays = |path: &Path| {
+        !b.facts.own.iter().any(|own| own.path == path && own.until.is_some_and(|until| until < at))
+    };
+    let found = |path: &PathBuf| call.found.contains_key(path) && stays(path);
+    let there = !deck.line.overwrite && call.targets.iter().any(found);
     let reserves =
         |other: &Call| other.is_run() && other.is_under_way(call.began, at) && other.shares_name(call);
-    there || b.decks.iter().any(|(other, _)| other.number != call.number && reserves(other))
+    // What goes on where another call has reserved the name goes beside it, and needs it no more.
+    let beside = |other: &Call| {
+        let first = |third: &Call| third.number != other.number && third.number != call.number;
+        let had = |third: &Call| first(third) && third.is_run() && third.shares_name(other);
+        let until = other.under_way.unwrap_or(other.over);
+        b.decks.iter().any(|(third, _)| had(third) && third.began < until && third.over > other.began)
+    };
+    let in_the_way = |other: &Call| other.number != call.number && reserves(other) && !beside(other);
+    there || b.decks.iter().any(|(other, _)| in_the_way(other))
 }
 
 fn spoilt_file(b: &Books<'_>, own: &Own) -> bool {
@@ -160,8 +175,9 @@ fn left_line(b: &Books<'_>, call: &Call, line: &Value) -> bool {
 }
 
 fn unasked_job(b: &Books<'_>, own: &Submission<'_>) -> bool {
-    let asked =
-        |job: &Job| own.calls.iter().chain(&b.nameless).any(|call| call.began < job.made && call.is_for(job));
+    let asked = |job: &Job| {
+        own.calls.iter().copied().chain(b.open()).any(|call| call.began < job.made && call.is_for(job))
+    };
     own.jobs.iter().any(|job| !asked(job))
 }
 
@@ -170,8 +186,8 @@ fn unseen_deck(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
         own.calls.iter().any(|other| other.number != call.number && other.left(deck, call))
     };
     let known = b.of(call).is_some_and(|own| there(own) && !b.is_forgotten(own, call.over));
-    let wrong =
-        !(call.is_ok() || call.is_stopped() || call.code == "CLOSED") || b.requests(call).next().is_some();
+    let wrong = !(call.is_ok() || call.is_stopped() || call.code == "CLOSED")
+        || b.own_requests(call).next().is_some();
     call.is_run() && !call.has_no_key() && known && wrong && b.is_alone(call) && !b.may_lack_ledger(call)
 }
 
@@ -213,7 +229,8 @@ fn false_adoption(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
         let over = other.began < call.began && other.may_be_over(call.over);
         equal && over && !told(other) && !own.iter().any(|later| repeats(later, other))
     };
-    call.result["adopted"] == true && !(deck.adopts() && own.iter().chain(&b.nameless).any(open))
+    call.result["adopted"] == true
+        && !(deck.adopts() && own.iter().copied().chain(b.open()).any(|other| open(&other)))
 }
 
 fn other_api_key(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) -> bool {
@@ -227,9 +244,11 @@ fn other_api_key(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) 
 }
 
 fn false_owner(b: &Books<'_>, call: &Call, line: &Value) -> bool {
+    // Of another API key's submissions no more is said than that.
+    let listed = line["outcome"] != "other_key";
     let own = b.submissions.iter().find(|own| own.api == call.api && line["idempotency_key"] == *own.key);
-    let lives =
-        own.is_some_and(|own| own.calls.iter().any(|asked| asked.is_under_way(call.began, call.over)));
+    let lives = listed
+        && own.is_some_and(|own| own.calls.iter().any(|asked| asked.is_under_way(call.began, call.over)));
     let works = line["outcome"] == "in_work";
     lives && !works || works && call.quiet && b.is_alone(call)
 }
@@ -261,7 +280,9 @@ fn false_bill(_: &Books<'_>, own: &Submission<'_>) -> bool {
         let sent = bytes.filter(|sent| sent.at < call.over).any(|sent| sent.answer != Answer::Refused);
         let again = own.calls.iter().any(|other| other.number != call.number && other.over > call.over);
         let later = own.jobs.iter().any(|job| job.made > call.over && call.is_for(job)) && !again;
-        call.fails() && call.details["billed"] == "no" && !call.refused && (sent || later)
+        // An end that waits in its queue was made before others sent the same.
+        let kept = call.form == Form::Keep && own.calls.len() > 1;
+        call.fails() && call.details["billed"] == "no" && !call.refused && !kept && (sent || later)
     };
     own.sure && !own.has_failed() && own.calls.iter().any(wrong)
 }

@@ -97,6 +97,7 @@ functions! {
     perceptis_event_json(Opaque) -> *const c_char;
     perceptis_event_error(Opaque) -> Opaque;
     perceptis_event_free(Opaque);
+    perceptis_event_discard(Opaque);
 }
 
 /// The library's functions.

@@ -26,9 +26,24 @@ pub struct Event {
     pub json: String,
 }
 
+/// An event that the test frees.
+pub struct Held(Opaque);
+
+impl Held {
+    /// The program has what is in it.
+    pub fn free(self) -> Event {
+        Event::of(self.0, functions().perceptis_event_free)
+    }
+
+    /// The program does not get it.
+    pub fn discard(self) -> Event {
+        Event::of(self.0, functions().perceptis_event_discard)
+    }
+}
+
 impl Event {
     /// Reads an event and frees it.
-    fn of(event: Opaque) -> Event {
+    fn of(event: Opaque, free: unsafe extern "C" fn(Opaque)) -> Event {
         let api = functions();
         unsafe {
             let (error, code) = ((api.perceptis_event_error)(event), (api.perceptis_event_code)(event));
@@ -42,7 +57,7 @@ impl Event {
                 end,
                 json,
             };
-            (api.perceptis_event_free)(event);
+            free(event);
             read
         }
     }
@@ -75,6 +90,12 @@ impl Queue {
 
     /// Takes up to `capacity` events.
     pub fn take(&self, capacity: usize, timeout_ms: i64) -> Result<Vec<Event>, Error> {
+        let events = self.take_held(capacity, timeout_ms)?;
+        Ok(events.into_iter().map(Held::free).collect())
+    }
+
+    /// The same, not freed.
+    pub fn take_held(&self, capacity: usize, timeout_ms: i64) -> Result<Vec<Held>, Error> {
         let mut events: Vec<Opaque> = vec![ptr::dangling_mut::<c_void>(); capacity];
         let mut taken = usize::MAX;
         let end = call(|error| unsafe {
@@ -84,7 +105,7 @@ impl Queue {
         assert!(taken <= capacity);
         assert!(end.is_ok() || taken == 0);
         events.truncate(taken);
-        end.map(|()| events.into_iter().map(Event::of).collect())
+        end.map(|()| events.into_iter().map(Held).collect())
     }
 
     /// The next event, waited for.

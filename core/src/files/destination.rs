@@ -46,8 +46,8 @@ pub(crate) struct Refusal {
     pub(crate) error: Error,
     /// Whether another run has reserved a name of it.
     pub(crate) reserved: bool,
-    /// The name of it that can't be had.
-    pub(crate) taken: Option<PathBuf>,
+    /// The names of it that can't be had.
+    pub(crate) taken: Vec<PathBuf>,
 }
 
 impl<R> From<Refusal> for Failure<R> {
@@ -58,7 +58,7 @@ impl<R> From<Refusal> for Failure<R> {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
-        Refusal { error, reserved: false, taken: None }
+        Refusal { error, reserved: false, taken: Vec::new() }
     }
 }
 
@@ -232,7 +232,7 @@ impl Destination {
 
     /// Looks at what has the final names: what may be replaced of it.
     fn look_at(&self, names: &[String], free: bool) -> Result<Box<[Replaceable]>, Refusal> {
-        let mut replaceable = Vec::new();
+        let (mut replaceable, mut taken) = (Vec::new(), Vec::new());
         for name in names {
             let path = self.path.join(name);
             match self.directory.stat(name).map_err(|error| file_error(&path, "can't be used", &error))? {
@@ -243,14 +243,12 @@ impl Destination {
                 Some(found) if is_directory(&found) => {}
                 Some(found) if self.overwrite => replaceable.push(Replaceable::of(name.clone(), &found)),
                 Some(_) if !free => {}
-                Some(_) => {
-                    let what = "exists; choose another name, or set the option overwrite to true";
-                    let error = message(&path, what);
-                    return Err(Refusal { error, reserved: false, taken: Some(path) });
-                }
+                Some(_) => taken.push(path),
             }
         }
-        Ok(replaceable.into())
+        let Some(first) = taken.first() else { return Ok(replaceable.into()) };
+        let what = "exists; choose another name, or set the option overwrite to true";
+        Err(Refusal { error: message(first, what), reserved: false, taken })
     }
 }
 
@@ -388,7 +386,7 @@ impl Destination {
             Conflict::Reserved(name) => {
                 let what = "is reserved: another run is about to write it";
                 let path = self.path.join(name);
-                Failed::Refused(Refusal { error: message(&path, what), reserved: true, taken: Some(path) })
+                Failed::Refused(Refusal { error: message(&path, what), reserved: true, taken: vec![path] })
             }
             Conflict::NoLockFile(name, what) => {
                 let what = format!("{what}, where runs lock the names that they reserve; remove it");

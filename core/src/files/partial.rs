@@ -3,11 +3,10 @@
 //! What has arrived is not deleted before something better is whole: a download that begins anew writes
 //! another file, and the older ones go once one of them has its final name.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::num::NonZeroU64;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -92,20 +91,7 @@ impl Partial {
         length: u64,
         sha256: &str,
     ) -> io::Result<Option<Partial>> {
-        let is_it = |from: &File| -> io::Result<bool> {
-            let found = from.metadata()?;
-            Ok(found.is_file() && found.len() == length && persist::sha256_of_file(from)? == sha256)
-        };
-        // A pipe in its place must not be waited for.
-        let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-        let mut from = match OpenOptions::new().read(true).custom_flags(flags).open(from) {
-            Ok(from) => from,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if !is_it(&from)? {
-            return Ok(None);
-        }
+        let Some(mut from) = persist::open_recorded(from, length, sha256)? else { return Ok(None) };
         from.rewind()?;
         let mut part = Partial::open(output)?;
         part.restart()?;

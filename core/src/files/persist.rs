@@ -1,7 +1,9 @@
 //! The last step of a file: from its name on the way to its final name, all at once or not at all.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use rustix::fs::{FileType, OFlags, RenameFlags, Stat};
 use serde::{Deserialize, Serialize};
@@ -227,6 +229,20 @@ pub(crate) fn is_same(directory: &Directory, name: &str, length: u64, sha256: &s
 
 fn sha256_of(directory: &Directory, name: &str) -> io::Result<String> {
     sha256_of_file(&directory.open_file(name, OFlags::RDONLY, 0)?)
+}
+
+/// The file at this path, read to its end, if it is one of this length and hash. Blocks on the disk.
+pub(crate) fn open_recorded(path: &Path, length: u64, sha256: &str) -> io::Result<Option<File>> {
+    // A pipe in its place must not be waited for.
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let found = file.metadata()?;
+    let is_it = found.is_file() && found.len() == length && sha256_of_file(&file)? == sha256;
+    Ok(is_it.then_some(file))
 }
 
 /// The hash of what follows in a file.

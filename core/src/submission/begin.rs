@@ -13,6 +13,7 @@ use crate::common::sha256;
 use crate::error::{Billed, Error, Kind};
 use crate::estimate::Product;
 use crate::files::destination::{Destination, Refusal, file_error};
+use crate::files::persist::open_recorded;
 use crate::first_byte::FirstByte;
 use crate::job::JobId;
 use crate::key::{self, Key};
@@ -217,13 +218,11 @@ impl Client {
     /// The error where a name can't be had. If it is taken by the deck of an equal call, the caller may want that one.
     async fn name_refused(&self, claim: &Arc<Claim>, refusal: Refusal) -> Error {
         let Refusal { error, taken, .. } = refusal;
-        let Some(taken) = taken else { return error };
-        let Ok(decks) = self.ledger.equal_decks(Arc::clone(claim)).await else { return error };
-        let has_it =
-            move |deck: &Entry| deck.files.iter().any(|file| is_one_file(Path::new(&file.path), &taken));
-        let Ok(Some(equal)) = blocking(move || Ok(decks.into_iter().find(has_it))).await else {
+        if taken.is_empty() {
             return error;
-        };
+        }
+        let Ok(decks) = self.ledger.equal_decks(Arc::clone(claim)).await else { return error };
+        let Ok(Some(equal)) = blocking(move || Ok(deck_of(decks, &taken))).await else { return error };
         let message = format!(
             "{error}: it is the deck of an equal call, with the idempotency key {key}; the same call with that key \
              returns the deck, and overwrite buys another",
@@ -395,6 +394,20 @@ fn conflict(entry: &Entry, billed: Billed, message: String) -> Error {
         details.idempotency_key = Some(entry.key.clone());
         details.billed = billed;
     })
+}
+
+/// The deck that these files are of: by what is in them, else by where they are. Blocks on the disk.
+fn deck_of(decks: Vec<Entry>, taken: &[PathBuf]) -> Option<Entry> {
+    let is_there = |file: &&Recorded| taken.iter().any(|taken| is_one_file(Path::new(&file.path), taken));
+    let has_name = |deck: &Entry| deck.files.iter().any(|file| is_there(&file));
+    let mut decks: Vec<Entry> = decks.into_iter().filter(has_name).collect();
+    // Several had the name one after the other, where a user has moved one away.
+    let is_same = |file: &Recorded| {
+        matches!(open_recorded(Path::new(&file.path), file.size, &file.sha256), Ok(Some(_)))
+    };
+    let holds = |deck: &Entry| deck.files.iter().filter(is_there).any(is_same);
+    let at = if decks.len() > 1 { decks.iter().position(holds).unwrap_or(0) } else { 0 };
+    (at < decks.len()).then(|| decks.swap_remove(at))
 }
 
 /// Whether two paths lead to one file. Blocks on the disk.

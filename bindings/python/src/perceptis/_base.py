@@ -15,7 +15,7 @@ from ._codes import Code
 from ._library import call, call_for_text, encoded, library
 from ._queue import Event, Queue
 from ._request import Path, as_text
-from .errors import CancelledError, ClosedError, ForkedError, JobFailedError
+from .errors import CancelledError, ClosedError, ForkedError, JobFailedError, NotFoundError
 from .ledger import Job, Unsettled
 from .results import Activity
 
@@ -44,6 +44,7 @@ class BaseClient:
         poll_first_ms: Optional[int] = None,
         poll_max_ms: Optional[int] = None,
         resubmit_window_ms: Optional[int] = None,
+        adopt_window_ms: Optional[int] = None,
         max_concurrent_submissions: Optional[int] = None,
         max_file_bytes: Optional[int] = None,
         ledger: Optional[Path] = None,
@@ -73,6 +74,7 @@ class BaseClient:
             "poll_first_ms": poll_first_ms,
             "poll_max_ms": poll_max_ms,
             "resubmit_window_ms": resubmit_window_ms,
+            "adopt_window_ms": adopt_window_ms,
             "max_concurrent_submissions": max_concurrent_submissions,
             "max_file_bytes": max_file_bytes,
             "ledger": ledger,
@@ -117,10 +119,17 @@ class BaseClient:
         raise TypeError(f"a perceptis.{type(self).__name__} can't be pickled; make one in each process")
 
     def _result(self, made: Call[T], end: Event) -> T:
-        """The result of a call that has ended, or its error."""
+        """The result of a call that has ended, or its error: the last that a call does."""
         if end.error is not None:
+            self._sign(end)
             raise end.error
-        return made.parse(end.json)
+        result = made.parse(end.json)
+        self._sign(end)
+        return result
+
+    def _sign(self, end: Event) -> None:
+        """Says to the library that the program has the end of a call."""
+        end.sign()
 
     def _jobs(self, made: Call[tuple[Job, ...]]) -> tuple[Job, ...]:
         """Asks the ledger; blocks on the disk."""
@@ -142,11 +151,13 @@ class BaseClient:
         for job_id, entry in left:
             if job_id in listed:
                 continue
-            if self._jobs(_calls.jobs(job=job_id, limit=1)):
-                # Somebody has settled it meanwhile.
-                self._forget_left(job_id)
-            else:
+            try:
+                self._jobs(_calls.jobs(job=job_id, limit=1))
+            except NotFoundError:
                 waits.append(entry)
+            else:
+                # The ledger knows it, and that it is settled.
+                self._forget_left(job_id)
         return tuple(waits)
 
     def _settle(self, made: Call[Any], end: Event) -> None:

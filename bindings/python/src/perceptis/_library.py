@@ -12,7 +12,7 @@ from .errors import Error, InvalidArgumentError, make_error
 from ._codes import Code
 
 ABI_MAJOR = 0
-ABI_MINOR = 2
+ABI_MINOR = 3
 """The C ABI that this package was written for."""
 
 _NAME = "libperceptis.so.0"
@@ -64,6 +64,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "perceptis_event_json": (c_char_p, [c_void_p]),
     "perceptis_event_error": (c_void_p, [c_void_p]),
     "perceptis_event_free": (None, [c_void_p]),
+    "perceptis_event_discard": (None, [c_void_p]),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctypes import Array, byref, c_size_t, c_void_p
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from ._library import call, library, read_error
 from .errors import Error
@@ -16,6 +16,30 @@ ROOM = 64
 """How many events are taken at once."""
 
 
+class Receipt:
+    """The library's final event of a call. Freed, it says that the program has the end; discarded, that it never will,
+    so that an equal call gets it."""
+
+    def __init__(self, event: c_void_p) -> None:
+        self._event: Optional[c_void_p] = event
+
+    def sign(self) -> None:
+        """The program has the end."""
+        self._end(library.perceptis_event_free)
+
+    def discard(self) -> None:
+        """The program never gets the end, unless it has."""
+        self._end(library.perceptis_event_discard)
+
+    def _end(self, end: Callable[[c_void_p], None]) -> None:
+        event, self._event = self._event, None
+        if event is not None:
+            end(event)
+
+    def __del__(self) -> None:
+        self.discard()
+
+
 class Event(NamedTuple):
     """What came out."""
 
@@ -23,6 +47,18 @@ class Event(NamedTuple):
     kind: int
     json: str
     error: Optional[Error]
+    receipt: Optional[Receipt] = None
+    """Of a call that has ended."""
+
+    def sign(self) -> None:
+        """The program has the end of the call."""
+        if self.receipt is not None:
+            self.receipt.sign()
+
+    def discard(self) -> None:
+        """The program never gets the end of the call, unless it has."""
+        if self.receipt is not None:
+            self.receipt.discard()
 
 
 class Queue:
@@ -48,6 +84,8 @@ class Queue:
         handle = c_void_p(self._value(self._at))
         event = _read(handle)
         self._at += 1
+        if event.kind == FINISHED:
+            return event._replace(receipt=Receipt(handle))
         library.perceptis_event_free(handle)
         return event
 
@@ -62,7 +100,7 @@ class Queue:
     def free(self) -> None:
         """Frees the queue and what was not taken. Calls in it go on until they or their client end."""
         while not self.is_drained():
-            library.perceptis_event_free(c_void_p(self._value(self._at)))
+            library.perceptis_event_discard(c_void_p(self._value(self._at)))
             self._at += 1
         handle, self.handle = self.handle, c_void_p()
         library.perceptis_queue_free(handle)

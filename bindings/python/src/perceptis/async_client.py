@@ -269,12 +269,20 @@ class AsyncClient(BaseClient):
                 if not running.end.done():
                     queue.cancel(tag)
                 with contextlib.suppress(asyncio.CancelledError):
-                    self._leave_unsettled(made, await asyncio.shield(running.end))
+                    end = await asyncio.shield(running.end)
+                    end.discard()
+                    self._leave_unsettled(made, end)
                 raise
             self._settle(made, end)
             if running.raised is not None:
+                end.discard()
                 raise running.raised from end.error
             return self._result(made, end)
+
+    def _sign(self, end: Event) -> None:
+        # A task that awaits this call's task has the value a turn later, unless it is cancelled before.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, end.sign)
 
     async def _on_a_thread(self, work: Callable[[], T]) -> T:
         """Does what blocks on the disk without blocking the loop."""

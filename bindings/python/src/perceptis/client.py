@@ -101,8 +101,8 @@ class Client(BaseClient):
         :param resubmit: repeat a submission whose fate is unknown even after ``resubmit_window_ms``, when the service
             may have forgotten its key and may bill a second job
         :param timeout: seconds for all of it (default: 30 minutes for a slide, 45 for a deck)
-        :param on_progress: called on this thread whenever the call stands elsewhere than before. What it raises
-            is raised when the call ends, and not before: the job is not lost by it.
+        :param on_progress: called on this thread whenever the call has come further. What it raises is raised when
+            the call ends, in place of its result, and not before: the same call again returns the result.
         :raises Error: one of its subclasses; what is known of the job and the bill is in it
         """
         fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
@@ -327,6 +327,7 @@ class Client(BaseClient):
             self._give_back(queue)
             self._settle(made, end)
             if raised is not None:
+                end.discard()
                 raise raised from end.error
             return self._result(made, end)
 
@@ -365,6 +366,7 @@ class Client(BaseClient):
         finally:
             queue.free()
         if end is not None:
+            end.discard()
             self._leave_unsettled(made, end)
         if type(stopped) is not KeyboardInterrupt:
             raise stopped
