@@ -134,8 +134,10 @@ fn spoilt_deck(b: &Books<'_>, call: &Call) -> bool {
 }
 
 fn false_result(b: &Books<'_>, call: &Call) -> bool {
-    let missing =
-        call.decks().any(|(_, hash)| b.body(hash).is_none_or(|body| !body.sound)) && !b.is_raced(call);
+    // What has waited in its queue says how it was.
+    let missing = call.decks().any(|(_, hash)| b.body(hash).is_none_or(|body| !body.sound))
+        && !b.is_raced(call)
+        && call.form != Form::Keep;
     let Some(deck) = call.deck().filter(|_| call.is_ok()) else { return missing };
     let Some(job) = b.job_of(call).filter(|job| job.request == deck.line.request) else { return true };
     let strange = call.decks().filter_map(|(path, hash)| Some((path, b.body(hash)?))).any(|(path, body)| {
@@ -166,7 +168,10 @@ fn lost_deck(b: &Books<'_>, own: &Submission<'_>) -> bool {
     let waits = |call: &&&Call| call.is_run() && call.details["billed"] != "no";
     let run = own.jobs.len() == 1 && own.calls.iter().filter(waits).any(|call| call.is_for(own.jobs[0]));
     let excused = b.is_forgotten(own, Stamp::MAX) || b.stays_unknown(own);
-    run && !excused && own.jobs.iter().any(|job| job.end == Some(true) && !job.dropped && !b.has_arrived(job))
+    own.sure
+        && run
+        && !excused
+        && own.jobs.iter().any(|job| job.end == Some(true) && !job.dropped && !b.has_arrived(job))
 }
 
 fn left_line(b: &Books<'_>, call: &Call, line: &Value) -> bool {
