@@ -21,6 +21,10 @@
    can be seen, it is INVALID_ARGUMENT, functions without an error argument answer as for NULL, and a second
    free does nothing: a freed handle is known as such until 256 others of its kind have been freed.
 
+   Forks: a fork waits at most 100 ms for a write to the ledger that is under way. In the child, handles from
+   before the fork answer FORKED and can be freed; new ones can be made. A child of _Fork or of clone, which run
+   no handlers, can do the same.
+
    Signals: the library's threads block all of them, so that no handler of the program ever runs on one. A
    program that ends its main thread with pthread_exit keeps another thread of its own that does not block
    signals: where only the library's threads are left, SIGTERM stays pending and ends nothing.
@@ -159,12 +163,13 @@ typedef void (*perceptis_release_function)(void *user);
 #define PERCEPTIS_NOT_ELIGIBLE 4
 
 /**
- * 404: no such job, or another key's.
+ * 404: no such job, or another key's; or nothing in the ledger has that name.
  */
 #define PERCEPTIS_NOT_FOUND 5
 
 /**
- * 409: the request conflicts with another; `api_code` in the details says how.
+ * 409: the request conflicts with another; `api_code` in the details says how. Without an answer of the service: an
+ * idempotency key that is known for another request or under another API key, or a name that can mean two.
  */
 #define PERCEPTIS_CONFLICT 6
 
@@ -255,7 +260,7 @@ typedef void (*perceptis_release_function)(void *user);
 #define PERCEPTIS_EVENT_FINISHED 0
 
 /**
- * A call made with the option `progress` stands elsewhere than before.
+ * A call made with the option `progress` has come further.
  */
 #define PERCEPTIS_EVENT_PROGRESS 1
 
@@ -370,13 +375,16 @@ perceptis_code perceptis_client_activity(perceptis_client *client, char **activi
 /**
  * Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
  * have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time; their final events are in
- * their queues by then. Jobs go on at the service. Every later operation answers `CLOSED`; closing again
- * does nothing.
+ * their queues by then. What the ledger does not have yet is written, for at most 2 s of that time. Jobs go on at the
+ * service. Every later operation answers `CLOSED`; closing again does nothing.
  *
- * The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (they are dropped all
- * the same), `FORKED`, `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
+ * The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (operations have not ended and are
+ * dropped all the same, or the message says how many steps the ledger could not take), `FORKED`,
+ * `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
  */
-perceptis_code perceptis_client_close(perceptis_client *client, int64_t timeout_ms, perceptis_error **error);
+perceptis_code perceptis_client_close(perceptis_client *client,
+                                      int64_t timeout_ms,
+                                      perceptis_error **error);
 
 /**
  * Frees a client. Operations that run end with `CLOSED`, those of queues a moment later; their jobs go on
@@ -410,6 +418,8 @@ perceptis_config *perceptis_config_new(void);
  *   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
  * - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
  *   without asking [3600000]
+ * - `adopt_window_ms`: how long an equal call is given what another one settled for it, by `perceptis_recover`, say;
+ *   after that it buys anew, and its result's `note` names the earlier deck; 0 to a year [86400000]
  * - `max_concurrent_submissions`: 1 to 64 [8]
  * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
  * - `ledger`: the path of the file in which submissions are recorded before they are sent, so that the death of the
@@ -432,8 +442,8 @@ perceptis_code perceptis_config_set(perceptis_config *config,
 /**
  * Sets the function that takes the log records of clients made from this configuration, and what it is
  * called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
- * "request", "retrying", "poll failed", "outcome unknown", "status", "finished", "failed", "stopped", "unsettled", "not recorded") and, where they
- * apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
+ * "request", "retrying", "poll failed", "outcome unknown", "adopted", "status", "finished", "failed", "stopped",
+ * "unsettled", "not recorded") and, where they apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
  * `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
  * neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
  * 1,024; the next record says how many in `dropped`.
@@ -580,9 +590,10 @@ char *perceptis_json_get(const char *json, const char *pointer);
  * say why; the next call tries again); "in_work" (a live process works on it); "other_key" (the service shows it to
  * another API key only). `result` is what `perceptis_run` would have handed out. `unsettled` is how many are left.
  *
- * The options `job` (a job id or idempotency key: that one only), `resubmit` and `timeout_ms` (of all together, 45
- * minutes by default) apply. Jobs that take longer go on, and are lines with the outcome "unsettled". On success the
- * caller owns `*report` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `LEDGER`, `CLOSED`,
+ * The options `job` (a job id or idempotency key: that one only; `job:` or `key:` before it says which), `resubmit`
+ * and `timeout_ms` (of all together, 45 minutes by default) apply. Jobs that take longer go on, and are lines with the outcome "unsettled". On success the
+ * caller owns `*report` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `NOT_FOUND` (no
+ * submission has the name `job`), `CONFLICT` (the name can mean two), `LEDGER`, `TIMEOUT`, `CLOSED`,
  * `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.2.
  */
 perceptis_code perceptis_recover(perceptis_client *client,
@@ -593,18 +604,20 @@ perceptis_code perceptis_recover(perceptis_client *client,
 /**
  * What the ledger knows, the newest first: `{"jobs": [{"job_id", "idempotency_key", "state", "unsettled", "live",
  * "own_key", "operation", "output_type", "variants", "directory", "name", "request_hash", "recorded_unix_ms",
- * "changed_unix_ms", "told", "files"}], "unsettled"}`. Asks the service nothing.
+ * "changed_unix_ms", "told", "calls", "files"}], "unsettled"}`. Asks the service nothing.
  *
  * `state` is "submitting" (it may have been sent), "accepted", "completed" (files may be missing), "settled",
- * "failed" or "refused"; `unsettled`: somebody has to come back to it; `live`: a live process works on it; `own_key`:
- * it was submitted with this client's API key; `told`: the code that its last caller was told; `files`: `{"variant",
- * "format", "path", "size", "sha256", "delivered"}`. The options `job`, `state`, `unsettled`, `max_age_ms` (since its
- * last change) and `limit` narrow the list, `history` adds each one's events: `{"unix_ms", "event"}`. No prompt is in
- * it, and no API key.
+ * "failed" or "refused"; `unsettled`: it waits for `perceptis_recover` or for its call; `live`: a live process works on
+ * it; `own_key`: it was submitted with this client's API key; `told`: the code that the program of its newest call was
+ * told, "OK" among them, null where it was not; `calls`: each `perceptis_run` and `perceptis_generate` that asked for it,
+ * the newest first: `{"operation", "directory", "name", "told", "live"}`; `files`: `{"variant", "format", "path", "size",
+ * "sha256", "delivered"}`. The options `job` (as with `perceptis_recover`), `state`, `unsettled`, `max_age_ms` (since its
+ * last change) and `limit` narrow the list, `history` adds each one's events: `{"unix_ms", "event"}`. No prompt is in it,
+ * and no API key.
  *
  * On success the caller owns `*jobs` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
- * `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks on the disk.
- * Since 0.2.
+ * `NOT_FOUND`, `CONFLICT` (both as with `perceptis_recover`), `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`.
+ * `options` may be NULL. Any thread; blocks on the disk. Since 0.2.
  */
 perceptis_code perceptis_jobs(perceptis_client *client,
                               const perceptis_options *options,
@@ -616,8 +629,8 @@ perceptis_code perceptis_jobs(perceptis_client *client,
  * settled. The job and its files are not touched. What is forgotten is not joined or adopted any more, so that the
  * same call buys anew; a key that bought a job stays refused, with the job's id.
  *
- * Errors: `INVALID_ARGUMENT`, `NOT_FOUND` (nothing has that name), `CONFLICT` (a live process works on it),
- * `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. Any thread; blocks on the disk. Since 0.2.
+ * Errors: `INVALID_ARGUMENT`, `NOT_FOUND` (nothing has that name), `CONFLICT` (a live process works on it, or the
+ * name can mean two: `job:` or `key:` before it says which), `LEDGER`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. Any thread; blocks on the disk. Since 0.2.
  */
 perceptis_code perceptis_forget(perceptis_client *client,
                                 const char *job_or_key,
@@ -675,8 +688,9 @@ perceptis_code perceptis_get_status(perceptis_client *client,
 
 /**
  * Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
- * "output_type", "billed", "answer"}`, where `answer` is the service's own. The job goes on at the service
- * and is billed when it is delivered.
+ * "output_type", "billed", "adopted", "recorded", "unsettled", "answer"}`, where `answer` is the service's own, null
+ * where nothing had to be sent, and the others are those of `perceptis_run`. The job goes on at the service and is
+ * billed when it is delivered.
  *
  * Never submits twice: attempts are repeated under one idempotency key. On success the caller owns
  * `*accepted` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `UNAUTHENTICATED`,
@@ -711,8 +725,8 @@ perceptis_code perceptis_wait(perceptis_client *client,
  * Fetches the files of a completed job into `directory`, verified (length, zip checksums, a presentation
  * inside) and under their final names at once or not at all: `{"job_id", "status", "output_type",
  * "idempotency_key", "billed", "files": [{"path", "variant", "format", "size", "sha256"}], "job": <the
- * service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. Costs
- * nothing.
+ * service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. A file has
+ * a `note` where the caller should know more, as that its name was taken. Costs nothing.
  *
  * With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
  * set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. Each
@@ -733,9 +747,14 @@ perceptis_code perceptis_download(perceptis_client *client,
  * `perceptis_download`. The directory and the names are checked, and the names reserved, before anything is
  * submitted, since a job costs money.
  *
+ * The result has `adopted` (whether this goes on with what an equal call has left), `recorded` (whether the ledger has
+ * all of it), `unsettled` (how many submissions wait for `perceptis_recover`) and, where the caller should know more, a
+ * `note`. `job` is null where the ledger and the disk knew all.
+ *
  * Never submits twice: attempts are repeated under one idempotency key. When the call ends early, the
  * error's details say what is known: `job_id` to wait for, or `idempotency_key` to submit again with, and
- * `billed`. Errors: those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
+ * `billed`. The same call again goes on with the job, also in another process. Errors: `LEDGER` (the ledger can't be
+ * used; nothing was sent), `CONFLICT` (the key is known for another request or under another API key), those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
  * owns `*result` and frees it with `perceptis_string_free`. `options` may be NULL. Any thread; blocks.
  * Since 0.1.
  */
@@ -767,11 +786,12 @@ perceptis_options *perceptis_options_new(void);
  *   is the same job, however often it is submitted
  * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
  *   service may have forgotten its key and may bill a second job [false]
- * - `adopt`: `off` to buy anew even where an equal call (request, directory, name) was left unfinished by a process
- *   that is gone, or was told that it is [on: that one is continued]
- * - `on_other_key`: `submit` to buy anew under an idempotency key that is known under another API key [refuse]
+ * - `adopt`: `off` to buy anew even where an equal call (operation, request, directory, name) is over, or its process
+ *   gone, and its program was not told OK [on: that call's submission is continued]
+ * - `on_other_key`: `submit` to buy anew where the idempotency key is known under another API key, or an equal call
+ *   under another API key is not settled [refuse]
  * - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`, `perceptis_recover`
- * - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
+ * - `progress`: `true` to get an event whenever the call has come further [false]; for calls that end in
  *   a queue, since 0.2
  *
  * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists

@@ -96,11 +96,12 @@ pub extern "C" fn perceptis_client_activity(
 
 /// Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
 /// have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time; their final events are in
-/// their queues by then. Jobs go on at the service. Every later operation answers `CLOSED`; closing again
-/// does nothing.
+/// their queues by then. What the ledger does not have yet is written, for at most 2 s of that time. Jobs go on at the
+/// service. Every later operation answers `CLOSED`; closing again does nothing.
 ///
-/// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (they are dropped all
-/// the same), `FORKED`, `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
+/// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (operations have not ended and are
+/// dropped all the same, or the message says how many steps the ledger could not take), `FORKED`,
+/// `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_client_close(
     client: *mut perceptis_client,

@@ -16,9 +16,10 @@ pub const PERCEPTIS_CONFIGURATION: perceptis_code = 2;
 pub const PERCEPTIS_UNAUTHENTICATED: perceptis_code = 3;
 /// 403: the organization's plan does not include the API.
 pub const PERCEPTIS_NOT_ELIGIBLE: perceptis_code = 4;
-/// 404: no such job, or another key's.
+/// 404: no such job, or another key's; or nothing in the ledger has that name.
 pub const PERCEPTIS_NOT_FOUND: perceptis_code = 5;
-/// 409: the request conflicts with another; `api_code` in the details says how.
+/// 409: the request conflicts with another; `api_code` in the details says how. Without an answer of the service: an
+/// idempotency key that is known for another request or under another API key, or a name that can mean two.
 pub const PERCEPTIS_CONFLICT: perceptis_code = 6;
 /// 400 and the other final refusals: the service does not accept the request.
 pub const PERCEPTIS_REJECTED: perceptis_code = 7;

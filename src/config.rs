@@ -47,6 +47,8 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 ///   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
 /// - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
 ///   without asking [3600000]
+/// - `adopt_window_ms`: how long an equal call is given what another one settled for it, by `perceptis_recover`, say;
+///   after that it buys anew, and its result's `note` names the earlier deck; 0 to a year [86400000]
 /// - `max_concurrent_submissions`: 1 to 64 [8]
 /// - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
 /// - `ledger`: the path of the file in which submissions are recorded before they are sent, so that the death of the
@@ -77,8 +79,8 @@ pub extern "C" fn perceptis_config_set(
 
 /// Sets the function that takes the log records of clients made from this configuration, and what it is
 /// called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
-/// "request", "retrying", "poll failed", "outcome unknown", "status", "finished", "failed", "stopped", "unsettled", "not recorded") and, where they
-/// apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
+/// "request", "retrying", "poll failed", "outcome unknown", "adopted", "status", "finished", "failed", "stopped",
+/// "unsettled", "not recorded") and, where they apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
 /// `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
 /// neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
 /// 1,024; the next record says how many in `dropped`.

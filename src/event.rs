@@ -18,7 +18,7 @@ pub type perceptis_event_type = i32;
 
 /// A call has ended. There is exactly one for each call that was accepted, and its tag is free from now on.
 pub const PERCEPTIS_EVENT_FINISHED: perceptis_event_type = 0;
-/// A call made with the option `progress` stands elsewhere than before.
+/// A call made with the option `progress` has come further.
 pub const PERCEPTIS_EVENT_PROGRESS: perceptis_event_type = 1;
 /// A record of the log.
 pub const PERCEPTIS_EVENT_LOG: perceptis_event_type = 2;

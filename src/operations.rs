@@ -53,8 +53,9 @@ pub extern "C" fn perceptis_get_status(
 }
 
 /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
-/// "output_type", "billed", "answer"}`, where `answer` is the service's own. The job goes on at the service
-/// and is billed when it is delivered.
+/// "output_type", "billed", "adopted", "recorded", "unsettled", "answer"}`, where `answer` is the service's own, null
+/// where nothing had to be sent, and the others are those of `perceptis_run`. The job goes on at the service and is
+/// billed when it is delivered.
 ///
 /// Never submits twice: attempts are repeated under one idempotency key. On success the caller owns
 /// `*accepted` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `UNAUTHENTICATED`,
@@ -95,8 +96,8 @@ pub extern "C" fn perceptis_wait(
 /// Fetches the files of a completed job into `directory`, verified (length, zip checksums, a presentation
 /// inside) and under their final names at once or not at all: `{"job_id", "status", "output_type",
 /// "idempotency_key", "billed", "files": [{"path", "variant", "format", "size", "sha256"}], "job": <the
-/// service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. Costs
-/// nothing.
+/// service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. A file has
+/// a `note` where the caller should know more, as that its name was taken. Costs nothing.
 ///
 /// With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
 /// set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. Each
@@ -120,9 +121,14 @@ pub extern "C" fn perceptis_download(
 /// `perceptis_download`. The directory and the names are checked, and the names reserved, before anything is
 /// submitted, since a job costs money.
 ///
+/// The result has `adopted` (whether this goes on with what an equal call has left), `recorded` (whether the ledger has
+/// all of it), `unsettled` (how many submissions wait for `perceptis_recover`) and, where the caller should know more, a
+/// `note`. `job` is null where the ledger and the disk knew all.
+///
 /// Never submits twice: attempts are repeated under one idempotency key. When the call ends early, the
 /// error's details say what is known: `job_id` to wait for, or `idempotency_key` to submit again with, and
-/// `billed`. Errors: those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
+/// `billed`. The same call again goes on with the job, also in another process. Errors: `LEDGER` (the ledger can't be
+/// used; nothing was sent), `CONFLICT` (the key is known for another request or under another API key), those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
 /// owns `*result` and frees it with `perceptis_string_free`. `options` may be NULL. Any thread; blocks.
 /// Since 0.1.
 #[unsafe(no_mangle)]

@@ -43,11 +43,12 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 ///   is the same job, however often it is submitted
 /// - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
 ///   service may have forgotten its key and may bill a second job [false]
-/// - `adopt`: `off` to buy anew even where an equal call (request, directory, name) was left unfinished by a process
-///   that is gone, or was told that it is [on: that one is continued]
-/// - `on_other_key`: `submit` to buy anew under an idempotency key that is known under another API key [refuse]
+/// - `adopt`: `off` to buy anew even where an equal call (operation, request, directory, name) is over, or its process
+///   gone, and its program was not told OK [on: that call's submission is continued]
+/// - `on_other_key`: `submit` to buy anew where the idempotency key is known under another API key, or an equal call
+///   under another API key is not settled [refuse]
 /// - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`, `perceptis_recover`
-/// - `progress`: `true` to get events when the call stands elsewhere than before [false]; for calls that end in
+/// - `progress`: `true` to get an event whenever the call has come further [false]; for calls that end in
 ///   a queue, since 0.2
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists

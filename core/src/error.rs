@@ -18,7 +18,7 @@ pub enum Kind {
     Unauthenticated,
     /// 403: the organization's plan does not include the API.
     NotEligible,
-    /// 404: no such job, or another key's.
+    /// 404: no such job, or another key's; or nothing in the ledger has that name.
     NotFound,
     /// 409.
     Conflict,
