@@ -20,7 +20,7 @@ namespace detail {
 /// A client's handle, which stays its own; client.hpp has it.
 perceptis_client *handle_of(const Client &client) noexcept;
 
-/// What a program wants to be called with when a call ends or stands elsewhere.
+/// What a program wants to be called with when a call ends or comes further.
 class Call {
 public:
     Call() = default;
@@ -77,7 +77,7 @@ public:
     }
 
     /// Makes what a request asks for and puts it on disk. `done` is called with an Expected<Result>, and
-    /// `on_progress`, where it is given, with the Progress whenever the call stands elsewhere than before. Returns the
+    /// `on_progress`, where it is given, with the Progress whenever the call has come further. Returns the
     /// call's name for `cancel`; the functions may be called before that, by another thread.
     template <class Done>
     std::uint64_t run(const Client &client, const Request &request, const Options &options, Done done)

@@ -157,7 +157,25 @@ impl<'a> Books<'a> {
             .filter(move |request| request.process == process && began < request.at && request.at < over)
     }
 
-    /// The same without submissions under other keys: one of a call that was given up may be on its way still.
+    /// Whether no user has taken a file of theirs away before then.
+    pub fn stays_until(&self, path: &Path, at: Stamp) -> bool {
+        !self.facts.own.iter().any(|own| own.path == path && own.until.is_some_and(|until| until < at))
+    }
+
+    /// Whether a run had reserved a name of another call when that one began, until then. What goes on where a third call
+    /// had reserved it goes beside it, and needs the name no more.
+    pub fn reserves(&self, run: &Call, other: &Call, until: Stamp) -> bool {
+        let reserved = run.under_way.unwrap_or(run.over);
+        let had = |third: &Call| {
+            let is_third = third.number != run.number && third.number != other.number;
+            let is_there = third.began < reserved && third.over > run.began;
+            is_third && is_there && third.is_run() && third.shares_name(run)
+        };
+        let beside = || self.decks.iter().any(|(third, _)| had(third));
+        run.is_run() && run.is_under_way(other.began, until) && run.shares_name(other) && !beside()
+    }
+
+    /// What a call asked for, without submissions under other keys: one of a call that was given up may be on its way.
     pub fn own_requests(&self, call: &Call) -> impl Iterator<Item = &'a Request> {
         let submits = self.facts.attempts.iter().any(|attempt| {
             attempt.process == call.process
@@ -180,10 +198,10 @@ impl<'a> Books<'a> {
         !self.facts.calls.iter().any(|other| other.number != call.number && other.overlaps(call))
     }
 
-    /// Whether another call that overwrites ran meanwhile.
+    /// Whether another call that overwrites ran meanwhile, or its end waited in its queue and says how it was.
     pub fn is_raced(&self, call: &Call) -> bool {
         let races = |other: &Call| other.overwrites() && other.number != call.number && other.overlaps(call);
-        self.facts.calls.iter().any(races)
+        call.form == Form::Keep || self.facts.calls.iter().any(races)
     }
 
     pub fn has_two_apis(&self) -> bool {
@@ -250,6 +268,12 @@ impl<'a> Books<'a> {
     /// Whether the clocks were wrong just then.
     pub fn had_wrong_clock_at(&self, at: Stamp) -> bool {
         self.facts.had(Weather::Clock, at, at)
+    }
+
+    /// After a reboot the age of a record is its wall clock's: a clock that was ahead when the record was made, and was right
+    /// again at the first look, makes it look young. No answer of the service can show that (4).
+    pub fn looks_young(&self, own: &Submission<'_>) -> bool {
+        self.facts.rebooted && own.attempts.first().is_some_and(|first| self.had_wrong_clock_at(first.at))
     }
 
     /// Whether the clocks were ever wrong: then nobody can say how old something has to look.

@@ -1,8 +1,7 @@
-//! The oracle: what `promise.md` allows, and nothing of how the library does it. A line of `RULES` is a rule
-//! of the promise, how it is broken, and who says so, with the words that `books.rs` has for the facts. Where
-//! the promise leaves something open, or where it can't be known from outside, nothing is demanded.
+//! The oracle: what `promise.md` allows. A line of `RULES` is a rule of the promise, how it is broken, and what says
+//! so, in the words of `books.rs`. Where the promise leaves something open, nothing is demanded.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -63,14 +62,9 @@ fn bad_advice(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
     advised && b.of(call).is_some_and(|own| own.jobs.iter().any(|job| job.request == deck.line.request))
 }
 
-/// After a reboot the age of a record is its wall clock's: a clock that was ahead when the record was made, and right
-/// again before the reboot's first look, makes it look younger. No answer of the service can show that (4).
 fn sent_too_late(b: &Books<'_>, own: &Submission<'_>) -> bool {
-    let first = own.attempts.first();
-    if b.facts.rebooted && first.is_some_and(|first| b.had_wrong_clock_at(first.at)) {
-        return false;
-    }
-    own.jobs.len() > 1 && !b.facts.calls.iter().any(|call| call.api == own.api && call.resubmits())
+    let resubmits = b.facts.calls.iter().any(|call| call.api == own.api && call.resubmits());
+    own.jobs.len() > 1 && !resubmits && !b.looks_young(own)
 }
 
 fn not_sent(b: &Books<'_>, own: &Submission<'_>) -> bool {
@@ -100,22 +94,9 @@ fn late_files(b: &Books<'_>, call: &Call) -> bool {
 
 fn taken_name(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) -> bool {
     let at = own.attempts[0].at;
-    let stays = |path: &Path| {
-        !b.facts.own.iter().any(|own| own.path == path && own.until.is_some_and(|until| until < at))
-    };
-    let found = |path: &PathBuf| call.found.contains_key(path) && stays(path);
+    let found = |path: &PathBuf| call.found.contains_key(path) && b.stays_until(path, at);
     let there = !deck.line.overwrite && call.targets.iter().any(found);
-    let reserves =
-        |other: &Call| other.is_run() && other.is_under_way(call.began, at) && other.shares_name(call);
-    // What goes on where another call has reserved the name goes beside it, and needs it no more.
-    let beside = |other: &Call| {
-        let first = |third: &Call| third.number != other.number && third.number != call.number;
-        let had = |third: &Call| first(third) && third.is_run() && third.shares_name(other);
-        let until = other.under_way.unwrap_or(other.over);
-        b.decks.iter().any(|(third, _)| had(third) && third.began < until && third.over > other.began)
-    };
-    let in_the_way = |other: &Call| other.number != call.number && reserves(other) && !beside(other);
-    there || b.decks.iter().any(|(other, _)| in_the_way(other))
+    there || b.decks.iter().any(|(other, _)| other.number != call.number && b.reserves(other, call, at))
 }
 
 fn spoilt_file(b: &Books<'_>, own: &Own) -> bool {
@@ -134,10 +115,8 @@ fn spoilt_deck(b: &Books<'_>, call: &Call) -> bool {
 }
 
 fn false_result(b: &Books<'_>, call: &Call) -> bool {
-    // What has waited in its queue says how it was.
-    let missing = call.decks().any(|(_, hash)| b.body(hash).is_none_or(|body| !body.sound))
-        && !b.is_raced(call)
-        && call.form != Form::Keep;
+    let missing =
+        call.decks().any(|(_, hash)| b.body(hash).is_none_or(|body| !body.sound)) && !b.is_raced(call);
     let Some(deck) = call.deck().filter(|_| call.is_ok()) else { return missing };
     let Some(job) = b.job_of(call).filter(|job| job.request == deck.line.request) else { return true };
     let strange = call.decks().filter_map(|(path, hash)| Some((path, b.body(hash)?))).any(|(path, body)| {
@@ -285,8 +264,7 @@ fn false_bill(_: &Books<'_>, own: &Submission<'_>) -> bool {
         let sent = bytes.filter(|sent| sent.at < call.over).any(|sent| sent.answer != Answer::Refused);
         let again = own.calls.iter().any(|other| other.number != call.number && other.over > call.over);
         let later = own.jobs.iter().any(|job| job.made > call.over && call.is_for(job)) && !again;
-        // An end that waits in its queue was made before others sent the same.
-        let kept = call.form == Form::Keep && own.calls.len() > 1;
+        let kept = call.form == Form::Keep && own.calls.len() > 1; // Its end was made before others sent the same.
         call.fails() && call.details["billed"] == "no" && !call.refused && !kept && (sent || later)
     };
     own.sure && !own.has_failed() && own.calls.iter().any(wrong)
