@@ -323,6 +323,11 @@ impl<'a> Books<'a> {
     /// 14: whether a call has to continue this submission rather than buy, but for its API key: equal calls
     /// made it, all of them are over or their processes gone, none was told OK, and the service has its job.
     pub fn is_owed(&self, own: &Submission<'_>, call: &Call) -> bool {
+        own.api == call.api && self.is_left(own, call)
+    }
+
+    /// The same under any API key.
+    pub fn is_left(&self, own: &Submission<'_>, call: &Call) -> bool {
         let (Some(deck), Some(job)) = (call.deck(), own.jobs.first()) else { return false };
         // Of calls of which nothing is known one can have taken it.
         let rival = self
@@ -365,6 +370,17 @@ impl<'a> Books<'a> {
         let now = self.facts.calls.iter().map(|call| call.began_ms).max().unwrap_or(0);
         own.attempts.first().is_some_and(|first| now.saturating_sub(first.at_ms) < OLD_MS)
             && !self.had_wrong_clock()
+    }
+
+    /// Whether a call can have asked for a job of a submission.
+    pub fn is_asked_for(&self, own: &Submission<'_>, job: &Job) -> bool {
+        own.calls.iter().copied().chain(self.open()).any(|call| call.began < job.made && call.is_for(job))
+    }
+
+    /// Whether the ledger lists a submission in the end, and lists no job of it.
+    pub fn is_listed_without_job(&self, own: &Submission<'_>) -> bool {
+        let mut lines = self.facts.listed.iter().filter_map(|(api, list)| own.listed(*api, list));
+        lines.any(|line| line["job_id"].is_null())
     }
 
     /// Whether the quiet end was told that a submission's fate stays unknown.

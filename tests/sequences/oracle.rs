@@ -13,7 +13,7 @@ use crate::words::is_deck;
 use crate::world::{GRACE, OWN_GRACE, deadline};
 
 /// The rules, how each is broken, and what says so.
-pub const RULES: [(&str, &str, Of); 31] = [
+pub const RULES: [(&str, &str, Of); 32] = [
     ("1", "two purchases share a key", Of::Submission(shared_key)),
     ("3", "another request goes out under a key", Of::Submission(other_bytes)),
     ("3", "another key is advised for the same request", Of::Deck(bad_advice)),
@@ -42,6 +42,7 @@ pub const RULES: [(&str, &str, Of); 31] = [
     ("16", "a process sends what another works on", Of::Submission(touched)),
     ("18", "a forgotten key buys again, or the wrong name is forgotten", Of::Call(forgotten_key)),
     ("19", "a ledger that has a second name is used by it", Of::Purchase(other_name)),
+    ("19", "a result says that the ledger has it, and it has not", Of::Call(unrecorded)),
     ("20", "billed: no, and it was sent", Of::Submission(false_bill)),
     ("20", "an error without a reason", Of::Call(no_reason)),
     ("20", "a call is late", Of::Call(late_call)),
@@ -159,10 +160,7 @@ fn left_line(b: &Books<'_>, call: &Call, line: &Value) -> bool {
 }
 
 fn unasked_job(b: &Books<'_>, own: &Submission<'_>) -> bool {
-    let asked = |job: &Job| {
-        own.calls.iter().copied().chain(b.open()).any(|call| call.began < job.made && call.is_for(job))
-    };
-    own.jobs.iter().any(|job| !asked(job))
+    own.jobs.iter().any(|job| !b.is_asked_for(own, job))
 }
 
 fn unseen_deck(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
@@ -176,14 +174,12 @@ fn unseen_deck(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
 }
 
 fn bought_twice(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) -> bool {
-    let owed =
-        |other: &Submission<'_>| other.api == call.api && other.key != own.key && b.is_owed(other, call);
+    let owed = |other: &Submission<'_>| other.key != own.key && b.is_owed(other, call);
     deck.adopts() && b.submissions.iter().any(owed)
 }
 
 fn refused_deck(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
-    let owed = |other: &Submission<'_>| other.api == call.api && b.is_owed(other, call);
-    b.is_refused_over_name(call) && deck.adopts() && b.submissions.iter().any(owed)
+    b.is_refused_over_name(call) && deck.adopts() && b.submissions.iter().any(|other| b.is_owed(other, call))
 }
 
 fn nameless_file(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
@@ -223,16 +219,15 @@ fn other_api_key(b: &Books<'_>, own: &Submission<'_>, call: &Call, deck: &Deck) 
             let sent =
                 other.attempts.iter().any(|sent| sent.answer != Answer::Refused && sent.at < call.began);
             let works = other.jobs.iter().any(|job| job.ended.is_none_or(|ended| ended > own.attempts[0].at));
-            other.key == own.key && sent || deck.adopts() && works && b.is_owed(other, call)
+            other.key == own.key && sent || deck.adopts() && works && b.is_left(other, call)
         })
 }
 
 fn false_owner(b: &Books<'_>, call: &Call, line: &Value) -> bool {
-    // Of another API key's submissions no more is said than that.
-    let listed = line["outcome"] != "other_key";
     let own = b.submissions.iter().find(|own| own.api == call.api && line["idempotency_key"] == *own.key);
-    let lives = listed
-        && own.is_some_and(|own| own.calls.iter().any(|asked| asked.is_under_way(call.began, call.over)));
+    let own = own.filter(|_| line["outcome"] != "other_key");
+    let lives =
+        own.is_some_and(|own| own.calls.iter().any(|asked| asked.is_under_way(call.began, call.over)));
     let works = line["outcome"] == "in_work";
     lives && !works || works && call.quiet && b.is_alone(call)
 }
@@ -256,6 +251,12 @@ fn forgotten_key(b: &Books<'_>, forget: &Call) -> bool {
 
 fn other_name(b: &Books<'_>, _: &Submission<'_>, call: &Call, _: &Deck) -> bool {
     b.facts.processes[call.process].alias
+}
+
+fn unrecorded(b: &Books<'_>, call: &Call) -> bool {
+    call.is_ok()
+        && call.result["recorded"] == true
+        && b.of(call).is_some_and(|own| b.is_listed_without_job(own))
 }
 
 fn false_bill(_: &Books<'_>, own: &Submission<'_>) -> bool {
@@ -294,7 +295,6 @@ fn no_reason(b: &Books<'_>, call: &Call) -> bool {
 }
 
 fn late_call(b: &Books<'_>, call: &Call) -> bool {
-    // By a clock that a busy machine slows down too.
     let longest = deadline(call).filter(|_| call.form != Form::Keep);
     longest.is_some_and(|longest| b.took(call) > longest + GRACE + OWN_GRACE / 2)
 }
