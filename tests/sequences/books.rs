@@ -350,11 +350,10 @@ impl<'a> Books<'a> {
             asked.form == Form::Block && asked.ended.is_none() && was_done
         };
         let untold = |asked: &Call| (!asked.is_ok() || asked.told.is_none()) && !may_be_told(asked);
+        let earlier = || own.calls.iter().filter(|asked| asked.began < call.began);
         own.sure
-            && !own.calls.is_empty()
-            && own
-                .calls
-                .iter()
+            && earlier().next().is_some()
+            && earlier()
                 .all(|asked| asked.is_like(deck) && asked.over < call.began && untold(asked) && known(asked))
             && job.made < call.began
             && job.end != Some(false)

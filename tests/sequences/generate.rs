@@ -297,7 +297,10 @@ impl Draw {
         }
         let disk = if self.rng.bool() { Disk::Full } else { Disk::Broken };
         let count = self.pick(&[1, 2, 5, 100]);
-        Event::DiskFault { ledger: self.rng.bool(), disk, skip: self.rng.u8(0..12), count }
+        // A ledger takes sixty calls to be made, and few for a step after that.
+        let ledger = self.rng.bool();
+        let skip = if ledger { self.rng.u8(0..100) } else { self.rng.u8(0..12) };
+        Event::DiskFault { ledger, disk, skip, count }
     }
 
     fn trouble(&mut self) -> Event {

@@ -103,12 +103,17 @@ fn lines(complaints: &[Complaint]) -> String {
     complaints.iter().map(line).collect()
 }
 
-/// What is wrong with a history, as text, with the shortest one that fails alike; none if nothing is wrong.
-fn complain(seed: u64, history: &History, title: &str) -> Option<String> {
-    let played = judged(seed, history);
+/// Prints what happened, where the environment asks for it.
+fn show(title: &str, history: &History, played: &Played) {
     if number("SEQUENCES_SHOW") == Some(1) {
         let _ = writeln!(std::io::stderr(), "{title}:\n{history}{}", played.story);
     }
+}
+
+/// What is wrong with a history, as text, with the shortest one that fails alike; none if nothing is wrong.
+fn complain(seed: u64, history: &History, title: &str) -> Option<String> {
+    let played = judged(seed, history);
+    show(title, history, &played);
     let breach = played.complaints.first()?.breach;
     let mut text = format!("{title} is wrong:\n{}", lines(&played.complaints));
     if number("SEQUENCES_SHRINK") == Some(0) {
@@ -190,6 +195,7 @@ fn histories_of_seeds() {
     if let Some(path) = std::env::var_os("SEQUENCES_FILE") {
         let history = History::read(&std::fs::read_to_string(path).unwrap());
         let played = judged(number("SEQUENCES_SEED").unwrap_or(1), &history);
+        show("the history", &history, &played);
         assert!(played.complaints.is_empty(), "{history}{}{}", played.story, lines(&played.complaints));
         return;
     }
