@@ -12,4 +12,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../files/workshop.rs"]
+#[allow(dead_code)]
+mod workshop;
+
+mod home;
+mod locked;
 mod sharing;

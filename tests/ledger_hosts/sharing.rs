@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::home::Kept;
 use crate::support::admin::ask;
 use crate::support::{Sandbox, library, root, succeed};
 
@@ -15,7 +16,7 @@ const CALLS: usize = 10;
 
 /// One of the processes.
 struct Host {
-    child: Child,
+    process: Kept,
     output: BufReader<ChildStdout>,
     said: Vec<Value>,
 }
@@ -44,7 +45,7 @@ impl Round {
             .env("COPIES", self.place.path().join("copy"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let mut host = Host { child, output, said: Vec::new() };
+        let mut host = Host { process: Kept(child), output, said: Vec::new() };
         host.read_until("ready");
         host
     }
@@ -83,7 +84,7 @@ impl Host {
     }
 
     fn go_on(&mut self) {
-        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.process.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
     /// Lets it exit; all that it said.
@@ -94,16 +95,8 @@ impl Host {
             self.said.push(serde_json::from_str(&line).unwrap());
             line.clear();
         }
-        assert!(self.child.wait().unwrap().success());
+        assert!(self.process.0.wait().unwrap().success());
         std::mem::take(&mut self.said)
-    }
-}
-
-impl Drop for Host {
-    /// A test that fails leaves no process.
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
