@@ -16,6 +16,7 @@ mod support;
 #[allow(dead_code)]
 mod workshop;
 
+mod forks;
 mod home;
 mod locked;
 mod names;
