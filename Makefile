@@ -140,11 +140,11 @@ SANITIZER_SEEDS ?= 20
 test-long: library
 	@tests/tools.sh
 	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --test faults --test crashes --test sequences --no-run
+	$(CARGO) test --locked --test faults --test crashes --test ledger_hosts --test sequences --no-run
 	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
 	@$(CLEAN) export SEQUENCES_COUNT=$(SEQUENCES); $(CARGO) test --locked --offline --test sequences
 	@$(CLEAN) export TEST_LONG=1 PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; \
-		$(CARGO) test --locked --offline --test crashes
+		$(CARGO) test --locked --offline --test crashes --test ledger_hosts
 	@$(CLEAN) LOOM_MAX_PREEMPTIONS=5 $(CARGO) test --locked --offline --package perceptis-loom
 	@$(CLEAN) CARGO_TARGET_DIR=$(TARGET) tests/sanitizers.sh $(SANITIZER_SEEDS)
 

@@ -7,7 +7,7 @@
 //! name is also recorded in the ledger, for the time when no process uses it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -123,6 +123,17 @@ pub(super) fn leads_to(recorded: &Name, path: &Path) -> bool {
     let identity = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
     let here = identity(path);
     here.is_some() && identity(&recorded.path()) == here
+}
+
+/// The log that stayed beside the recorded name when the file was moved away from there, with what is newest in it.
+pub(super) fn log_left_behind(recorded: &Name) -> Option<PathBuf> {
+    let mut log = recorded.path().into_os_string();
+    log.push("-wal");
+    let log = PathBuf::from(log);
+    // A file that has that name by now has the log that is beside it.
+    let is_gone =
+        fs::symlink_metadata(recorded.path()).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    (is_gone && fs::metadata(&log).is_ok_and(|found| found.size() > 0)).then_some(log)
 }
 
 fn open(path: &Path) -> io::Result<File> {

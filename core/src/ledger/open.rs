@@ -235,6 +235,10 @@ fn inspect(path: &Path, name: &Name) -> Result<(), Trouble> {
         Some(recorded) if !recorded.became(name) && name::leads_to(&recorded, path) => {
             Err(Trouble::Final(refusal::has_another_name(path, recorded.path().display())))
         }
+        Some(recorded) if !recorded.became(name) => match name::log_left_behind(&recorded) {
+            Some(log) => Err(Trouble::Final(refusal::moved_without_log(path, log.display()))),
+            None => Ok(()),
+        },
         _ => Ok(()),
     }
 }

@@ -1,0 +1,22 @@
+//! `promise.md`, 13 and 20: a call with a known key finds its files wherever they are by now, and a job id is not taken
+//! for an idempotency key.
+#![allow(
+    missing_docs,
+    clippy::undocumented_unsafe_blocks,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+#[path = "../ledger_hosts/home.rs"]
+#[allow(dead_code)]
+mod home;
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../files/workshop.rs"]
+#[allow(dead_code)]
+mod workshop;
+
+mod names;
+mod places;
