@@ -1,5 +1,5 @@
-//! `promise.md`, 13 and 20: a call with a known key finds its files wherever they are by now, and a job id is not taken
-//! for an idempotency key.
+//! `promise.md`, 4, 13 and 20: a call with a known key finds its files wherever they are by now, a job id is
+//! not taken for an idempotency key, and what is sent again does not leave too late.
 #![allow(
     missing_docs,
     clippy::undocumented_unsafe_blocks,
@@ -20,3 +20,4 @@ mod workshop;
 
 mod names;
 mod places;
+mod resending;

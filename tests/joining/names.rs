@@ -1,4 +1,5 @@
-//! Rule 20: the idempotency key of one submission is the job id of another. What is said about one leaves the other alone.
+//! Rule 20: the idempotency key of one submission is the job id of another. What is said about one leaves the
+//! other alone.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! Rule 13: the same key again finds the file of its own directory. It needs no request for that, whatever the service
-//! has and whatever may be written.
+//! Rule 13: the same key again finds the file of its own directory. It needs no request for that, whatever
+//! the service has and whatever may be written.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

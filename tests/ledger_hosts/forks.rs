@@ -8,8 +8,7 @@ use std::process::{ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::home::{GENERATE, Home, Kept, bought};
-use crate::shim;
+use crate::home::{GENERATE, Home, Kept, bought, shim};
 use crate::support::api::{NETWORK, Request, patience};
 use crate::support::program::build;
 use crate::support::script::{Answer, Server};

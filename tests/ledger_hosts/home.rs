@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::support::api::{Client, Error, NETWORK, Request, patience};
 use crate::support::deck::deck;
-use crate::support::in_time;
 use crate::support::script::{Answer, Server, accepted, status};
+use crate::support::{in_time, root, succeed};
 
 pub const GENERATE: &str = "/api/v1/generate";
 pub const STATUS: &str = "/api/v1/status/j1";
@@ -107,5 +108,23 @@ pub fn left_in_work(pairs: &[(&str, &str)]) -> (Home, Server) {
         let (home, server) = (Home::new(), working());
         home.run(&server, &[pairs, &[("timeout_ms", timeout_ms)]].concat()).unwrap_err();
         (!server.seen_at(STATUS).is_empty()).then_some((home, server))
+    })
+}
+
+/// The library that `programs/slow_system.c` is, built once.
+pub fn shim() -> &'static Path {
+    static SHIM: OnceLock<PathBuf> = OnceLock::new();
+    SHIM.get_or_init(|| {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slow_system");
+        fs::create_dir_all(&place).unwrap();
+        // Made aside and put in place: another test process may be using the one that is there.
+        let made = place.join(format!("{}.so", std::process::id()));
+        let mut build = Command::new("gcc");
+        build.args(["-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]);
+        build.arg(&made).arg(root().join("tests/programs/slow_system.c")).arg("-ldl");
+        succeed(&mut build);
+        let shim = place.join("slow_system.so");
+        fs::rename(made, &shim).unwrap();
+        shim
     })
 }

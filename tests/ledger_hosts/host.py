@@ -1,11 +1,12 @@
-"""A program that shares a ledger with others. It makes calls through the library, and its role says what else it does.
+"""A program that shares a ledger with others. It makes calls through the library; its role says what else.
 
 Usage: host.py ROLE CALLS LIBRARY...
   innocent  nothing else
   meddler   opens, reads, copies and closes the ledger's files, and reads the ledger with its own SQLite
   twins     the same as innocent, through two copies of the library
-It prints a line of JSON for each thing that happened: "ready" once the ledger is open, and "done" after its calls. It
-waits for a line on its standard input after both. A run that never ends is under way from "ready" until it exits.
+It prints a line of JSON for each thing that happened: "ready" once the ledger is open, and "done" after its
+calls. It waits for a line on its standard input after both. A run that never ends is under way from "ready"
+until it exits.
 """
 
 import ctypes

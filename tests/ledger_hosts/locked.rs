@@ -1,5 +1,5 @@
-//! Rule 20: another program keeps the ledger locked, or another process works on the submission. Calls end by themselves,
-//! and none of them calls unbilled what may be billed.
+//! Rule 20: another program keeps the ledger locked, or another process works on the submission. Calls end by
+//! themselves, and none of them calls unbilled what may be billed.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

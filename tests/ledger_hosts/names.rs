@@ -1,4 +1,5 @@
-//! Rule 19: a ledger has one name, and is on a disk of this machine. Otherwise nothing is sent and nothing in it changes.
+//! Rule 19: a ledger has one name, and is on a disk of this machine. Otherwise nothing is sent and nothing in
+//! it changes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,8 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::home::{GENERATE, Home, Kept, bought, client_at, done, working};
-use crate::shim;
+use crate::home::{GENERATE, Home, Kept, bought, client_at, done, shim, working};
 use crate::support::script::Server;
 use crate::support::succeed;
 use crate::workshop::endless;
@@ -106,7 +106,8 @@ fn bind_mount_of_the_ledger_file_alone_is_refused() {
 
 /// Another program closes the ledger as the last one, and with that its log is in the file.
 fn fold_log(ledger: &Path) {
-    let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()";
+    let script =
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint').fetchall()";
     succeed(Command::new("python3").args(["-c", script]).arg(ledger));
 }
 

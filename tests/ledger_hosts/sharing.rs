@@ -112,7 +112,8 @@ fn identity(of: &Value) -> (String, String) {
 }
 
 fn integrity_check(ledger: &Path) -> String {
-    let script = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchall())";
+    let script = "import sqlite3, sys\n\
+        print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchall())";
     let said = succeed(Command::new("python3").args(["-c", script]).arg(ledger));
     String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }

@@ -1,16 +1,17 @@
 /* A program that forks while a call of it is under way, when its standard input says so.
    Usage: fork_under_way works|ends    the child makes a client and a call of its own, or ends at once
-   Each line of its standard input takes it one step further: after "ready" the call begins, then it forks. Says "parent"
-   and "child" once fork has returned there, and in the end the code and the result of the call. */
+   Each line of its standard input takes it one step further: after "ready" the call begins, then it forks.
+   It says "parent" and "child" once fork has returned there, and in the end the code and the result of the
+   call. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <string.h>
 #include <sys/wait.h>
 
+/* In one write: parent and child share the pipe. */
 static void say(const char *line)
 {
-    CHECK(write(STDOUT_FILENO, line, strlen(line)) == (ssize_t)strlen(line));
-    CHECK(write(STDOUT_FILENO, "\n", 1) == 1);
+    CHECK(dprintf(STDOUT_FILENO, "%s\n", line) == (int)strlen(line) + 1);
 }
 
 static void next_step(void)

@@ -1,7 +1,10 @@
-/* Preloaded into a program: some calls wait until a test lets them go, and one directory is on a network file system.
+/* Preloaded into a program: some calls wait until a test lets them go, the clocks jump when it says so, and
+   one directory is on a network file system.
 
-   GATES     a directory. As long as it has a file `sync`, a sync of a file waits; as long as it has a file `names`, name
-             resolution waits. The one that waits makes a file `sync.waits` or `names.waits`.
+   GATES     a directory. As long as it has a file `sync`, `names` or `connect`, a sync of a file, name
+             resolution or connect(2) waits. The one that waits makes a file of that name with the ending
+             `.waits`. As long as it has a file `later`, it is a month later by the wall clock and the
+             boot-time clock.
    FAR_ROOT  the directory that is on a network file system, without symbolic links */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,10 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { NFS = 0x6969 };
+enum { NFS = 0x6969, MONTH = 30 * 24 * 3600 };
 
 static void *next(const char *name)
 {
@@ -23,14 +29,20 @@ static void *next(const char *name)
     return found;
 }
 
-static void pass(const char *gate)
+/* Whether the test has made this file; its path. */
+static int is_set(const char *name, char path[PATH_MAX])
 {
     const char *gates = getenv("GATES");
+    if (gates == NULL) return 0;
+    snprintf(path, PATH_MAX, "%s/%s", gates, name);
+    return access(path, F_OK) == 0;
+}
+
+static void pass(const char *gate)
+{
     char shut[PATH_MAX], waits[PATH_MAX + 8];
-    if (gates == NULL) return;
-    snprintf(shut, sizeof shut, "%s/%s", gates, gate);
-    snprintf(waits, sizeof waits, "%s.waits", shut);
-    while (access(shut, F_OK) == 0) {
+    while (is_set(gate, shut)) {
+        snprintf(waits, sizeof waits, "%s.waits", shut);
         close(open(waits, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
         usleep(1000);
     }
@@ -53,6 +65,20 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     typedef int resolve(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     pass("names");
     return ((resolve *)next("getaddrinfo"))(node, service, hints, found);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    pass("connect");
+    return ((int (*)(int, const struct sockaddr *, socklen_t))next("connect"))(fd, address, length);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    char path[PATH_MAX];
+    if (syscall(SYS_clock_gettime, clock, now) != 0) return -1;
+    if ((clock == CLOCK_REALTIME || clock == CLOCK_BOOTTIME) && is_set("later", path)) now->tv_sec += MONTH;
+    return 0;
 }
 
 static int is_far(const char *path)

@@ -93,7 +93,8 @@ pub(super) fn has_another_name(path: &Path, recorded: impl Display) -> Error {
 /// The file was moved by its name alone; what was written last is in the log.
 pub(super) fn moved_without_log(path: &Path, log: impl Display) -> Error {
     let what = format!(
-        "was moved without its log {log}, which has what was written last; {NOT_TOUCHED}: move the log as well, to {}-wal",
+        "was moved without its log {log}, which has what was written last; {NOT_TOUCHED}: move the log as well, \
+         to {}-wal",
         path.display()
     );
     refusal(path, what)

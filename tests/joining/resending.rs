@@ -1,0 +1,55 @@
+//! Rule 4: the age of a submission is checked again after name resolution and connect, just before the first
+//! byte.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use crate::home::{GENERATE, Home, Kept, bought, done, shim};
+use crate::support::api::Request;
+use crate::support::script::{Answer, Server, accepted, status};
+
+/// The same call again while name resolution or connect waits. It goes on a month later by the clocks, or
+/// soon; its code and how often the submission was sent by it.
+fn sent_again(gate: &str, later: bool) -> (String, usize) {
+    let (home, server, gates) = (Home::new(), Server::start(), tempfile::tempdir().unwrap());
+    let by_name = server.base_url.replace("127.0.0.1", "localhost");
+    server.on(GENERATE, Answer::Drop).on(GENERATE, Answer::error(401, "unauthorized"));
+    let line = [("idempotency_key", "order-1")];
+    let first = home.client(&server, &[("api_base_url", &by_name)]).generate(&Request::deck(), &line);
+    assert_eq!(first.unwrap_err().code, "OUTCOME_UNKNOWN");
+    let sent = bought(&server);
+    server.only(GENERATE, accepted()).on(crate::home::STATUS, status("processing", "[]"));
+    done(&server);
+
+    let shut = gates.path().join(gate);
+    fs::write(&shut, "").unwrap();
+    let mut again = home.one_call(&server, &["run", "name=q3", "idempotency_key=order-1"]);
+    again.env("PERCEPTIS_API_BASE_URL", by_name).env("LD_PRELOAD", shim()).env("GATES", gates.path());
+    // At the speed of this client, some minutes.
+    again.env("PERCEPTIS_RESUBMIT_WINDOW_MS", "100000000");
+    let mut again = Kept(again.stdout(Stdio::piped()).spawn().unwrap());
+    while !gates.path().join(format!("{gate}.waits")).exists() {
+        assert_eq!(again.0.try_wait().unwrap(), None, "it did not begin an attempt");
+        std::thread::yield_now();
+    }
+    if later {
+        fs::write(gates.path().join("later"), "").unwrap();
+    }
+    fs::remove_file(&shut).unwrap();
+    let mut told = String::new();
+    again.0.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+    (told.lines().next().unwrap_or_default().to_owned(), bought(&server) - sent)
+}
+
+#[test]
+fn first_byte_does_not_leave_where_the_window_ended_during_name_resolution_or_connect() {
+    for gate in ["names", "connect"] {
+        assert_eq!(sent_again(gate, false), ("OK".into(), 1), "slow {gate}, within the window");
+        assert_eq!(
+            sent_again(gate, true),
+            ("OUTCOME_UNKNOWN".into(), 0),
+            "slow {gate}, and the window is over"
+        );
+    }
+}
