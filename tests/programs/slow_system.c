@@ -2,7 +2,7 @@
    one directory is on a network file system.
 
    GATES     a directory. As long as it has a file `sync`, `names` or `connect`, a sync of a file, name
-             resolution or connect(2) waits. As long as it has a file `mkdir`, a mkdir(2) waits that has failed
+             resolution or connect(2) waits. As long as it has a file `mkdir`, a mkdir(2) waits that failed
              since a directory above is missing. The one that waits makes a file of that name with the ending
              `.waits`. As long as it has a file `later`, it is a month later by the wall clock and the
              boot-time clock.
