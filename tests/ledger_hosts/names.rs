@@ -2,13 +2,16 @@
 //! it changes.
 
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::home::{GENERATE, Home, Kept, bought, client_at, done, shim, working};
+use crate::support::api::Request;
 use crate::support::script::Server;
 use crate::support::succeed;
 use crate::workshop::endless;
@@ -34,7 +37,7 @@ fn assert_refused(lines: &[String], reason: &str) {
 /// A process that is under way with a run, until this is dropped.
 fn hold(home: &Home, server: &Server) -> Kept {
     let mut command = home.one_call(server, &["hold", "name=q3"]);
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
     let held = Kept(command.spawn().unwrap());
     while server.seen_at(crate::home::STATUS).is_empty() {
         std::thread::yield_now();
@@ -191,6 +194,56 @@ fn ledger_on_a_network_file_system_is_refused_also_through_a_link() {
     assert_eq!(fs::read(far.join("there.db")).unwrap(), b"");
     // The same shim leaves a near ledger alone.
     let mut call = home.one_call(&server, &["hold", "name=q3"]);
-    call.env("LD_PRELOAD", shim()).env("FAR_ROOT", &far).stdin(std::process::Stdio::null());
+    call.env("LD_PRELOAD", shim()).env("FAR_ROOT", &far).stdin(Stdio::null());
     succeed(&mut call);
+}
+
+#[test]
+fn ledger_is_made_where_another_process_makes_its_directories_at_the_same_time() {
+    let (home, server, gates) = (Home::new(), working(), tempfile::tempdir().unwrap());
+    let gate = gates.path().join("mkdir");
+    fs::write(&gate, "").unwrap();
+    let mut call = home.one_call(&server, &["recover"]);
+    call.env("PERCEPTIS_LEDGER", home.path().join("new/state/ledger.db"));
+    call.env("LD_PRELOAD", shim()).env("GATES", gates.path());
+    let mut running = Kept(call.stdout(Stdio::piped()).spawn().unwrap());
+    // It has found that `new` is missing. Then the other process makes it.
+    while !gates.path().join("mkdir.waits").exists() {
+        assert_eq!(running.0.try_wait().unwrap(), None);
+        std::thread::yield_now();
+    }
+    fs::create_dir(home.path().join("new")).unwrap();
+    fs::remove_file(&gate).unwrap();
+    let mut text = String::new();
+    running.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("OK\n"), "{text}");
+}
+
+/// An empty file with this number, where the file system gives one.
+fn file_numbered(directory: &Path, number: u64) -> Option<PathBuf> {
+    (0..1000).map(|at| directory.join(format!("{at}.db"))).find(|path| {
+        fs::write(path, "").unwrap();
+        fs::metadata(path).unwrap().ino() == number
+    })
+}
+
+#[test]
+fn ledger_gets_its_own_calls_where_its_file_has_the_number_of_one_that_is_gone() {
+    let (home, server) = (Home::new(), working());
+    let first = home.client(&server, &[]);
+    first.generate(&Request::deck(), &[("idempotency_key", "order-1")]).unwrap();
+    let number = fs::metadata(home.ledger()).unwrap().ino();
+    // The first ledger goes, and can't be made again.
+    fs::remove_dir_all(home.path().join("state")).unwrap();
+    fs::write(home.path().join("state"), "").unwrap();
+    assert_eq!(first.jobs(&[]).unwrap_err().code, "LEDGER");
+    let Some(second) = file_numbered(&home.out(), number) else {
+        println!("SKIPPED: the file system does not give a number again");
+        return;
+    };
+    let client = client_at(&server, &second, &[]);
+    client.generate(&Request::deck(), &[("idempotency_key", "order-2")]).unwrap();
+    let jobs = client.jobs(&[]).unwrap();
+    assert_eq!(jobs["jobs"][0]["idempotency_key"], "order-2", "{jobs}");
+    assert_eq!(first.jobs(&[]).unwrap_err().code, "LEDGER");
 }

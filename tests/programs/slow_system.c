@@ -2,12 +2,14 @@
    one directory is on a network file system.
 
    GATES     a directory. As long as it has a file `sync`, `names` or `connect`, a sync of a file, name
-             resolution or connect(2) waits. The one that waits makes a file of that name with the ending
+             resolution or connect(2) waits. As long as it has a file `mkdir`, a mkdir(2) waits that failed
+             since a directory above is missing. The one that waits makes a file of that name with the ending
              `.waits`. As long as it has a file `later`, it is a month later by the wall clock and the
              boot-time clock.
    FAR_ROOT  the directory that is on a network file system, without symbolic links */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -65,6 +68,16 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     typedef int resolve(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     pass("names");
     return ((resolve *)next("getaddrinfo"))(node, service, hints, found);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    int result = ((int (*)(const char *, mode_t))next("mkdir"))(path, mode);
+    if (result != 0 && errno == ENOENT) {
+        pass("mkdir");
+        errno = ENOENT;
+    }
+    return result;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t length)

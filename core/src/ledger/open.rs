@@ -150,18 +150,23 @@ fn split(path: &Path, real: &Path) -> Result<(PathBuf, PathBuf), Error> {
     }
 }
 
-/// Makes what is missing of the way there, for this user alone.
+/// Makes what is missing of the way there, for this user alone. Other processes may do the same at the same time.
 fn make_directory(directory: &Path) -> io::Result<()> {
     let Some(parent) = directory.parent() else { return Ok(()) };
-    match DirBuilder::new().mode(0o700).create(directory) {
+    let make = || DirBuilder::new().mode(0o700).create(directory);
+    let made = match make() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            if !parent.is_dir() {
+                make_directory(parent)?;
+            }
+            make()
+        }
+        made => made,
+    };
+    match made {
         Ok(()) => File::open(parent)?.sync_all(),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems say so of a parent that is there: then there is nothing more to make.
-        Err(error) if error.kind() == ErrorKind::NotFound && !parent.is_dir() => {
-            make_directory(parent)?;
-            make_directory(directory)
-        }
-        // Where this user may not write, the directory can still be there.
+        // Where this user may not write, or the file system says that nothing is there, the directory can still be there.
         Err(error) => fs::metadata(directory).map_err(|_| error).map(drop),
     }
 }

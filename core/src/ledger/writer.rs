@@ -6,6 +6,7 @@
 //! second; the jobs are answered with the error, but those that only read are done without it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -446,7 +447,11 @@ impl Writer {
         open.retain(|_, writer| writer.strong_count() > 0);
         match open.get(&file).and_then(Weak::upgrade) {
             // What it has open now counts: a file that is gone leaves its number to another one.
-            Some(other) if !Arc::ptr_eq(&other, self) && *lock(&other.open_file) == Some(file) => {
+            Some(other)
+                if !Arc::ptr_eq(&other, self)
+                    && *lock(&other.open_file) == Some(file)
+                    && other.leads_to(file) =>
+            {
                 engine.close();
                 Ok(Some(other))
             }
@@ -509,6 +514,13 @@ impl Writer {
             Location::At(path) => refusal::in_use(path),
             Location::Off | Location::Nowhere => refusal::nowhere(),
         }
+    }
+
+    /// Whether its path is one of this file. A writer that is about to close a file that was removed still says that it
+    /// has that one open, and the number can be another ledger's by then.
+    fn leads_to(&self, file: FileIdentity) -> bool {
+        let Location::At(path) = &self.location else { return false };
+        std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == file)
     }
 
     fn tidy(self: &Arc<Writer>) {
