@@ -280,7 +280,7 @@ fn end_that_was_not_taken_is_its_programs_own_while_that_lives() {
     // The queue is freed: the program will never have it, and an equal call does.
     record(&*ledger, call.row, vec![Step::Unheard { call: call.number }]).unwrap();
     let (entry, again, adopted) = continued(&*ledger, run("a"));
-    assert_eq!((entry.state, again, adopted), (State::Settled, call, true));
+    assert_eq!((entry.state, again.row, adopted), (State::Settled, call.row, true));
 }
 
 #[test]
