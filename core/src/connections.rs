@@ -45,6 +45,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// The most header lines of an answer.
+pub(crate) const MAX_HEADER_LINES: usize = 1000;
+
 /// Why there is no answer.
 pub(crate) enum Failed {
     /// There was no connection: nothing was sent.
@@ -238,10 +241,16 @@ impl Connections {
     }
 
     async fn dial(&self, home: Id) -> Result<Connection, Failed> {
+        let mut http = http1::Builder::new();
+        // An answer is judged by what it is; of its head whatever can be read is enough.
+        http.max_headers(MAX_HEADER_LINES)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
         let dialled = async {
             // Always ready: it keeps nothing.
             let stream = self.connector.clone().call(self.origin.clone()).await.map_err(Failed::Connect)?;
-            http1::handshake(stream).await.map_err(|error| Failed::Connect(error.into()))
+            http.handshake(stream).await.map_err(|error| Failed::Connect(error.into()))
         };
         let timeout = self.connect_timeout;
         let (sender, connection) =

@@ -19,6 +19,7 @@ use crate::files::partial::Partial;
 use crate::job::JobId;
 use crate::origin::is_loopback;
 use crate::policy::Came;
+use crate::retry_after::retry_after;
 
 const MAX_REDIRECTS: u32 = 5;
 /// Pieces between the socket and the thread that hashes and writes.
@@ -244,7 +245,7 @@ fn judge(response: Response, from: u64) -> Result<Response, Miss> {
         code if answer::is_passing(code) => "failed",
         _ => "was answered in a way that can't be understood",
     };
-    let error = download_error(status, what).retry_after(answer::retry_after(response.headers()));
+    let error = download_error(status, what).retry_after(retry_after(response.headers()));
     Err(Miss::new(Came::Status(status.as_u16()), error))
 }
 

@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 use hyper::http::response::Parts;
 use hyper::{Request, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use once_cell::sync::OnceCell;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     USER_AGENT,
 };
 use reqwest::{Client, Method, Response};
@@ -26,13 +26,15 @@ use crate::config::Settings;
 use crate::connections::{Connections, Failed};
 use crate::error::{Error, Kind};
 use crate::first_byte::{FirstByte, Outgoing, Withheld};
+use crate::intake::{Intake, MAX_KEPT_BYTES};
 use crate::origin::{Origin, is_loopback};
 use crate::policy::Came;
 use crate::poller::SLOTS;
+use crate::request::MAX_BODY_BYTES;
 use crate::tls;
 
-const MOST_ANSWER_BYTES: usize = 1 << 20;
-const MOST_ERROR_BYTES: usize = 64 << 10;
+/// How long to wait for the end of an answer of which nothing is missing.
+const LINGER: Duration = Duration::from_secs(2);
 /// Of downloads, and of all else where there is a proxy: not fewer than the requests in flight, or connections are
 /// opened and thrown away.
 const IDLE_CONNECTIONS: usize = 16;
@@ -77,6 +79,7 @@ impl Transport {
             (HOST, HeaderValue::try_from(origin.authority()).map_err(unfit("host"))?),
             (USER_AGENT, HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?),
             (ACCEPT, HeaderValue::from_static("*/*")),
+            (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
             (AUTHORIZATION, authorization),
         ]);
         let tls = tls::config(extra)?;
@@ -121,6 +124,7 @@ impl Transport {
         path: &str,
         submission: Option<Submission<'_>>,
     ) -> Result<Reply, Miss> {
+        let sent = sent(submission.as_ref());
         let mut request = Request::new(Outgoing::nothing());
         *request.uri_mut() = Uri::try_from(path).map_err(|error| fault("a path", &error))?;
         request.headers_mut().clone_from(&self.headers);
@@ -135,7 +139,7 @@ impl Transport {
             Failed::Lost(error) => self.miss(false, &error),
         })?;
         let (head, mut body) = response.into_parts();
-        let (reply, whole) = self.read(head, &mut body).await?;
+        let (reply, whole) = self.read(head, &mut body, sent).await?;
         // Of one that was not read to its end more is on its way.
         if whole {
             connections.give_back(body);
@@ -148,6 +152,7 @@ impl Transport {
         let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
         let mut headers = self.headers.clone();
         headers.remove(HOST);
+        let sent = sent(submission.as_ref());
         let request = match submission {
             None => client.get(url),
             Some((body, key, first_byte)) => {
@@ -157,7 +162,7 @@ impl Transport {
         };
         let response = request.headers(headers).send().await.map_err(|error| self.transport_miss(error))?;
         let (head, mut body) = reqwest_parts(response);
-        Ok(self.read(head, &mut body).await?.0)
+        Ok(self.read(head, &mut body, sent).await?.0)
     }
 
     fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
@@ -187,45 +192,48 @@ impl Transport {
         })
     }
 
-    /// The answer, within bounds, and whether that was all of it.
-    async fn read<B>(&self, head: Parts, body: &mut B) -> Result<(Reply, bool), Miss>
+    /// The answer, within bounds, and whether the connection can be used again. `sent`: the answer may repeat so much.
+    async fn read<B>(&self, head: Parts, body: &mut B, sent: usize) -> Result<(Reply, bool), Miss>
     where
         B: Body<Data = Bytes, Error: StdError + 'static> + Unpin,
     {
         let (status, headers) = (head.status, head.headers);
         let success = status.is_success();
-        let unreadable = |what: &str| {
-            let message = format!("the service's answer ({}) {what}", status.as_u16());
-            let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
-            Miss::new(Came::Unreadable, error)
-        };
-        if success && headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            return Err(unreadable("is compressed, which was not asked for"));
-        }
-        let mut text = Bytes::new();
+        let mut intake = Intake::new(success, sent + MAX_KEPT_BYTES);
         let whole = loop {
             if body.is_end_stream() {
                 break true;
             }
-            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
-            let chunk = match frame {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            let frame = if intake.may_be_whole() {
+                match tokio::time::timeout(self.clock.io(LINGER), frame).await {
+                    Ok(frame) => frame,
+                    // Nothing is missing, whatever the connection waits for.
+                    Err(_) if intake.is_whole() => break false,
+                    Err(_) => continue,
+                }
+            } else {
+                frame.await
+            };
+            let piece = match frame {
                 None => break true,
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                // Connections end in many ways: by a reset, or without TLS's own end.
+                Some(Err(_)) if intake.is_whole() => break false,
                 Some(Err(error)) if success => return Err(self.miss(false, &error)),
                 // The status has decided already; of the explanation whatever comes is good enough.
                 Some(Err(_)) => break false,
             };
-            let most = if success { MOST_ANSWER_BYTES } else { MOST_ERROR_BYTES };
-            let room = most - text.len();
-            if success && chunk.len() > room {
-                return Err(unreadable("is above 1 MiB"));
-            }
-            text = joined(text, chunk.slice(..chunk.len().min(room)));
-            if !success && text.len() == most {
+            intake.add(piece).map_err(|what| {
+                let message = format!("the service's answer ({}) {what}", status.as_u16());
+                let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
+                Miss::new(Came::Unreadable, error)
+            })?;
+            if intake.is_full() {
                 break false;
             }
         };
-        Ok((Reply { status: status.as_u16(), headers, body: text }, whole))
+        Ok((Reply { status: status.as_u16(), headers, body: intake.into_bytes() }, whole))
     }
 
     /// Closes the connections that wait for their next request.
@@ -296,14 +304,9 @@ impl Transport {
     }
 }
 
-/// Both, without copying where one is empty, as it is with most answers.
-fn joined(before: Bytes, next: Bytes) -> Bytes {
-    if before.is_empty() {
-        return next;
-    }
-    let mut both = before.try_into_mut().unwrap_or_else(|before| BytesMut::from(&before[..]));
-    both.extend_from_slice(&next);
-    both.freeze()
+/// How much an answer may repeat: what this submission sends, or for a poll the most that any has sent.
+fn sent(submission: Option<&Submission<'_>>) -> usize {
+    submission.map_or(MAX_BODY_BYTES, |(body, ..)| body.len())
 }
 
 fn reqwest_parts(response: Response) -> (Parts, reqwest::Body) {
