@@ -97,26 +97,30 @@ fn unusable(id: &str, reply: &Reply, key: &ApiKey) -> Error {
     with_request_id(Error::new(Kind::Protocol, message), reply, key).http_status(reply.status)
 }
 
+const COMPRESSED: &str = "is compressed, which was not asked for";
+
 /// The text of an answer that is an object, and its fields of these names.
 fn read_object<const N: usize>(
     reply: &Reply,
     key: &ApiKey,
     names: [&str; N],
 ) -> Result<(String, json::Fields<N>), Error> {
-    let text = json::readable(&reply.body);
-    let error = match json::fields(&text, names) {
-        Ok(fields) => return Ok((text, fields)),
+    let coded = intake::is_coded(&reply.headers);
+    let Some(text) = json::readable(&reply.body) else {
+        let what = if coded { COMPRESSED } else { "is not UTF-8" };
+        return Err(unreadable(what, reply, key));
+    };
+    let error = match json::fields(text, names) {
+        Ok(fields) => return Ok((text.to_owned(), fields)),
         Err(error) => error,
     };
-    if let Some(text) = json::with_numbers(&text)
+    if let Some(text) = json::with_numbers(text)
         && let Ok(fields) = json::fields(&text, names)
     {
         return Ok((text, fields));
     }
-    let what = if intake::is_coded(&reply.headers) {
-        "is compressed, which was not asked for"
-    } else if std::str::from_utf8(&reply.body).is_err() {
-        "is not UTF-8"
+    let what = if coded {
+        COMPRESSED
     } else if error.is_data() {
         "is not a JSON object"
     } else if error.is_eof() && !text.is_empty() {
@@ -148,7 +152,8 @@ pub(crate) const NO_CREDITS: &str = "insufficient_credits";
 
 /// What the service says when it does not say yes: the HTTP status decides the kind, the body explains.
 pub(crate) fn refusal(reply: &Reply, key: &ApiKey) -> Error {
-    let [error] = json::fields(&json::readable(&reply.body), ["error"]).unwrap_or_default();
+    let text = String::from_utf8_lossy(&reply.body);
+    let [error] = json::fields(text.trim(), ["error"]).unwrap_or_default();
     let (code, said) = error.as_deref().map(code_and_message).unwrap_or_default();
     let no_credits = reply.status < 500 && code.as_deref() == Some(NO_CREDITS);
     let kind = match reply.status {

@@ -32,7 +32,7 @@ use crate::stream::Dial;
 use crate::sync::lock;
 
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
-const IDLE: Duration = Duration::from_secs(90);
+pub(crate) const IDLE: Duration = Duration::from_secs(90);
 
 /// A connection that nobody drives is looked at before it is used again after this time.
 const UNSEEN: Duration = Duration::from_millis(1);
@@ -154,21 +154,7 @@ impl Connections {
         most_idle: usize,
         client: Home,
     ) -> Connections {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(client.clone()));
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        // Of several addresses each has its share of the time.
-        tcp.set_connect_timeout(Some(connect_timeout));
-        tcp.set_keepalive(Some(KEEP_ALIVE));
-        tcp.set_keepalive_interval(Some(KEEP_ALIVE));
-        tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
-        #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Dial(tcp));
+        let connector = connector(tls, connect_timeout, client.clone());
         Connections { origin, connector, connect_timeout, most_idle, client, idle: Mutex::default() }
     }
 
@@ -267,6 +253,24 @@ impl Connections {
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         lock(&self.idle)
     }
+}
+
+/// What dials: of several addresses each has its share of the time.
+pub(crate) fn connector(
+    tls: rustls::ClientConfig,
+    connect_timeout: Duration,
+    client: Home,
+) -> HttpsConnector<Dial> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver(client));
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connect_timeout));
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    tcp.set_keepalive_interval(Some(KEEP_ALIVE));
+    tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(Dial(tcp))
 }
 
 /// The system's resolver, which blocks: always on the threads that the client has for that.

@@ -19,6 +19,8 @@ mod download;
 mod error;
 pub mod estimate;
 mod fetch;
+mod file_server;
+mod file_url;
 mod files;
 mod first_byte;
 mod found;

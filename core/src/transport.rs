@@ -23,8 +23,10 @@ use crate::attempt::Miss;
 use crate::client::Home;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::connections::{Connections, Failed};
+use crate::connections::{self, Connections, Failed};
 use crate::error::{Error, Kind};
+use crate::file_server::{FileAnswer, FileServer};
+use crate::file_url::FileUrl;
 use crate::first_byte::{FirstByte, Outgoing, Withheld};
 use crate::intake::{Intake, MAX_KEPT_BYTES};
 use crate::origin::{Origin, is_loopback};
@@ -63,6 +65,8 @@ pub(crate) struct Transport {
     headers: HeaderMap,
     /// None where a proxy stands before the service.
     connections: OnceCell<Option<Connections>>,
+    /// To where files are, where no proxy stands before that.
+    files: OnceCell<FileServer>,
     direct: OnceCell<Client>,
     proxied: OnceCell<Client>,
 }
@@ -91,6 +95,7 @@ impl Transport {
             origin,
             headers,
             connections: OnceCell::new(),
+            files: OnceCell::new(),
             direct: OnceCell::new(),
             proxied: OnceCell::new(),
         })
@@ -173,15 +178,34 @@ impl Transport {
     }
 
     /// Fetches a download URL: without the API key, without following redirects.
-    pub(crate) async fn fetch(&self, url: Url, headers: HeaderMap) -> Result<Response, Miss> {
-        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
-        let send = client.get(url).headers(headers).send();
-        self.idle(send).await?.map_err(|error| self.transport_miss(error))
+    pub(crate) async fn fetch(&self, url: &FileUrl, mut headers: HeaderMap) -> Result<FileAnswer, Miss> {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let unsendable = || fault("a download URL", &fmt::Error);
+        if self.has_proxy(&url.uri().ok_or_else(unsendable)?, is_loopback(url.url())) {
+            let client = self.client(url.url()).map_err(|error| Miss::new(Came::Fault, error))?;
+            let send = client.get(url.url().clone()).headers(headers).send();
+            return Ok(self.idle(send).await?.map_err(|error| self.transport_miss(error))?.into());
+        }
+        let agent =
+            HeaderValue::try_from(user_agent(&self.settings)).map_err(|error| fault("app_name", &error))?;
+        headers.insert(USER_AGENT, agent);
+        let files = self.files.get_or_init(|| {
+            let timeout = self.clock.io(self.settings.connect_timeout);
+            let connector = connections::connector(self.tls.clone(), timeout, self.home.clone());
+            FileServer::new(connector, timeout, IDLE_CONNECTIONS)
+        });
+        let answer = self.idle(files.get(url, headers)).await?.ok_or_else(unsendable)?;
+        answer.map_err(|error| self.miss(error.is_connect(), &error))
     }
 
     /// The next piece of a download; `None` at its end.
-    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Miss> {
-        self.idle(response.chunk()).await?.map_err(|error| self.transport_miss(error))
+    pub(crate) async fn chunk(&self, answer: &mut FileAnswer) -> Result<Option<Bytes>, Miss> {
+        self.idle(answer.chunk()).await?.map_err(|error| self.miss(false, error.as_ref()))
+    }
+
+    /// Whether a proxy stands before this. Loopback never goes through one.
+    fn has_proxy(&self, there: &Uri, is_loopback: bool) -> bool {
+        !is_loopback && Matcher::from_system().intercept(there).is_some()
     }
 
     async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
@@ -248,7 +272,7 @@ impl Transport {
         let made = self.connections.get_or_try_init(|| {
             let text = self.origin.as_text();
             let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
-            if !self.origin.is_loopback() && Matcher::from_system().intercept(&origin).is_some() {
+            if self.has_proxy(&origin, self.origin.is_loopback()) {
                 return Ok(None);
             }
             let timeout = self.clock.io(self.settings.connect_timeout);
@@ -328,7 +352,7 @@ fn fault(what: &str, error: &dyn StdError) -> Miss {
 
 /// No connection came about within this time of the wall's.
 #[derive(Debug)]
-struct NotWithin(Duration);
+pub(crate) struct NotWithin(pub(crate) Duration);
 
 impl fmt::Display for NotWithin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
