@@ -27,6 +27,7 @@ use tower_service::Service as _;
 
 use crate::client::Home;
 use crate::clock::{Clock, Moment};
+use crate::common::blocking::have_thread;
 use crate::first_byte::Outgoing;
 use crate::stream::Dial;
 use crate::sync::lock;
@@ -299,7 +300,10 @@ impl tower_service::Service<Name> for Resolver {
                 }
             });
             // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
-            home.spawn(async { drop(tokio::task::spawn_blocking(lookup)) });
+            home.spawn(async {
+                have_thread().await;
+                drop(tokio::task::spawn_blocking(lookup));
+            });
             resolved.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?
         })
     }
