@@ -19,6 +19,9 @@ fn raw(status: &str, lines: &str, body: &[u8]) -> Answer {
     Answer::Raw([format!("HTTP/1.1 {status}\r\n{lines}\r\n").as_bytes(), body].concat())
 }
 
+/// From where a piece comes that was asked for from a byte on, and the header lines that it comes with.
+type Form<'a> = &'a dyn Fn(usize) -> (usize, String);
+
 /// The first piece of a file.
 fn begun(bytes: &[u8]) -> Answer {
     raw("200 OK", &format!("ETag: \"one\"\r\nContent-Length: {}\r\n", bytes.len()), &bytes[..PIECE])
@@ -64,7 +67,7 @@ fn fetches(what: &str, bytes: &[u8], answers: Vec<Answer>) {
 fn a_resume_gets_on_whatever_a_proxy_does_to_its_head() {
     let bytes = deck(&"a deck behind a proxy that cuts ".repeat(3));
     assert!((PIECE * 3..PIECE * 4).contains(&bytes.len()), "{}", bytes.len());
-    let forms: [(&str, &dyn Fn(usize) -> (usize, String)); 5] = [
+    let forms: [(&str, Form<'_>); 5] = [
         ("without ETag", &|from| (from, content_range(&bytes, from))),
         ("a weak ETag", &|from| (from, format!("ETag: W/\"one\"\r\n{}", content_range(&bytes, from)))),
         ("overlapping", &|from| {
