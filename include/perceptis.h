@@ -571,16 +571,15 @@ void perceptis_event_free(perceptis_event *event);
 void perceptis_event_discard(perceptis_event *event);
 
 /**
- * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
- * as it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold, comes as
- * its JSON.
+ * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON as
+ * it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold,
+ * comes as its JSON.
  *
  * NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
  * The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.
  * Since 0.1.
  */
-char *perceptis_json_get(const char *json,
-                         const char *pointer);
+char *perceptis_json_get(const char *json, const char *pointer);
 
 /**
  * Settles what earlier calls left, of this process or of others that are gone: submissions in doubt are sent again

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use crate::arguments::{self, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::guard;
 
-/// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
-/// as it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold, comes as
-/// its JSON.
+/// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON as
+/// it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold,
+/// comes as its JSON.
 ///
 /// NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
 /// The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.

@@ -1,4 +1,5 @@
-//! What the service says in the place of an answer: how long to wait, in the forms that services write, and no credits.
+//! What the service says in the place of an answer: how long to wait, in the forms that services write, and
+//! no credits.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;

@@ -1,4 +1,5 @@
-//! Downloads through odd servers and proxies: a whole zip is taken, however it came, and a resume gets on or says so.
+//! Downloads through odd servers and proxies: a whole zip is taken, however it came, and a resume gets on or
+//! says so.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;

@@ -63,7 +63,8 @@ impl<'a> Fetch<'a> {
         self.part
     }
 
-    /// A miss after which so much of the file is there: whether it has brought something, and whether others have.
+    /// A miss after which so much of the file is there: whether it has brought something, and whether others
+    /// have.
     fn judge(&mut self, miss: Miss, length: u64, is_another: bool) -> Miss {
         if is_another && self.others < MAX_OTHERS {
             self.others += 1;
@@ -83,8 +84,8 @@ impl<'a> Fetch<'a> {
         }
         self.barren = 0;
         let message = format!(
-            "{MAX_BARREN} requests in a row brought nothing new of the file, of which {length} bytes are kept \
-             (last: {})",
+            "{MAX_BARREN} requests in a row brought nothing new of the file, \
+             of which {length} bytes are kept (last: {})",
             miss.error
         );
         let kind = miss.error.kind();
@@ -188,9 +189,9 @@ impl Client {
         Ok((part, result))
     }
 
-    /// Moves the body to the disk: hashing and writing happen on other threads than the socket, and hold none while
-    /// nothing arrives, so that slow downloads stand in nobody's way.
-    /// `known`: so many bytes at the beginning are there already. `coded`: the content is said to be compressed.
+    /// Moves the body to the disk: hashing and writing happen on other threads than the socket, and hold none
+    /// while nothing arrives, so that slow downloads stand in nobody's way. `known`: so many bytes at the
+    /// beginning are there already. `coded`: the content is said to be compressed.
     async fn receive(
         &self,
         mut answer: FileAnswer,
@@ -321,7 +322,8 @@ struct Rest {
     ends: bool,
 }
 
-/// What an answer brings that was asked for the file from a byte on; `None`: nothing that can be put to what is there.
+/// What an answer brings that was asked for the file from a byte on; `None`: nothing that can be put to what
+/// is there.
 fn rest_of(answer: &FileAnswer, asked: u64, is_presentation: bool) -> Option<Rest> {
     let headers = &answer.headers;
     if answer.status == StatusCode::OK {
@@ -340,7 +342,8 @@ fn rest_of(answer: &FileAnswer, asked: u64, is_presentation: bool) -> Option<Res
     (is_presentation && is_one).then_some(Rest { begins: asked, total: None, ends: false })
 }
 
-/// Whether an answer is of the file that was begun, as far as it says: a proxy may drop what names it or make it weak.
+/// Whether an answer is of the file that was begun, as far as it says: a proxy may drop what names it or make
+/// it weak.
 fn is_same(answer: &FileAnswer, part: &Partial) -> bool {
     if answer.status == StatusCode::OK || part.length == 0 {
         return true;

@@ -1,5 +1,5 @@
-//! The URLs of files. What the service has signed goes out byte for byte: a signature is of bytes, and not of a URL's
-//! normal form, in which `'` is `%27`.
+//! The URLs of files. What the service has signed goes out byte for byte: a signature is of bytes, and not of
+//! a URL's normal form, in which `'` is `%27`.
 
 use hyper::Uri;
 use hyper::http::uri::PathAndQuery;

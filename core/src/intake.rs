@@ -15,7 +15,8 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 const MAX_TEXT_BYTES: usize = 64 << 10;
 /// What stands in the place of such a text.
 const LEFT_OUT: &[u8] = b"(left out: a text above 64 KiB in an answer above 1 MiB)";
-/// The codings that change bytes (RFC 9110, 8.4.1, and IANA's list). All other labels are none, whatever they say.
+/// The codings that change bytes (RFC 9110, 8.4.1, and IANA's list). All other labels are none, whatever they
+/// say.
 const CODINGS: [&str; 9] =
     ["gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"];
 

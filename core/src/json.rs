@@ -1,7 +1,7 @@
 //! The JSON of the service's answers: what is read is read leniently, and all else is skipped as it stands.
 //!
-//! A paid job must not be lost over a field that nobody reads: half of a surrogate pair, a number beyond all bounds
-//! and deep nesting are skipped without being decoded.
+//! A paid job must not be lost over a field that nobody reads: half of a surrogate pair, a number beyond all
+//! bounds and deep nesting are skipped without being decoded.
 
 use std::fmt;
 
@@ -46,8 +46,8 @@ pub(crate) fn text(value: &RawValue) -> Option<String> {
     }
 }
 
-/// The same JSON with null for each number that JSON does not have, as Python writes it: NaN, Infinity, -Infinity. None
-/// where there is no such number.
+/// The same JSON with null for each number that JSON does not have, as Python writes it: NaN, Infinity,
+/// -Infinity. None where there is no such number.
 pub(crate) fn with_numbers(text: &str) -> Option<String> {
     const NO_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     let mut mended = String::new();

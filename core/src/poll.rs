@@ -16,8 +16,8 @@ use crate::policy::{Asking, Came};
 use crate::poller::Polled;
 use crate::tracker::{Phase, Tracker};
 
-/// The longest that an answer can have polls wait. A header can say anything ("inf", a date in seconds), and the job
-/// that is asked about is paid for.
+/// The longest that an answer can have polls wait. A header can say anything ("inf", a date in seconds), and
+/// the job that is asked about is paid for.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// A look at a job, repeatable.

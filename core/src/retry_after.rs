@@ -1,4 +1,5 @@
-//! How long an answer asks to wait: `Retry-After` (RFC 9110, 10.2.3) in the forms that services and proxies write.
+//! How long an answer asks to wait: `Retry-After` (RFC 9110, 10.2.3) in the forms that services and proxies
+//! write.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,8 +34,8 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
-/// How long the answer asks to wait. Dates are read against its own `Date`; of several words the longest wait counts.
-/// What is in the past, negative or unreadable asks for nothing.
+/// How long the answer asks to wait. Dates are read against its own `Date`; of several words the longest wait
+/// counts. What is in the past, negative or unreadable asks for nothing.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let words = |name: &HeaderName| -> Vec<&str> {
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
@@ -87,7 +88,8 @@ fn any_date(text: &str) -> Option<SystemTime> {
     in_http.or_else(|| iso_date(text))
 }
 
-/// `2026-11-24T12:00:09.5+01:00`; with a space for the T, without a fraction, and with Z or nothing for the zone.
+/// `2026-11-24T12:00:09.5+01:00`; with a space for the T, without a fraction, and with Z or nothing for the
+/// zone.
 fn iso_date(text: &str) -> Option<SystemTime> {
     let (day, time) = text.split_once(['T', 't', ' '])?;
     let mut day = day.splitn(3, '-').map(digits);

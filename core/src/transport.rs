@@ -52,8 +52,9 @@ pub(crate) struct Reply {
 /// What a submission sends: its body, its idempotency key, and who is to know of its first byte.
 pub(crate) type Submission<'a> = (Bytes, &'a str, &'a FirstByte);
 
-/// The ways out. To the service: connections of our own, unless a proxy stands before it. To where files are, and
-/// through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine, which never does.
+/// The ways out. To the service and to where files are: connections of our own, unless a proxy stands before
+/// them. Through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine,
+/// which never does.
 #[derive(Debug)]
 pub(crate) struct Transport {
     settings: Arc<Settings>,
@@ -216,7 +217,8 @@ impl Transport {
         })
     }
 
-    /// The answer, within bounds, and whether the connection can be used again. `sent`: the answer may repeat so much.
+    /// The answer, within bounds, and whether the connection can be used again. `sent`: the answer may repeat
+    /// so much.
     async fn read<B>(&self, head: Parts, body: &mut B, sent: usize) -> Result<(Reply, bool), Miss>
     where
         B: Body<Data = Bytes, Error: StdError + 'static> + Unpin,

@@ -7,12 +7,13 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Kind};
 
-/// How long to wait before a thread is asked for again. The wall's time: it is other programs that have to end.
+/// How long to wait before a thread is asked for again. The wall's time: it is other programs that have to
+/// end.
 const THREAD_WAIT: Duration = Duration::from_millis(500);
 
 thread_local! {
-    /// Whether the runtime that this thread drives can have a thread for what blocks. The first one is kept, since the
-    /// system may have none left when it is needed again, in the middle of a file that is paid for.
+    /// Whether the runtime that this thread drives can have a thread for what blocks. The first one is kept,
+    /// since the system may have none left when it is needed again, in the middle of a file that is paid for.
     static HAS_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 

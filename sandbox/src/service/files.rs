@@ -55,7 +55,8 @@ pub fn redirect(question: &Question, base_url: &str, again: &str) -> Answer {
     Answer::new(302, "text/plain", "").with("location", url)
 }
 
-/// The bytes, or the part of them that is asked for where `ranges` are honoured. It begins `overlap` bytes before that.
+/// The bytes, or the part of them that is asked for where `ranges` are honoured. It begins `overlap` bytes
+/// before that.
 pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool, overlap: usize) -> Answer {
     let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes])[..16]));
     // If-Range: the part only of the file that was begun, else the whole of the new one.
