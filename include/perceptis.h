@@ -442,9 +442,10 @@ perceptis_code perceptis_config_set(perceptis_config *config,
 /**
  * Sets the function that takes the log records of clients made from this configuration, and what it is
  * called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
- * "request", "retrying", "poll failed", "outcome unknown", "adopted", "status", "finished", "failed", "stopped",
- * "unsettled", "not recorded") and, where they apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
- * `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
+ * "request", "retrying", "poll failed", "wait bounded", "outcome unknown", "adopted", "status", "finished",
+ * "failed", "stopped", "unsettled", "not recorded") and, where they apply, `operation`, `job_id`,
+ * `idempotency_key`, `request` ("generate", "status", "download"), `attempt`, `outcome`, `http_status`,
+ * `took_ms`, `wait_ms`, `asked_ms`, `code`, `billed`, `message`; more may be added. It holds
  * neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
  * 1,024; the next record says how many in `dropped`.
  *
@@ -570,8 +571,9 @@ void perceptis_event_free(perceptis_event *event);
 void perceptis_event_discard(perceptis_event *event);
 
 /**
- * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
- * as it stands there. A string that contains U+0000, which no C text can hold, comes as its JSON.
+ * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON as
+ * it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold,
+ * comes as its JSON.
  *
  * NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
  * The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.

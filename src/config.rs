@@ -79,9 +79,10 @@ pub extern "C" fn perceptis_config_set(
 
 /// Sets the function that takes the log records of clients made from this configuration, and what it is
 /// called with; NULL: no log. A record is a JSON object with `unix_ms`, `level`, `event` ("started",
-/// "request", "retrying", "poll failed", "outcome unknown", "adopted", "status", "finished", "failed", "stopped",
-/// "unsettled", "not recorded") and, where they apply, `operation`, `job_id`, `idempotency_key`, `request` ("generate", "status", "download"), `attempt`,
-/// `outcome`, `http_status`, `took_ms`, `wait_ms`, `code`, `billed`, `message`; more may be added. It holds
+/// "request", "retrying", "poll failed", "wait bounded", "outcome unknown", "adopted", "status", "finished",
+/// "failed", "stopped", "unsettled", "not recorded") and, where they apply, `operation`, `job_id`,
+/// `idempotency_key`, `request` ("generate", "status", "download"), `attempt`, `outcome`, `http_status`,
+/// `took_ms`, `wait_ms`, `asked_ms`, `code`, `billed`, `message`; more may be added. It holds
 /// neither the API key nor a URL's query. A callback that is slower than the records loses the oldest beyond
 /// 1,024; the next record says how many in `dropped`.
 ///

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 use crate::arguments::{self, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::guard;
 
-/// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON
-/// as it stands there. A string that contains U+0000, which no C text can hold, comes as its JSON.
+/// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON as
+/// it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold,
+/// comes as its JSON.
 ///
 /// NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
 /// The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.
@@ -96,7 +97,8 @@ impl<'de> DeserializeSeed<'de> for IsName<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<bool, D::Error> {
-        reader.deserialize_str(self)
+        // Bytes can hold half of a surrogate pair, as a service may send it.
+        reader.deserialize_bytes(self)
     }
 }
 
@@ -107,8 +109,8 @@ impl Visitor<'_> for IsName<'_> {
         f.write_str("a name")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<bool, E> {
+        Ok(name == self.0.as_bytes())
     }
 }
 

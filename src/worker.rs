@@ -10,9 +10,12 @@ use tokio::sync::oneshot;
 
 use crate::threads;
 
-/// Threads for the disk and for name resolution; they come when needed and go when idle. With the one that does the
+/// Threads for the disk and for name resolution; they come when needed, and stay. With the one that does the
 /// work and the ledger's a client has four at most.
 const BLOCKING_THREADS: usize = 2;
+/// As good as for ever. A thread that went when it was idle might not come again: containers bound their
+/// number, and a file that is paid for has to be written.
+const KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The thread, with the runtime that it drives. Dropped, it has the thread end by itself: tasks are dropped at their
 /// next await, and what blocks is not waited for.
@@ -62,6 +65,7 @@ impl Worker {
 fn build() -> io::Result<Runtime> {
     Builder::new_current_thread()
         .max_blocking_threads(BLOCKING_THREADS)
+        .thread_keep_alive(KEPT)
         .thread_name("perceptis")
         .on_thread_start(threads::enter)
         .enable_all()

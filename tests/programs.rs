@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::program::{build, valgrind};
+use support::program::{build, build_with, valgrind};
 use support::{Sandbox, library_directory, listing, succeed};
 
 #[test]
@@ -114,4 +114,16 @@ fn texts_of_two_gigabytes_are_refused_before_any_copy() {
     sandbox.environment(&mut command);
     let output = succeed(command.env("LD_LIBRARY_PATH", library.path()));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "the library prints nothing");
+}
+
+#[test]
+fn a_deck_is_fetched_though_there_are_no_more_threads() {
+    let (library, work) = (library_directory(), tempfile::tempdir().unwrap());
+    let program = build_with("tests/programs/no_thread.c", work.path(), library.path(), &["-ldl"]);
+    let (sandbox, out) = (Sandbox::start(20), tempfile::tempdir().unwrap());
+    let mut command = Command::new(&program);
+    sandbox.environment(&mut command);
+    succeed(command.env("LD_LIBRARY_PATH", library.path()).arg(out.path()));
+    let names = listing(out.path());
+    assert!(names.len() == 1 && names[0].ends_with(".pptx"), "{names:?}");
 }

@@ -39,6 +39,23 @@ fn a_run_over_tls_ends_with_its_file() {
     assert_eq!(admin(&sandbox, "/_sandbox/jobs", None)["jobs"].as_array().unwrap().len(), 1);
 }
 
+/// A whole object and a whole zip prove that nothing is missing, though TLS's own end does not come.
+#[test]
+fn an_answer_whose_connection_ends_without_tls_own_end_is_whole() {
+    let sandbox = Sandbox::start_with(200, &["--tls"]);
+    let directory = tempfile::tempdir().unwrap();
+    let client = sandbox.client_with(&[("api_key", "sk-sandbox-default--takes=60--ends_by_reset")]);
+    let options = [("directory", directory.path().to_str().unwrap()), ("timeout_ms", "3600000")];
+    let result = client.run(&Request::deck(), &options).unwrap();
+    assert!(std::path::Path::new(result["files"][0]["path"].as_str().unwrap()).is_file());
+    let journal = admin(&sandbox, "/_sandbox/journal", None);
+    let entries = journal["entries"].as_array().unwrap();
+    let count = |path: &str| entries.iter().filter(|entry| entry["path"].to_string().contains(path)).count();
+    assert_eq!((count("/generate"), count("/files/")), (1, 1), "{journal}");
+    let struck = |entry: &&Value| entry["faults"].to_string().contains("ends_by_reset");
+    assert_eq!(entries.iter().filter(struck).count(), entries.len(), "{journal}");
+}
+
 #[test]
 fn a_certificate_that_is_wrong_is_not_believed_and_nothing_is_sent() {
     let sandbox = Sandbox::start_with(200, &["--tls"]);

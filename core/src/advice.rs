@@ -1,5 +1,6 @@
 //! The sentence that helps at three in the morning: to which job, whether it was billed, what to do.
 
+use crate::answer::NO_CREDITS;
 use crate::error::{Billed, Error, Kind};
 
 /// An error whose sentence says what happened, completed by which job it is about, the bill and the way out.
@@ -47,6 +48,7 @@ fn advice(error: &Error) -> Option<String> {
             // just have bought this request.
             _ => return None,
         },
+        Kind::Rejected if details.api_code.as_deref() == Some(NO_CREDITS) => "buy credits, then call again",
         Kind::Rejected => "change the request as the service says",
         Kind::RateLimited => match details.retry_after_ms {
             Some(wait) => return Some(format!("try again in {} s", wait.div_ceil(1000))),

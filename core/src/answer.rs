@@ -1,15 +1,15 @@
 //! What the service says: the states of jobs, and its refusals.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::value::RawValue;
 
-use crate::clock;
 use crate::error::{Error, Kind};
+use crate::intake;
 use crate::job::JobId;
+use crate::json;
+use crate::retry_after::retry_after;
 use crate::secret::ApiKey;
 use crate::table;
 use crate::transport::Reply;
@@ -42,117 +42,102 @@ impl fmt::Debug for Job {
 /// Reads a status answer. Fields are read leniently (a number for text, null for none), since a finished
 /// job must not be lost over a form; the text itself goes to the caller unchanged.
 pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Job, Error> {
-    let (json, fields) = read_object(reply, key)?;
-    let [id, status, output_type, downloads, error] = fields.0;
-    let Some(status) = into_text(status) else {
+    const NAMES: [&str; 5] = ["job_id", "status", "output_type", "downloads", "error"];
+    let (json, [id, status, output_type, downloads, error]) = read_object(reply, key, NAMES)?;
+    let Some(status) = status.as_deref().and_then(json::text) else {
         return Err(unreadable("has no status", reply, key));
     };
-    if id.as_str() != Some(job_id.as_str()) && JobId::from_service(&id).is_some_and(|other| other != *job_id)
-    {
+    let id = id.as_deref().and_then(json::text);
+    if id.is_some_and(|id| id != job_id.as_str() && JobId::from_service(&id).is_some()) {
         return Err(unreadable("is about another job", reply, key));
     }
-    let downloads = downloads.as_array().map(Vec::as_slice).unwrap_or_default();
-    let downloads = downloads.iter().enumerate().filter_map(|(at, entry)| {
-        let variant = entry.get("variant").and_then(text_of).and_then(|text| text.parse().ok());
-        Some(Download {
-            url: entry.get("url")?.as_str()?.to_owned(),
-            format: entry.get("format").and_then(text_of).unwrap_or_else(|| "pptx".into()),
-            variant: variant.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX)),
-        })
-    });
-    let error = Some(error).filter(|error| !error.is_null()).map(|error| {
-        let field = |name| error.get(name).and_then(text_of);
-        match (field("code"), field("message")) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => text_of(&error).unwrap_or_else(|| error.to_string()),
-        }
+    let downloads = downloads.as_deref().map(json::items).unwrap_or_default();
+    let downloads = downloads.iter().enumerate().filter_map(|(at, entry)| read_download(at, entry));
+    let error = error.as_deref().map(|error| match code_and_message(error) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => json::text(error).unwrap_or_else(|| error.get().to_owned()),
     });
     Ok(Job {
         status,
-        output_type: into_text(output_type),
+        output_type: output_type.as_deref().and_then(json::text),
         downloads: downloads.collect(),
         error: error.map(|text| shortened(&key.scrub(&text))),
         json,
     })
 }
 
+fn read_download(at: usize, entry: &RawValue) -> Option<Download> {
+    let [url, format, variant] = json::fields(entry.get(), ["url", "format", "variant"]).ok()?;
+    let variant = variant.as_deref().and_then(json::text).and_then(|text| text.parse().ok());
+    Some(Download {
+        url: url.as_deref().filter(|url| url.get().starts_with('"')).and_then(json::text)?,
+        format: format.as_deref().and_then(json::text).unwrap_or_else(|| "pptx".into()),
+        variant: variant.unwrap_or_else(|| u32::try_from(at + 1).unwrap_or(u32::MAX)),
+    })
+}
+
 /// Reads an answer to a submission: the job's id, and the text as it came.
 pub(crate) fn read_accepted(reply: &Reply, key: &ApiKey) -> Result<(JobId, String), Error> {
-    let (json, Fields([id, ..])) = read_object(reply, key)?;
-    match JobId::from_service(&id) {
-        Some(job_id) => Ok((job_id, json)),
-        None => Err(unreadable("has no usable job_id", reply, key)),
-    }
+    let (json, [id]) = read_object(reply, key, ["job_id"])?;
+    let id = id.as_deref().and_then(json::text).filter(|id| !id.is_empty());
+    let Some(id) = id else { return Err(unreadable("has no usable job_id", reply, key)) };
+    JobId::from_service(&id).map(|job_id| (job_id, json)).ok_or_else(|| unusable(&id, reply, key))
 }
 
-/// What this library reads of an answer, in the order of `NAMES`; null where it is missing. All else is parsed and
-/// dropped: an answer comes for each poll, and a tree of it is a dozen allocations, which with thousands of jobs are
-/// cold memory each time.
-#[derive(Default)]
-struct Fields([Value; NAMES.len()]);
-
-const NAMES: [&str; 5] = ["job_id", "status", "output_type", "downloads", "error"];
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(answer: D) -> Result<Fields, D::Error> {
-        answer.deserialize_map(Fields::default())
-    }
+/// The error about an id that no path can be made of. It has the id: there may be a job, and it is paid for.
+fn unusable(id: &str, reply: &Reply, key: &ApiKey) -> Error {
+    let message = format!(
+        "the service's answer ({}) has no usable job_id but {:?}, of {} bytes; accepted are {}",
+        reply.status,
+        key.scrub(&shortened(id)),
+        id.len(),
+        JobId::ACCEPTED
+    );
+    with_request_id(Error::new(Kind::Protocol, message), reply, key).http_status(reply.status)
 }
 
-impl<'de> Visitor<'de> for Fields {
-    type Value = Fields;
+const COMPRESSED: &str = "is compressed, which was not asked for";
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut answer: A) -> Result<Fields, A::Error> {
-        while let Some(name) = answer.next_key_seed(Name)? {
-            let value = answer.next_value()?;
-            if let Some(at) = name {
-                self.0[at] = value;
-            }
-        }
-        Ok(self)
-    }
-}
-
-/// A field's place in `NAMES`.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Option<usize>, D::Error> {
-        name.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Name {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(NAMES.iter().position(|known| *known == name))
-    }
-}
-
-fn read_object(reply: &Reply, key: &ApiKey) -> Result<(String, Fields), Error> {
-    let text = reply.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&reply.body);
-    let Ok(text) = std::str::from_utf8(text) else {
-        return Err(unreadable("is not UTF-8", reply, key));
+/// The text of an answer that is an object, and its fields of these names.
+fn read_object<const N: usize>(
+    reply: &Reply,
+    key: &ApiKey,
+    names: [&str; N],
+) -> Result<(String, json::Fields<N>), Error> {
+    let coded = intake::is_coded(&reply.headers);
+    let Some(text) = json::readable(&reply.body) else {
+        let what = if coded { COMPRESSED } else { "is not UTF-8" };
+        return Err(unreadable(what, reply, key));
     };
-    match serde_json::from_str::<Fields>(text) {
-        Ok(fields) => Ok((text.trim().to_owned(), fields)),
-        Err(error) if error.is_data() => Err(unreadable("is not a JSON object", reply, key)),
-        Err(error) if error.is_eof() && !text.trim().is_empty() => {
-            Err(unreadable("is JSON that was cut short", reply, key))
+    let error = match json::fields(text, names) {
+        Ok(fields) => return Ok((text.to_owned(), fields)),
+        Err(error) => error,
+    };
+    if let Some(text) = json::with_numbers(text)
+        && let Ok(fields) = json::fields(&text, names)
+    {
+        return Ok((text, fields));
+    }
+    let what = if coded {
+        COMPRESSED
+    } else if error.is_data() {
+        "is not a JSON object"
+    } else if error.is_eof() && !text.is_empty() {
+        "is JSON that was cut short"
+    } else {
+        "is not JSON"
+    };
+    Err(unreadable(what, reply, key))
+}
+
+/// What an error object says.
+fn code_and_message(error: &RawValue) -> (Option<String>, Option<String>) {
+    match json::fields(error.get(), ["code", "message"]) {
+        Ok([code, message]) => {
+            (code.as_deref().and_then(json::text), message.as_deref().and_then(json::text))
         }
-        Err(_) => Err(unreadable("is not JSON", reply, key)),
+        Err(_) => (None, None),
     }
 }
 
@@ -162,9 +147,18 @@ fn unreadable(what: &str, reply: &Reply, key: &ApiKey) -> Error {
     with_request_id(Error::new(Kind::Protocol, message), reply, key).http_status(reply.status)
 }
 
+/// The service's code for a balance that is too low to begin.
+pub(crate) const NO_CREDITS: &str = "insufficient_credits";
+
 /// What the service says when it does not say yes: the HTTP status decides the kind, the body explains.
 pub(crate) fn refusal(reply: &Reply, key: &ApiKey) -> Error {
+    let text = String::from_utf8_lossy(&reply.body);
+    let [error] = json::fields(text.trim(), ["error"]).unwrap_or_default();
+    let (code, said) = error.as_deref().map(code_and_message).unwrap_or_default();
+    let no_credits = reply.status < 500 && code.as_deref() == Some(NO_CREDITS);
     let kind = match reply.status {
+        // Neither the key nor the plan is wrong.
+        _ if no_credits => Kind::Rejected,
         401 => Kind::Unauthenticated,
         403 => Kind::NotEligible,
         404 => Kind::NotFound,
@@ -174,11 +168,10 @@ pub(crate) fn refusal(reply: &Reply, key: &ApiKey) -> Error {
         400..=499 => Kind::Rejected,
         _ => Kind::Protocol,
     };
-    let value = serde_json::from_slice::<Value>(&reply.body).ok();
-    let field = |name| value.as_ref()?.get("error")?.get(name).and_then(text_of);
-    let code = field("code").map(|code| shortened(&key.scrub(&code)));
-    let said = field("message").map(|text| shortened(&key.scrub(&text)));
+    let code = code.map(|code| shortened(&key.scrub(&code)));
+    let said = said.map(|text| shortened(&key.scrub(&text)));
     let meaning = match kind {
+        _ if no_credits => "the organization's credits are used up",
         Kind::Unauthenticated => "the API key is missing, invalid or revoked",
         Kind::NotEligible => "the organization's plan does not include the API",
         Kind::NotFound => "no such job, or another key's",
@@ -229,46 +222,11 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn into_text(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        other => text_of(&other),
-    }
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// The date of an answer (RFC 9110, 6.6.1).
-pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
-}
-
-/// `Retry-After` (RFC 9110, 10.2.3) in seconds or as a date, which is read against the answer's own `Date`.
-/// What is in the past, negative or unreadable asks for nothing.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(then) = httpdate::parse_http_date(text) {
-        return then.duration_since(date(headers).unwrap_or_else(clock::date)).ok();
-    }
-    let seconds: f64 = text.parse().ok()?;
-    if seconds.is_nan() || seconds <= 0.0 {
-        return None;
-    }
-    // A wait longer than any deadline is as good as for ever, and does not overflow.
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(FOREVER))
-}
-
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use reqwest::header::HeaderMap;
+    use serde_json::Value;
 
     use super::*;
     use crate::secret::parse_key;
@@ -326,15 +284,8 @@ mod tests {
                 prop_assert!(error.message().len() < 4_000 && !error.message().contains(char::is_control));
             }
         }
-
-        #[test]
-        fn any_retry_after_is_read_or_ignored(text in "[0-9eE.+: a-zA-Z,-]{0,40}", date in "[ -~]{0,40}") {
-            let headers = [(RETRY_AFTER, text), (DATE, date)].map(|(name, text)| (name, text.parse().unwrap()));
-            prop_assert!(retry_after(&HeaderMap::from_iter(headers)).is_none_or(|wait| wait <= FOREVER));
-        }
     }
 
-    /// What is read without a tree is what a tree of it has.
     #[test]
     fn an_answer_is_read_whatever_it_looks_like() {
         let (key, job_id) = (parse_key("sk-1").unwrap(), JobId::from_caller("7").unwrap());
@@ -352,6 +303,8 @@ mod tests {
                 "\u{feff} {\"status\": \"completed\", \"downloads\": 5, \"error\": null} ",
                 good("completed", None),
             ),
+            (r#"{"status": "queued", "more": 1e999, "title": "cut \ud83d"}"#, good("queued", None)),
+            (r#"{"status": "queued", "more": [NaN, -Infinity]}"#, good("queued", None)),
         ] {
             assert_eq!(read(body), expected, "{body}");
         }
@@ -360,7 +313,7 @@ mod tests {
             (r#"{"job_id": 8, "status": "queued"}"#, "about another job"),
             (r#"{"job_id": "7", "status": null}"#, "no status"),
             (r#"{"status": "queued", "more": [1, 2"#, "cut short"),
-            (r#"{"status": "queued", "more": 1e999}"#, "is not JSON"),
+            (r#"{"status": "queued", "more": 1e}"#, "is not JSON"),
             (r#"{"status": "queued"} too much"#, "is not JSON"),
             (r#"["status", "queued"]"#, "not a JSON object"),
             ("null", "not a JSON object"),
@@ -370,28 +323,5 @@ mod tests {
         }
         let deep = format!(r#"{{"status": "queued", "more": {}}}"#, "[".repeat(100_000));
         assert!(read(&deep).unwrap_err().contains("is not JSON"));
-    }
-
-    fn wait(pairs: &[(&'static str, &str)]) -> Option<Duration> {
-        let headers = pairs
-            .iter()
-            .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), value.parse().unwrap()));
-        retry_after(&headers.collect())
-    }
-
-    #[test]
-    fn retry_after_is_read_in_all_its_forms() {
-        let date = ("date", "Tue, 24 Nov 2026 12:00:00 GMT");
-        let seconds = |n| Some(Duration::from_secs(n));
-        assert_eq!(wait(&[("retry-after", "7")]), seconds(7));
-        assert_eq!(wait(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
-        assert_eq!(wait(&[date, ("retry-after", "Tue, 24 Nov 2026 12:00:09 GMT")]), seconds(9));
-        assert_eq!(wait(&[date, ("retry-after", "Tue, 24 Nov 2026 11:00:00 GMT")]), None);
-        assert_eq!(wait(&[("retry-after", "99999999999999999999999")]), Some(FOREVER));
-        for nothing in ["-5", "0", "soon", "", "NaN", "inf "] {
-            let parsed = wait(&[("retry-after", nothing)]);
-            assert!(parsed.is_none() || parsed == Some(FOREVER), "{nothing}: {parsed:?}");
-        }
-        assert_eq!(wait(&[]), None);
     }
 }

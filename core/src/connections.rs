@@ -1,8 +1,8 @@
 //! Connections to the service, kept and used again.
 //!
-//! What a poll costs is mostly what lies between it and its connection, so there is little: hyper speaks HTTP, one
-//! request a connection at a time, and whoever asks has the connection to itself meanwhile. For requests that no
-//! proxy stands before; those, and downloads, are reqwest's.
+//! What a poll costs is mostly what lies between it and its connection, so there is little: hyper speaks HTTP,
+//! one request a connection at a time, and a request has its connection to itself meanwhile. For requests that
+//! no proxy stands before; those are reqwest's, and downloads have connections of their own.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -27,12 +27,13 @@ use tower_service::Service as _;
 
 use crate::client::Home;
 use crate::clock::{Clock, Moment};
+use crate::common::blocking::have_thread;
 use crate::first_byte::Outgoing;
 use crate::stream::Dial;
 use crate::sync::lock;
 
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
-const IDLE: Duration = Duration::from_secs(90);
+pub(crate) const IDLE: Duration = Duration::from_secs(90);
 
 /// A connection that nobody drives is looked at before it is used again after this time.
 const UNSEEN: Duration = Duration::from_millis(1);
@@ -44,6 +45,9 @@ const WALL: Clock = Clock::wall_clock();
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_PROBES: u32 = 3;
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// The most header lines of an answer.
+pub(crate) const MAX_HEADER_LINES: usize = 1000;
 
 /// Why there is no answer.
 pub(crate) enum Failed {
@@ -151,21 +155,7 @@ impl Connections {
         most_idle: usize,
         client: Home,
     ) -> Connections {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(client.clone()));
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        // Of several addresses each has its share of the time.
-        tcp.set_connect_timeout(Some(connect_timeout));
-        tcp.set_keepalive(Some(KEEP_ALIVE));
-        tcp.set_keepalive_interval(Some(KEEP_ALIVE));
-        tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
-        #[cfg(target_os = "linux")]
-        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Dial(tcp));
+        let connector = connector(tls, connect_timeout, client.clone());
         Connections { origin, connector, connect_timeout, most_idle, client, idle: Mutex::default() }
     }
 
@@ -238,10 +228,16 @@ impl Connections {
     }
 
     async fn dial(&self, home: Id) -> Result<Connection, Failed> {
+        let mut http = http1::Builder::new();
+        // An answer is judged by what it is; of its head whatever can be read is enough.
+        http.max_headers(MAX_HEADER_LINES)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
         let dialled = async {
             // Always ready: it keeps nothing.
             let stream = self.connector.clone().call(self.origin.clone()).await.map_err(Failed::Connect)?;
-            http1::handshake(stream).await.map_err(|error| Failed::Connect(error.into()))
+            http.handshake(stream).await.map_err(|error| Failed::Connect(error.into()))
         };
         let timeout = self.connect_timeout;
         let (sender, connection) =
@@ -258,6 +254,24 @@ impl Connections {
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         lock(&self.idle)
     }
+}
+
+/// What dials: of several addresses each has its share of the time.
+pub(crate) fn connector(
+    tls: rustls::ClientConfig,
+    connect_timeout: Duration,
+    client: Home,
+) -> HttpsConnector<Dial> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver(client));
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connect_timeout));
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    tcp.set_keepalive_interval(Some(KEEP_ALIVE));
+    tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(Dial(tcp))
 }
 
 /// The system's resolver, which blocks: always on the threads that the client has for that.
@@ -286,7 +300,10 @@ impl tower_service::Service<Name> for Resolver {
                 }
             });
             // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
-            home.spawn(async { drop(tokio::task::spawn_blocking(lookup)) });
+            home.spawn(async {
+                have_thread().await;
+                drop(tokio::task::spawn_blocking(lookup));
+            });
             resolved.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?
         })
     }

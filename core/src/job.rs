@@ -4,11 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::Value;
-
 use crate::error::Error;
 use crate::table;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// RFC 3986's unreserved characters stay; all else is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -21,6 +19,8 @@ pub struct JobId(Arc<str>);
 impl JobId {
     /// The longest id.
     pub const MAX_BYTES: usize = 200;
+    /// What an id may be.
+    pub(crate) const ACCEPTED: &str = "1 to 200 bytes without '/', '\\' or control characters, not only dots";
 
     /// An id that a caller names.
     ///
@@ -33,18 +33,14 @@ impl JobId {
                 "argument",
                 "job_id",
                 text,
-                "an id as the service gave it: 1 to 200 bytes without '/', '\\' or control characters, not only dots",
+                &format!("an id as the service gave it: {}", JobId::ACCEPTED),
             ))
         })
     }
 
-    /// The id in an answer of the service: text, or a whole number.
-    pub(crate) fn from_service(value: &Value) -> Option<JobId> {
-        match value {
-            Value::String(text) => JobId::sound(text),
-            Value::Number(number) if number.is_u64() => JobId::sound(&number.to_string()),
-            _ => None,
-        }
+    /// The id in an answer of the service, where it can be used.
+    pub(crate) fn from_service(text: &str) -> Option<JobId> {
+        JobId::sound(text)
     }
 
     fn sound(text: &str) -> Option<JobId> {

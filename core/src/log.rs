@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::attempt::Miss;
 use crate::clock;
 use crate::error::Error;
+use crate::job::JobId;
 use crate::tracker::Tracker;
 
 /// How much a record matters.
@@ -100,6 +101,16 @@ impl Log {
         self.write(Level::Warning, "poll failed", |record| {
             put_operation(record, tracker);
             put_miss(record, miss);
+        });
+    }
+
+    /// An answer to a poll asked to wait longer than polls wait.
+    pub(crate) fn wait_bounded(&self, job_id: &JobId, asked: Duration, wait: Duration) {
+        self.write(Level::Warning, "wait bounded", |record| {
+            put(record, "job_id", job_id.as_str());
+            put(record, "asked_ms", milliseconds(asked));
+            put(record, "wait_ms", milliseconds(wait));
+            put(record, "message", "the service asked polls to wait longer than an hour: they wait an hour");
         });
     }
 

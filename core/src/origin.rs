@@ -2,6 +2,7 @@
 
 use url::{Host, Url};
 
+use crate::file_url::FileUrl;
 use crate::job::JobId;
 
 /// Where jobs are submitted.
@@ -75,9 +76,8 @@ impl Origin {
     }
 
     /// A download URL as the service gave it, absolute or relative to the origin.
-    pub(crate) fn resolve(&self, text: &str) -> Option<Url> {
-        let url = self.0.join(text).ok()?;
-        (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    pub(crate) fn resolve(&self, text: &str) -> Option<FileUrl> {
+        FileUrl::resolve(&self.0, text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One look at a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::answer::{self, Job};
 use crate::attempt::{Attempt, Course, Ended, Miss};
@@ -14,6 +15,10 @@ use crate::origin::status_path;
 use crate::policy::{Asking, Came};
 use crate::poller::Polled;
 use crate::tracker::{Phase, Tracker};
+
+/// The longest that an answer can have polls wait. A header can say anything ("inf", a date in seconds), and
+/// the job that is asked about is paid for.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
 /// A look at a job, repeatable.
 struct Look<'a> {
@@ -75,11 +80,22 @@ impl Client {
                 Ok(job) => Ok(Arc::new(job)),
                 Err(error) => Err(Miss::new(Came::Unreadable, error)),
             },
-            status => Err(Miss::new(Came::Status(status), answer::refusal(&reply, secret))),
+            status => {
+                let error = self.bound_wait(answer::refusal(&reply, secret), job_id);
+                Err(Miss::new(Came::Status(status), error))
+            }
         });
         let took = self.clock.now().since(begun);
         self.log.request("status", Some(job_id.as_str()), attempt, took, polled.as_ref().map(|_| ()));
         polled
+    }
+
+    /// The same error, which asks the next poll to wait no longer than an hour.
+    fn bound_wait(&self, error: Error, job_id: &JobId) -> Error {
+        let asked = error.details().retry_after_ms.map(Duration::from_millis);
+        let Some(asked) = asked.filter(|asked| *asked > MAX_WAIT) else { return error };
+        self.log.wait_bounded(job_id, asked, MAX_WAIT);
+        error.retry_after(Some(MAX_WAIT))
     }
 
     /// The course of looks that are to succeed whatever the service says meanwhile, short of a refusal.

@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 use hyper::http::response::Parts;
 use hyper::{Request, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use once_cell::sync::OnceCell;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     USER_AGENT,
 };
 use reqwest::{Client, Method, Response};
@@ -23,16 +23,20 @@ use crate::attempt::Miss;
 use crate::client::Home;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::connections::{Connections, Failed};
+use crate::connections::{self, Connections, Failed};
 use crate::error::{Error, Kind};
+use crate::file_server::{FileAnswer, FileServer};
+use crate::file_url::FileUrl;
 use crate::first_byte::{FirstByte, Outgoing, Withheld};
+use crate::intake::{Intake, MAX_KEPT_BYTES};
 use crate::origin::{Origin, is_loopback};
 use crate::policy::Came;
 use crate::poller::SLOTS;
+use crate::request::MAX_BODY_BYTES;
 use crate::tls;
 
-const MOST_ANSWER_BYTES: usize = 1 << 20;
-const MOST_ERROR_BYTES: usize = 64 << 10;
+/// How long to wait for the end of an answer of which nothing is missing.
+const LINGER: Duration = Duration::from_secs(2);
 /// Of downloads, and of all else where there is a proxy: not fewer than the requests in flight, or connections are
 /// opened and thrown away.
 const IDLE_CONNECTIONS: usize = 16;
@@ -48,8 +52,9 @@ pub(crate) struct Reply {
 /// What a submission sends: its body, its idempotency key, and who is to know of its first byte.
 pub(crate) type Submission<'a> = (Bytes, &'a str, &'a FirstByte);
 
-/// The ways out. To the service: connections of our own, unless a proxy stands before it. To where files are, and
-/// through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine, which never does.
+/// The ways out. To the service and to where files are: connections of our own, unless a proxy stands before
+/// them. Through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine,
+/// which never does.
 #[derive(Debug)]
 pub(crate) struct Transport {
     settings: Arc<Settings>,
@@ -61,6 +66,8 @@ pub(crate) struct Transport {
     headers: HeaderMap,
     /// None where a proxy stands before the service.
     connections: OnceCell<Option<Connections>>,
+    /// To where files are, where no proxy stands before that.
+    files: OnceCell<FileServer>,
     direct: OnceCell<Client>,
     proxied: OnceCell<Client>,
 }
@@ -77,6 +84,7 @@ impl Transport {
             (HOST, HeaderValue::try_from(origin.authority()).map_err(unfit("host"))?),
             (USER_AGENT, HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?),
             (ACCEPT, HeaderValue::from_static("*/*")),
+            (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
             (AUTHORIZATION, authorization),
         ]);
         let tls = tls::config(extra)?;
@@ -88,6 +96,7 @@ impl Transport {
             origin,
             headers,
             connections: OnceCell::new(),
+            files: OnceCell::new(),
             direct: OnceCell::new(),
             proxied: OnceCell::new(),
         })
@@ -121,6 +130,7 @@ impl Transport {
         path: &str,
         submission: Option<Submission<'_>>,
     ) -> Result<Reply, Miss> {
+        let sent = sent(submission.as_ref());
         let mut request = Request::new(Outgoing::nothing());
         *request.uri_mut() = Uri::try_from(path).map_err(|error| fault("a path", &error))?;
         request.headers_mut().clone_from(&self.headers);
@@ -135,7 +145,7 @@ impl Transport {
             Failed::Lost(error) => self.miss(false, &error),
         })?;
         let (head, mut body) = response.into_parts();
-        let (reply, whole) = self.read(head, &mut body).await?;
+        let (reply, whole) = self.read(head, &mut body, sent).await?;
         // Of one that was not read to its end more is on its way.
         if whole {
             connections.give_back(body);
@@ -148,6 +158,7 @@ impl Transport {
         let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
         let mut headers = self.headers.clone();
         headers.remove(HOST);
+        let sent = sent(submission.as_ref());
         let request = match submission {
             None => client.get(url),
             Some((body, key, first_byte)) => {
@@ -157,7 +168,7 @@ impl Transport {
         };
         let response = request.headers(headers).send().await.map_err(|error| self.transport_miss(error))?;
         let (head, mut body) = reqwest_parts(response);
-        Ok(self.read(head, &mut body).await?.0)
+        Ok(self.read(head, &mut body, sent).await?.0)
     }
 
     fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
@@ -168,15 +179,34 @@ impl Transport {
     }
 
     /// Fetches a download URL: without the API key, without following redirects.
-    pub(crate) async fn fetch(&self, url: Url, headers: HeaderMap) -> Result<Response, Miss> {
-        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
-        let send = client.get(url).headers(headers).send();
-        self.idle(send).await?.map_err(|error| self.transport_miss(error))
+    pub(crate) async fn fetch(&self, url: &FileUrl, mut headers: HeaderMap) -> Result<FileAnswer, Miss> {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let unsendable = || fault("a download URL", &fmt::Error);
+        if self.has_proxy(&url.uri().ok_or_else(unsendable)?, is_loopback(url.url())) {
+            let client = self.client(url.url()).map_err(|error| Miss::new(Came::Fault, error))?;
+            let send = client.get(url.url().clone()).headers(headers).send();
+            return Ok(self.idle(send).await?.map_err(|error| self.transport_miss(error))?.into());
+        }
+        let agent =
+            HeaderValue::try_from(user_agent(&self.settings)).map_err(|error| fault("app_name", &error))?;
+        headers.insert(USER_AGENT, agent);
+        let files = self.files.get_or_init(|| {
+            let timeout = self.clock.io(self.settings.connect_timeout);
+            let connector = connections::connector(self.tls.clone(), timeout, self.home.clone());
+            FileServer::new(connector, timeout, IDLE_CONNECTIONS)
+        });
+        let answer = self.idle(files.get(url, headers)).await?.ok_or_else(unsendable)?;
+        answer.map_err(|error| self.miss(error.is_connect(), &error))
     }
 
     /// The next piece of a download; `None` at its end.
-    pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Miss> {
-        self.idle(response.chunk()).await?.map_err(|error| self.transport_miss(error))
+    pub(crate) async fn chunk(&self, answer: &mut FileAnswer) -> Result<Option<Bytes>, Miss> {
+        self.idle(answer.chunk()).await?.map_err(|error| self.miss(false, error.as_ref()))
+    }
+
+    /// Whether a proxy stands before this. Loopback never goes through one.
+    fn has_proxy(&self, there: &Uri, is_loopback: bool) -> bool {
+        !is_loopback && Matcher::from_system().intercept(there).is_some()
     }
 
     async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
@@ -187,45 +217,49 @@ impl Transport {
         })
     }
 
-    /// The answer, within bounds, and whether that was all of it.
-    async fn read<B>(&self, head: Parts, body: &mut B) -> Result<(Reply, bool), Miss>
+    /// The answer, within bounds, and whether the connection can be used again. `sent`: the answer may repeat
+    /// so much.
+    async fn read<B>(&self, head: Parts, body: &mut B, sent: usize) -> Result<(Reply, bool), Miss>
     where
         B: Body<Data = Bytes, Error: StdError + 'static> + Unpin,
     {
         let (status, headers) = (head.status, head.headers);
         let success = status.is_success();
-        let unreadable = |what: &str| {
-            let message = format!("the service's answer ({}) {what}", status.as_u16());
-            let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
-            Miss::new(Came::Unreadable, error)
-        };
-        if success && headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-            return Err(unreadable("is compressed, which was not asked for"));
-        }
-        let mut text = Bytes::new();
+        let mut intake = Intake::new(success, sent + MAX_KEPT_BYTES);
         let whole = loop {
             if body.is_end_stream() {
                 break true;
             }
-            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
-            let chunk = match frame {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            let frame = if intake.may_be_whole() {
+                match tokio::time::timeout(self.clock.io(LINGER), frame).await {
+                    Ok(frame) => frame,
+                    // Nothing is missing, whatever the connection waits for.
+                    Err(_) if intake.is_whole() => break false,
+                    Err(_) => continue,
+                }
+            } else {
+                frame.await
+            };
+            let piece = match frame {
                 None => break true,
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                // Connections end in many ways: by a reset, or without TLS's own end.
+                Some(Err(_)) if intake.is_whole() => break false,
                 Some(Err(error)) if success => return Err(self.miss(false, &error)),
                 // The status has decided already; of the explanation whatever comes is good enough.
                 Some(Err(_)) => break false,
             };
-            let most = if success { MOST_ANSWER_BYTES } else { MOST_ERROR_BYTES };
-            let room = most - text.len();
-            if success && chunk.len() > room {
-                return Err(unreadable("is above 1 MiB"));
-            }
-            text = joined(text, chunk.slice(..chunk.len().min(room)));
-            if !success && text.len() == most {
+            intake.add(piece).map_err(|what| {
+                let message = format!("the service's answer ({}) {what}", status.as_u16());
+                let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
+                Miss::new(Came::Unreadable, error)
+            })?;
+            if intake.is_full() {
                 break false;
             }
         };
-        Ok((Reply { status: status.as_u16(), headers, body: text }, whole))
+        Ok((Reply { status: status.as_u16(), headers, body: intake.into_bytes() }, whole))
     }
 
     /// Closes the connections that wait for their next request.
@@ -240,7 +274,7 @@ impl Transport {
         let made = self.connections.get_or_try_init(|| {
             let text = self.origin.as_text();
             let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
-            if !self.origin.is_loopback() && Matcher::from_system().intercept(&origin).is_some() {
+            if self.has_proxy(&origin, self.origin.is_loopback()) {
                 return Ok(None);
             }
             let timeout = self.clock.io(self.settings.connect_timeout);
@@ -296,14 +330,9 @@ impl Transport {
     }
 }
 
-/// Both, without copying where one is empty, as it is with most answers.
-fn joined(before: Bytes, next: Bytes) -> Bytes {
-    if before.is_empty() {
-        return next;
-    }
-    let mut both = before.try_into_mut().unwrap_or_else(|before| BytesMut::from(&before[..]));
-    both.extend_from_slice(&next);
-    both.freeze()
+/// How much an answer may repeat: what this submission sends, or for a poll the most that any has sent.
+fn sent(submission: Option<&Submission<'_>>) -> usize {
+    submission.map_or(MAX_BODY_BYTES, |(body, ..)| body.len())
 }
 
 fn reqwest_parts(response: Response) -> (Parts, reqwest::Body) {
@@ -325,7 +354,7 @@ fn fault(what: &str, error: &dyn StdError) -> Miss {
 
 /// No connection came about within this time of the wall's.
 #[derive(Debug)]
-struct NotWithin(Duration);
+pub(crate) struct NotWithin(pub(crate) Duration);
 
 impl fmt::Display for NotWithin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -230,6 +230,9 @@ fn statuses(left: &mut Left) {
         world.request("POST", "/api/v1/generate", &[("X-Perceptis-Sandbox", scenario)], DECK).unwrap()
     };
     assert_eq!(submit(left.done("ambiguous_template")).code(), "ambiguous_template_name");
+    let poor = submit(left.done("insufficient_credits"));
+    assert_eq!((poor.status, poor.code().as_str()), (402, "insufficient_credits"));
+    assert_eq!(submit("insufficient_credits=403").status, 403);
     let in_progress = submit(left.done("request_in_progress"));
     assert_eq!((in_progress.status, in_progress.code().as_str()), (409, "request_in_progress"));
     for (name, says) in [
@@ -238,6 +241,7 @@ fn statuses(left: &mut Left) {
         ("http_429_fraction", Some("1.5")),
         ("http_429_negative", Some("-5")),
         ("http_429_past", Some("GMT")),
+        ("http_429_text=inf", Some("inf")),
         ("http_429_huge", Some("99999999999999999999")),
         ("http_429_missing", None),
     ] {
@@ -378,6 +382,12 @@ fn bodies(left: &mut Left) {
     assert_eq!(String::from_utf8_lossy(&twice.body).matches("\"job_id\"").count(), 2);
     assert_eq!(body(left.done("large_body=5000000")).body.len(), 5_000_000);
     assert_eq!(body(left.done("wrong_content_type")).header("content-type"), Some("text/plain"));
+    let with = |fields: &str| [b"{", fields.as_bytes(), b",", &sound[1..]].concat();
+    assert_eq!(body(left.done("lone_surrogate")).body, with(r#""title":"A deck about \ud83d""#));
+    assert_eq!(body(left.done("not_a_number")).body, with(r#""score":NaN,"least":-Infinity"#));
+    assert_eq!(body(left.done("long_text=3")).body, with(r#""request":"xxx""#));
+    let labelled = body(left.done("content_encoding=none"));
+    assert_eq!((labelled.header("content-encoding"), &labelled.body), (Some("none"), &sound));
     for (name, unpacked) in [("gzip", sound.len()), ("gzip_bomb", 103_200_001)] {
         let packed = body(left.done(name));
         assert_eq!(packed.header("content-encoding"), Some("gzip"));
@@ -437,6 +447,14 @@ fn files(left: &mut Left) {
     let cut = get(left.done("cut_at=100"), &[]);
     assert_eq!(cut.body, sound.body[..100]);
     assert_eq!(cut.header("content-length").unwrap(), sound.body.len().to_string());
+    let from = [("Range", "bytes=900-")];
+    let part = get(left.done("resume_without_etag"), &from);
+    assert_eq!((part.status, part.header("etag")), (206, None));
+    assert!(get(left.done("resume_weak_etag"), &from).header("etag").unwrap().starts_with("W/\""));
+    assert_eq!(get(left.done("resume_overlaps"), &from).body, sound.body[400..]);
+    let part = get(left.done("resume_without_range"), &from);
+    assert_eq!((part.status, part.header("content-range")), (206, None));
+    assert_eq!(part.body, sound.body[900..]);
     let short = get(left.done("wrong_length"), &[]);
     assert!(short.header("content-length").unwrap().parse::<usize>().unwrap() < sound.body.len());
     assert_eq!(get(left.done("zip_cut"), &[]).body, sound.body[..sound.body.len() * 2 / 3]);
@@ -518,6 +536,12 @@ fn wires(left: &mut Left) {
     };
     let body = String::from_utf8(sound.body.clone()).unwrap();
     let (to_the_end, whole) = (|_: &str| false, |text: &str| text.ends_with(&body));
+    let (all, reset, _) = raw(left.done("ends_by_reset"), &to_the_end);
+    assert!(reset && whole(&all) && !all.contains("content-length"), "{all}");
+    let (many, _, _) = raw(left.done("many_headers=150"), &whole);
+    assert!(whole(&many) && many.matches("x-line-").count() == 150, "{many}");
+    let (folded, _, _) = raw(left.done("folded_headers"), &whole);
+    assert!(whole(&folded) && folded.contains("x-folded: one\r\n  two\r\n"), "{folded}");
     let (half, reset, _) = raw(left.done("half_answer"), &to_the_end);
     assert!(half.starts_with("HTTP/1.1 200") && !half.contains(&body) && reset, "{half}");
     let (dripped, _, _) = raw(left.done("drip=60000"), &|text| !text.is_empty());

@@ -145,7 +145,7 @@ fn play_at(speed: u32, case: &Case) -> (Vec<String>, bool) {
     let end = if always { &row.always } else { &row.struck };
     let short_of_time = if takes_a_timeout(row.name()) { LATER_MS } else { DEADLINE_MS };
     let deadline = ("timeout_ms", if end.is_ok() { FOREVER } else { short_of_time });
-    let text = |result: Result<String, Error>| result.map(|text| serde_json::from_str(&text).unwrap());
+    let text = |result: Result<String, Error>| result.map(|text| crate::support::api::parse(&text));
     let job_id = job.as_deref().unwrap_or_default();
     let result = match operation {
         Operation::Generate => client.generate(&row.kind.request(row.takes), &[deadline]),

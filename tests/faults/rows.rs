@@ -257,6 +257,8 @@ impl Row {
             "http_429" | "http_429_fraction" => (value.unwrap() * 1000.0) as u64,
             "http_429_date" => (value.unwrap() * 1000.0) as u64 - 1000,
             "http_429_huge" => u64::MAX,
+            "http_429_text" if self.scenario.ends_with("=inf") => u64::MAX,
+            "http_429_text" => 20_000,
             "http_503" if value.is_some() => (value.unwrap() * 1000.0) as u64,
             "rate_limit" => 1000,
             _ => 0,

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
 
-use crate::answer;
 use crate::attempt::CLOCK_TOLERANCE;
 use crate::client::Client;
 use crate::clock::{Clock, Moment, Stamp, unix_ms};
 use crate::job::JobId;
 use crate::origin::status_path;
+use crate::retry_after;
 
 /// How long an answer is good for, also one that has not come. Many submissions can be in doubt at once.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -55,6 +55,6 @@ impl Client {
         let job_id = JobId::from_caller("date").ok()?;
         let reply =
             self.transport.call(&status_path(&job_id), None, self.settings.status_timeout).await.ok()?;
-        answer::date(&reply.headers)
+        retry_after::date(&reply.headers)
     }
 }

@@ -75,6 +75,8 @@ pub enum Wire {
     LengthLong,
     /// A Content-Length below what comes.
     LengthShort,
+    /// No Content-Length: all that there is, and then a reset.
+    EndsByReset,
     /// A sound answer that leaves the connection open, which is then reset.
     DiesBetween,
     /// A sound answer, written when the listener is gone for so many milliseconds.
@@ -85,6 +87,10 @@ pub enum Wire {
     EarlyHints,
     /// So many kilobytes of further headers.
     HugeHeaders(u64),
+    /// So many further header lines.
+    ManyHeaders(u64),
+    /// A header line that goes on in the next one, as HTTP once allowed.
+    FoldedHeaders,
     /// Header lines that HTTP forbids.
     ForbiddenHeaders,
 }

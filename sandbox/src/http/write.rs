@@ -12,6 +12,9 @@ use super::message::{Answer, Body, Wire};
 /// What fillers are made of. Not on the stack: that is a connection's own, whether it sends fillers or not.
 static FILLER: [u8; 64 << 10] = [b'x'; 64 << 10];
 
+/// How long it may take until what was written has arrived.
+const ARRIVES: Duration = Duration::from_millis(50);
+
 const SMALL_BODY: usize = 16 << 10;
 
 /// What becomes of the connection after an answer.
@@ -59,7 +62,7 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
         };
         let keep_alive = keep_alive && !matches!(answer.wire, Wire::ThenRefused(_));
         let orderly = if keep_alive { After::Keep } else { After::Close };
-        let mut head = head_of(answer, length, keep_alive);
+        let head = head_of(answer, length, keep_alive);
         match answer.wire {
             Wire::ResetBefore | Wire::ResetAfter => return Ok(After::Reset),
             Wire::CloseAfter => return Ok(After::Close),
@@ -93,19 +96,30 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
             }
             Wire::StallBody => (real / 2, After::Stall),
             Wire::LengthLong | Wire::LengthShort => (real, After::Close),
+            Wire::EndsByReset => (real, After::Reset),
             Wire::DiesBetween => (real, After::ResetAtNext),
             _ => (real, orderly),
         };
         if head_only {
             return self.all(&head).await.map(|()| after);
         }
-        match &answer.body {
+        self.body(&answer.body, head, body_bytes).await?;
+        if answer.wire == Wire::EndsByReset {
+            // A reset takes back what has not arrived.
+            tokio::time::sleep(ARRIVES).await;
+        }
+        Ok(after)
+    }
+
+    /// Writes the head and so much of the body.
+    async fn body(&mut self, body: &Body, mut head: Vec<u8>, body_bytes: u64) -> io::Result<()> {
+        match body {
             Body::Bytes(bytes) => {
                 let end = usize::try_from(body_bytes).unwrap_or(usize::MAX).min(bytes.len());
                 // Head and body in one packet, where that is worth a copy.
                 if end <= SMALL_BODY {
                     head.extend_from_slice(&bytes[..end]);
-                    return self.all(&head).await.map(|()| after);
+                    return self.all(&head).await;
                 }
                 self.all(&head).await?;
                 self.all(&bytes[..end]).await?;
@@ -120,7 +134,7 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
                 }
             }
         }
-        Ok(after)
+        Ok(())
     }
 }
 
@@ -137,7 +151,7 @@ fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
     for (name, value) in &answer.headers {
         let _ = write!(head, "{name}: {value}\r\n");
     }
-    if !told && answer.events.is_none() {
+    if !told && answer.events.is_none() && answer.wire != Wire::EndsByReset {
         let _ = write!(head, "content-length: {length}\r\n");
     }
     if !keep_alive || answer.events.is_some() {
@@ -149,6 +163,12 @@ fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
                 let _ = write!(head, "x-padding-{number}: {}\r\n", "p".repeat(1000));
             }
         }
+        Wire::ManyHeaders(count) => {
+            for number in 0..count {
+                let _ = write!(head, "x-line-{number}: {number}\r\n");
+            }
+        }
+        Wire::FoldedHeaders => head += "x-folded: one\r\n  two\r\n",
         Wire::ForbiddenHeaders => {
             head += "bad header: has a space in its name\r\nno colon at all\r\nx-nul: a\0b\r\n folded: onto the next line\r\n";
         }

@@ -50,9 +50,26 @@ pub fn break_body(answer: &mut Answer, scenario: &Scenario) {
             answer.set("content-type", "text/plain");
             bytes.to_vec()
         }
+        Fault::LoneSurrogate => with_fields(&bytes, r#""title":"A deck about \ud83d""#),
+        Fault::NotANumber => with_fields(&bytes, r#""score":NaN,"least":-Infinity"#),
+        Fault::LongText => {
+            with_fields(&bytes, &format!("\"request\":\"{}\"", "x".repeat(size.min(64 << 20) as usize)))
+        }
+        Fault::ContentEncoding => {
+            answer.set("content-encoding", scenario.value.clone());
+            bytes.to_vec()
+        }
         _ => return,
     };
     answer.body = Body::Bytes(new.into());
+}
+
+/// An object with these fields before its own.
+fn with_fields(bytes: &Bytes, fields: &str) -> Vec<u8> {
+    match bytes.strip_prefix(b"{") {
+        Some(rest) => [b"{", fields.as_bytes(), b",", rest].concat(),
+        None => bytes.to_vec(),
+    }
 }
 
 /// Every key twice, first with null: the last one counts, as everybody reads it.
@@ -167,6 +184,14 @@ pub fn break_delivery(answer: &mut Answer, scenario: &Scenario) {
             answer.headers.retain(|(name, _)| *name != "content-length");
             answer.wire = Wire::LengthShort;
         }
+        Fault::ResumeWithoutEtag | Fault::ResumeWeakEtag if answer.status == 206 => {
+            let etag = answer.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
+            answer.headers.retain(|(name, _)| *name != "etag");
+            if let (Some(etag), Fault::ResumeWeakEtag) = (etag, scenario.fault) {
+                answer.set("etag", format!("W/{etag}"));
+            }
+        }
+        Fault::ResumeWithoutRange => answer.headers.retain(|(name, _)| *name != "content-range"),
         Fault::Gigabyte => {
             answer.status = 200;
             answer.headers.retain(|(name, _)| *name != "content-range");

@@ -147,6 +147,7 @@ impl Service {
         };
         let bytes = struck.and_then(|scenario| breakage::break_file(&bytes, scenario)).unwrap_or(bytes);
         let ranges = fault != Some(Fault::RangesIgnored);
-        files::deliver(bytes, question, ranges)
+        let overlap = struck.filter(|scenario| scenario.fault == Fault::ResumeOverlaps);
+        files::deliver(bytes, question, ranges, overlap.map_or(0, |scenario| scenario.number() as usize))
     }
 }

@@ -55,8 +55,9 @@ pub fn redirect(question: &Question, base_url: &str, again: &str) -> Answer {
     Answer::new(302, "text/plain", "").with("location", url)
 }
 
-/// The bytes, or the part of them that is asked for where `ranges` are honoured.
-pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool) -> Answer {
+/// The bytes, or the part of them that is asked for where `ranges` are honoured. It begins `overlap` bytes
+/// before that.
+pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool, overlap: usize) -> Answer {
     let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes])[..16]));
     // If-Range: the part only of the file that was begun, else the whole of the new one.
     let same = question.header("if-range").is_none_or(|validator| validator == etag);
@@ -68,6 +69,7 @@ pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool) -> Answer {
     let (status, body, range) = match part {
         Part::Whole => (200, bytes, None),
         Part::Bytes(first, last) => {
+            let first = first.saturating_sub(overlap);
             (206, bytes.slice(first..=last), Some(format!("bytes {first}-{last}/{length}")))
         }
         Part::Unsatisfiable => {

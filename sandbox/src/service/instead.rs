@@ -33,7 +33,7 @@ impl Scenario {
                     )
                 };
                 Some(match form {
-                    RetryAfter::Seconds | RetryAfter::Fraction => {
+                    RetryAfter::Seconds | RetryAfter::Fraction | RetryAfter::Text => {
                         answer.with("retry-after", scenario.value.clone())
                     }
                     RetryAfter::Date => answer.with("retry-after", date(scenario.number())),
@@ -51,6 +51,10 @@ impl Scenario {
                 Some(Answer::new(status, "text/plain", "").with("location", scenario.value.clone()))
             }
             Fault::NotFoundAtFirst => Some(not_found()),
+            Fault::NoCredits => {
+                let status = u16::try_from(scenario.number() as u64).unwrap_or(402).clamp(400, 499);
+                Some(error(status, "insufficient_credits"))
+            }
             Fault::RateLimit => Some(error(429, "rate_limit_exceeded").with("retry-after", "1")),
             _ => None,
         }

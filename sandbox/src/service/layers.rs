@@ -61,7 +61,7 @@ impl Service {
         }
         if let Some(Fault::OnTheWire(wire)) = on(Layer::Wire).map(|scenario| scenario.fault) {
             answer.wire = wire;
-            if matches!(wire, Wire::LengthLong | Wire::LengthShort) {
+            if matches!(wire, Wire::LengthLong | Wire::LengthShort | Wire::EndsByReset) {
                 answer.headers.retain(|(name, _)| *name != "content-length");
             }
         }

@@ -91,6 +91,8 @@ pub enum RetryAfter {
     Huge,
     /// No word.
     Missing,
+    /// What the value says, whatever that is.
+    Text,
 }
 
 /// What goes wrong.
@@ -113,6 +115,7 @@ pub enum Fault {
     NotFoundAtFirst,
     Redirect(u16),
     RateLimit,
+    NoCredits,
     // Job
     Takes,
     FailAfter(Why),
@@ -138,6 +141,10 @@ pub enum Fault {
     Gzip,
     GzipBomb,
     WrongContentType,
+    LoneSurrogate,
+    NotANumber,
+    LongText,
+    ContentEncoding,
     // File
     SignatureRefused,
     Expired,
@@ -156,6 +163,10 @@ pub enum Fault {
     RedirectTo,
     RedirectOtherHost,
     RedirectToHttp,
+    ResumeWithoutEtag,
+    ResumeWeakEtag,
+    ResumeOverlaps,
+    ResumeWithoutRange,
     // Wire
     OnTheWire(Wire),
 }
@@ -242,11 +253,19 @@ impl Scenario {
             Fault::OnTheWire(Wire::HugeHeaders(_)) => {
                 Fault::OnTheWire(Wire::HugeHeaders(number(&value)?.min(16 << 10)))
             }
+            Fault::OnTheWire(Wire::ManyHeaders(_)) => {
+                Fault::OnTheWire(Wire::ManyHeaders(number(&value)?.min(10_000)))
+            }
             fault => fault,
         };
         let numeric = !matches!(
             fault,
-            Fault::UnknownStatus | Fault::OtherFormat | Fault::Redirect(_) | Fault::RedirectTo
+            Fault::UnknownStatus
+                | Fault::OtherFormat
+                | Fault::Redirect(_)
+                | Fault::RedirectTo
+                | Fault::ContentEncoding
+                | Fault::Limited(RetryAfter::Text)
         );
         if numeric
             && !value.is_empty()

@@ -71,6 +71,8 @@ pub const TABLE: &[Entry] = &[
     entry("http_429_past", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Past), "429 with Retry-After: a date an hour ago"),
     entry("http_429_huge", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Huge), "429 with Retry-After: 99999999999999999999"),
     entry("http_429_missing", Layer::Request, ALL, None, Fault::Limited(RetryAfter::Missing), "429 without Retry-After"),
+    entry("http_429_text", Layer::Request, ALL, Some("20s"), Fault::Limited(RetryAfter::Text), "429 with Retry-After: VALUE, whatever it says, such as 20s or inf"),
+    entry("insufficient_credits", Layer::Request, G, Some("402"), Fault::NoCredits, "insufficient_credits: the balance is too low; VALUE is the status"),
     entry("http_500", Layer::Request, ALL, None, Fault::Http(500, "internal"), "500"),
     entry("http_502", Layer::Request, ALL, None, Fault::Http(502, "bad_gateway"), "502"),
     entry("http_503", Layer::Request, ALL, Some(""), Fault::Http(503, "unavailable"), "503, with Retry-After: VALUE seconds where one is given"),
@@ -113,6 +115,10 @@ pub const TABLE: &[Entry] = &[
     entry("gzip", Layer::Body, GS, None, Fault::Gzip, "compressed, though nobody asked"),
     entry("gzip_bomb", Layer::Body, GS, None, Fault::GzipBomb, "a small body that unpacks to 100 MB"),
     entry("wrong_content_type", Layer::Body, GS, None, Fault::WrongContentType, "text/plain"),
+    entry("lone_surrogate", Layer::Body, GS, None, Fault::LoneSurrogate, "a title cut in an emoji, as JavaScript writes it: half of a surrogate pair"),
+    entry("not_a_number", Layer::Body, GS, None, Fault::NotANumber, "NaN and -Infinity, as Python writes them"),
+    entry("long_text", Layer::Body, GS, Some("5000000"), Fault::LongText, "a further text of VALUE bytes"),
+    entry("content_encoding", Layer::Body, ALL, Some("utf-8"), Fault::ContentEncoding, "Content-Encoding: VALUE; the bytes are as they were"),
 
     entry("expired", Layer::File, D, Some("403"), Fault::Expired, "the URL has expired: VALUE is 401, 403, 404 or 410"),
     entry("signature_refused", Layer::File, D, None, Fault::SignatureRefused, "403: the signature is refused"),
@@ -132,6 +138,11 @@ pub const TABLE: &[Entry] = &[
     entry("redirect_other_host", Layer::File, D, None, Fault::RedirectOtherHost, "302 to the same file by another name of this machine, localhost"),
     entry("redirect_to_http", Layer::File, D, None, Fault::RedirectToHttp, "302 to the same file by plain http; with --tls, from https"),
 
+    entry("resume_without_etag", Layer::File, D, None, Fault::ResumeWithoutEtag, "a part of the file has no ETag"),
+    entry("resume_weak_etag", Layer::File, D, None, Fault::ResumeWeakEtag, "the ETag of a part is a weak one"),
+    entry("resume_overlaps", Layer::File, D, Some("500"), Fault::ResumeOverlaps, "a part begins VALUE bytes before what was asked for"),
+    entry("resume_without_range", Layer::File, D, None, Fault::ResumeWithoutRange, "a part does not say which it is"),
+
     entry("reset_before", Layer::Before, ALL, None, Fault::OnTheWire(Wire::ResetBefore), "reset before the request is read"),
     entry("reset_after", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::ResetAfter), "reset after all is done, before the answer"),
     entry("close_after", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::CloseAfter), "closed after all is done, before the answer"),
@@ -142,11 +153,14 @@ pub const TABLE: &[Entry] = &[
     entry("stall_body", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::StallBody), "half of the body, then nothing for ever"),
     entry("length_long", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::LengthLong), "a Content-Length above what comes"),
     entry("length_short", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::LengthShort), "a Content-Length below what comes"),
+    entry("ends_by_reset", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::EndsByReset), "no Content-Length; all that there is, and then a reset, in TLS without its own end"),
     entry("dies_between", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::DiesBetween), "the connection is kept, and reset at the next request"),
     entry("connection_refused", Layer::Wire, ALL, Some("1000"), Fault::OnTheWire(Wire::ThenRefused(1000)), "answered; then all connections are refused for VALUE milliseconds of the wall's"),
     entry("continue_100", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::Continue), "100 Continue before the answer"),
     entry("early_hints_103", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::EarlyHints), "103 Early Hints before the answer"),
     entry("huge_headers", Layer::Wire, ALL, Some("512"), Fault::OnTheWire(Wire::HugeHeaders(512)), "VALUE kilobytes of further headers"),
+    entry("many_headers", Layer::Wire, ALL, Some("300"), Fault::OnTheWire(Wire::ManyHeaders(300)), "VALUE further header lines"),
+    entry("folded_headers", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::FoldedHeaders), "a header line that goes on in the next one"),
     entry("forbidden_headers", Layer::Wire, ALL, None, Fault::OnTheWire(Wire::ForbiddenHeaders), "header lines that HTTP forbids"),
 ];
 
