@@ -7,6 +7,7 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::common::sha256;
 use crate::error::Error;
 use crate::table;
 
@@ -21,6 +22,11 @@ pub struct JobId(Arc<str>);
 impl JobId {
     /// The longest id.
     pub const MAX_BYTES: usize = 200;
+
+    /// What stands for it where a number does, the same in every process.
+    pub(crate) fn number(&self) -> u64 {
+        sha256::of(self.as_str().as_bytes()).first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head))
+    }
 
     /// An id that a caller names.
     ///
@@ -73,7 +79,7 @@ impl JobId {
             name.replace_range(..1, "%2E");
         }
         if name.len() > MOST_FILE_BYTES {
-            let digest = crate::common::sha256::hex(&crate::common::sha256::of(self.0.as_bytes()));
+            let digest = sha256::hex(&sha256::of(self.0.as_bytes()));
             name.truncate(MOST_FILE_BYTES - 17);
             name.push('-');
             name.push_str(&digest[..16]);
