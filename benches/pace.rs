@@ -1,6 +1,7 @@
-//! How soon a completed job is seen, and after how many polls: `cargo bench --bench pace`. Simulates jobs under this library's
-//! schedule in virtual time: durations as documented and others, one job, a hundred and ten thousand at once, with nothing
-//! learned and with what earlier jobs have taught; the longest distances that could be the default; and two paces of others.
+//! How soon a completed job is seen, and after how many polls: `cargo bench --bench pace`. Simulates jobs
+//! under this library's schedule in virtual time: durations as documented and others, one job, a hundred and
+//! ten thousand at once, with nothing learned and with what earlier jobs have taught; the longest distances
+//! that could be the default; and two paces of others.
 #![allow(missing_docs, clippy::print_stdout)]
 
 #[path = "../core/tests/waves/mod.rs"]
@@ -14,7 +15,8 @@ use perceptis_core::schedule::Schedule;
 use waves::{FIRST, MOST, Seen, WAVES, Waits};
 
 const JOBS: u32 = 10_000;
-/// How long the service takes to answer a poll: with eight at once 160 a second, so that ten thousand jobs have to wait.
+/// How long the service takes to answer a poll: with eight at once 160 a second, so that ten thousand jobs
+/// have to wait.
 const ANSWER: Duration = Duration::from_millis(50);
 /// So many earlier jobs teach the one that knows them.
 const TAUGHT: u64 = 80;
@@ -56,7 +58,7 @@ fn row(title: &str, seen: &[Seen]) {
 }
 
 fn table(title: &str) {
-    println!("\n| {title:<38} | mean    | 95 %    | longest | of its job | polls |");
+    println!("\n| {title:<38} | mean    | 95 %    | longest | part    | polls |");
     println!("|{:-<40}|---------|---------|---------|---------|-------|", "");
 }
 

@@ -225,8 +225,8 @@ impl Client {
         }
     }
 
-    /// Asks the ledger once what earlier processes have learned; what it says counts from when it comes. If it can't be
-    /// asked, nothing was learned.
+    /// Asks the ledger once what earlier processes have learned; what it says counts from when it comes. If
+    /// it can't be asked, nothing was learned.
     pub(crate) fn recall(&self) {
         if self.recalled.swap(true, Ordering::Relaxed) {
             return;

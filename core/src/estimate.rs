@@ -1,12 +1,13 @@
-//! How long jobs take: by the documentation, and better by the jobs that this client and those before it have watched.
+//! How long jobs take: by the documentation, and better by the jobs that this client and those before it have
+//! watched.
 //!
-//! Those that are done are not all there is to go by: of thousands that began together the quick ones end first, and
-//! whoever counts them alone takes every job for a quick one. So jobs count from their beginning, and one that still runs
-//! says that it takes longer than that: the product-limit estimate (E. L. Kaplan, P. Meier, "Nonparametric Estimation from
-//! Incomplete Observations", JASA 53, 1958).
+//! Those that are done are not all there is to go by: of thousands that began together the quick ones end
+//! first, and whoever counts them alone takes every job for a quick one. So jobs count from their beginning,
+//! and one that still runs says that it takes longer than that: the product-limit estimate (E. L. Kaplan, P.
+//! Meier, "Nonparametric Estimation from Incomplete Observations", JASA 53, 1958).
 //!
-//! What is learned is kept for the next process. It decides only which polls a job gets within what `schedule.rs` allows,
-//! so that wrong figures cost some polls, and neither a deck nor much time.
+//! What is learned is kept for the next process. It decides only which polls a job gets within what
+//! `schedule.rs` allows, so that wrong figures cost some polls, and neither a deck nor much time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -42,8 +43,9 @@ impl Product {
         if output_type == "single_slide" { Product::Slide } else { Product::Deck }
     }
 
-    /// As documented: 3 to 7 minutes for a slide, 5 to 15 for a deck. The distances are such that the mean delay is below
-    /// 2 s, that a slide takes fewer than 65 polls on average, and a deck fewer than 125; `benches/pace.rs` counts them.
+    /// As documented: 3 to 7 minutes for a slide, 5 to 15 for a deck. The distances are such that the mean
+    /// delay is below 2 s, that a slide takes fewer than 65 polls on average, and a deck fewer than 125;
+    /// `benches/pace.rs` counts them.
     fn documented(self) -> Window {
         let minutes = |low: u64, high: u64| (Duration::from_secs(low * 60), Duration::from_secs(high * 60));
         let ((low, high), polls) = match self {
@@ -108,7 +110,8 @@ impl Window {
     }
 }
 
-/// How long jobs take that this client watches from their submission to their end, and those that it was told of.
+/// How long jobs take that this client watches from their submission to their end, and those that it was told
+/// of.
 #[derive(Debug, Default)]
 pub struct Estimates {
     samples: Mutex<[Sample; 2]>,
@@ -268,8 +271,8 @@ impl Known {
 }
 
 impl Sample {
-    /// What is kept when a job has ended: with its figure those of the jobs that run, which take longer than that. Without
-    /// them the quick ones would be known first, and pass for what is usual.
+    /// What is kept when a job has ended: with its figure those of the jobs that run, which take longer than
+    /// that. Without them the quick ones would be known first, and pass for what is usual.
     fn figures(&self, product: Product, (job, end): (u64, SoFar), now: Duration) -> Vec<Figure> {
         // While one runs, nothing beyond this is said of it: should this process die, nobody looked later.
         let longest = product.documented().high;

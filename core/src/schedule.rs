@@ -1,9 +1,10 @@
-//! When a job is asked about: never so late that its end is seen with much delay, and evenly while it is likely to be done.
+//! When a job is asked about: never so late that its end is seen with much delay, and evenly while it is
+//! likely to be done.
 //!
-//! The documentation can be wrong about how long a job takes, and so can be what was learned. So no distance is longer
-//! than 15 % of the job's age: whatever its duration is, its end is seen within 15 % of it. Within the window in which the
-//! job is likely to be done, distances are even: between two bounds of equal likelihood nothing beats that, and the delay
-//! is half the distance on average.
+//! The documentation can be wrong about how long a job takes, and so can be what was learned. So no distance
+//! is longer than 15 % of the job's age: whatever its duration is, its end is seen within 15 % of it. Within
+//! the window in which the job is likely to be done, distances are even: between two bounds of equal
+//! likelihood nothing beats that, and the delay is half the distance on average.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::estimate::Window;
 
 /// A distance is at most this part of the job's age, in percent, or `poll_first_ms` where that is longer.
 const MAX_PART: u32 = 15;
-/// After the window distances grow with this part of the time since then.
-const OVERDUE_PART: u32 = 8;
+/// After the window distances grow by the time since then, divided by this.
+const OVERDUE_DIVISOR: u32 = 8;
 
 /// The distances between the polls of one job. Small, since there may be thousands.
 #[derive(Clone, Copy, Debug)]
@@ -28,27 +29,28 @@ impl Schedule {
         Schedule { first_ms: milliseconds(first), most_ms: milliseconds(most) }
     }
 
-    /// How long after its submission to ask about a job first. `chance`, from 0 to 1, makes that up to a tenth longer, so
-    /// that jobs that were submitted together are not asked about together.
+    /// How long after its submission to ask about a job first. `chance`, from 0 to 1, makes that up to a
+    /// tenth longer, so that jobs that were submitted together are not asked about together.
     pub fn first(self, chance: f64) -> Duration {
         let first = self.first_distance();
         (first + (first / 10).mul_f64(chance.clamp(0.0, 1.0))).min(self.most())
     }
 
-    /// How long after a poll of a job of this age the next one is. `chance`, from 0 to 1, makes that up to a tenth
-    /// shorter. The window of a job of which nothing is known is `None`, and its age is the time since it was first seen:
-    /// it is at least as old.
+    /// How long after a poll of a job of this age the next one is. `chance`, from 0 to 1, makes that up to a
+    /// tenth shorter. The window of a job of which nothing is known is `None`, and its age is the time since
+    /// it was first seen: it is at least as old.
     pub fn next(self, age: Duration, window: Option<&Window>, chance: f64) -> Duration {
         let most = self.most().min(age.saturating_mul(MAX_PART) / 100);
         let wanted = match window {
             None => most,
             Some(window) if age < window.low => window.low - age,
-            Some(window) => window.distance + age.saturating_sub(window.high) / OVERDUE_PART,
+            Some(window) => window.distance + age.saturating_sub(window.high) / OVERDUE_DIVISOR,
         };
         self.spread(wanted.min(most), chance)
     }
 
-    /// How long until a completed job is asked again for files that it does not offer yet, after so many such waits.
+    /// How long until a completed job is asked again for files that it does not offer yet, after so many such
+    /// waits.
     pub fn late(self, waits: u32, chance: f64) -> Duration {
         let grown = (0..waits.min(32)).fold(self.first_distance(), |last, _| last + last / 4);
         self.spread(grown.min(self.most()), chance)

@@ -129,7 +129,8 @@ impl Watch {
         self.waiters.is_empty()
     }
 
-    /// What a poll that began then means to those who wait, and when to ask again; `None`: nobody waits any more.
+    /// What a poll that began then means to those who wait, and when to ask again; `None`: nobody waits any
+    /// more.
     pub(crate) fn judge(
         &mut self,
         client: &Client,
@@ -174,7 +175,8 @@ impl Watch {
         if self.waiters.is_empty() {
             return (tell, None);
         }
-        // The job was not done when it was asked about; how long the answer was on its way is no excuse for a delay.
+        // The job was not done when it was asked about; how long the answer was on its way is no excuse for a
+        // delay.
         let asked = if polled.is_ok() { begun } else { now };
         let (distance, eta) = self.plan(client, asked, now);
         tell.eta = eta;

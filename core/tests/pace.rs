@@ -1,4 +1,5 @@
-//! The pace that the library promises, whatever else its caller waits for at the same time, and however long jobs take.
+//! The pace that the library promises, whatever else its caller waits for at the same time, and however long
+//! jobs take.
 #![allow(missing_docs)]
 
 mod waves;
@@ -146,7 +147,10 @@ proptest! {
 
     /// A job of unknown age is at least as old as the wait for it.
     #[test]
-    fn job_of_unknown_age_has_the_bound_of_the_wait(took in durations_to_three_hours(), seed in any::<u64>()) {
+    fn job_of_unknown_age_has_the_bound_of_the_wait(
+        took in durations_to_three_hours(),
+        seed in any::<u64>(),
+    ) {
         let mut random = fastrand::Rng::with_seed(seed);
         let schedule = Schedule::new(FIRST, MOST);
         let mut waited = Duration::ZERO;

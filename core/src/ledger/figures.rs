@@ -1,8 +1,8 @@
 //! How long jobs took, for the next process: `docs/decisions/0016-polling.md`.
 //!
-//! What is learned must cost neither money nor time. It waits in memory until steps are written that no call shares a
-//! transaction with, or until nothing else is to be done; so it adds no sync to a submission. What can't be written then is
-//! forgotten.
+//! What is learned must cost neither money nor time. It waits in memory until steps are written that no call
+//! shares a transaction with, or until nothing else is to be done; so it adds no sync to a submission. What
+//! can't be written then is forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -361,7 +361,8 @@ pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
     /// What earlier processes learned of how long this origin's jobs take, of each kind the oldest first.
     fn figures(&self) -> Pending<Vec<Figure>>;
 
-    /// Keeps what was learned, some time or not at all. Does not block, and adds no commit to those that calls wait for.
+    /// Keeps what was learned, some time or not at all. Does not block, and adds no commit to those that
+    /// calls wait for.
     fn keep_figures(&self, figures: Vec<Figure>);
 
     /// Writes what is not written yet, and waits for that on this thread, at most so long. How many steps are left.

@@ -97,8 +97,8 @@ const STEPS: [&str; 2] = [
         pruned_unix_ms INTEGER NOT NULL,
         PRIMARY KEY (identity_hash, api_key_hash)
     ) STRICT, WITHOUT ROWID;",
-    // How long jobs took: what `figures.rs` keeps for the next process. `job` is a number that stands for the job's id,
-    // `since_unix_ms` when it was first known. One that is not `done` takes longer than `age_ms`.
+    // How long jobs took: what `figures.rs` keeps for the next process. `job` is a number that stands for the
+    // job's id, `since_unix_ms` when it was first known. One that is not `done` takes longer than `age_ms`.
     "CREATE TABLE durations (
         origin TEXT NOT NULL,
         product TEXT NOT NULL,

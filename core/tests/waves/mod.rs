@@ -1,4 +1,5 @@
-//! Jobs that one client waits for, simulated with its own schedule: how soon it sees their ends, and after how many polls.
+//! Jobs that one client waits for, simulated with its own schedule: how soon it sees their ends, and after
+//! how many polls.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -108,8 +108,8 @@ fn figures_are_bounded_and_aged() {
     sql(
         &writer,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
-         INSERT INTO durations SELECT 'https://' || i, 'deck', i, (SELECT max(since_unix_ms) FROM durations) - i, 1, 1 \
-         FROM n",
+         INSERT INTO durations SELECT 'https://' || i, 'deck', i, \
+         (SELECT max(since_unix_ms) FROM durations) - i, 1, 1 FROM n",
     );
     write(vec![figure(8, 60, true)]);
     assert_eq!(count().unwrap(), Some(2_000), "of all origins");
