@@ -63,6 +63,7 @@ fn eta_jobs(client: &Client, prompt: &str) -> Vec<u64> {
             assert_eq!(now["eta_jobs"].is_null(), now["eta_ms"].is_null(), "{now}");
         }
     });
+    known.dedup();
     known
 }
 

@@ -47,21 +47,45 @@ fn figures_go_with_a_step_and_cost_no_commit() {
 }
 
 #[test]
-fn figures_wait_for_steps_that_no_job_is_beside() {
+fn figures_go_alone_when_nothing_else_is_to_be_done() {
+    let place = Place::new();
+    let ledger = place.open();
+    begun(&*ledger);
+    ledger.keep_figures(vec![figure(1, 60, true)]);
+    until("what was learned is written", || !kept(&*ledger).is_empty());
+    assert_eq!(kept(&*ledger), [figure(1, 60, true)]);
+}
+
+/// Has the file grow no more, until it is opened anew.
+fn fill(writer: &Writer) {
+    let mut engine = writer.engine();
+    assert!(engine.ensure_open().unwrap().is_some());
+    let pages: i64 = engine.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    engine.connection().pragma_update(None, "max_page_count", pages).unwrap();
+}
+
+#[test]
+fn figures_are_never_why_a_job_fails() {
     let place = Place::new();
     let ledger = place.open();
     let call = begun(&*ledger);
     let writer = writer(&place);
-    let engine = writer.engine();
-    ledger.keep_figures(vec![figure(1, 60, true)]);
-    let submission = ledger.begin(Arc::new(run("b")), None);
-    let step = ledger.record(call.row, vec![accepted()], &Arc::default());
-    drop(engine);
-    is_new(wait(submission));
-    wait(step).unwrap();
-    // With that group or, where the job came alone, with the step. No step comes here: this one goes alone.
-    until("what was learned is written when nothing else is to be done", || !kept(&*ledger).is_empty());
-    assert_eq!(kept(&*ledger), [figure(1, 60, true)]);
+    let _undisturbed = super::CONNECTIONS.read().unwrap_or_else(PoisonError::into_inner);
+    // Often enough that the thread takes a step and a job together.
+    for _ in 0..20 {
+        fill(&writer);
+        let engine = writer.engine();
+        let before = writer.read(|_| Ok(()));
+        ledger.keep_figures((0..320).map(|job| figure(job, 60, true)).collect());
+        let step = ledger.record(call.row, vec![Step::Note("n".to_owned())], &Arc::default());
+        let job = writer.write(|session| session.execute("UPDATE submissions SET variants = 1", []));
+        drop(engine);
+        wait(before).unwrap();
+        assert_eq!(wait(job).unwrap(), 1);
+        wait(step).unwrap();
+        // What is learned later is nothing new.
+        sql(&writer, "DELETE FROM durations");
+    }
 }
 
 #[test]
@@ -123,11 +147,7 @@ fn figures_that_can_not_be_written_are_forgotten_and_steps_are_not() {
     let call = begun(&*ledger);
     let writer = writer(&place);
     let _undisturbed = super::CONNECTIONS.read().unwrap_or_else(PoisonError::into_inner);
-    {
-        let engine = writer.engine();
-        let pages: i64 = engine.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        engine.connection().pragma_update(None, "max_page_count", pages).unwrap();
-    }
+    fill(&writer);
     ledger.keep_figures((0..320).map(|job| figure(job, 60, true)).collect());
     record(&*ledger, call.row, vec![accepted()]).unwrap();
     assert_eq!(all(&*ledger)[0].state, State::Accepted);
