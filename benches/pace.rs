@@ -1,5 +1,7 @@
-//! How soon a completed job is seen, and after how many polls: `cargo bench --bench pace`. Simulates 10,000 jobs of
-//! each kind under this library's pace and under the two that clients usually have.
+//! How soon a completed job is seen, and after how many polls: `cargo bench --bench pace`. Simulates jobs
+//! under this library's schedule in virtual time: durations as documented and others, one job, a hundred and
+//! ten thousand at once, with nothing learned and with what earlier jobs have taught; the longest distances
+//! that could be the default; and two paces of others.
 #![allow(missing_docs, clippy::print_stdout)]
 
 #[path = "../core/tests/waves/mod.rs"]
@@ -8,61 +10,135 @@ mod waves;
 use std::sync::Arc;
 use std::time::Duration;
 
-use perceptis_core::estimate::{Estimates, Product};
+use perceptis_core::estimate::{Estimates, Figure, Product};
 use perceptis_core::schedule::Schedule;
-use waves::{FIRST, MOST, WAVES, wait_for};
+use waves::{FIRST, MOST, Seen, WAVES, Waits};
 
-const JOBS: usize = 10_000;
+const JOBS: u32 = 10_000;
+/// How long the service takes to answer a poll: with eight at once 160 a second, so that ten thousand jobs
+/// have to wait.
+const ANSWER: Duration = Duration::from_millis(50);
+/// So many earlier jobs teach the one that knows them.
+const TAUGHT: u64 = 80;
 
-/// Polls at the distances that `next` gives for a job's age until one finds it done: the delay and the count.
-fn wait(done: Duration, mut next: impl FnMut(Duration) -> Duration) -> (Duration, u32) {
-    let (mut age, mut polls) = (Duration::ZERO, 0);
-    while age < done {
-        age += next(age);
-        polls += 1;
-    }
-    (age - done, polls)
+const KINDS: [(&str, Product, f64, f64); 2] =
+    [("slide", Product::Slide, 180.0, 420.0), ("deck", Product::Deck, 300.0, 900.0)];
+const FACTORS: [(&str, f64); 4] =
+    [("as documented", 1.0), ("a tenth", 0.1), ("half", 0.5), ("three times", 3.0)];
+
+fn draw(random: &mut fastrand::Rng, low: f64, high: f64) -> Duration {
+    Duration::from_secs_f64(low + (high - low) * random.f64())
 }
 
-fn row(pace: &str, jobs: impl IntoIterator<Item = (Duration, u32)>) {
-    let (mut delays, polls): (Vec<f64>, Vec<u32>) =
-        jobs.into_iter().map(|(delay, polls)| (delay.as_secs_f64(), polls)).unzip();
+/// What a client knows when it begins, from the ledger.
+fn estimates(product: Product, learned: bool, low: f64, high: f64) -> Arc<Estimates> {
+    let estimates = Arc::new(Estimates::default());
+    if learned {
+        let mut random = fastrand::Rng::with_seed(11);
+        let kept: Vec<Figure> = (0..TAUGHT)
+            .map(|job| Figure { job: u64::MAX - job, product, age: draw(&mut random, low, high), done: true })
+            .collect();
+        estimates.recall(&kept, Duration::ZERO);
+    }
+    estimates
+}
+
+fn row(title: &str, seen: &[Seen]) {
+    let mut delays: Vec<f64> = seen.iter().map(|seen| seen.delay.as_secs_f64()).collect();
     delays.sort_by(f64::total_cmp);
-    let mean = delays.iter().sum::<f64>() / delays.len() as f64;
-    let asked = polls.iter().sum::<u32>() as f64 / polls.len() as f64;
-    println!("| {pace:<42} | {mean:>8.2} s | {:>8.2} s | {asked:>7.1} |", delays[delays.len() * 95 / 100]);
+    let count = seen.len() as f64;
+    let mean = delays.iter().sum::<f64>() / count;
+    let polls = seen.iter().map(|seen| f64::from(seen.polls)).sum::<f64>() / count;
+    let part = |seen: &Seen| seen.delay.as_secs_f64() / seen.took.as_secs_f64();
+    let worst = seen.iter().map(part).fold(0.0, f64::max) * 100.0;
+    let (late, last) = (delays[delays.len() * 95 / 100], delays[delays.len() - 1]);
+    println!(
+        "| {title:<38} | {mean:>5.2} s | {late:>5.1} s | {last:>5.1} s | {worst:>5.1} % | {polls:>5.1} |"
+    );
+}
+
+fn table(title: &str) {
+    println!("\n| {title:<38} | mean    | 95 %    | longest | part    | polls |");
+    println!("|{:-<40}|---------|---------|---------|---------|-------|", "");
+}
+
+/// Jobs that are waited for by clients of their own, one each.
+fn alone(product: Product, most: Duration, learned: bool, low: f64, high: f64) -> Vec<Seen> {
+    let random = &mut fastrand::Rng::with_seed(7);
+    let mut seen = Vec::new();
+    for _ in 0..JOBS / 2 {
+        let jobs = [(Duration::ZERO, draw(random, low, high))];
+        let estimates = &estimates(product, learned, low, high);
+        let schedule = Schedule::new(FIRST, most);
+        seen.extend(Waits { product, schedule, estimates, answer: ANSWER, random }.for_all(jobs));
+    }
+    seen
+}
+
+/// Jobs of one client that begin together.
+fn together(product: Product, count: u32, learned: bool, low: f64, high: f64) -> Vec<Seen> {
+    let random = &mut fastrand::Rng::with_seed(7);
+    let mut seen = Vec::new();
+    for _ in 0..(2_000 / count).max(1) {
+        let jobs: Vec<_> =
+            (0..count).map(|number| (WAVES[3].1(number) / 10, draw(random, low, high))).collect();
+        let estimates = &estimates(product, learned, low, high);
+        let schedule = Schedule::new(FIRST, MOST);
+        seen.extend(Waits { product, schedule, estimates, answer: ANSWER, random }.for_all(jobs));
+    }
+    seen
+}
+
+/// Polls at the distances that `next` gives until one finds the job done.
+fn wait(took: Duration, mut next: impl FnMut() -> Duration) -> Seen {
+    let (mut age, mut polls) = (Duration::ZERO, 0);
+    while age < took {
+        age += next();
+        polls += 1;
+    }
+    Seen { took, delay: age - took, polls }
+}
+
+/// What clients usually do, with the documented durations.
+fn others(low: f64, high: f64) {
+    let mut random = fastrand::Rng::with_seed(7);
+    let takes: Vec<Duration> = (0..JOBS).map(|_| draw(&mut random, low, high)).collect();
+    let even: Vec<Seen> = takes.iter().map(|took| wait(*took, || Duration::from_secs(3))).collect();
+    row("another client: every 3 s", &even);
+    let doubling = takes.iter().map(|took| {
+        let mut distance = FIRST / 2;
+        wait(*took, || {
+            distance = (distance * 2).min(Duration::from_secs(30));
+            distance
+        })
+    });
+    row("another client: doubling to 30 s", &doubling.collect::<Vec<_>>());
 }
 
 fn main() {
-    let mut random = fastrand::Rng::with_seed(7);
-    for (title, product, low, high) in [
-        ("slide, 3 to 7 minutes", Product::Slide, 180.0, 420.0),
-        ("deck, 5 to 15 minutes", Product::Deck, 300.0, 900.0),
-        ("slide, 95 to 110 seconds", Product::Slide, 95.0, 110.0),
-        ("deck, 25 to 35 minutes", Product::Deck, 1500.0, 2100.0),
-    ] {
-        let done: Vec<Duration> =
-            (0..JOBS).map(|_| Duration::from_secs_f64(low + (high - low) * random.f64())).collect();
-        println!("\n| {title:<42} | delay, mean | delay, 95 % | polls   |");
-        println!("|{:-<44}|------------|------------|---------|", "");
-        let documented = Estimates::default().window(product);
-        let unlearned = done.iter().map(|done| {
-            let mut schedule = Schedule::new(FIRST, MOST);
-            wait(*done, |age| schedule.next(Some(age), &documented, random.f64()))
-        });
-        row("by what is documented", unlearned);
-        for (wave, submitted) in WAVES {
-            let jobs = (0..).map(submitted).zip(done.iter().copied());
-            row(&format!("by what is seen, {wave}"), wait_for(product, jobs, &Arc::default(), &mut random));
+    for (kind, product, low, high) in KINDS {
+        for (durations, factor) in FACTORS {
+            let (low, high) = (low * factor, high * factor);
+            table(&format!("{kind}, {durations}"));
+            for (known, learned) in [("nothing learned", false), ("learned", true)] {
+                row(&format!("one job, {known}"), &alone(product, MOST, learned, low, high));
+                for count in [100, JOBS] {
+                    let seen = together(product, count, learned, low, high);
+                    row(&format!("{count} at once, {known}"), &seen);
+                }
+            }
+            if factor == 1.0 {
+                others(low, high);
+            }
         }
-        row("every 3 s", done.iter().map(|done| wait(*done, |_| Duration::from_secs(3))));
-        let doubling = done.iter().map(|done| {
-            let mut distance = FIRST / 2;
-            wait(*done, |_| {
-                distance = (distance * 2).min(Duration::from_secs(30));
-                distance
-            })
-        });
-        row("doubling from 2 s to 30 s", doubling);
+    }
+    for (kind, product, low, high) in KINDS {
+        table(&format!("{kind}, nothing learned, by poll_max_ms"));
+        for (durations, factor) in FACTORS {
+            for most in [5, 8, 10, 12, 15, 20, 30, 60] {
+                let seen = alone(product, Duration::from_secs(most), false, low * factor, high * factor);
+                row(&format!("{durations}, {} ms", most * 1_000), &seen);
+            }
+        }
     }
 }

@@ -363,9 +363,11 @@ perceptis_code perceptis_client_new(const perceptis_config *config,
 /**
  * What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
  * ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
- * "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms"}]}`, the oldest first; what is not known is null. The
- * last three say when the job is likely to be done, from now, at the earliest and at the latest, by what jobs
- * of its kind have taken. For a line that shows the state while another thread waits.
+ * "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms", "eta_jobs"}]}`, the oldest first; what is not known
+ * is null. `eta_ms` and the next two say when the job is likely to be done, from now, at the earliest and at
+ * the latest. `eta_jobs` says on how many jobs of its kind that stands, which this client or earlier
+ * processes with the same ledger saw done; 0: on the service's documentation. For a line that shows the
+ * state while another thread waits.
  *
  * On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
  * `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.
@@ -415,7 +417,8 @@ perceptis_config *perceptis_config_new(void);
  * - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
  * - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
  * - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between two polls of
- *   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
+ *   a job, at least 1000. Between them no distance is longer than 15 % of the job's age, so that the end of
+ *   a job is seen within 15 % of the time that it took, or `poll_first_ms` where that is longer
  * - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
  *   without asking [3600000]
  * - `adopt_window_ms`: how long an equal call is given what another one settled for it, by `perceptis_recover`, say;

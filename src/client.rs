@@ -71,9 +71,11 @@ pub extern "C" fn perceptis_client_new(
 
 /// What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
 /// ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
-/// "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms"}]}`, the oldest first; what is not known is null. The
-/// last three say when the job is likely to be done, from now, at the earliest and at the latest, by what jobs
-/// of its kind have taken. For a line that shows the state while another thread waits.
+/// "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms", "eta_jobs"}]}`, the oldest first; what is not known
+/// is null. `eta_ms` and the next two say when the job is likely to be done, from now, at the earliest and at
+/// the latest. `eta_jobs` says on how many jobs of its kind that stands, which this client or earlier
+/// processes with the same ledger saw done; 0: on the service's documentation. For a line that shows the
+/// state while another thread waits.
 ///
 /// On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
 /// `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.

@@ -44,7 +44,8 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
 /// - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
 /// - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between two polls of
-///   a job while it is likely to be done, at least 1000; before that, distances grow to six times the longest
+///   a job, at least 1000. Between them no distance is longer than 15 % of the job's age, so that the end of
+///   a job is seen within 15 % of the time that it took, or `poll_first_ms` where that is longer
 /// - `resubmit_window_ms`: how long after its first attempt a submission whose fate is unknown is repeated
 ///   without asking [3600000]
 /// - `adopt_window_ms`: how long an equal call is given what another one settled for it, by `perceptis_recover`, say;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::clock::{Clock, Moment};
 pub(crate) use crate::common::blocking::blocking;
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
-use crate::estimate::{Estimates, Product};
+use crate::estimate::{Estimates, Figure, Keep, Product};
 use crate::jitter::Jitter;
 use crate::job::JobId;
 use crate::ledger::{self, Ledger};
@@ -84,6 +85,8 @@ pub struct Client {
     pub(crate) submissions: Gate,
     pub(crate) poller: Poller,
     pub(crate) estimates: Arc<Estimates>,
+    /// Whether the ledger was asked what earlier processes have learned.
+    recalled: AtomicBool,
     pub(crate) downloads: Semaphore,
     pub(crate) budget: Budget,
     pub(crate) log: Log,
@@ -100,6 +103,8 @@ pub(crate) struct OwnJob {
     pub(crate) submitted: Moment,
     pub(crate) variants: u32,
     pub(crate) product: Product,
+    /// Whether `submitted` is known, and not only that it is past.
+    pub(crate) is_dated: bool,
 }
 
 impl Client {
@@ -116,6 +121,7 @@ impl Client {
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         let home = Home::default();
+        let keeper: Arc<dyn Keep> = Arc::new(Keeper(Arc::clone(&ledger)));
         let log = Log::new(sink, settings.log_level);
         Ok(Client {
             transport: Transport::new(Arc::clone(&settings), clock, home.clone())?,
@@ -129,7 +135,8 @@ impl Client {
             clock,
             jitter,
             poller: Poller::default(),
-            estimates: Arc::default(),
+            estimates: Arc::new(Estimates::new(Some(keeper))),
+            recalled: AtomicBool::new(false),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
             budget: Budget::new(),
             service_date: ServiceDate::default(),
@@ -218,8 +225,33 @@ impl Client {
         }
     }
 
+    /// Asks the ledger once what earlier processes have learned; what it says counts from when it comes. If
+    /// it can't be asked, nothing was learned.
+    pub(crate) fn recall(&self) {
+        if self.recalled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Some(runtime) = self.home.handle() else { return };
+        let (kept, estimates, clock) = (self.ledger.figures(), Arc::clone(&self.estimates), self.clock);
+        runtime.spawn(async move {
+            if let Ok(kept) = kept.await {
+                estimates.recall(&kept, clock.now().uptime());
+            }
+        });
+    }
+
     pub(crate) fn own_job(&self, job_id: &JobId) -> Option<OwnJob> {
         lock(&self.own).get(job_id).copied()
+    }
+}
+
+/// Keeps in the ledger what is learned of how long jobs take.
+#[derive(Debug)]
+struct Keeper(Arc<dyn Ledger>);
+
+impl Keep for Keeper {
+    fn keep(&self, figures: Vec<Figure>) {
+        self.0.keep_figures(figures);
     }
 }
 

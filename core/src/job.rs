@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::common::sha256;
 use crate::error::Error;
 use crate::table;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// RFC 3986's unreserved characters stay; all else is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -21,6 +23,11 @@ impl JobId {
     pub const MAX_BYTES: usize = 200;
     /// What an id may be.
     pub(crate) const ACCEPTED: &str = "1 to 200 bytes without '/', '\\' or control characters, not only dots";
+
+    /// What stands for it where a number does, the same in every process.
+    pub(crate) fn number(&self) -> u64 {
+        sha256::of(self.as_str().as_bytes()).first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head))
+    }
 
     /// An id that a caller names.
     ///
@@ -69,7 +76,7 @@ impl JobId {
             name.replace_range(..1, "%2E");
         }
         if name.len() > MOST_FILE_BYTES {
-            let digest = crate::common::sha256::hex(&crate::common::sha256::of(self.0.as_bytes()));
+            let digest = sha256::hex(&sha256::of(self.0.as_bytes()));
             name.truncate(MOST_FILE_BYTES - 17);
             name.push('-');
             name.push_str(&digest[..16]);

@@ -168,6 +168,9 @@ impl Client {
         seen: Seen,
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
+        if self.own_job(job_id).is_some() {
+            self.recall();
+        }
         let (ended, place) = {
             let now = self.clock.now();
             let mut state = self.poller.lock();
@@ -363,7 +366,7 @@ impl Turn {
     fn end(mut self, polled: Polled) {
         self.done = true;
         let client = Arc::clone(&self.client);
-        let now = client.clock.now();
+        let (begun, now) = (self.begun, client.clock.now());
         match &polled {
             Ok(_) => client.poller.pace.succeeded(),
             Err(miss @ Miss { came: Came::Status(429), .. }) => {
@@ -376,7 +379,7 @@ impl Turn {
             let Some(entry) = state.jobs.get_mut(job_id) else { return };
             looks = std::mem::take(&mut entry.looks);
             let Some(watch) = &mut entry.watch else { return };
-            let (tell, next) = watch.judge(&client, job_id, &polled, now);
+            let (tell, next) = watch.judge(&client, job_id, &polled, (begun, now));
             match next {
                 Some(next) => state.schedule(job_id, next.max(now.after(BETWEEN_POLLS))),
                 None => entry.watch = None,

@@ -1,45 +1,73 @@
-//! When a job is asked about: sparsely while it can't yet be done, densely while it is likely to be.
+//! When a job is asked about: never so late that its end is seen with much delay, and evenly while it is
+//! likely to be done.
 //!
-//! Between two bounds of equal likelihood no distance beats an even one: the delay from completion to the poll
-//! that sees it is then half the distance on average.
+//! The documentation can be wrong about how long a job takes, and so can be what was learned. So no distance
+//! is longer than 15 % of the job's age: whatever its duration is, its end is seen within 15 % of it. Within
+//! the window in which the job is likely to be done, distances are even: between two bounds of equal
+//! likelihood nothing beats that, and the delay is half the distance on average.
 
 use std::time::Duration;
 
 use crate::estimate::Window;
 
-/// Before the window distances grow by this, to this many times the longest one within it.
-const SPARSE_GROWTH: u32 = 3;
-const SPARSE: u32 = 6;
+/// A distance is at most this part of the job's age, in percent, or `poll_first_ms` where that is longer.
+const MAX_PART: u32 = 15;
+/// After the window distances grow by the time since then, divided by this.
+const OVERDUE_DIVISOR: u32 = 8;
 
 /// The distances between the polls of one job. Small, since there may be thousands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     first_ms: u32,
     most_ms: u32,
-    last: Option<Duration>,
 }
 
 impl Schedule {
-    /// `first` is the shortest distance, `most` the longest while the job is likely to be done.
+    /// `first` is the shortest distance, `most` the longest.
     pub fn new(first: Duration, most: Duration) -> Schedule {
         let milliseconds = |distance: Duration| u32::try_from(distance.as_millis()).unwrap_or(u32::MAX);
-        Schedule { first_ms: milliseconds(first), most_ms: milliseconds(most), last: None }
+        Schedule { first_ms: milliseconds(first), most_ms: milliseconds(most) }
     }
 
-    /// How long after this moment to ask again about a job of this age; of one whose age is not known, a
-    /// little later each time. `chance`, from 0 to 1, spreads it by up to a tenth.
-    pub fn next(&mut self, age: Option<Duration>, window: &Window, chance: f64) -> Duration {
-        let [first, most] = [self.first_ms, self.most_ms].map(|ms| Duration::from_millis(ms.into()));
-        let distance = match age {
-            Some(age) if age < window.low => {
-                let grown = self.last.map_or(first, |last| last * SPARSE_GROWTH);
-                grown.min(most * SPARSE).min(window.low - age).max(first)
-            }
-            Some(age) if age <= window.high => window.distance.clamp(first, most),
-            _ => self.last.map_or(first, |last| last + last / 4).min(most),
+    /// How long after its submission to ask about a job first. `chance`, from 0 to 1, makes that up to a
+    /// tenth longer, so that jobs that were submitted together are not asked about together.
+    pub fn first(self, chance: f64) -> Duration {
+        let first = self.first_distance();
+        (first + (first / 10).mul_f64(chance.clamp(0.0, 1.0))).min(self.most())
+    }
+
+    /// How long after a poll of a job of this age the next one is. `chance`, from 0 to 1, makes that up to a
+    /// tenth shorter. The window of a job of which nothing is known is `None`, and its age is the time since
+    /// it was first seen: it is at least as old.
+    pub fn next(self, age: Duration, window: Option<&Window>, chance: f64) -> Duration {
+        let most = self.most().min(age.saturating_mul(MAX_PART) / 100);
+        let wanted = match window {
+            None => most,
+            Some(window) if age < window.low => window.low - age,
+            Some(window) => window.distance + age.saturating_sub(window.high) / OVERDUE_DIVISOR,
         };
-        self.last = Some(distance);
-        distance + (distance / 10).mul_f64(chance.clamp(0.0, 1.0))
+        self.spread(wanted.min(most), chance)
+    }
+
+    /// How long until a completed job is asked again for files that it does not offer yet, after so many such
+    /// waits.
+    pub fn late(self, waits: u32, chance: f64) -> Duration {
+        let grown = (0..waits.min(32)).fold(self.first_distance(), |last, _| last + last / 4);
+        self.spread(grown.min(self.most()), chance)
+    }
+
+    /// Up to a tenth shorter, and never below the shortest.
+    fn spread(self, distance: Duration, chance: f64) -> Duration {
+        let shorter = distance.saturating_sub((distance / 10).mul_f64(chance.clamp(0.0, 1.0)));
+        shorter.max(self.first_distance())
+    }
+
+    fn first_distance(self) -> Duration {
+        Duration::from_millis(self.first_ms.min(self.most_ms).into())
+    }
+
+    fn most(self) -> Duration {
+        Duration::from_millis(self.most_ms.into())
     }
 }
 
@@ -52,32 +80,45 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    #[test]
-    fn polls_are_sparse_at_first_and_dense_when_a_job_is_likely_to_be_done() {
-        let window = Estimates::default().window(Product::Slide);
-        let mut schedule = Schedule::new(s(2), s(10));
-        let (mut age, mut ages) = (Duration::ZERO, Vec::new());
-        while age < s(900) {
-            age += schedule.next(Some(age), &window, 0.0);
-            ages.push(age.as_secs());
+    /// The ages at which a job is asked about until it is this old.
+    fn ages(schedule: Schedule, window: Option<&Window>, until: Duration) -> Vec<Duration> {
+        let (mut age, mut ages) = (schedule.first(0.0), Vec::new());
+        while age < until {
+            ages.push(age);
+            age += schedule.next(age, window, 0.0);
         }
-        assert_eq!(ages[..7], [2, 8, 26, 80, 140, 180, 183], "{ages:?}");
-        let within: Vec<_> = ages.iter().filter(|age| (180..=420).contains(*age)).collect();
-        assert!((60..=70).contains(&within.len()), "{within:?}");
-        let overdue: Vec<_> = ages.windows(2).skip_while(|pair| pair[0] < 500).map(|p| p[1] - p[0]).collect();
-        assert!(overdue.iter().all(|distance| *distance == 10), "{overdue:?}");
+        ages
+    }
+
+    #[test]
+    fn polls_are_even_where_a_job_is_likely_to_be_done_and_sparse_elsewhere() {
+        let window = Estimates::default().window(Product::Slide);
+        let ages = ages(Schedule::new(s(2), s(15)), Some(&window), s(900));
+        let within = |low, high| ages.iter().filter(|age| (s(low)..=s(high)).contains(age)).count();
+        assert!((25..=35).contains(&within(0, 179)), "{ages:?}");
+        assert!(ages.contains(&s(180)), "the window begins with a poll: {ages:?}");
+        assert!((55..=65).contains(&within(180, 420)), "{ages:?}");
+        let overdue: Vec<_> = ages.windows(2).skip_while(|pair| pair[0] < s(550)).collect();
+        assert!(overdue.iter().all(|pair| pair[1] - pair[0] == s(15)), "{overdue:?}");
     }
 
     #[test]
     fn the_configured_distances_hold() {
         let window = Estimates::default().window(Product::Deck);
-        for age in [None, Some(s(1)), Some(s(299)), Some(s(400)), Some(s(5_000))] {
-            let mut schedule = Schedule::new(s(1), s(1));
-            for _ in 0..20 {
-                let sparse = age.is_some_and(|age| age < s(300));
-                let most = if sparse { s(6) } else { s(1) };
-                let distance = schedule.next(age, &window, 1.0);
-                assert!(distance >= s(1) && distance <= most + most / 10, "{age:?}: {distance:?}");
+        let ages = [0, 1, 13, 60, 299, 300, 400, 900, 901, 5_000, u64::MAX];
+        for (first, most) in [(s(1), s(1)), (s(2), s(10)), (s(5), s(20)), (s(1), s(3_600))] {
+            let schedule = Schedule::new(first, most);
+            for chance in [0.0, 0.3, 1.0, -1.0, 7.0] {
+                let distances = ages
+                    .iter()
+                    .flat_map(|age| {
+                        [Some(&window), None].map(|window| schedule.next(s(*age), window, chance))
+                    })
+                    .chain((0..8).map(|number| schedule.late(number, chance)))
+                    .chain([schedule.first(chance)]);
+                for distance in distances {
+                    assert!((first..=most).contains(&distance), "{first:?} to {most:?}: {distance:?}");
+                }
             }
         }
     }

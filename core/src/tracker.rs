@@ -157,6 +157,8 @@ pub(crate) struct Eta {
     pub(crate) low_ms: u32,
     pub(crate) likely_ms: u32,
     pub(crate) high_ms: u32,
+    /// On how many jobs that stands.
+    pub(crate) jobs: u32,
 }
 
 /// The situation of one operation, shared by those who run it, watch it and end it. A pointer: there are several of it
@@ -230,6 +232,7 @@ pub struct Activity {
     eta_ms: Option<u64>,
     eta_low_ms: Option<u64>,
     eta_high_ms: Option<u64>,
+    eta_jobs: Option<u32>,
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -313,14 +316,16 @@ impl Tracker {
     /// What is shown of it.
     pub fn activity(&self) -> Activity {
         let now = self.lock();
+        let known = now.eta.as_ref().filter(|_| now.phase == Phase::Waiting);
         let eta = |bound: fn(&Eta) -> u32| {
-            let eta = now.eta.as_ref().filter(|_| now.phase == Phase::Waiting)?;
+            let eta = known?;
             Some(milliseconds(Duration::from_millis(bound(eta).into()).saturating_sub(eta.made.elapsed())))
         };
         Activity {
             eta_ms: eta(|eta| eta.likely_ms),
             eta_low_ms: eta(|eta| eta.low_ms),
             eta_high_ms: eta(|eta| eta.high_ms),
+            eta_jobs: known.map(|eta| eta.jobs),
             operation: self.0.operation,
             phase: now.phase,
             job_id: now.job_id.as_ref().map(ToString::to_string),

@@ -9,7 +9,7 @@ use crate::answer::Job;
 use crate::client::{Client, OwnJob, default_deadline};
 use crate::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
-use crate::estimate::{Followed, Product};
+use crate::estimate::Followed;
 use crate::job::JobId;
 use crate::operations::result::Outcome;
 use crate::options::Options;
@@ -41,6 +41,8 @@ pub(crate) struct Watch {
     /// Says how long the job took, if others are judged by it.
     followed: Option<Box<Followed>>,
     schedule: Schedule,
+    /// When this began: a job of unknown age is at least as old.
+    since: Moment,
     /// How often the job was completed without all its files.
     late: u32,
     waiters: Vec<Waiter>,
@@ -95,22 +97,19 @@ impl Client {
     /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
     pub(crate) fn new_watch(&self, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
         let own = self.own_job(job_id);
-        let mut schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
+        let schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
         let chance = self.jitter.fraction();
         let mut followed = None;
         let (late, first) = match (own, seen) {
-            (_, Seen::WithoutFiles) => {
-                let window = self.estimates.window(Product::Deck);
-                (1, now.after(schedule.next(None, &window, chance)))
-            }
+            (_, Seen::WithoutFiles) => (1, now.after(schedule.late(0, chance))),
             (Some(own), Seen::Not) => {
-                followed = self.estimates.follow(own.product, own.submitted.uptime(), now.uptime());
-                let window = self.estimates.window(own.product);
-                (0, own.submitted.after(schedule.next(Some(Duration::ZERO), &window, chance)))
+                let (submitted, now) = (own.submitted.uptime(), now.uptime());
+                followed = self.estimates.follow(job_id.number(), own.product, submitted, now);
+                (0, own.submitted.after(schedule.first(chance)))
             }
             (None, Seen::Not) => (0, now),
         };
-        (Watch { own, followed, schedule, late, waiters: Vec::new() }, first)
+        (Watch { own, followed, schedule, since: now, late, waiters: Vec::new() }, first)
     }
 }
 
@@ -130,13 +129,14 @@ impl Watch {
         self.waiters.is_empty()
     }
 
-    /// What a poll means to those who wait, and when to ask again; `None`: nobody waits any more.
+    /// What a poll that began then means to those who wait, and when to ask again; `None`: nobody waits any
+    /// more.
     pub(crate) fn judge(
         &mut self,
         client: &Client,
         job_id: &JobId,
         polled: &Polled,
-        now: Moment,
+        (begun, now): (Moment, Moment),
     ) -> (Tell, Option<Moment>) {
         let age = self.own.map(|own| now.since(own.submitted));
         let trackers = self.waiters.iter().map(|waiter| waiter.tracker.clone()).collect();
@@ -175,19 +175,32 @@ impl Watch {
         if self.waiters.is_empty() {
             return (tell, None);
         }
-        // Files that are late are not to be expected at any age.
-        let age = age.filter(|_| self.late == 0);
-        let product = self.own.map_or(Product::Deck, |own| own.product);
-        let window = client.estimates.window(product);
-        tell.eta = age.and_then(|age| window.left(age)).map(|(low, likely, high)| {
-            let wall = |left| u32::try_from(client.clock.wall(left).as_millis()).unwrap_or(u32::MAX);
-            Eta { made: Stopwatch::start(), low_ms: wall(low), likely_ms: wall(likely), high_ms: wall(high) }
-        });
-        if self.late == 1 && matches!(polled, Ok(job) if job.status == "completed") {
-            self.schedule = Schedule::new(client.settings.poll_first, client.settings.poll_max);
+        // The job was not done when it was asked about; how long the answer was on its way is no excuse for a
+        // delay.
+        let asked = if polled.is_ok() { begun } else { now };
+        let (distance, eta) = self.plan(client, asked, now);
+        tell.eta = eta;
+        let next = asked.after(distance).max(now.after(client.jitter.tenth_more(floor)));
+        (tell, Some(next))
+    }
+
+    /// How long after a poll at `asked` to ask again, and when the job is likely to be done from now on.
+    fn plan(&self, client: &Client, asked: Moment, now: Moment) -> (Duration, Option<Eta>) {
+        let chance = client.jitter.fraction();
+        if let Some(waits) = self.late.checked_sub(1) {
+            // Files that are late are not to be expected at any age.
+            return (self.schedule.late(waits, chance), None);
         }
-        let distance = self.schedule.next(age, &window, client.jitter.fraction());
-        (tell, Some(now.after(distance.max(client.jitter.tenth_more(floor)))))
+        let Some(own) = self.own.filter(|own| own.is_dated) else {
+            return (self.schedule.next(asked.since(self.since), None, chance), None);
+        };
+        let window = client.estimates.window(own.product);
+        let eta = window.left(now.since(own.submitted)).map(|(low, likely, high)| {
+            let wall = |left| u32::try_from(client.clock.wall(left).as_millis()).unwrap_or(u32::MAX);
+            let (low_ms, likely_ms, high_ms) = (wall(low), wall(likely), wall(high));
+            Eta { made: Stopwatch::start(), low_ms, likely_ms, high_ms, jobs: window.jobs }
+        });
+        (self.schedule.next(asked.since(own.submitted), Some(&window), chance), eta)
     }
 
     /// Ends the waiting of those for whom there is an end.

@@ -167,6 +167,22 @@ public:
         const std::uint64_t time = detail::json_number(json(), "/elapsed_ms").value_or(0);
         return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(time));
     }
+    /// In which time the job is likely to be done, while that is known.
+    std::optional<std::chrono::milliseconds> eta() const { return time_at("/eta_ms"); }
+    /// The same at the earliest.
+    std::optional<std::chrono::milliseconds> eta_low() const { return time_at("/eta_low_ms"); }
+    /// The same at the latest.
+    std::optional<std::chrono::milliseconds> eta_high() const { return time_at("/eta_high_ms"); }
+    /// On how many jobs of its kind that stands; 0: on the service's documentation.
+    std::optional<std::uint64_t> eta_jobs() const { return detail::json_number(json(), "/eta_jobs"); }
+
+private:
+    std::optional<std::chrono::milliseconds> time_at(const char *pointer) const
+    {
+        const std::optional<std::uint64_t> time = detail::json_number(json(), pointer);
+        if (!time) return std::nullopt;
+        return std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(*time));
+    }
 };
 
 } // namespace perceptis

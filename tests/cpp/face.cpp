@@ -138,6 +138,8 @@ void queues(perceptis::Client &client, const std::string &directory)
         },
         [&progress](const perceptis::Progress &now) {
             CHECK(now.operation() == "run" && !now.phase().empty() && now.elapsed() >= 0ms);
+            CHECK(now.eta().has_value() == now.eta_jobs().has_value());
+            CHECK(!now.eta() || (*now.eta_low() <= *now.eta() && *now.eta() <= *now.eta_high()));
             progress++;
         });
     CHECK(queue.pending() == 1);

@@ -106,6 +106,21 @@ def test_activity_shows_what_runs(script: Script) -> None:
         "j1",
         "processing",
     )
+    assert shown[0].eta is None and shown[0].eta_jobs is None, "another client's job"
+    client.close()
+    waiting.join()
+
+
+def test_activity_says_on_how_many_jobs_an_estimate_stands(script: Script) -> None:
+    script.on("/api/v1/generate", 202, {"job_id": "j1"})
+    script.on("/api/v1/status/j1", 200, {"job_id": "j1", "status": "processing"})
+    client = scripted(script)
+    client.generate("x", output_type="deck")
+    waiting = threading.Thread(target=lambda: pytest.raises(perceptis.ClosedError, client.wait, "j1"))
+    waiting.start()
+    while not (shown := client.activity()) or shown[0].eta is None:
+        pass
+    assert shown[0].eta_jobs == 0, "on the documentation"
     client.close()
     waiting.join()
 

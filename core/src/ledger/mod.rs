@@ -8,6 +8,7 @@ mod calls;
 mod claim;
 mod engine;
 mod entry;
+mod figures;
 mod forget;
 pub mod fork;
 mod gate;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
 use crate::error::{Error, Kind};
+use crate::estimate::Figure;
 
 pub(crate) use location::Location;
 pub(crate) use outbox::Written;
@@ -355,6 +357,13 @@ pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
 
     /// How many submissions of this API key wait for `recover`: unsettled, and no live process works on them.
     fn unsettled(&self) -> Pending<u64>;
+
+    /// What earlier processes learned of how long this origin's jobs take, of each kind the oldest first.
+    fn figures(&self) -> Pending<Vec<Figure>>;
+
+    /// Keeps what was learned, some time or not at all. Does not block, and adds no commit to those that
+    /// calls wait for.
+    fn keep_figures(&self, figures: Vec<Figure>);
 
     /// Writes what is not written yet, and waits for that on this thread, at most so long. How many steps are left.
     fn write_all(&self, timeout: Duration) -> usize;

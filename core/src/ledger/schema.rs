@@ -19,7 +19,7 @@ pub(super) const SECRET_LENGTH: usize = 32;
 
 /// What makes each minor version of this major one out of the one before; the first out of nothing. What was released
 /// never changes: a new version is one more.
-const STEPS: [&str; 1] = [
+const STEPS: [&str; 2] = [
     // A submission is identified by origin, idempotency key and the API key's hash; in this order a search by key alone
     // is a search in the same index. Its `owner` is the process that works on it. `recorded_*` is when it was committed,
     // before its first byte, by every clock there is.
@@ -97,6 +97,18 @@ const STEPS: [&str; 1] = [
         pruned_unix_ms INTEGER NOT NULL,
         PRIMARY KEY (identity_hash, api_key_hash)
     ) STRICT, WITHOUT ROWID;",
+    // How long jobs took: what `figures.rs` keeps for the next process. `job` is a number that stands for the
+    // job's id, `since_unix_ms` when it was first known. One that is not `done` takes longer than `age_ms`.
+    "CREATE TABLE durations (
+        origin TEXT NOT NULL,
+        product TEXT NOT NULL,
+        job INTEGER NOT NULL,
+        since_unix_ms INTEGER NOT NULL,
+        age_ms INTEGER NOT NULL,
+        done INTEGER NOT NULL,
+        PRIMARY KEY (origin, product, job)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX durations_since ON durations (since_unix_ms);",
 ];
 
 /// What a file is.
@@ -206,6 +218,7 @@ mod tests {
         INSERT INTO events VALUES (1, 1, 7, 'recorded'); \
         INSERT INTO files VALUES (1, '/d/a.pptx', 1, 'pptx', 3, 'ab', 0); \
         INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
+        "INSERT INTO durations VALUES ('https://a', 'deck', 7, 5, 300000, 1);",
     ];
 
     fn schema(connection: &Connection) -> Vec<String> {
@@ -231,7 +244,7 @@ mod tests {
         let fresh = made(&STEPS);
         for version in 1..=STEPS.len() {
             let mut old = made(&STEPS[..version]);
-            old.execute_batch(ROWS[version - 1]).unwrap();
+            ROWS[..version].iter().for_each(|rows| old.execute_batch(rows).unwrap());
             let before = get(&old, SECRET).unwrap();
             up(&mut old, &STEPS).unwrap();
             assert_eq!(standing(&old).unwrap(), Standing::Usable, "from {version}");

@@ -9,9 +9,10 @@ use super::location::Location;
 use super::session::{Identity, Session};
 use super::writer::{Answer, Handle};
 use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Name, Pending, Row, Step, Written};
-use super::{forget, listing};
+use super::{figures, forget, listing};
 use crate::client::Spawn;
 use crate::error::{Error, Kind};
+use crate::estimate::Figure;
 use crate::secret::ApiKey;
 
 /// The ledger at this place, for clients of this origin with this API key. Touches no disk: the file is opened by
@@ -23,12 +24,15 @@ pub(crate) fn open(
     spawn: Option<Spawn>,
 ) -> Arc<dyn Ledger> {
     let identity = Arc::new(Identity { origin: origin.to_owned(), api_key: api_key.clone() });
-    Arc::new(Sqlite { handle: Handle::new(location, spawn), identity })
+    let shared_origin = Arc::from(origin);
+    Arc::new(Sqlite { handle: Handle::new(location, spawn), identity, shared_origin })
 }
 
 struct Sqlite {
     handle: Handle,
     identity: Arc<Identity>,
+    /// The origin, for figures that wait.
+    shared_origin: Arc<str>,
 }
 
 impl fmt::Debug for Sqlite {
@@ -103,6 +107,14 @@ impl Ledger for Sqlite {
 
     fn unsettled(&self) -> Pending<u64> {
         Box::pin(self.read(listing::unsettled))
+    }
+
+    fn figures(&self) -> Pending<Vec<Figure>> {
+        Box::pin(self.read(figures::kept))
+    }
+
+    fn keep_figures(&self, figures: Vec<Figure>) {
+        self.handle.writer().keep_figures(&self.shared_origin, figures);
     }
 
     fn write_all(&self, timeout: Duration) -> usize {

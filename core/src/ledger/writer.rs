@@ -19,6 +19,7 @@ use perceptis_descriptors::{PerProcess, Process};
 use tokio::sync::oneshot;
 
 use super::engine::{Engine, FileIdentity, Ran, Work};
+use super::figures::Figures;
 use super::gate;
 use super::location::Location;
 use super::outbox::{Batch, Item};
@@ -28,6 +29,7 @@ use super::{Row, Step, Written};
 use crate::client::Spawn;
 use crate::clock::{Stamp, Stopwatch};
 use crate::error::{Error, Kind};
+use crate::estimate::Figure;
 use crate::sync::{lock, wait};
 
 /// The largest group: no caller waits longer than for so many jobs.
@@ -67,6 +69,8 @@ pub(super) struct Writer {
 struct Queue {
     jobs: VecDeque<Box<dyn Job>>,
     outbox: VecDeque<Item>,
+    /// What was learned. It goes with steps that no job is beside, or when nothing else is to be done.
+    figures: Figures,
     /// How many steps are being written.
     writing: usize,
     /// Whether a thread waits for the outbox to be empty, so that no step waits for company.
@@ -268,6 +272,20 @@ impl Writer {
         self.start(queue);
     }
 
+    /// Leaves figures of an origin to the thread, if there is one.
+    pub(super) fn keep_figures(&self, origin: &Arc<str>, figures: Vec<Figure>) {
+        if self.is_inherited() {
+            return;
+        }
+        let mut queue = self.lock();
+        queue.figures.add(origin, figures);
+        let wake = queue.thread;
+        drop(queue);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
     /// Writes the outbox, and waits for that on this thread, at most so long. How many steps are left.
     pub(super) fn write_all(self: &Arc<Writer>, timeout: Duration) -> usize {
         self.write_waiting(timeout, u64::MAX)
@@ -332,7 +350,7 @@ impl Writer {
         let mut pace = Pace::default();
         loop {
             match self.next(&pace) {
-                Next::Group(batch, jobs) => self.group(batch, jobs, &mut pace),
+                Next::Group(batch, jobs, figures) => self.group(batch, jobs, figures, &mut pace),
                 Next::Tidy => self.tidy(),
                 Next::End => {
                     {
@@ -360,6 +378,10 @@ impl Writer {
             if due.is_some_and(|due| due.is_zero()) && pause.is_zero() {
                 break;
             }
+            let learned = queue.figures.can_wait().filter(|_| due.is_none());
+            if learned.is_some_and(|left| left.is_zero() || queue.handles == 0) {
+                return Next::Group(Batch::default(), Vec::new(), std::mem::take(&mut queue.figures));
+            }
             if due.is_none() && queue.handles == 0 {
                 return Next::End;
             }
@@ -368,7 +390,8 @@ impl Writer {
                 return Next::Tidy;
             }
             let due = due.map(|due| due.max(pause));
-            queue = wait(&self.wake, &self.queue, queue, due.into_iter().chain(tidy).min());
+            let soonest = due.into_iter().chain(tidy).chain(learned).min();
+            queue = wait(&self.wake, &self.queue, queue, soonest);
         }
         // Those that were answered together come back together, but not all at the same instant.
         let (expected, patience) = pace.expects();
@@ -381,13 +404,23 @@ impl Writer {
         }
         queue.pause = None;
         let count = queue.jobs.len().min(MAX_GROUP);
-        let jobs = queue.jobs.drain(..count).collect();
+        let jobs: Vec<_> = queue.jobs.drain(..count).collect();
         let batch = Batch(queue.outbox.drain(..).collect());
         queue.writing = batch.0.len();
-        Next::Group(batch, jobs)
+        // Beside a job they could be why it fails; without steps they would cost a commit.
+        let alone = jobs.is_empty() && !batch.0.is_empty();
+        let figures = if alone { std::mem::take(&mut queue.figures) } else { Figures::default() };
+        Next::Group(batch, jobs, figures)
     }
 
-    fn group(self: &Arc<Writer>, mut batch: Batch, jobs: Vec<Box<dyn Job>>, pace: &mut Pace) {
+    /// A group that fails loses its figures: they are not why steps are tried again.
+    fn group(
+        self: &Arc<Writer>,
+        mut batch: Batch,
+        jobs: Vec<Box<dyn Job>>,
+        mut figures: Figures,
+        pace: &mut Pace,
+    ) {
         // What its caller does not wait for any more is not begun.
         let mut jobs: Vec<_> = jobs.into_iter().filter(|job| job.is_wanted()).collect();
         let began = Stopwatch::start();
@@ -397,22 +430,26 @@ impl Writer {
             match self.open(&mut engine) {
                 Ok(None) => {
                     let steps: &mut dyn Work = &mut batch;
+                    let jobs = jobs.iter_mut().map(|job| job.work());
+                    let learned: &mut dyn Work = &mut figures;
                     let mut group: Vec<&mut dyn Work> =
-                        std::iter::once(steps).chain(jobs.iter_mut().map(|job| job.work())).collect();
+                        std::iter::once(steps).chain(jobs).chain([learned]).collect();
                     let ran = engine.run(&mut group, &Stamp::now());
                     *lock(&self.open_file) = engine.open_file();
                     ran
                 }
                 Ok(Some(other)) => {
                     drop(engine);
-                    return self.forward(&other, batch, jobs);
+                    return self.forward(&other, batch, jobs, figures);
                 }
                 Err(trouble) => trouble.into(),
             }
         };
         match ran {
             Ran::Committed { wrote } => {
-                pace.ran(jobs.len() + batch.0.len(), began.elapsed());
+                if !jobs.is_empty() || !batch.0.is_empty() {
+                    pace.ran(jobs.len() + batch.0.len(), began.elapsed());
+                }
                 #[cfg(test)]
                 self.commits.fetch_add(u64::from(wrote), std::sync::atomic::Ordering::SeqCst);
                 let _ = wrote;
@@ -464,10 +501,11 @@ impl Writer {
     }
 
     /// Leaves a group to another writer of the process, which has the file open under another path.
-    fn forward(&self, other: &Arc<Writer>, batch: Batch, jobs: Vec<Box<dyn Job>>) {
+    fn forward(&self, other: &Arc<Writer>, batch: Batch, jobs: Vec<Box<dyn Job>>, figures: Figures) {
         let mut queue = other.lock();
         queue.outbox.extend(batch.0);
         queue.jobs.extend(jobs);
+        queue.figures.add_all(figures);
         other.start(queue);
         self.lock().writing = 0;
         self.written.notify_all();
@@ -567,7 +605,7 @@ impl Queue {
 }
 
 enum Next {
-    Group(Batch, Vec<Box<dyn Job>>),
+    Group(Batch, Vec<Box<dyn Job>>, Figures),
     Tidy,
     End,
 }

@@ -325,13 +325,13 @@ impl Client {
         if self.own_job(job_id).is_some() {
             return;
         }
-        let age = match entry.recorded.age(&Stamp::now(), Duration::ZERO) {
-            StampAge::Known(age) | StampAge::ByDate(age) => self.clock.scaled(age),
-            StampAge::Unknown => Duration::MAX,
+        let (age, is_dated) = match entry.recorded.age(&Stamp::now(), Duration::ZERO) {
+            StampAge::Known(age) | StampAge::ByDate(age) => (self.clock.scaled(age), true),
+            StampAge::Unknown => (Duration::MAX, false),
         };
         let submitted = self.clock.now().before(age);
         let product = Product::of(&entry.output_type);
-        self.remember(job_id, OwnJob { submitted, variants: entry.variants, product });
+        self.remember(job_id, OwnJob { submitted, variants: entry.variants, product, is_dated });
     }
 }
 

@@ -137,7 +137,8 @@ impl Client {
         };
         let now = self.clock.now();
         let product = Product::of(&start.output_type);
-        self.remember(&job_id, OwnJob { submitted: now, variants: start.variants, product });
+        let own = OwnJob { submitted: now, variants: start.variants, product, is_dated: true };
+        self.remember(&job_id, own);
         tracker.accepted(&job_id, now);
         if let Some(lease) = context.lease {
             lease.step(Step::Accepted { job_id: job_id.to_string() }).await;

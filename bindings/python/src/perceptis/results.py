@@ -189,6 +189,8 @@ class Activity:
     """The same at the earliest."""
     eta_high: Optional[float] = None
     """The same at the latest."""
+    eta_jobs: Optional[int] = None
+    """On how many jobs of its kind that stands; 0: on the service's documentation."""
 
     @classmethod
     def list_from_json(cls, text: str) -> tuple[Activity, ...]:
@@ -204,6 +206,7 @@ class Activity:
                 eta=seconds_of(entry, "eta_ms"),
                 eta_low=seconds_of(entry, "eta_low_ms"),
                 eta_high=seconds_of(entry, "eta_high_ms"),
+                eta_jobs=number_of(entry.get("eta_jobs")),
             )
             for entry in entries_of(object_of(text).get("operations"))
         )
@@ -227,6 +230,8 @@ class Progress:
     """The same at the earliest."""
     eta_high: Optional[float] = None
     """The same at the latest."""
+    eta_jobs: Optional[int] = None
+    """On how many jobs of its kind that stands; 0: on the service's documentation."""
     json: str = field(default="", repr=False)
     """The library's text as it came."""
 
@@ -244,5 +249,6 @@ class Progress:
             eta=seconds_of(values, "eta_ms"),
             eta_low=seconds_of(values, "eta_low_ms"),
             eta_high=seconds_of(values, "eta_high_ms"),
+            eta_jobs=number_of(values.get("eta_jobs")),
             json=text,
         )

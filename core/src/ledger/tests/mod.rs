@@ -1,6 +1,7 @@
 //! The ledger as its callers see it: through the trait, over real files and real processes.
 
 mod claims;
+mod figures;
 mod files;
 mod groups;
 mod processes;
