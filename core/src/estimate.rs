@@ -247,15 +247,14 @@ impl Drop for Followed {
         let mut samples = self.estimates.lock();
         let sample = &mut samples[self.product as usize];
         let own = |job: &&mut Known| job.job == self.job && job.so_far == SoFar::Runs;
-        let ended = sample.jobs.iter_mut().find(own).map(|job| {
+        if let Some(job) = sample.jobs.iter_mut().find(own) {
             job.so_far = self.end(documented);
-            (job.job, job.so_far)
-        });
+        }
         let Some(age) = self.done else { return };
         let now = self.submitted.saturating_add(age);
         sample.window = sample.learned(documented, now).or(sample.window);
-        if let (Some(keeper), Some(ended)) = (&self.estimates.keeper, ended) {
-            let figures = sample.figures(self.product, ended, now);
+        if let Some(keeper) = &self.estimates.keeper {
+            let figures = sample.figures(self.product, self.job, now);
             drop(samples);
             keeper.keep(figures);
         }
@@ -273,21 +272,19 @@ impl Known {
 impl Sample {
     /// What is kept when a job has ended: with its figure those of the jobs that run, which take longer than
     /// that. Without them the quick ones would be known first, and pass for what is usual.
-    fn figures(&self, product: Product, (job, end): (u64, SoFar), now: Duration) -> Vec<Figure> {
+    fn figures(&self, product: Product, ended: u64, now: Duration) -> Vec<Figure> {
         // While one runs, nothing beyond this is said of it: should this process die, nobody looked later.
         let longest = product.documented().high;
-        let mut figures = Vec::new();
-        match end {
-            SoFar::Done(age) => figures.push(Figure { job, product, age, done: true }),
-            SoFar::Left(age) => figures.push(Figure { job, product, age, done: false }),
-            SoFar::Runs => {}
-        }
-        let running = self.jobs.iter().filter(|known| known.so_far == SoFar::Runs);
-        figures.extend(running.map(|known| {
-            let age = now.saturating_sub(known.submitted).min(longest);
-            Figure { job: known.job, product, age, done: false }
-        }));
-        figures
+        let figure = |known: &Known| {
+            let (age, done) = match known.so_far {
+                SoFar::Done(age) => (age, true),
+                SoFar::Left(age) => (age, false),
+                SoFar::Runs => (now.saturating_sub(known.submitted).min(longest), false),
+            };
+            Figure { job: known.job, product, age, done }
+        };
+        let says = |known: &&Known| known.job == ended || known.so_far == SoFar::Runs;
+        self.jobs.iter().filter(says).map(figure).collect()
     }
 
     /// The window in which all but the strays are done, by what is known now.
