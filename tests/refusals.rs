@@ -53,11 +53,10 @@ fn a_header_has_polls_wait_for_an_hour_at_most() {
         server.on(STATUS, limited(&[("Retry-After", text)]));
         server.on(STATUS, status("completed", r#"[{"url":"/f","format":"pptx","variant":1}]"#));
         let client = heard.client(&server.pairs(&[("time_scale", "10000")]));
+        // What it asked is told as it was.
         let error = client.get_status("j1", &[("timeout_ms", "60000")]).unwrap_err();
-        assert_eq!(
-            (error.code.as_str(), error.details["retry_after_ms"].as_u64()),
-            ("RATE_LIMITED", Some(3_600_000))
-        );
+        assert_eq!(error.code, "RATE_LIMITED", "{error:?}");
+        assert!(error.details["retry_after_ms"].as_u64().unwrap() > 1_000_000_000_000, "{error:?}");
         client.wait("j1", &[LATE]).unwrap();
         client.close(10_000).unwrap();
         let told = &heard.wait_for("wait bounded", 1)[0];
@@ -67,7 +66,7 @@ fn a_header_has_polls_wait_for_an_hour_at_most() {
         assert_eq!(seen.len(), 2, "{text}");
         assert!(seen[1].at - seen[0].at >= std::time::Duration::from_millis(360), "{text}");
     }
-    // What the service asked of a submission is told as it was.
+    // Nothing is bounded for a submission.
     let server = Server::start();
     server.on(GENERATE, limited(&[("Retry-After", "1795521600")]));
     let error = server.client().generate(&Request::deck(), &[]).unwrap_err();

@@ -27,15 +27,22 @@ pub(crate) struct Miss {
     pub(crate) error: Error,
     /// Whether it brought a part of it all the same.
     pub(crate) progressed: bool,
+    /// The longest that the service's word can have the next attempt wait.
+    pub(crate) longest_wait: Duration,
 }
 
 impl Miss {
     pub(crate) fn new(came: Came, error: Error) -> Miss {
-        Miss { came, error, progressed: false }
+        Miss { came, error, progressed: false, longest_wait: Duration::MAX }
     }
 
     /// The shortest wait before the next attempt, by the service's word.
     pub(crate) fn floor(&self) -> Option<Duration> {
+        self.asked().map(|asked| asked.min(self.longest_wait))
+    }
+
+    /// How long the service asked to wait, which is told as it was.
+    pub(crate) fn asked(&self) -> Option<Duration> {
         self.error.details().retry_after_ms.map(Duration::from_millis)
     }
 }
@@ -266,7 +273,8 @@ impl Client {
                 let why = Why::Stale(Duration::ZERO);
                 return Err(Ended { why, error: last.unwrap_or(miss.error) });
             }
-            let floor = miss.floor();
+            // A look that is for its caller alone ends sooner than it asks against the service's word.
+            let floor = if course.asking == Asking::Look { miss.asked() } else { miss.floor() };
             if let (Some(gate), Came::Status(429)) = (course.gate, miss.came) {
                 gate.pace.limited(begun, now, floor.unwrap_or_default());
             }
@@ -283,9 +291,9 @@ impl Client {
             if let Err(why) = judged {
                 return Err(Ended { why, error: miss.error });
             }
-            course.tracker.bears(&miss.error, floor);
+            course.tracker.bears(&miss.error, miss.asked());
             let wait = self.backoff(course.failures, floor);
-            if let Err(why) = course.allows(now, wait, floor.unwrap_or_default()) {
+            if let Err(why) = course.allows(now, wait, miss.asked().unwrap_or_default()) {
                 return Err(Ended { why, error: miss.error });
             }
             self.log.retrying(course.tracker, course.attempts, &miss, wait);

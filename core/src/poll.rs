@@ -81,8 +81,8 @@ impl Client {
                 Err(error) => Err(Miss::new(Came::Unreadable, error)),
             },
             status => {
-                let error = self.bound_wait(answer::refusal(&reply, secret), job_id);
-                Err(Miss::new(Came::Status(status), error))
+                let miss = Miss::new(Came::Status(status), answer::refusal(&reply, secret));
+                Err(self.bounded(miss, job_id))
             }
         });
         let took = self.clock.now().since(begun);
@@ -90,12 +90,12 @@ impl Client {
         polled
     }
 
-    /// The same error, which asks the next poll to wait no longer than an hour.
-    fn bound_wait(&self, error: Error, job_id: &JobId) -> Error {
-        let asked = error.details().retry_after_ms.map(Duration::from_millis);
-        let Some(asked) = asked.filter(|asked| *asked > MAX_WAIT) else { return error };
-        self.log.wait_bounded(job_id, asked, MAX_WAIT);
-        error.retry_after(Some(MAX_WAIT))
+    /// The same miss, for which the next poll waits no longer than an hour.
+    fn bounded(&self, miss: Miss, job_id: &JobId) -> Miss {
+        if let Some(asked) = miss.asked().filter(|asked| *asked > MAX_WAIT) {
+            self.log.wait_bounded(job_id, asked, MAX_WAIT);
+        }
+        Miss { longest_wait: MAX_WAIT, ..miss }
     }
 
     /// The course of looks that are to succeed whatever the service says meanwhile, short of a refusal.

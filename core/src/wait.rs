@@ -214,7 +214,7 @@ impl Tell {
                 }
                 Err(miss) => {
                     tracker.missed(miss, now);
-                    tracker.bears(&miss.error, miss.floor());
+                    tracker.bears(&miss.error, miss.asked());
                     client.log.poll_failed(&tracker, miss);
                 }
             }
