@@ -273,7 +273,8 @@ impl Client {
                 let why = Why::Stale(Duration::ZERO);
                 return Err(Ended { why, error: last.unwrap_or(miss.error) });
             }
-            let floor = miss.floor();
+            // A look that is for its caller alone ends sooner than it asks against the service's word.
+            let floor = if course.asking == Asking::Look { miss.asked() } else { miss.floor() };
             if let (Some(gate), Came::Status(429)) = (course.gate, miss.came) {
                 gate.pace.limited(begun, now, floor.unwrap_or_default());
             }

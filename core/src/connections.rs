@@ -1,8 +1,8 @@
 //! Connections to the service, kept and used again.
 //!
-//! What a poll costs is mostly what lies between it and its connection, so there is little: hyper speaks HTTP,
-//! one request a connection at a time, and a request has its connection to itself meanwhile. For requests that
-//! no proxy stands before; those are reqwest's, and downloads have connections of their own.
+//! What a poll costs is mostly what lies between it and its connection, so there is little: hyper speaks
+//! HTTP, one request a connection at a time, and a request has its connection to itself meanwhile. For
+//! requests that no proxy stands before; those are reqwest's, and downloads have connections of their own.
 
 use std::error::Error as StdError;
 use std::fmt;

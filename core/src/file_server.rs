@@ -52,23 +52,16 @@ impl FileServer {
         FileServer(client)
     }
 
-    /// Asks for a file. `None`: no request can be made of the URL.
-    pub(crate) async fn get(
-        &self,
-        url: &FileUrl,
-        headers: HeaderMap,
-    ) -> Option<Result<FileAnswer, legacy::Error>> {
+    /// Asks for a file.
+    pub(crate) async fn get(&self, url: &FileUrl, headers: HeaderMap) -> Result<FileAnswer, legacy::Error> {
         let mut request = Request::new(Outgoing::nothing());
-        *request.uri_mut() = url.uri()?;
+        *request.uri_mut() = url.uri().clone();
         *request.headers_mut() = headers;
         if let Some(authorization) = basic_authorization(url.url()) {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
-        let answer = self.0.request(request).await;
-        Some(answer.map(|response| {
-            let (head, body) = response.into_parts();
-            FileAnswer { status: head.status, headers: head.headers, content: Content::Direct(body) }
-        }))
+        let (head, body) = self.0.request(request).await?.into_parts();
+        Ok(FileAnswer { status: head.status, headers: head.headers, content: Content::Direct(body) })
     }
 }
 

@@ -10,8 +10,8 @@ use url::Url;
 pub(crate) struct FileUrl {
     /// In normal form: where it leads.
     url: Url,
-    /// Path and query as they were given.
-    target: String,
+    /// The same with path and query as they were given: as it is sent.
+    uri: Uri,
 }
 
 impl FileUrl {
@@ -19,12 +19,16 @@ impl FileUrl {
     pub(crate) fn resolve(base: &Url, text: &str) -> Option<FileUrl> {
         // As URLs are read everywhere (WHATWG URL, 4.4): ends are trimmed, and line ends within are none.
         let text = text.trim_matches(|c: char| c <= ' ').replace(['\t', '\n', '\r'], "");
+        // Host names come as they are in DNS, in ASCII; what is encoded in one can be anything.
+        if host_of(&text).is_some_and(|host| !host.is_ascii() || host.contains('%')) {
+            return None;
+        }
         let url = base.join(&text).ok()?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return None;
         }
-        let target = sendable(&target_of(&url, &text));
-        Some(FileUrl { url, target })
+        let uri = uri_of(&url, &target_of(&url, &text))?;
+        Some(FileUrl { url, uri })
     }
 
     /// Where a redirect from here leads. Its header may hold bytes that no URL has: they are percent-encoded.
@@ -38,24 +42,40 @@ impl FileUrl {
     }
 
     /// As it is sent.
-    pub(crate) fn uri(&self) -> Option<Uri> {
-        let target = PathAndQuery::try_from(self.target.as_str()).ok();
-        let target = match target {
-            Some(target) => target,
-            // A byte that no request line can have.
-            None => PathAndQuery::try_from(normal_target(&self.url)).ok()?,
-        };
-        let host = self.url.host_str()?;
-        let authority = match self.url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
-        Uri::builder().scheme(self.url.scheme()).authority(authority).path_and_query(target).build().ok()
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
     }
+}
+
+/// What is sent for this path and query; `None`: no request can be made of it.
+fn uri_of(url: &Url, target: &str) -> Option<Uri> {
+    // In its normal form where it has a byte that no request line can have.
+    let target =
+        PathAndQuery::try_from(sendable(target)).or_else(|_| PathAndQuery::try_from(normal_target(url)));
+    let host = url.host_str()?;
+    let authority = match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    Uri::builder().scheme(url.scheme()).authority(authority).path_and_query(target.ok()?).build().ok()
 }
 
 fn normal_target(url: &Url) -> String {
     url[url::Position::BeforePath..url::Position::AfterQuery].to_owned()
+}
+
+/// The host and port of a text, where it has its own.
+fn host_of(text: &str) -> Option<&str> {
+    let is_slash = |c: char| matches!(c, '/' | '\\');
+    let scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let after_scheme = text.trim_start_matches(scheme).strip_prefix(':');
+    let rest = after_scheme.unwrap_or(text);
+    let after_slashes = rest.trim_start_matches(is_slash);
+    if after_scheme.is_none() && rest.len() - after_slashes.len() < 2 {
+        return None;
+    }
+    let authority = after_slashes.split(['/', '\\', '?', '#']).next()?;
+    authority.rsplit('@').next()
 }
 
 /// Path and query of a text that this URL was read from.
@@ -103,7 +123,7 @@ mod tests {
 
     fn sent(base: &str, text: &str) -> String {
         let url = FileUrl::resolve(&Url::parse(base).unwrap(), text).unwrap();
-        url.uri().unwrap().to_string()
+        url.uri().to_string()
     }
 
     #[test]
@@ -127,7 +147,9 @@ mod tests {
             assert_eq!(sent("https://base/dir/f?old=1", text), expected, "{text}");
         }
         let base = Url::parse("https://a").unwrap();
-        for bad in ["ftp://a/f", "data:x", "https://", "http://[::1"] {
+        for bad in
+            ["ftp://a/f", "data:x", "https://", "http://[::1", "https://A\u{fc}", "//A%C3%BC", "http:A\u{fc}"]
+        {
             assert!(FileUrl::resolve(&base, bad).is_none(), "{bad}");
         }
     }
@@ -139,20 +161,23 @@ mod tests {
             ("/gr\u{fc}n?x='".as_bytes(), "https://a/gr%C3%BCn?x='"),
             (b"https://b/gr\xfcn", "https://b/gr%FCn"),
         ] {
-            assert_eq!(url.redirected(location).unwrap().uri().unwrap().to_string(), expected);
+            assert_eq!(url.redirected(location).unwrap().uri().to_string(), expected);
         }
     }
 
     proptest! {
         #[test]
-        fn any_url_can_be_sent_or_is_refused(text in "(https://)?[ -~ü]{0,40}", bytes: Vec<u8>) {
+        fn any_url_can_be_sent_or_is_refused(
+            text in r"(https://|//|http:|\\\\)?[A-C@%:./?#üÜ -~]{0,40}",
+            bytes: Vec<u8>,
+        ) {
             let base = Url::parse("https://base/dir/f?old=1").unwrap();
             if let Some(url) = FileUrl::resolve(&base, &text) {
-                let uri = url.uri().unwrap();
+                let uri = url.uri();
                 prop_assert!(uri.path().starts_with('/'));
                 prop_assert_eq!(uri.scheme_str().unwrap(), url.url().scheme());
                 if let Some(next) = url.redirected(&bytes) {
-                    prop_assert!(next.uri().is_some());
+                    prop_assert!(next.uri().path().starts_with('/'));
                 }
             }
         }

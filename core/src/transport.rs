@@ -181,8 +181,7 @@ impl Transport {
     /// Fetches a download URL: without the API key, without following redirects.
     pub(crate) async fn fetch(&self, url: &FileUrl, mut headers: HeaderMap) -> Result<FileAnswer, Miss> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let unsendable = || fault("a download URL", &fmt::Error);
-        if self.has_proxy(&url.uri().ok_or_else(unsendable)?, is_loopback(url.url())) {
+        if self.has_proxy(url.uri(), is_loopback(url.url())) {
             let client = self.client(url.url()).map_err(|error| Miss::new(Came::Fault, error))?;
             let send = client.get(url.url().clone()).headers(headers).send();
             return Ok(self.idle(send).await?.map_err(|error| self.transport_miss(error))?.into());
@@ -195,8 +194,7 @@ impl Transport {
             let connector = connections::connector(self.tls.clone(), timeout, self.home.clone());
             FileServer::new(connector, timeout, IDLE_CONNECTIONS)
         });
-        let answer = self.idle(files.get(url, headers)).await?.ok_or_else(unsendable)?;
-        answer.map_err(|error| self.miss(error.is_connect(), &error))
+        self.idle(files.get(url, headers)).await?.map_err(|error| self.miss(error.is_connect(), &error))
     }
 
     /// The next piece of a download; `None` at its end.
