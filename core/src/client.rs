@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::attempt::Budget;
 use crate::clock::{Clock, Moment};
+use crate::common::blocking::abandon;
 pub(crate) use crate::common::blocking::blocking;
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
@@ -178,7 +179,7 @@ impl Client {
         &'a self,
         deadline: Moment,
         tracker: &'a Tracker,
-        steps: Pin<Box<dyn Future<Output = Result<T, Failure<R>>> + Send + 'a>>,
+        mut steps: Pin<Box<dyn Future<Output = Result<T, Failure<R>>> + Send + 'a>>,
     ) -> impl Future<Output = Result<T, Failure<R>>> {
         async move {
             tracker.begin(self.clock.now());
@@ -192,7 +193,7 @@ impl Client {
             let end = tokio::select! {
                 biased;
                 reason = tracker.stopped() => Err(tracker.stop_error(reason).into()),
-                result = steps => result.map_err(|failure| Failure {
+                result = &mut steps => result.map_err(|failure| Failure {
                     error: tracker.complete(failure.error),
                     result: failure.result,
                 }),
@@ -200,6 +201,9 @@ impl Client {
                     Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
                 }
             };
+            if let Some(left) = abandon(steps) {
+                left.await;
+            }
             ending.told = true;
             self.log.finished(tracker, end.as_ref().err().map(|failure| &failure.error));
             end
