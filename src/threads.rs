@@ -6,6 +6,10 @@ use std::io;
 use crate::process::Process;
 use perceptis_core::{Error, Kind};
 
+/// The stack of each of them: what Rust gives a thread, but without the variable RUST_MIN_STACK, which would
+/// be read when the first one starts.
+pub(crate) const STACK_BYTES: usize = 2 << 20;
+
 thread_local! {
     /// The process in which this is one of the library's own threads, or in a callback. Such a thread must never wait
     /// for the library; a fork's child that came from one may.
@@ -25,7 +29,7 @@ pub(crate) fn spawn_named(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Res
         enter();
         work();
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(own).map(drop)
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(own).map(drop)
 }
 
 /// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show

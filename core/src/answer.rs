@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -375,7 +375,7 @@ mod tests {
     fn wait(pairs: &[(&'static str, &str)]) -> Option<Duration> {
         let headers = pairs
             .iter()
-            .map(|(name, value)| (reqwest::header::HeaderName::from_static(name), value.parse().unwrap()));
+            .map(|(name, value)| (hyper::header::HeaderName::from_static(name), value.parse().unwrap()));
         retry_after(&headers.collect())
     }
 

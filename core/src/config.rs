@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
 use crate::ledger::Location;
 use crate::log::Level;
 use crate::origin::Origin;
+use crate::proxy::Proxies;
 use crate::secret::{self, ApiKey};
 use crate::table::{self, WEEK_MS};
+use crate::tls::Trust;
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
@@ -72,12 +75,18 @@ impl Config {
     }
 
     /// Everything that a client needs: what was set, then `PERCEPTIS_<KEY>` from `environment`, then the
-    /// defaults. An empty variable counts as not set.
+    /// defaults; proxies and trusted certificates from `environment` as well, which is not looked at again.
+    /// An empty variable counts as not set.
     ///
     /// # Errors
     /// `Configuration`, naming the key or variable that is missing or wrong.
     pub fn settle(&self, environment: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Error> {
-        let mut settings = Settings { ledger: Location::standard(&environment), ..Settings::default() };
+        let mut settings = Settings {
+            ledger: Location::standard(&environment),
+            proxies: Arc::new(Proxies::read(&environment)?),
+            trust: Trust::read(&environment),
+            ..Settings::default()
+        };
         for key in KEYS {
             if let Some(text) = self.0.get(key) {
                 settings.apply(key, text)?;
@@ -119,6 +128,10 @@ pub struct Settings {
     pub(crate) time_scale: u32,
     /// Where the spreads of waiting times come from, in the place of the operating system.
     pub(crate) jitter_seed: Option<u64>,
+    /// Those of the environment.
+    pub(crate) proxies: Arc<Proxies>,
+    /// Whose certificates are trusted besides those of `ca_file`.
+    pub(crate) trust: Trust,
 }
 
 impl Default for Settings {
@@ -143,6 +156,8 @@ impl Default for Settings {
             ledger: Location::Nowhere,
             time_scale: 1,
             jitter_seed: None,
+            proxies: Arc::default(),
+            trust: Trust::default(),
         }
     }
 }

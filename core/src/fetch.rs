@@ -3,10 +3,11 @@
 use std::io;
 
 use bytes::Bytes;
-use reqwest::header::{
+use http_body::Body as _;
+use hyper::StatusCode;
+use hyper::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE,
 };
-use reqwest::{Response, StatusCode};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -19,6 +20,7 @@ use crate::files::partial::Partial;
 use crate::job::JobId;
 use crate::origin::is_loopback;
 use crate::policy::Came;
+use crate::transport::Response;
 
 const MAX_REDIRECTS: u32 = 5;
 /// Pieces between the socket and the thread that hashes and writes.
@@ -106,7 +108,7 @@ impl Client {
         }
         let strong = response.headers().get(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"));
         let rest = if status == StatusCode::OK {
-            Some((0, response.content_length()))
+            Some((0, response.body().size_hint().exact()))
         } else {
             content_range(response.headers()).filter(|(first, _)| *first == asked)
         };

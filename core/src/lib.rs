@@ -34,6 +34,7 @@ mod pace;
 mod policy;
 mod poll;
 mod poller;
+mod proxy;
 mod request;
 pub mod schedule;
 mod secret;

@@ -74,6 +74,8 @@ pub(crate) fn next(came: Came, asking: Asking) -> Next {
         Conflict                => [Stop,      Again,     Stop,  Again, Stop ],
         Status(401 | 403)       => [Stop,      Stop,      Stop,  Stop,  Renew],
         Status(404)             => [Stop,      Stop,      Stop,  Young, Renew],
+        // A proxy's: accounts are locked by a few wrong passwords.
+        Status(407)             => [Stop,      Stop,      Stop,  Stop,  Stop ],
         Status(408)             => [Doubt,     Doubt,     Again, Again, Again],
         Status(409)             => [Doubt,     Doubt,     Stop,  Again, Stop ],
         Status(410)             => [Stop,      Stop,      Stop,  Again, Renew],

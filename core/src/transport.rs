@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use hyper::http::response::Parts;
-use hyper::{Request, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
-use once_cell::sync::OnceCell;
-use reqwest::header::{
+use hyper::body::Incoming;
+use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    USER_AGENT,
+    PROXY_AUTHORIZATION, USER_AGENT,
 };
-use reqwest::{Client, Method, Response};
+use hyper::http::response::Parts;
+use hyper::{Method, Request, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use once_cell::sync::OnceCell;
 use url::Url;
 
 use crate::attempt::Miss;
@@ -26,16 +27,19 @@ use crate::config::Settings;
 use crate::connections::{Connections, Failed};
 use crate::error::{Error, Kind};
 use crate::first_byte::{FirstByte, Outgoing, Withheld};
-use crate::origin::{Origin, is_loopback};
+use crate::origin::Origin;
 use crate::policy::Came;
 use crate::poller::SLOTS;
+use crate::proxy::dial::{self, Connector};
+use crate::proxy::{self, Proxy, Trouble};
 use crate::tls;
 
 const MOST_ANSWER_BYTES: usize = 1 << 20;
 const MOST_ERROR_BYTES: usize = 64 << 10;
-/// Of downloads, and of all else where there is a proxy: not fewer than the requests in flight, or connections are
-/// opened and thrown away.
+/// Of downloads: not fewer than the requests in flight, or connections are opened and thrown away.
 const IDLE_CONNECTIONS: usize = 16;
+/// How long one of them is kept.
+const IDLE: Duration = Duration::from_secs(90);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// An answer of the service, whole.
@@ -48,21 +52,31 @@ pub(crate) struct Reply {
 /// What a submission sends: its body, its idempotency key, and who is to know of its first byte.
 pub(crate) type Submission<'a> = (Bytes, &'a str, &'a FirstByte);
 
-/// The ways out. To the service: connections of our own, unless a proxy stands before it. To where files are, and
-/// through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine, which never does.
-#[derive(Debug)]
+/// The answer to the wish for a file, whose body is still to come.
+pub(crate) type Response = hyper::Response<Incoming>;
+
+/// The ways out: to the service by connections that are kept here, to where files are by a client of hyper's.
+/// Both dial the same way, through the proxies that stand before a host.
 pub(crate) struct Transport {
     settings: Arc<Settings>,
     clock: Clock,
     home: Home,
-    tls: rustls::ClientConfig,
+    tls: Arc<rustls::ClientConfig>,
     origin: Origin,
+    /// The proxy that is asked for pages of the service, which only one that speaks HTTP, of plain http is.
+    asked: Option<Arc<Proxy>>,
     /// What every request to the service says, its key among it.
     headers: HeaderMap,
-    /// None where a proxy stands before the service.
-    connections: OnceCell<Option<Connections>>,
-    direct: OnceCell<Client>,
-    proxied: OnceCell<Client>,
+    user_agent: HeaderValue,
+    connector: OnceCell<Connector>,
+    connections: OnceCell<Connections>,
+    files: OnceCell<Client<Connector, Outgoing>>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl Transport {
@@ -73,23 +87,32 @@ impl Transport {
             .map_err(unfit("API key"))?;
         authorization.set_sensitive(true);
         let origin = settings.origin()?.clone();
-        let headers = HeaderMap::from_iter([
+        let user_agent = HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?;
+        let mut headers = HeaderMap::from_iter([
             (HOST, HeaderValue::try_from(origin.authority()).map_err(unfit("host"))?),
-            (USER_AGENT, HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?),
+            (USER_AGENT, user_agent.clone()),
             (ACCEPT, HeaderValue::from_static("*/*")),
             (AUTHORIZATION, authorization),
         ]);
-        let tls = tls::config(extra)?;
+        let there = Uri::try_from(origin.as_text())
+            .map_err(|error| Error::configuration(format!("the base URL can't be used: {error}")))?;
+        let asked = asked(&settings, &there).cloned();
+        if let Some(authorization) = asked.as_ref().and_then(|proxy| proxy.authorization()) {
+            headers.insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let tls = Arc::new(tls::config(extra, settings.trust.clone())?);
         Ok(Transport {
             settings,
             clock,
             home,
             tls,
             origin,
+            asked,
             headers,
+            user_agent,
+            connector: OnceCell::new(),
             connections: OnceCell::new(),
-            direct: OnceCell::new(),
-            proxied: OnceCell::new(),
+            files: OnceCell::new(),
         })
     }
 
@@ -100,12 +123,7 @@ impl Transport {
         submission: Option<Submission<'_>>,
         timeout: Duration,
     ) -> Result<Reply, Miss> {
-        let exchange = async {
-            match self.connections()? {
-                Some(connections) => self.exchange(connections, path, submission).await,
-                None => self.exchange_by_proxy(path, submission).await,
-            }
-        };
+        let exchange = self.exchange(path, submission);
         match tokio::time::timeout(self.clock.io(timeout), exchange).await {
             Ok(result) => result,
             Err(_) => {
@@ -115,14 +133,14 @@ impl Transport {
         }
     }
 
-    async fn exchange(
-        &self,
-        connections: &Connections,
-        path: &str,
-        submission: Option<Submission<'_>>,
-    ) -> Result<Reply, Miss> {
+    async fn exchange(&self, path: &str, submission: Option<Submission<'_>>) -> Result<Reply, Miss> {
+        let connections = self.connections()?;
         let mut request = Request::new(Outgoing::nothing());
-        *request.uri_mut() = Uri::try_from(path).map_err(|error| fault("a path", &error))?;
+        let target = match &self.asked {
+            Some(_) => Uri::try_from(self.origin.url(path).as_str()),
+            None => Uri::try_from(path),
+        };
+        *request.uri_mut() = target.map_err(|error| fault("a path", &error))?;
         request.headers_mut().clone_from(&self.headers);
         if let Some((body, key, first_byte)) = submission {
             *request.method_mut() = Method::POST;
@@ -135,29 +153,13 @@ impl Transport {
             Failed::Lost(error) => self.miss(false, &error),
         })?;
         let (head, mut body) = response.into_parts();
+        self.check_login(head.status.as_u16(), self.asked.as_deref())?;
         let (reply, whole) = self.read(head, &mut body).await?;
         // Of one that was not read to its end more is on its way.
         if whole {
             connections.give_back(body);
         }
         Ok(reply)
-    }
-
-    async fn exchange_by_proxy(&self, path: &str, submission: Option<Submission<'_>>) -> Result<Reply, Miss> {
-        let url = self.origin.url(path);
-        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
-        let mut headers = self.headers.clone();
-        headers.remove(HOST);
-        let request = match submission {
-            None => client.get(url),
-            Some((body, key, first_byte)) => {
-                self.put_submission(&mut headers, key)?;
-                client.post(url).body(reqwest::Body::wrap(first_byte.watch(body)))
-            }
-        };
-        let response = request.headers(headers).send().await.map_err(|error| self.transport_miss(error))?;
-        let (head, mut body) = reqwest_parts(response);
-        Ok(self.read(head, &mut body).await?.0)
     }
 
     fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
@@ -168,15 +170,35 @@ impl Transport {
     }
 
     /// Fetches a download URL: without the API key, without following redirects.
-    pub(crate) async fn fetch(&self, url: Url, headers: HeaderMap) -> Result<Response, Miss> {
-        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
-        let send = client.get(url).headers(headers).send();
-        self.idle(send).await?.map_err(|error| self.transport_miss(error))
+    pub(crate) async fn fetch(&self, url: Url, mut headers: HeaderMap) -> Result<Response, Miss> {
+        let there = Uri::try_from(url.as_str()).map_err(|error| {
+            let message = format!("the download URL can't be asked for: {error}");
+            Miss::new(Came::Fault, Error::new(Kind::Protocol, message))
+        })?;
+        let asked = asked(&self.settings, &there);
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        if let Some(authorization) = asked.and_then(|proxy| proxy.authorization()) {
+            headers.insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let mut request = Request::new(Outgoing::nothing());
+        (*request.uri_mut(), *request.headers_mut()) = (there.clone(), headers);
+        let sent = self.idle(self.files().request(request)).await?;
+        let response = sent.map_err(|error| self.miss(error.is_connect(), &error))?;
+        self.check_login(response.status().as_u16(), asked.map(Arc::as_ref))?;
+        Ok(response)
     }
 
     /// The next piece of a download; `None` at its end.
     pub(crate) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, Miss> {
-        self.idle(response.chunk()).await?.map_err(|error| self.transport_miss(error))
+        let body = response.body_mut();
+        loop {
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            let Some(frame) = self.idle(frame).await? else { return Ok(None) };
+            let frame = frame.map_err(|error| self.miss(false, &error))?;
+            if let Ok(piece) = frame.into_data() {
+                return Ok(Some(piece));
+            }
+        }
     }
 
     async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
@@ -230,50 +252,52 @@ impl Transport {
 
     /// Closes the connections that wait for their next request.
     pub(crate) fn close(&self) {
-        if let Some(Some(connections)) = self.connections.get() {
+        if let Some(connections) = self.connections.get() {
             connections.close();
         }
     }
 
-    /// The connections to the service; none where a proxy stands before it.
-    fn connections(&self) -> Result<Option<&Connections>, Miss> {
-        let made = self.connections.get_or_try_init(|| {
-            let text = self.origin.as_text();
-            let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
-            if !self.origin.is_loopback() && Matcher::from_system().intercept(&origin).is_some() {
-                return Ok(None);
-            }
+    fn connector(&self) -> &Connector {
+        self.connector.get_or_init(|| {
             let timeout = self.clock.io(self.settings.connect_timeout);
-            // And that of a call on its caller's thread.
-            let most_idle = SLOTS + self.settings.max_concurrent_submissions + 1;
-            Ok(Some(Connections::new(origin, self.tls.clone(), timeout, most_idle, self.home.clone())))
-        });
-        made.map(Option::as_ref)
-    }
-
-    fn client(&self, url: &Url) -> Result<&Client, Error> {
-        let local = is_loopback(url);
-        let cell = if local { &self.direct } else { &self.proxied };
-        cell.get_or_try_init(|| {
-            let builder = Client::builder()
-                .user_agent(user_agent(&self.settings))
-                .tls_backend_preconfigured(self.tls.clone())
-                .connect_timeout(self.clock.io(self.settings.connect_timeout))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .http1_only()
-                .pool_max_idle_per_host(IDLE_CONNECTIONS);
-            let builder = if local { builder.no_proxy() } else { builder };
-            builder.build().map_err(|error| {
-                Error::configuration(format!("the HTTP client can't be set up: {}", deepest(&error)))
-            })
+            dial::connector(&self.tls, &self.settings.proxies, timeout, &self.home)
         })
     }
 
-    fn transport_miss(&self, error: reqwest::Error) -> Miss {
-        let connecting = error.is_connect();
-        self.miss(connecting, &error.without_url())
+    /// The connections to the service.
+    fn connections(&self) -> Result<&Connections, Miss> {
+        self.connections.get_or_try_init(|| {
+            let text = self.origin.as_text();
+            let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
+            let timeout = self.clock.io(self.settings.connect_timeout);
+            // And that of a call on its caller's thread.
+            let most_idle = SLOTS + self.settings.max_concurrent_submissions + 1;
+            let connector = self.connector().clone();
+            Ok(Connections::new(origin, connector, timeout, most_idle, self.home.clone()))
+        })
+    }
+
+    /// What fetches files.
+    fn files(&self) -> &Client<Connector, Outgoing> {
+        self.files.get_or_init(|| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(IDLE_CONNECTIONS)
+                .build(self.connector().clone())
+        })
+    }
+
+    /// A proxy that wants another login is not asked again: accounts are locked by a few wrong ones.
+    fn check_login(&self, status: u16, asked: Option<&Proxy>) -> Result<(), Miss> {
+        if status != 407 {
+            return Ok(());
+        }
+        let sentence = match asked {
+            Some(proxy) => proxy::asks_for_a_login(&format_args!("the proxy {proxy}")),
+            None => proxy::asks_for_a_login(&"a proxy on the way"),
+        };
+        Err(Miss::new(Came::Status(status), Error::new(Kind::Transport, sentence).http_status(status)))
     }
 
     /// What a failure on the way means. `connecting`: that it came before there was a connection.
@@ -283,16 +307,34 @@ impl Transport {
             let message = "the request was not sent: the call has ended, or the connection took too long";
             return Miss::new(Came::Withheld, Error::new(Kind::Transport, message));
         }
+        if let Some(trouble) = find::<Trouble>(error) {
+            return self.proxy_miss(trouble);
+        }
         let (came, stage) = match (untrusted, connecting) {
             (true, _) => (Came::Untrusted, "the host's certificate is not trusted"),
             (false, true) => (Came::NotSent, "the host could not be reached"),
             (false, false) => (Came::Lost, "the connection failed"),
         };
-        let cause = deepest(error);
-        let cause = self.settings.api_key().map(|key| key.scrub(&cause)).unwrap_or(cause);
-        let error = Error::new(Kind::Transport, format!("{stage}: {cause}"));
+        let error = Error::new(Kind::Transport, format!("{stage}: {}", self.scrubbed(deepest(error))));
         // A certificate that is not trusted now will not be in a second.
         Miss::new(came, if untrusted { error } else { error.retryable() })
+    }
+
+    fn proxy_miss(&self, trouble: &Trouble) -> Miss {
+        let sentence = match trouble.unreachable() {
+            Some((proxy, error)) => format!("the proxy {proxy} could not be reached: {}", deepest(error)),
+            None => trouble.to_string(),
+        };
+        let error = Error::new(Kind::Transport, self.scrubbed(sentence));
+        match trouble.status() {
+            Some(407) => Miss::new(Came::Status(407), error.http_status(407)),
+            Some(status) => Miss::new(Came::NotSent, error.http_status(status).retryable()),
+            None => Miss::new(Came::NotSent, error.retryable()),
+        }
+    }
+
+    fn scrubbed(&self, text: String) -> String {
+        self.settings.api_key().map(|key| key.scrub(&text)).unwrap_or(text)
     }
 }
 
@@ -306,8 +348,10 @@ fn joined(before: Bytes, next: Bytes) -> Bytes {
     both.freeze()
 }
 
-fn reqwest_parts(response: Response) -> (Parts, reqwest::Body) {
-    hyper::Response::from(response).into_parts()
+/// The proxy that is asked for this page itself, and not for a way to its host.
+fn asked<'a>(settings: &'a Settings, there: &Uri) -> Option<&'a Arc<Proxy>> {
+    let proxy = settings.proxies.before(there)?;
+    (proxy.speaks_http() && there.scheme_str() != Some("https")).then_some(proxy)
 }
 
 fn user_agent(settings: &Settings) -> String {
@@ -342,6 +386,17 @@ fn deepest(error: &dyn StdError) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+/// An error of this type, however deep in the error it is.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    // An io::Error's source is its content's source: the content itself has to be asked for.
+    let content = error.downcast_ref().and_then(std::io::Error::get_ref);
+    let within = content.and_then(|content| find(content as &(dyn StdError + 'static)));
+    within.or_else(|| find(error.source()?))
 }
 
 /// Whether it was the body of the request that did not let itself be sent.
