@@ -32,7 +32,7 @@ use crate::policy::Came;
 use crate::poller::SLOTS;
 use crate::proxy::dial::{self, Connector};
 use crate::proxy::{self, Proxy, Trouble};
-use crate::tls;
+use crate::tls::{self, Identity};
 
 const MOST_ANSWER_BYTES: usize = 1 << 20;
 const MOST_ERROR_BYTES: usize = 64 << 10;
@@ -62,6 +62,7 @@ pub(crate) struct Transport {
     clock: Clock,
     home: Home,
     tls: Arc<rustls::ClientConfig>,
+    identity: Arc<Identity>,
     origin: Origin,
     /// The proxy that is asked for pages of the service, which only one that speaks HTTP, of plain http is.
     asked: Option<Arc<Proxy>>,
@@ -100,12 +101,15 @@ impl Transport {
         if let Some(authorization) = asked.as_ref().and_then(|proxy| proxy.authorization()) {
             headers.insert(PROXY_AUTHORIZATION, authorization);
         }
-        let tls = Arc::new(tls::config(extra, settings.trust.clone())?);
+        let provider = tls::provider();
+        let identity = Arc::new(Identity::read(settings.client_certificate()?, &provider)?);
+        let tls = Arc::new(tls::config(provider, extra, settings.trust.clone(), Arc::clone(&identity))?);
         Ok(Transport {
             settings,
             clock,
             home,
             tls,
+            identity,
             origin,
             asked,
             headers,
@@ -302,7 +306,6 @@ impl Transport {
 
     /// What a failure on the way means. `connecting`: that it came before there was a connection.
     fn miss(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Miss {
-        let untrusted = is_untrusted(error);
         if is_withheld(error) {
             let message = "the request was not sent: the call has ended, or the connection took too long";
             return Miss::new(Came::Withheld, Error::new(Kind::Transport, message));
@@ -310,22 +313,37 @@ impl Transport {
         if let Some(trouble) = find::<Trouble>(error) {
             return self.proxy_miss(trouble);
         }
-        let (came, stage) = match (untrusted, connecting) {
-            (true, _) => (Came::Untrusted, "the host's certificate is not trusted"),
-            (false, true) => (Came::NotSent, "the host could not be reached"),
-            (false, false) => (Came::Lost, "the connection failed"),
+        if let Some(told) = self.told_by_tls(connecting, error) {
+            return told;
+        }
+        let (came, stage) = if connecting {
+            (Came::NotSent, "the host could not be reached")
+        } else {
+            (Came::Lost, "the connection failed")
         };
         let error = Error::new(Kind::Transport, format!("{stage}: {}", self.scrubbed(deepest(error))));
+        Miss::new(came, error.retryable())
+    }
+
+    fn told_by_tls(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Option<Miss> {
+        let told = tls::tell(find(error)?, connecting, self.identity.was_asked_for())?;
+        let error = Error::new(Kind::Transport, told.sentence);
         // A certificate that is not trusted now will not be in a second.
-        Miss::new(came, if untrusted { error } else { error.retryable() })
+        let passes = told.came == Came::NotSent;
+        Some(Miss::new(told.came, if passes { error.retryable() } else { error }))
     }
 
     fn proxy_miss(&self, trouble: &Trouble) -> Miss {
-        let sentence = match trouble.unreachable() {
-            Some((proxy, error)) => format!("the proxy {proxy} could not be reached: {}", deepest(error)),
-            None => trouble.to_string(),
-        };
-        let error = Error::new(Kind::Transport, self.scrubbed(sentence));
+        if let Some((proxy, error)) = trouble.unreachable() {
+            let told = self.told_by_tls(true, error);
+            let (came, why) = match &told {
+                Some(miss) => (miss.came, miss.error.message().to_owned()),
+                None => (Came::NotSent, self.scrubbed(deepest(error))),
+            };
+            let error = Error::new(Kind::Transport, format!("the proxy {proxy} could not be reached: {why}"));
+            return Miss::new(came, if came == Came::NotSent { error.retryable() } else { error });
+        }
+        let error = Error::new(Kind::Transport, trouble.to_string());
         match trouble.status() {
             Some(407) => Miss::new(Came::Status(407), error.http_status(407)),
             Some(status) => Miss::new(Came::NotSent, error.http_status(status).retryable()),
@@ -402,14 +420,4 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 /// Whether it was the body of the request that did not let itself be sent.
 fn is_withheld(error: &(dyn StdError + 'static)) -> bool {
     error.is::<Withheld>() || error.source().is_some_and(is_withheld)
-}
-
-/// Whether the other end's certificate was refused, however deep in the error that is said.
-fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
-    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
-        return true;
-    }
-    // An io::Error's source is its content's source: the content itself has to be asked for.
-    let content = error.downcast_ref().and_then(std::io::Error::get_ref);
-    content.is_some_and(|content| is_untrusted(content)) || error.source().is_some_and(is_untrusted)
 }

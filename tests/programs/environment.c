@@ -1,7 +1,7 @@
-/* A program that changes its environment all the time, while it makes clients and calls. The library reads the
-   environment in perceptis_client_new alone, which this program keeps apart from its changes.
+/* A program that changes its environment all the time, while it makes clients and calls. The library reads
+   the environment in perceptis_client_new alone, which this program keeps apart from its changes.
    Usage: environment CLIENTS MODE BASE_URL...
-     changing   another thread changes the environment all the time: whoever reads it meanwhile crashes
+     changing   another thread changes the environment all the time: a read meanwhile crashes
      told       what is read elsewhere is printed, and nothing is changed */
 #define _GNU_SOURCE
 #include "check.h"

@@ -57,8 +57,8 @@ impl Trouble {
 /// What is said of a status of 407, which only a proxy gives.
 pub(crate) fn asks_for_a_login(proxy: &dyn fmt::Display) -> String {
     format!(
-        "{proxy} asks for a user and password (407): put them, or the right ones, into its variable, such as \
-         https_proxy=http://USER:PASSWORD@HOST:PORT"
+        "{proxy} asks for a user and a password (407): put the right ones into its variable, such as \
+         https_proxy, as USER:PASSWORD@ before the host"
     )
 }
 

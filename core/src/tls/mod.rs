@@ -1,6 +1,8 @@
 //! TLS: the system's certificates, loaded at the first handshake and not before.
 
+mod identity;
 mod trust;
+mod words;
 
 use std::sync::{Arc, OnceLock};
 
@@ -13,20 +15,33 @@ use rustls::{
 };
 
 use crate::error::Error;
+pub(crate) use identity::Identity;
 pub(crate) use trust::{Trust, read_ca_file};
+pub(crate) use words::tell;
 
 /// What a client says that has nothing to judge a server by.
 const NO_CERTIFICATES: &str = "there is no trusted certificate on this machine";
 
-/// The TLS settings of a client that trusts the system's certificates and these.
-pub(crate) fn config(extra: Vec<CertificateDer<'static>>, trust: Trust) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+/// What TLS stands on.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The TLS settings of a client that trusts the system's certificates and these, and shows this one where it
+/// is asked.
+pub(crate) fn config(
+    provider: Arc<CryptoProvider>,
+    extra: Vec<CertificateDer<'static>>,
+    trust: Trust,
+    identity: Arc<Identity>,
+) -> Result<ClientConfig, Error> {
     let verifier = LazyVerifier::new(Arc::clone(&provider), extra, trust);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::configuration(format!("TLS can't be set up: {error}")))?;
-    // "Dangerous" since it is not rustls' own; it is the platform's, made late.
-    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
+    // "Dangerous" since it is not rustls' own; it is, made late.
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(builder.with_client_cert_resolver(identity))
 }
 
 /// Judges certificates by the trusted ones, which are read when they are first needed: reading them takes

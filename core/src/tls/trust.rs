@@ -10,8 +10,8 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::Error;
 
-/// The largest CA file.
-const MAX_CA_BYTES: u64 = 16 << 20;
+/// The largest PEM file.
+const MAX_PEM_BYTES: u64 = 16 << 20;
 
 /// Where the trusted certificates are. Found out while a client is made, read at the first handshake.
 #[derive(Clone, Debug, Default)]
@@ -62,18 +62,30 @@ pub(crate) fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
             "ca_file {path:?} {what}; accepted is a file with certificates in PEM form"
         ))
     };
-    let unreadable = |error: std::io::Error| wrong(format!("can't be read: {error}"));
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > MAX_CA_BYTES {
-        return Err(wrong("is not a file of at most 16 MiB".into()));
-    }
-    let text = std::fs::read(path).map_err(unreadable)?;
+    let text = read_pem("ca_file", path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()
-        .map_err(|error| wrong(format!("is not in PEM form: {error}")))?;
+        .map_err(|error| wrong(format!("can't be read: {error}")))?;
     let mut roots = RootCertStore::empty();
     for certificate in &certificates {
         roots.add(certificate.clone()).map_err(|error| wrong(format!("has a bad certificate: {error}")))?;
     }
     if certificates.is_empty() { Err(wrong("has no certificate".into())) } else { Ok(certificates) }
+}
+
+/// A PEM file with lines that end as PEM's do: editors and variables leave a byte order mark, carriage
+/// returns, or a backslash and an n in their place.
+pub(super) fn read_pem(key: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    let wrong =
+        |what: String| Error::configuration(format!("{key} {path:?} {what}; accepted is a file in PEM form"));
+    let unreadable = |error: std::io::Error| wrong(format!("can't be read: {error}"));
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > MAX_PEM_BYTES {
+        return Err(wrong("is not a file of at most 16 MiB".into()));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text =
+        text.trim_start_matches('\u{feff}').replace("\\r", "\n").replace("\\n", "\n").replace('\r', "\n");
+    Ok(text.into_bytes())
 }
