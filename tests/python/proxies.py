@@ -1,4 +1,4 @@
-"""Proxies that the tests talk to: HTTP with CONNECT, and SOCKS 4 and 5. Each leads to one port of this machine."""
+"""Proxies that the tests talk to: HTTP with CONNECT, and SOCKS 4 and 5. Each leads to one port."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from collections.abc import Callable
 class Proxy:
     """A proxy at a port of its own. `seen` has what each connection asked for, as text."""
 
-    def __init__(self, target: int, answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n", login: str | None = None) -> None:
-        self.target, self.answer, self.login = target, answer, login
+    def __init__(self, target: int, answer: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> None:
+        self.target, self.answer = target, answer
+        self.login: str | None = None
         self.seen: list[str] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What is said of TLS that fails: one short sentence, and what to do. Files as editors leave them, and client certificates."""
+"""What is said of TLS that fails: one short sentence, and what to do. Also client certificates."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def own(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path)
 
 
-def told(port: int, ca_file: Path | None, host: str = "localhost", timeout: float = 20) -> perceptis.TransportError:
+def told(port: int, ca_file: Path | None, timeout: float = 20) -> perceptis.TransportError:
     """The error of a call of each kind, which says the same."""
     trusted = {} if ca_file is None else {"ca_file": ca_file}
-    with perceptis.Client(api_key=KEY, api_base_url=f"https://{host}:{port}", **trusted) as client:
+    with perceptis.Client(api_key=KEY, api_base_url=f"https://localhost:{port}", **trusted) as client:
         with pytest.raises(perceptis.TransportError) as caught:
             client.get_status("j1", timeout=timeout)
         with pytest.raises(perceptis.TransportError) as submitted:
@@ -48,7 +48,8 @@ def test_an_unknown_authority(own: Certificates) -> None:
 def test_an_authoritys_own_certificate(own: Certificates) -> None:
     own.openssl(
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "own.key", "-out", "own.pem",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+        "-keyout", "own.key", "-out", "own.pem",
     )  # fmt: skip
     with served(own.context("own")) as port:
         error = told(port, own.directory / "own.pem")
@@ -136,7 +137,8 @@ def test_ssl_cert_file_and_directory_are_those_of_the_clients_birth(
 ) -> None:
     (tmp_path / "many").mkdir()
     (tmp_path / "many" / "one.pem").write_bytes(own.authority.read_bytes())
-    for name, value in (("SSL_CERT_FILE", str(own.authority)), ("SSL_CERT_DIR", f"/nonexistent:{tmp_path}/many")):
+    named = (("SSL_CERT_FILE", str(own.authority)), ("SSL_CERT_DIR", f"/nonexistent:{tmp_path}/many"))
+    for name, value in named:
         monkeypatch.setenv(name, value)
         with served(own.server("DNS:localhost")) as port:
             with perceptis.Client(api_key=KEY, api_base_url=f"https://localhost:{port}") as client:

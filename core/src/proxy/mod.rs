@@ -25,7 +25,7 @@ pub(crate) use trouble::{Trouble, asks_for_a_login};
 
 /// What a variable's value can be.
 const ACCEPTS: &str = "accepted is [SCHEME://][USER:PASSWORD@]HOST[:PORT], where SCHEME is http, https, \
-                       socks5, socks5h, socks4 or socks4a; in USER and PASSWORD %XX stands for other characters";
+                       socks5, socks5h, socks4 or socks4a; in a password %XX stands for other characters";
 
 /// How one speaks to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub(crate) fn tell(error: &TlsError, connecting: bool, asked: bool) -> Option<To
         // that.
         TlsError::AlertReceived(alert) if asked && is_about_certificates(*alert) => told(
             Came::Barred,
-            "the host asks for a client's certificate: set client_cert_file and client_key_file to one that it takes",
+            "the host asks for a client's certificate: set client_cert_file and client_key_file to one it takes",
         ),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => told(
             Came::Barred,
@@ -46,8 +46,8 @@ pub(crate) fn tell(error: &TlsError, connecting: bool, asked: bool) -> Option<To
         ),
         TlsError::AlertReceived(alert) => Some(Told {
             sentence: format!(
-                "the host was reached and refused the handshake (alert {alert:?}): it needs a key of RSA, Ed25519, \
-                 P-256 or P-384"
+                "the host was reached and refused the handshake (alert {alert:?}): it needs a key of RSA, \
+                 Ed25519, P-256 or P-384"
             ),
             came: if passes(*alert) { Came::NotSent } else { Came::Untrusted },
         }),
@@ -88,7 +88,7 @@ fn untrusted(error: &CertificateError) -> String {
         }
         CertificateError::ExpiredContext { time, not_after } => {
             return format!(
-                "the host's certificate expired on {}; the clock here says {}: set the clock, or have it renewed",
+                "the host's certificate expired on {}; the clock here says {}: set the clock, or renew it",
                 day(*not_after),
                 minute(*time)
             );
@@ -104,12 +104,12 @@ fn untrusted(error: &CertificateError) -> String {
         CertificateError::Other(other)
             if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
         {
-            "the host shows the certificate of an authority (CA:TRUE) as its own: have it show one that this has signed"
+            "the host shows an authority's certificate (CA:TRUE) as its own: have it show one signed by this"
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the host's certificate has a signature that is not read here: use RSA, Ed25519, P-256 or P-384, with SHA-256 \
-             or SHA-384"
+            "the host's certificate has a signature that is not read here: use RSA, Ed25519, P-256 or P-384, \
+             with SHA-256 or SHA-384"
         }
         CertificateError::Revoked => "the host's certificate is revoked: have it replaced",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
