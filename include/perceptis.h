@@ -348,9 +348,16 @@ perceptis_code perceptis_recover_async(perceptis_client *client,
                                        perceptis_error **error);
 
 /**
- * Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. The
- * environment is read here and not again. No connection is opened, no thread started: that is done by the
- * first operation.
+ * Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. No
+ * connection is opened, no thread started: that is done by the first operation.
+ *
+ * The environment is read here and not again, so that a program may change it at any other time: the
+ * variables `PERCEPTIS_<KEY>`; for proxies those of curl, `https_proxy`, `http_proxy`, `all_proxy`,
+ * `no_proxy`, where the lower case is looked at first; `SSL_CERT_FILE` and `SSL_CERT_DIR`; `HOME` and
+ * `XDG_STATE_HOME`. The one exception is the C library's resolver: glibc before 2.41 can read `LOCALDOMAIN`,
+ * `RES_OPTIONS` and `HOSTALIASES` when it looks up a host name other than localhost, as in any program that
+ * calls getaddrinfo(3). glibc's setenv(3) is safe beside that from 2.41 on. A proxy's scheme is http, https,
+ * socks5, socks5h, socks4 or socks4a; this machine is never reached through a proxy.
  *
  * On success the caller owns `*client` and frees it with `perceptis_client_free`. Errors:
  * `INVALID_ARGUMENT`, `CONFIGURATION` (no API key, plain http to another machine, an unreadable CA file, a
@@ -413,6 +420,8 @@ perceptis_config *perceptis_config_new(void);
  * - `api_base_url`: an origin only [https://app.perceptis.ai]
  * - `app_name`: put before the library's name in the User-Agent
  * - `ca_file`: certificates in PEM form, trusted besides the system's
+ * - `client_cert_file`, `client_key_file`: the certificate that is shown to a host that asks for one, with
+ *   those that lead to its authority, and its private key, not encrypted; in PEM form; both, or neither
  * - `allow_http`: `true` to use plain http to another machine [false]
  * - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
  * - `download_idle_timeout_ms`: how long a download may bring nothing [30000]

@@ -14,6 +14,7 @@ use crate::fork;
 use crate::guard;
 use crate::handle::{self, Handle};
 use crate::log::Log;
+use crate::resolver;
 use crate::runtime::Shared;
 use crate::threads;
 
@@ -39,9 +40,16 @@ impl perceptis_client {
     }
 }
 
-/// Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. The
-/// environment is read here and not again. No connection is opened, no thread started: that is done by the
-/// first operation.
+/// Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. No
+/// connection is opened, no thread started: that is done by the first operation.
+///
+/// The environment is read here and not again, so that a program may change it at any other time: the
+/// variables `PERCEPTIS_<KEY>`; for proxies those of curl, `https_proxy`, `http_proxy`, `all_proxy`,
+/// `no_proxy`, where the lower case is looked at first; `SSL_CERT_FILE` and `SSL_CERT_DIR`; `HOME` and
+/// `XDG_STATE_HOME`. The one exception is the C library's resolver: glibc before 2.41 can read `LOCALDOMAIN`,
+/// `RES_OPTIONS` and `HOSTALIASES` when it looks up a host name other than localhost, as in any program that
+/// calls getaddrinfo(3). glibc's setenv(3) is safe beside that from 2.41 on. A proxy's scheme is http, https,
+/// socks5, socks5h, socks4 or socks4a; this machine is never reached through a proxy.
 ///
 /// On success the caller owns `*client` and frees it with `perceptis_client_free`. Errors:
 /// `INVALID_ARGUMENT`, `CONFIGURATION` (no API key, plain http to another machine, an unreadable CA file, a
@@ -62,6 +70,7 @@ pub extern "C" fn perceptis_client_new(
         };
         let surroundings = Surroundings { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
         let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
+        resolver::read_environment();
         fork::watch();
         let shared = Arc::new(Shared::new(made));
         guard::put(client, || handle::new(perceptis_client { shared, log }));

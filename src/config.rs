@@ -40,6 +40,8 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// - `api_base_url`: an origin only [https://app.perceptis.ai]
 /// - `app_name`: put before the library's name in the User-Agent
 /// - `ca_file`: certificates in PEM form, trusted besides the system's
+/// - `client_cert_file`, `client_key_file`: the certificate that is shown to a host that asks for one, with
+///   those that lead to its authority, and its private key, not encrypted; in PEM form; both, or neither
 /// - `allow_http`: `true` to use plain http to another machine [false]
 /// - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one attempt
 /// - `download_idle_timeout_ms`: how long a download may bring nothing [30000]

@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Handle, Runtime};
 use tokio::time::Sleep;
 
 use perceptis_core::Error;
 
+use crate::runtimes::Runtimes;
 use crate::task::Task;
 use crate::threads;
 
@@ -35,9 +36,8 @@ impl Lane {
         Handle::try_current().is_err_and(|error| error.is_missing_context())
     }
 
-    pub(crate) fn new() -> Result<Lane, Error> {
-        let builder = Builder::new_current_thread().enable_all().build();
-        let runtime = builder.map_err(|error| threads::unstartable(&error))?;
+    pub(crate) fn new(runtimes: &Runtimes) -> Result<Lane, Error> {
+        let runtime = runtimes.build().map_err(|error| threads::unstartable(&error))?;
         Ok(Lane { runtime: Some(runtime), first_timer: None })
     }
 

@@ -20,6 +20,7 @@ use crate::inbox::Inbox;
 use crate::lane::Lane;
 use crate::operation::{Ending, Operation};
 use crate::process::Process;
+use crate::runtimes::Runtimes;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::task::Task;
 use crate::threads;
@@ -32,6 +33,7 @@ const MAX_LINGER: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     client: Arc<Client>,
     process: Process,
+    runtimes: Runtimes,
     state: Mutex<State>,
     /// An operation of a client that closes has ended, and its end has been handed over.
     ended: Condvar,
@@ -113,6 +115,7 @@ impl Shared {
         Shared {
             client: Arc::new(client),
             process: Process::current(),
+            runtimes: Runtimes::new(),
             state: Mutex::default(),
             ended: Condvar::new(),
             all_ended: Notify::new(),
@@ -282,7 +285,7 @@ impl Shared {
         let runtime = match &state.worker {
             Some(worker) => worker.runtime().clone(),
             None => {
-                let worker = state.worker.insert(Worker::start()?);
+                let worker = state.worker.insert(Worker::start(&self.runtimes)?);
                 self.client.live_on(worker.runtime());
                 worker.runtime().clone()
             }
@@ -290,7 +293,7 @@ impl Shared {
         let place = if here && !state.lane_lent {
             let lane = match state.lane.take() {
                 Some(lane) => lane,
-                None => Lane::new()?,
+                None => Lane::new(&self.runtimes)?,
             };
             state.lane_lent = true;
             Place::Lane(LentLane { shared: Arc::clone(self), lane: Some(lane) })

@@ -68,6 +68,7 @@ mod tests {
 
     use super::*;
     use crate::operation::Operation;
+    use crate::runtimes::Runtimes;
     use crate::sync::Arc;
     use crate::worker::Worker;
 
@@ -79,7 +80,7 @@ mod tests {
         let operation = Arc::new(Operation::new(Tracker::new("run")));
         let deliver = Box::new(move |end: End| sender.send(end.outcome).unwrap());
         let ending = Ending::new(Arc::clone(&operation), deliver);
-        let worker = Worker::start().unwrap();
+        let worker = Worker::start(&Runtimes::new()).unwrap();
         worker.runtime().spawn(Task::new(work, ending));
         if stop {
             operation.stop(StopReason::Cancelled);

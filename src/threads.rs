@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 
 use crate::process::Process;
-use perceptis_core::{Error, Kind};
+use perceptis_core::{Error, Kind, STACK_BYTES};
 
 thread_local! {
     /// The process in which this is one of the library's own threads, or in a callback. Such a thread must never wait
@@ -25,7 +25,7 @@ pub(crate) fn spawn_named(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Res
         enter();
         work();
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(own).map(drop)
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(own).map(drop)
 }
 
 /// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show

@@ -5,17 +5,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use perceptis_core::Error;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::runtimes::Runtimes;
 use crate::threads;
-
-/// Threads for the disk and for name resolution; they come when needed, and stay. With the one that does the
-/// work and the ledger's a client has four at most.
-const BLOCKING_THREADS: usize = 2;
-/// As good as for ever. A thread that went when it was idle might not come again: containers bound their
-/// number, and a file that is paid for has to be written.
-const KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The thread, with the runtime that it drives. Dropped, it has the thread end by itself: tasks are dropped at their
 /// next await, and what blocks is not waited for.
@@ -28,13 +22,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start() -> Result<Worker, Error> {
+    pub(crate) fn start(runtimes: &Runtimes) -> Result<Worker, Error> {
+        let runtimes = runtimes.clone();
         let (end, asked) = oneshot::channel();
         let (running, ended) = mpsc::channel();
         let (made, runtime) = mpsc::sync_channel(1);
         // Made on the thread itself: in a handler of atexit the caller's has lost what that needs.
         let work = move || {
-            let made_here = build();
+            let made_here = runtimes.build();
             let handle = made_here.as_ref().map(|runtime| runtime.handle().clone());
             let told = made.send(handle.map_err(threads::unstartable));
             if let (Ok(()), Ok(runtime)) = (told, made_here) {
@@ -60,14 +55,4 @@ impl Worker {
             let _ = self.ended.recv_timeout(timeout);
         }
     }
-}
-
-fn build() -> io::Result<Runtime> {
-    Builder::new_current_thread()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .thread_keep_alive(KEPT)
-        .thread_name("perceptis")
-        .on_thread_start(threads::enter)
-        .enable_all()
-        .build()
 }

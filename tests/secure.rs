@@ -59,9 +59,18 @@ fn an_answer_whose_connection_ends_without_tls_own_end_is_whole() {
 #[test]
 fn a_certificate_that_is_wrong_is_not_believed_and_nothing_is_sent() {
     let sandbox = Sandbox::start_with(200, &["--tls"]);
-    for name in ["self_signed", "expired", "wrong_host", "plain_http"] {
+    for (name, says) in [
+        ("self_signed", "ca_file"),
+        ("expired", "expired on"),
+        ("not_yet_valid", "valid from 01 Jan 2090"),
+        ("wrong_host", "for elsewhere.example"),
+        ("authority", "CA:TRUE"),
+        ("client_certificate", "client_cert_file"),
+        ("plain_http", "was reached"),
+    ] {
         admin(&sandbox, "/_sandbox/tls", Some(&format!("{{\"certificate\":\"{name}\"}}")));
         let error = sandbox.client().generate(&Request::deck(), &[]).unwrap_err();
+        assert!(error.message.contains(says) && error.message.len() <= 200, "{name}: {error:?}");
         assert_eq!(
             (error.code.as_str(), error.detail("billed").as_str()),
             ("TRANSPORT", "no"),

@@ -55,7 +55,6 @@ fn advice(error: &Error) -> Option<String> {
             None => "try again later",
         },
         Kind::Server | Kind::Transport if details.retryable => "try again later",
-        Kind::Transport => "see to the connection, or to ca_file where the certificate is the reason",
         Kind::Protocol if !error.message().contains("perceptis_download") => {
             "try again later; if it stays so, something between here and the service answers in its place"
         }

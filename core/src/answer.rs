@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use reqwest::header::CONTENT_TYPE;
+use hyper::header::CONTENT_TYPE;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
@@ -224,8 +224,8 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderMap;
     use proptest::prelude::*;
-    use reqwest::header::HeaderMap;
     use serde_json::Value;
 
     use super::*;

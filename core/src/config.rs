@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Kind};
 use crate::ledger::Location;
 use crate::log::Level;
 use crate::origin::Origin;
+use crate::proxy::Proxies;
 use crate::secret::{self, ApiKey};
 use crate::table::{self, WEEK_MS};
+use crate::tls::Trust;
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "api_key",
     "api_base_url",
     "app_name",
     "ca_file",
+    "client_cert_file",
+    "client_key_file",
     "allow_http",
     "connect_timeout_ms",
     "submit_timeout_ms",
@@ -72,12 +77,18 @@ impl Config {
     }
 
     /// Everything that a client needs: what was set, then `PERCEPTIS_<KEY>` from `environment`, then the
-    /// defaults. An empty variable counts as not set.
+    /// defaults; proxies and trusted certificates from `environment` as well, which is not looked at again.
+    /// An empty variable counts as not set.
     ///
     /// # Errors
     /// `Configuration`, naming the key or variable that is missing or wrong.
     pub fn settle(&self, environment: impl Fn(&str) -> Option<OsString>) -> Result<Settings, Error> {
-        let mut settings = Settings { ledger: Location::standard(&environment), ..Settings::default() };
+        let mut settings = Settings {
+            ledger: Location::standard(&environment),
+            proxies: Arc::new(Proxies::read(&environment)?),
+            trust: Trust::read(&environment),
+            ..Settings::default()
+        };
         for key in KEYS {
             if let Some(text) = self.0.get(key) {
                 settings.apply(key, text)?;
@@ -103,6 +114,8 @@ pub struct Settings {
     pub(crate) origin: Option<Origin>,
     pub(crate) app_name: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
+    client_cert_file: Option<PathBuf>,
+    client_key_file: Option<PathBuf>,
     pub(crate) allow_http: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) submit_timeout: Duration,
@@ -119,6 +132,10 @@ pub struct Settings {
     pub(crate) time_scale: u32,
     /// Where the spreads of waiting times come from, in the place of the operating system.
     pub(crate) jitter_seed: Option<u64>,
+    /// Those of the environment.
+    pub(crate) proxies: Arc<Proxies>,
+    /// Whose certificates are trusted besides those of `ca_file`.
+    pub(crate) trust: Trust,
 }
 
 impl Default for Settings {
@@ -128,6 +145,8 @@ impl Default for Settings {
             origin: Origin::parse(PRODUCTION).ok(),
             app_name: None,
             ca_file: None,
+            client_cert_file: None,
+            client_key_file: None,
             allow_http: false,
             connect_timeout: Duration::from_millis(5_000),
             submit_timeout: Duration::from_millis(60_000),
@@ -143,6 +162,8 @@ impl Default for Settings {
             ledger: Location::Nowhere,
             time_scale: 1,
             jitter_seed: None,
+            proxies: Arc::default(),
+            trust: Trust::default(),
         }
     }
 }
@@ -168,13 +189,9 @@ impl Settings {
                 Ok(())
             }
             "app_name" => app_name(text).map(|value| self.app_name = Some(value)),
-            "ca_file" if text.is_empty() || text.contains('\0') => {
-                Err("the path of a file with certificates in PEM form".to_owned())
-            }
-            "ca_file" => {
-                self.ca_file = Some(PathBuf::from(text));
-                Ok(())
-            }
+            "ca_file" => pem_path(text).map(|path| self.ca_file = Some(path)),
+            "client_cert_file" => pem_path(text).map(|path| self.client_cert_file = Some(path)),
+            "client_key_file" => pem_path(text).map(|path| self.client_key_file = Some(path)),
             "allow_http" => table::boolean(text).map(|value| self.allow_http = value),
             "connect_timeout_ms" => timeout().map(|value| self.connect_timeout = value),
             "submit_timeout_ms" => timeout().map(|value| self.submit_timeout = value),
@@ -242,9 +259,27 @@ impl Settings {
         Ok(())
     }
 
+    /// The files of the client's certificate and its key: both, or neither.
+    pub(crate) fn client_certificate(&self) -> Result<Option<(&Path, &Path)>, Error> {
+        match (&self.client_cert_file, &self.client_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            _ => Err(Error::configuration(
+                "client_cert_file and client_key_file are set together, or not at all",
+            )),
+        }
+    }
+
     pub(crate) fn origin(&self) -> Result<&Origin, Error> {
         self.origin.as_ref().ok_or_else(|| Error::new(Kind::Internal, "the default base URL can't be read"))
     }
+}
+
+fn pem_path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("the path of a file in PEM form".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
 
 fn app_name(text: &str) -> Result<String, String> {

@@ -1,13 +1,12 @@
 //! Connections to the service, kept and used again.
 //!
 //! What a poll costs is mostly what lies between it and its connection, so there is little: hyper speaks
-//! HTTP, one request a connection at a time, and a request has its connection to itself meanwhile. For
-//! requests that no proxy stands before; those are reqwest's, and downloads have connections of their own.
+//! HTTP, one request a connection at a time, and a request has the connection to itself meanwhile.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll};
@@ -18,8 +17,6 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
@@ -29,7 +26,8 @@ use crate::client::Home;
 use crate::clock::{Clock, Moment};
 use crate::common::blocking::have_thread;
 use crate::first_byte::Outgoing;
-use crate::stream::Dial;
+use crate::origin::is_loopback_name;
+use crate::proxy::dial::Connector;
 use crate::sync::lock;
 
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
@@ -40,11 +38,6 @@ const UNSEEN: Duration = Duration::from_millis(1);
 
 /// Connections are the wall's, and what a machine sleeps counts.
 const WALL: Clock = Clock::wall_clock();
-
-/// A dead peer is noticed, also where no answer is awaited.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-const KEEP_ALIVE_PROBES: u32 = 3;
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// The most header lines of an answer.
 pub(crate) const MAX_HEADER_LINES: usize = 1000;
@@ -65,7 +58,7 @@ type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// The connections to one origin.
 pub(crate) struct Connections {
     origin: Uri,
-    connector: HttpsConnector<Dial>,
+    connector: Connector,
     connect_timeout: Duration,
     /// Not fewer than the requests in flight, or connections are opened and thrown away.
     most_idle: usize,
@@ -150,12 +143,11 @@ impl Connections {
     /// `connect_timeout` is of the wall's time, and for name, connection and handshake together.
     pub(crate) fn new(
         origin: Uri,
-        tls: rustls::ClientConfig,
+        connector: Connector,
         connect_timeout: Duration,
         most_idle: usize,
         client: Home,
     ) -> Connections {
-        let connector = connector(tls, connect_timeout, client.clone());
         Connections { origin, connector, connect_timeout, most_idle, client, idle: Mutex::default() }
     }
 
@@ -256,55 +248,48 @@ impl Connections {
     }
 }
 
-/// What dials: of several addresses each has its share of the time.
-pub(crate) fn connector(
-    tls: rustls::ClientConfig,
-    connect_timeout: Duration,
-    client: Home,
-) -> HttpsConnector<Dial> {
-    let mut tcp = HttpConnector::new_with_resolver(Resolver(client));
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(connect_timeout));
-    tcp.set_keepalive(Some(KEEP_ALIVE));
-    tcp.set_keepalive_interval(Some(KEEP_ALIVE));
-    tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
-    #[cfg(target_os = "linux")]
-    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-    HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(Dial(tcp))
-}
-
 /// The system's resolver, which blocks: always on the threads that the client has for that.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolver(Home);
+pub(crate) struct Resolver(pub(crate) Home);
+
+/// The addresses of a name, without a port.
+pub(crate) type Addresses = std::vec::IntoIter<SocketAddr>;
 
 impl tower_service::Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
+    type Response = Addresses;
     type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Addresses>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let home = self.0.handle();
-        Box::pin(async move {
-            let Some(home) = home else { return Err(std::io::ErrorKind::NotConnected.into()) };
-            let (sender, resolved) = oneshot::channel();
-            let lookup: Box<dyn FnOnce() + Send> = Box::new(move || {
-                // Lookups that nobody waits for any more do not stand in the way of the disk.
-                if !sender.is_closed() {
-                    // The port is put in by whoever asks.
-                    let _ = sender.send((name.as_str(), 0).to_socket_addrs());
-                }
-            });
-            // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
-            home.spawn(async {
-                have_thread().await;
-                drop(tokio::task::spawn_blocking(lookup));
-            });
-            resolved.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?
-        })
+        let home = self.0.clone();
+        Box::pin(async move { lookup(&home, name.as_str().to_owned()).await })
     }
+}
+
+/// Looks a name up. `localhost` is this machine whatever the system says (RFC 6761): the resolver of the C
+/// library reads variables of the environment, which a program may be changing.
+pub(crate) async fn lookup(home: &Home, name: String) -> std::io::Result<Addresses> {
+    if is_loopback_name(&name) {
+        let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        return Ok(here.map(|address| SocketAddr::new(address, 0)).to_vec().into_iter());
+    }
+    let Some(home) = home.handle() else { return Err(std::io::ErrorKind::NotConnected.into()) };
+    let (sender, resolved) = oneshot::channel();
+    let lookup: Box<dyn FnOnce() + Send> = Box::new(move || {
+        // Lookups that nobody waits for any more do not stand in the way of the disk.
+        if !sender.is_closed() {
+            // The port is put in by whoever asks.
+            let _ = sender.send((name.as_str(), 0).to_socket_addrs());
+        }
+    });
+    // From the client's own thread: its signals are blocked, and so are those of threads that it starts.
+    home.spawn(async {
+        have_thread().await;
+        drop(tokio::task::spawn_blocking(lookup));
+    });
+    resolved.await.map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?
 }

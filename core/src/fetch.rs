@@ -3,8 +3,8 @@
 use std::io;
 
 use bytes::{Buf as _, Bytes};
-use reqwest::StatusCode;
-use reqwest::header::{
+use hyper::StatusCode;
+use hyper::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LOCATION,
     RANGE, TRANSFER_ENCODING,
 };

@@ -1,4 +1,4 @@
-//! Requests to where files are, where no proxy stands before that: a URL goes out byte for byte.
+//! Requests to where files are: a URL goes out byte for byte.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,20 +11,18 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::{Request, Uri};
-use hyper_rustls::HttpsConnector;
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use hyper::{Request, StatusCode, Uri};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use percent_encoding::percent_decode_str;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
-use reqwest::{Response, StatusCode};
 use tower_service::Service;
 use url::Url;
 
 use crate::connections::{IDLE, MAX_HEADER_LINES};
 use crate::file_url::FileUrl;
 use crate::first_byte::Outgoing;
-use crate::stream::Dial;
+use crate::proxy::dial::Connector;
 use crate::transport::NotWithin;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -35,11 +33,7 @@ pub(crate) struct FileServer(legacy::Client<InTime, Outgoing>);
 
 impl FileServer {
     /// `connect_timeout` is of the wall's time, and for name, connection and handshake together.
-    pub(crate) fn new(
-        connector: HttpsConnector<Dial>,
-        connect_timeout: Duration,
-        most_idle: usize,
-    ) -> FileServer {
+    pub(crate) fn new(connector: Connector, connect_timeout: Duration, most_idle: usize) -> FileServer {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -61,7 +55,7 @@ impl FileServer {
             request.headers_mut().insert(AUTHORIZATION, authorization);
         }
         let (head, body) = self.0.request(request).await?.into_parts();
-        Ok(FileAnswer { status: head.status, headers: head.headers, content: Content::Direct(body) })
+        Ok(FileAnswer { status: head.status, headers: head.headers, body })
     }
 }
 
@@ -82,19 +76,7 @@ fn basic_authorization(url: &Url) -> Option<HeaderValue> {
 pub(crate) struct FileAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    content: Content,
-}
-
-enum Content {
-    Direct(Incoming),
-    Proxied(reqwest::Body),
-}
-
-impl From<Response> for FileAnswer {
-    fn from(response: Response) -> FileAnswer {
-        let (head, body) = hyper::Response::from(response).into_parts();
-        FileAnswer { status: head.status, headers: head.headers, content: Content::Proxied(body) }
-    }
+    body: Incoming,
 }
 
 impl FileAnswer {
@@ -104,14 +86,9 @@ impl FileAnswer {
     }
 
     /// The next piece; `None` at the end.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, BoxError> {
+    pub(crate) async fn chunk(&mut self) -> hyper::Result<Option<Bytes>> {
         loop {
-            let frame = std::future::poll_fn(|context| match &mut self.content {
-                Content::Direct(body) => Pin::new(body).poll_frame(context).map_err(BoxError::from),
-                Content::Proxied(body) => {
-                    Pin::new(body).poll_frame(context).map_err(|error| error.without_url().into())
-                }
-            });
+            let frame = std::future::poll_fn(|context| Pin::new(&mut self.body).poll_frame(context));
             match frame.await.transpose()?.map(http_body::Frame::into_data) {
                 None => return Ok(None),
                 Some(Ok(piece)) if !piece.is_empty() => return Ok(Some(piece)),
@@ -125,7 +102,7 @@ impl FileAnswer {
 /// Dials for so long and no longer.
 #[derive(Clone)]
 struct InTime {
-    connector: HttpsConnector<Dial>,
+    connector: Connector,
     timeout: Duration,
 }
 
@@ -136,7 +113,7 @@ impl fmt::Debug for InTime {
 }
 
 impl Service<Uri> for InTime {
-    type Response = <HttpsConnector<Dial> as Service<Uri>>::Response;
+    type Response = <Connector as Service<Uri>>::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 

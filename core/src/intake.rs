@@ -3,7 +3,7 @@
 //! An answer may repeat what was sent, images and all. Then it is far longer than what is read of it.
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, HeaderMap};
 
 use crate::json;
 

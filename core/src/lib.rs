@@ -38,6 +38,7 @@ mod pace;
 mod policy;
 mod poll;
 mod poller;
+mod proxy;
 mod request;
 mod retry_after;
 pub mod schedule;
@@ -52,6 +53,7 @@ mod transport;
 mod wait;
 
 pub use client::{Client, Spawn, Surroundings};
+pub use common::blocking::STACK_BYTES;
 pub use config::{Config, Settings};
 pub use error::{Billed, Details, Error, Failure, Kind};
 pub use job::JobId;

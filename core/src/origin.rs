@@ -1,5 +1,7 @@
 //! The service's origin: scheme, host and port, nothing else.
 
+use std::net::IpAddr;
+
 use url::{Host, Url};
 
 use crate::file_url::FileUrl;
@@ -85,9 +87,17 @@ impl Origin {
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => is_loopback_name(name),
         None => false,
+    }
+}
+
+/// The same of a name or an address by itself.
+pub(crate) fn is_loopback_name(name: &str) -> bool {
+    match name.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost"),
     }
 }
 

@@ -9,8 +9,11 @@ pub(crate) enum Came {
     Fault,
     /// No connection: only a failed connect proves that nothing was sent.
     NotSent,
-    /// The other end's certificate is not trusted; nothing was sent.
+    /// The handshake failed for a reason that does not pass by itself: the other end's certificate is not
+    /// trusted, say. Nothing was sent.
     Untrusted,
+    /// The host asks for a certificate of the client's, and takes no request without: nothing was taken.
+    Barred,
     /// The request can have arrived, and no whole answer came back.
     Lost,
     /// A 2xx that can't be understood.
@@ -61,12 +64,12 @@ pub(crate) enum Next {
 /// The table. `promise.md` in short: a submission's 2, 3; a wait's 6; a download's expired URLs.
 #[rustfmt::skip]
 pub(crate) fn next(came: Came, asking: Asking) -> Next {
-    use Came::{Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted, Withheld};
+    use Came::{Barred, Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted, Withheld};
     use Next::{Again, Doubt, DoubtStop, Few, Renew, Stop, Young};
 
     //                              Submit     Resubmit   Look   Wait   Fetch
     let row = match came {
-        Fault | Withheld        => [Stop,      Stop,      Stop,  Stop,  Stop ],
+        Fault | Withheld | Barred => [Stop,      Stop,      Stop,  Stop,  Stop ],
         NotSent                 => [Few,       Again,     Again, Again, Again],
         Untrusted               => [Stop,      Again,     Stop,  Again, Stop ],
         Lost                    => [Doubt,     Doubt,     Again, Again, Again],
@@ -74,6 +77,8 @@ pub(crate) fn next(came: Came, asking: Asking) -> Next {
         Conflict                => [Stop,      Again,     Stop,  Again, Stop ],
         Status(401 | 403)       => [Stop,      Stop,      Stop,  Stop,  Renew],
         Status(404)             => [Stop,      Stop,      Stop,  Young, Renew],
+        // A proxy's: accounts are locked by a few wrong passwords.
+        Status(407)             => [Stop,      Stop,      Stop,  Stop,  Stop ],
         Status(408)             => [Doubt,     Doubt,     Again, Again, Again],
         Status(409)             => [Doubt,     Doubt,     Stop,  Again, Stop ],
         Status(410)             => [Stop,      Stop,      Stop,  Again, Renew],
@@ -100,7 +105,8 @@ impl Came {
             Came::Withheld => "withheld",
             Came::Fault => "not possible",
             Came::NotSent => "not sent",
-            Came::Untrusted => "certificate not trusted",
+            Came::Untrusted => "handshake failed",
+            Came::Barred => "client's certificate asked for",
             Came::Lost => "no answer",
             Came::Unreadable => "not understood",
             Came::Status(409) => "conflict",

@@ -7,6 +7,7 @@
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -15,8 +16,17 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::client::Home;
 use crate::connections::Resolver;
 
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A dead peer is noticed, also where no answer is awaited.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_PROBES: u32 = 3;
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// Such a stream.
 pub(crate) struct Quiet(TokioIo<TcpStream>);
 
 impl Read for Quiet {
@@ -64,15 +74,31 @@ impl Connection for Quiet {
 
 /// Dials such streams.
 #[derive(Clone, Debug)]
-pub(crate) struct Dial(pub(crate) HttpConnector<Resolver>);
+pub(crate) struct Tcp(HttpConnector<Resolver>);
 
-impl Service<Uri> for Dial {
+impl Tcp {
+    /// `connect_timeout`: of several addresses each has its share of the time.
+    pub(crate) fn new(connect_timeout: Duration, home: Home) -> Tcp {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(home));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(connect_timeout));
+        tcp.set_keepalive(Some(KEEP_ALIVE));
+        tcp.set_keepalive_interval(Some(KEEP_ALIVE));
+        tcp.set_keepalive_retries(Some(KEEP_ALIVE_PROBES));
+        #[cfg(target_os = "linux")]
+        tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        Tcp(tcp)
+    }
+}
+
+impl Service<Uri> for Tcp {
     type Response = Quiet;
-    type Error = <HttpConnector<Resolver> as Service<Uri>>::Error;
-    type Future = Pin<Box<dyn Future<Output = std::result::Result<Quiet, Self::Error>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = std::result::Result<Quiet, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<(), Self::Error>> {
-        self.0.poll_ready(context)
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<(), BoxError>> {
+        self.0.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, there: Uri) -> Self::Future {

@@ -8,37 +8,35 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use hyper::http::response::Parts;
-use hyper::{Request, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
-use once_cell::sync::OnceCell;
-use reqwest::header::{
+use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    USER_AGENT,
+    PROXY_AUTHORIZATION, USER_AGENT,
 };
-use reqwest::{Client, Method, Response};
-use url::Url;
+use hyper::http::response::Parts;
+use hyper::{Method, Request, StatusCode, Uri};
+use once_cell::sync::OnceCell;
 
 use crate::attempt::Miss;
 use crate::client::Home;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::connections::{self, Connections, Failed};
+use crate::connections::{Connections, Failed};
 use crate::error::{Error, Kind};
 use crate::file_server::{FileAnswer, FileServer};
 use crate::file_url::FileUrl;
 use crate::first_byte::{FirstByte, Outgoing, Withheld};
 use crate::intake::{Intake, MAX_KEPT_BYTES};
-use crate::origin::{Origin, is_loopback};
+use crate::origin::Origin;
 use crate::policy::Came;
 use crate::poller::SLOTS;
+use crate::proxy::dial::{self, Connector};
+use crate::proxy::{self, Proxy, Trouble};
 use crate::request::MAX_BODY_BYTES;
-use crate::tls;
+use crate::tls::{self, Identity};
 
 /// How long to wait for the end of an answer of which nothing is missing.
 const LINGER: Duration = Duration::from_secs(2);
-/// Of downloads, and of all else where there is a proxy: not fewer than the requests in flight, or connections are
-/// opened and thrown away.
+/// Of downloads: not fewer than the requests in flight, or connections are opened and thrown away.
 const IDLE_CONNECTIONS: usize = 16;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -52,24 +50,29 @@ pub(crate) struct Reply {
 /// What a submission sends: its body, its idempotency key, and who is to know of its first byte.
 pub(crate) type Submission<'a> = (Bytes, &'a str, &'a FirstByte);
 
-/// The ways out. To the service and to where files are: connections of our own, unless a proxy stands before
-/// them. Through proxies: the HTTP clients, one that honours the proxy variables, and one for this machine,
-/// which never does.
-#[derive(Debug)]
+/// The ways out: to the service by connections that are kept here, to where files are by a client of hyper's.
+/// Both dial the same way, through the proxies that stand before a host.
 pub(crate) struct Transport {
     settings: Arc<Settings>,
     clock: Clock,
     home: Home,
-    tls: rustls::ClientConfig,
+    tls: Arc<rustls::ClientConfig>,
+    identity: Arc<Identity>,
     origin: Origin,
+    /// The proxy that is asked for pages of the service, which only one that speaks HTTP, of plain http is.
+    asked: Option<Arc<Proxy>>,
     /// What every request to the service says, its key among it.
     headers: HeaderMap,
-    /// None where a proxy stands before the service.
-    connections: OnceCell<Option<Connections>>,
-    /// To where files are, where no proxy stands before that.
+    user_agent: HeaderValue,
+    connector: OnceCell<Connector>,
+    connections: OnceCell<Connections>,
     files: OnceCell<FileServer>,
-    direct: OnceCell<Client>,
-    proxied: OnceCell<Client>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 impl Transport {
@@ -80,25 +83,36 @@ impl Transport {
             .map_err(unfit("API key"))?;
         authorization.set_sensitive(true);
         let origin = settings.origin()?.clone();
-        let headers = HeaderMap::from_iter([
+        let user_agent = HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?;
+        let mut headers = HeaderMap::from_iter([
             (HOST, HeaderValue::try_from(origin.authority()).map_err(unfit("host"))?),
-            (USER_AGENT, HeaderValue::try_from(user_agent(&settings)).map_err(unfit("app_name"))?),
+            (USER_AGENT, user_agent.clone()),
             (ACCEPT, HeaderValue::from_static("*/*")),
             (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
             (AUTHORIZATION, authorization),
         ]);
-        let tls = tls::config(extra)?;
+        let there = Uri::try_from(origin.as_text())
+            .map_err(|error| Error::configuration(format!("the base URL can't be used: {error}")))?;
+        let asked = asked(&settings, &there).cloned();
+        if let Some(authorization) = asked.as_ref().and_then(|proxy| proxy.authorization()) {
+            headers.insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let provider = tls::provider();
+        let identity = Arc::new(Identity::read(settings.client_certificate()?, &provider)?);
+        let tls = Arc::new(tls::config(provider, extra, settings.trust.clone(), Arc::clone(&identity))?);
         Ok(Transport {
             settings,
             clock,
             home,
             tls,
+            identity,
             origin,
+            asked,
             headers,
+            user_agent,
+            connector: OnceCell::new(),
             connections: OnceCell::new(),
             files: OnceCell::new(),
-            direct: OnceCell::new(),
-            proxied: OnceCell::new(),
         })
     }
 
@@ -109,12 +123,7 @@ impl Transport {
         submission: Option<Submission<'_>>,
         timeout: Duration,
     ) -> Result<Reply, Miss> {
-        let exchange = async {
-            match self.connections()? {
-                Some(connections) => self.exchange(connections, path, submission).await,
-                None => self.exchange_by_proxy(path, submission).await,
-            }
-        };
+        let exchange = self.exchange(path, submission);
         match tokio::time::timeout(self.clock.io(timeout), exchange).await {
             Ok(result) => result,
             Err(_) => {
@@ -124,15 +133,15 @@ impl Transport {
         }
     }
 
-    async fn exchange(
-        &self,
-        connections: &Connections,
-        path: &str,
-        submission: Option<Submission<'_>>,
-    ) -> Result<Reply, Miss> {
+    async fn exchange(&self, path: &str, submission: Option<Submission<'_>>) -> Result<Reply, Miss> {
+        let connections = self.connections()?;
         let sent = sent(submission.as_ref());
         let mut request = Request::new(Outgoing::nothing());
-        *request.uri_mut() = Uri::try_from(path).map_err(|error| fault("a path", &error))?;
+        let target = match &self.asked {
+            Some(_) => Uri::try_from(self.origin.url(path).as_str()),
+            None => Uri::try_from(path),
+        };
+        *request.uri_mut() = target.map_err(|error| fault("a path", &error))?;
         request.headers_mut().clone_from(&self.headers);
         if let Some((body, key, first_byte)) = submission {
             *request.method_mut() = Method::POST;
@@ -145,30 +154,13 @@ impl Transport {
             Failed::Lost(error) => self.miss(false, &error),
         })?;
         let (head, mut body) = response.into_parts();
+        self.check_login(head.status, self.asked.as_deref())?;
         let (reply, whole) = self.read(head, &mut body, sent).await?;
         // Of one that was not read to its end more is on its way.
         if whole {
             connections.give_back(body);
         }
         Ok(reply)
-    }
-
-    async fn exchange_by_proxy(&self, path: &str, submission: Option<Submission<'_>>) -> Result<Reply, Miss> {
-        let url = self.origin.url(path);
-        let client = self.client(&url).map_err(|error| Miss::new(Came::Fault, error))?;
-        let mut headers = self.headers.clone();
-        headers.remove(HOST);
-        let sent = sent(submission.as_ref());
-        let request = match submission {
-            None => client.get(url),
-            Some((body, key, first_byte)) => {
-                self.put_submission(&mut headers, key)?;
-                client.post(url).body(reqwest::Body::wrap(first_byte.watch(body)))
-            }
-        };
-        let response = request.headers(headers).send().await.map_err(|error| self.transport_miss(error))?;
-        let (head, mut body) = reqwest_parts(response);
-        Ok(self.read(head, &mut body, sent).await?.0)
     }
 
     fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
@@ -180,31 +172,25 @@ impl Transport {
 
     /// Fetches a download URL: without the API key, without following redirects.
     pub(crate) async fn fetch(&self, url: &FileUrl, mut headers: HeaderMap) -> Result<FileAnswer, Miss> {
+        let asked = asked(&self.settings, url.uri());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if self.has_proxy(url.uri(), is_loopback(url.url())) {
-            let client = self.client(url.url()).map_err(|error| Miss::new(Came::Fault, error))?;
-            let send = client.get(url.url().clone()).headers(headers).send();
-            return Ok(self.idle(send).await?.map_err(|error| self.transport_miss(error))?.into());
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        if let Some(authorization) = asked.and_then(|proxy| proxy.authorization()) {
+            headers.insert(PROXY_AUTHORIZATION, authorization);
         }
-        let agent =
-            HeaderValue::try_from(user_agent(&self.settings)).map_err(|error| fault("app_name", &error))?;
-        headers.insert(USER_AGENT, agent);
         let files = self.files.get_or_init(|| {
             let timeout = self.clock.io(self.settings.connect_timeout);
-            let connector = connections::connector(self.tls.clone(), timeout, self.home.clone());
-            FileServer::new(connector, timeout, IDLE_CONNECTIONS)
+            FileServer::new(self.connector().clone(), timeout, IDLE_CONNECTIONS)
         });
-        self.idle(files.get(url, headers)).await?.map_err(|error| self.miss(error.is_connect(), &error))
+        let sent = self.idle(files.get(url, headers)).await?;
+        let answer = sent.map_err(|error| self.miss(error.is_connect(), &error))?;
+        self.check_login(answer.status, asked.map(Arc::as_ref))?;
+        Ok(answer)
     }
 
     /// The next piece of a download; `None` at its end.
     pub(crate) async fn chunk(&self, answer: &mut FileAnswer) -> Result<Option<Bytes>, Miss> {
-        self.idle(answer.chunk()).await?.map_err(|error| self.miss(false, error.as_ref()))
-    }
-
-    /// Whether a proxy stands before this. Loopback never goes through one.
-    fn has_proxy(&self, there: &Uri, is_loopback: bool) -> bool {
-        !is_loopback && Matcher::from_system().intercept(there).is_some()
+        self.idle(answer.chunk()).await?.map_err(|error| self.miss(false, &error))
     }
 
     async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
@@ -262,69 +248,93 @@ impl Transport {
 
     /// Closes the connections that wait for their next request.
     pub(crate) fn close(&self) {
-        if let Some(Some(connections)) = self.connections.get() {
+        if let Some(connections) = self.connections.get() {
             connections.close();
         }
     }
 
-    /// The connections to the service; none where a proxy stands before it.
-    fn connections(&self) -> Result<Option<&Connections>, Miss> {
-        let made = self.connections.get_or_try_init(|| {
-            let text = self.origin.as_text();
-            let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
-            if self.has_proxy(&origin, self.origin.is_loopback()) {
-                return Ok(None);
-            }
+    fn connector(&self) -> &Connector {
+        self.connector.get_or_init(|| {
             let timeout = self.clock.io(self.settings.connect_timeout);
-            // And that of a call on its caller's thread.
-            let most_idle = SLOTS + self.settings.max_concurrent_submissions + 1;
-            Ok(Some(Connections::new(origin, self.tls.clone(), timeout, most_idle, self.home.clone())))
-        });
-        made.map(Option::as_ref)
-    }
-
-    fn client(&self, url: &Url) -> Result<&Client, Error> {
-        let local = is_loopback(url);
-        let cell = if local { &self.direct } else { &self.proxied };
-        cell.get_or_try_init(|| {
-            let builder = Client::builder()
-                .user_agent(user_agent(&self.settings))
-                .tls_backend_preconfigured(self.tls.clone())
-                .connect_timeout(self.clock.io(self.settings.connect_timeout))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .http1_only()
-                .pool_max_idle_per_host(IDLE_CONNECTIONS);
-            let builder = if local { builder.no_proxy() } else { builder };
-            builder.build().map_err(|error| {
-                Error::configuration(format!("the HTTP client can't be set up: {}", deepest(&error)))
-            })
+            dial::connector(&self.tls, &self.settings.proxies, timeout, &self.home)
         })
     }
 
-    fn transport_miss(&self, error: reqwest::Error) -> Miss {
-        let connecting = error.is_connect();
-        self.miss(connecting, &error.without_url())
+    /// The connections to the service.
+    fn connections(&self) -> Result<&Connections, Miss> {
+        self.connections.get_or_try_init(|| {
+            let text = self.origin.as_text();
+            let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
+            let timeout = self.clock.io(self.settings.connect_timeout);
+            // And that of a call on its caller's thread.
+            let most_idle = SLOTS + self.settings.max_concurrent_submissions + 1;
+            let connector = self.connector().clone();
+            Ok(Connections::new(origin, connector, timeout, most_idle, self.home.clone()))
+        })
+    }
+
+    /// A proxy that wants another login is not asked again: accounts are locked by a few wrong ones.
+    fn check_login(&self, status: StatusCode, asked: Option<&Proxy>) -> Result<(), Miss> {
+        let status = status.as_u16();
+        if status != 407 {
+            return Ok(());
+        }
+        let sentence = match asked {
+            Some(proxy) => proxy::asks_for_a_login(&format_args!("the proxy {proxy}")),
+            None => proxy::asks_for_a_login(&"a proxy on the way"),
+        };
+        Err(Miss::new(Came::Status(status), Error::new(Kind::Transport, sentence).http_status(status)))
     }
 
     /// What a failure on the way means. `connecting`: that it came before there was a connection.
     fn miss(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Miss {
-        let untrusted = is_untrusted(error);
         if is_withheld(error) {
             let message = "the request was not sent: the call has ended, or the connection took too long";
             return Miss::new(Came::Withheld, Error::new(Kind::Transport, message));
         }
-        let (came, stage) = match (untrusted, connecting) {
-            (true, _) => (Came::Untrusted, "the host's certificate is not trusted"),
-            (false, true) => (Came::NotSent, "the host could not be reached"),
-            (false, false) => (Came::Lost, "the connection failed"),
+        if let Some(trouble) = find::<Trouble>(error) {
+            return self.proxy_miss(trouble);
+        }
+        if let Some(told) = self.told_by_tls(connecting, error) {
+            return told;
+        }
+        let (came, stage) = if connecting {
+            (Came::NotSent, "the host could not be reached")
+        } else {
+            (Came::Lost, "the connection failed")
         };
-        let cause = deepest(error);
-        let cause = self.settings.api_key().map(|key| key.scrub(&cause)).unwrap_or(cause);
-        let error = Error::new(Kind::Transport, format!("{stage}: {cause}"));
+        let error = Error::new(Kind::Transport, format!("{stage}: {}", self.scrubbed(deepest(error))));
+        Miss::new(came, error.retryable())
+    }
+
+    fn told_by_tls(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Option<Miss> {
+        let told = tls::tell(find(error)?, connecting, self.identity.was_asked_for())?;
+        let error = Error::new(Kind::Transport, told.sentence);
         // A certificate that is not trusted now will not be in a second.
-        Miss::new(came, if untrusted { error } else { error.retryable() })
+        let passes = told.came == Came::NotSent;
+        Some(Miss::new(told.came, if passes { error.retryable() } else { error }))
+    }
+
+    fn proxy_miss(&self, trouble: &Trouble) -> Miss {
+        if let Some((proxy, error)) = trouble.unreachable() {
+            let told = self.told_by_tls(true, error);
+            let (came, why) = match &told {
+                Some(miss) => (miss.came, miss.error.message().to_owned()),
+                None => (Came::NotSent, self.scrubbed(deepest(error))),
+            };
+            let error = Error::new(Kind::Transport, format!("the proxy {proxy} could not be reached: {why}"));
+            return Miss::new(came, if came == Came::NotSent { error.retryable() } else { error });
+        }
+        let error = Error::new(Kind::Transport, trouble.to_string());
+        match trouble.status() {
+            Some(407) => Miss::new(Came::Status(407), error.http_status(407)),
+            Some(status) => Miss::new(Came::NotSent, error.http_status(status).retryable()),
+            None => Miss::new(Came::NotSent, error.retryable()),
+        }
+    }
+
+    fn scrubbed(&self, text: String) -> String {
+        self.settings.api_key().map(|key| key.scrub(&text)).unwrap_or(text)
     }
 }
 
@@ -333,8 +343,10 @@ fn sent(submission: Option<&Submission<'_>>) -> usize {
     submission.map_or(MAX_BODY_BYTES, |(body, ..)| body.len())
 }
 
-fn reqwest_parts(response: Response) -> (Parts, reqwest::Body) {
-    hyper::Response::from(response).into_parts()
+/// The proxy that is asked for this page itself, and not for a way to its host.
+fn asked<'a>(settings: &'a Settings, there: &Uri) -> Option<&'a Arc<Proxy>> {
+    let proxy = settings.proxies.before(there)?;
+    (proxy.speaks_http() && there.scheme_str() != Some("https")).then_some(proxy)
 }
 
 fn user_agent(settings: &Settings) -> String {
@@ -371,17 +383,18 @@ fn deepest(error: &dyn StdError) -> String {
     cause.to_string()
 }
 
-/// Whether it was the body of the request that did not let itself be sent.
-fn is_withheld(error: &(dyn StdError + 'static)) -> bool {
-    error.is::<Withheld>() || error.source().is_some_and(is_withheld)
-}
-
-/// Whether the other end's certificate was refused, however deep in the error that is said.
-fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
-    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
-        return true;
+/// An error of this type, however deep in the error it is.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
     }
     // An io::Error's source is its content's source: the content itself has to be asked for.
     let content = error.downcast_ref().and_then(std::io::Error::get_ref);
-    content.is_some_and(|content| is_untrusted(content)) || error.source().is_some_and(is_untrusted)
+    let within = content.and_then(|content| find(content as &(dyn StdError + 'static)));
+    within.or_else(|| find(error.source()?))
+}
+
+/// Whether it was the body of the request that did not let itself be sent.
+fn is_withheld(error: &(dyn StdError + 'static)) -> bool {
+    error.is::<Withheld>() || error.source().is_some_and(is_withheld)
 }

@@ -15,6 +15,8 @@ struct Settings {
     std::optional<std::string> api_base_url = std::nullopt;
     std::optional<std::string> app_name = std::nullopt;
     std::optional<std::string> ca_file = std::nullopt;
+    std::optional<std::string> client_cert_file = std::nullopt;
+    std::optional<std::string> client_key_file = std::nullopt;
     std::optional<bool> allow_http = std::nullopt;
     std::optional<std::chrono::milliseconds> connect_timeout = std::nullopt;
     std::optional<std::chrono::milliseconds> submit_timeout = std::nullopt;
@@ -49,6 +51,8 @@ inline ConfigHandle make_config(const Settings &settings)
     text("api_base_url", settings.api_base_url);
     text("app_name", settings.app_name);
     text("ca_file", settings.ca_file);
+    text("client_cert_file", settings.client_cert_file);
+    text("client_key_file", settings.client_key_file);
     if (settings.allow_http) set("allow_http", *settings.allow_http ? "true" : "false");
     duration("connect_timeout_ms", settings.connect_timeout);
     duration("submit_timeout_ms", settings.submit_timeout);

@@ -141,11 +141,15 @@ fn a_wait_that_began_before_an_outage_ends_after_it() {
 
 /// What comes of a certificate that stays wrong, for `OPERATIONS` in their order: nothing is sent, and nobody believed.
 #[rustfmt::skip]
-const CERTIFICATES: [(&str, [&str; 5]); 4] = [
+const CERTIFICATES: [(&str, [&str; 5]); 7] = [
     ("self_signed", ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TIMEOUT", "TRANSPORT"]),
     ("expired",     ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TIMEOUT", "TRANSPORT"]),
+    ("not_yet_valid", ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TIMEOUT", "TRANSPORT"]),
     ("wrong_host",  ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TIMEOUT", "TRANSPORT"]),
-    ("plain_http",  ["TRANSPORT", "TRANSPORT", "TRANSPORT|TIMEOUT", "TIMEOUT", "TRANSPORT|TIMEOUT"]),
+    ("authority",   ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TIMEOUT", "TRANSPORT"]),
+    ("plain_http",  ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TIMEOUT", "TRANSPORT"]),
+    // No time helps: the client has no certificate to show.
+    ("client_certificate", ["TRANSPORT", "TRANSPORT", "TRANSPORT", "TRANSPORT", "TRANSPORT"]),
 ];
 
 #[test]

@@ -6,6 +6,7 @@
              since a directory above is missing. The one that waits makes a file of that name with the ending
              `.waits`. As long as it has a file `later`, it is a month later by the wall clock and the
              boot-time clock.
+   The host service.test is this machine.
    FAR_ROOT  the directory that is on a network file system, without symbolic links */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -67,6 +68,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 {
     typedef int resolve(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     pass("names");
+    if (node != NULL && strcmp(node, "service.test") == 0) node = "localhost";
     return ((resolve *)next("getaddrinfo"))(node, service, hints, found);
 }
 

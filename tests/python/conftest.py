@@ -20,6 +20,8 @@ import perceptis
 import pytest
 from perceptis import _calls
 
+from certificates import Certificates
+
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 20
 """How many times as fast as the wall's the sandbox's clock and the clients' run: so slowly that a loaded machine keeps the
@@ -74,6 +76,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name.startswith("PERCEPTIS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     for name in ("CONNECT", "SUBMIT", "STATUS", "DOWNLOAD_IDLE"):
         monkeypatch.setenv(f"PERCEPTIS_{name}_TIMEOUT_MS", str(PATIENCE * 1000))
 
@@ -238,6 +243,12 @@ def script() -> Iterator[Script]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A certification authority of the tests' own."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,10 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::{Error, Kind};
 
+/// The stack of each thread of the library's, in bytes. Where none is given, Rust looks for `RUST_MIN_STACK` in the
+/// environment, which the program may be changing.
+pub const STACK_BYTES: usize = 2 << 20;
+
 /// How long to wait before a thread is asked for again. The wall's time: it is other programs that have to
 /// end.
 const THREAD_WAIT: Duration = Duration::from_millis(500);
@@ -71,7 +75,7 @@ pub(crate) fn abandon(steps: impl Send) -> Option<Pin<Box<dyn Future<Output = ()
 /// Waits until there is a thread for what blocks, or can be: without one the runtime would panic.
 pub(crate) async fn have_thread() {
     while !HAS_THREAD.get() {
-        let trial = std::thread::Builder::new().spawn(|| {});
+        let trial = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(|| {});
         match trial.map(std::thread::JoinHandle::join) {
             Ok(_) => HAS_THREAD.set(true),
             Err(_) => tokio::time::sleep(THREAD_WAIT).await,

@@ -10,8 +10,8 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 use perceptis_descriptors::{Kind, Owned, lock};
-use reqwest::header::HeaderValue;
 use rustix::fs::{Advice, Mode, OFlags, XattrFlags};
 use rustix::process::geteuid;
 

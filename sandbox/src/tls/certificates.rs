@@ -7,9 +7,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::Certificate;
 
@@ -33,31 +35,42 @@ impl Certificates {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
-        let authority = params.self_signed(&key)?.pem();
+        let own = params.self_signed(&key)?;
+        let authority = own.pem();
         let issuer = Issuer::new(params, key);
-        let past = (day(18_262), day(18_628));
+        let (past, to_come) = ((day(18_262), day(18_628)), (day(43_830), day(44_195)));
+        let client_verifier = client_verifier(own.der())?;
         let mut configs = Vec::new();
         for (certificate, hosts, valid) in [
             (Certificate::Sound, &HERE[..], now),
             (Certificate::SelfSigned, &HERE[..], now),
             (Certificate::Expired, &HERE[..], past),
+            (Certificate::NotYetValid, &HERE[..], to_come),
             (Certificate::WrongHost, &["elsewhere.example"][..], now),
+            (Certificate::Authority, &HERE[..], now),
+            (Certificate::ClientCertificate, &HERE[..], now),
         ] {
             let mut params = self::params("Perceptis sandbox", hosts, valid)?;
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            if certificate == Certificate::Authority {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            }
             let key = KeyPair::generate()?;
             let signed = match certificate {
                 Certificate::SelfSigned => params.self_signed(&key)?,
                 _ => params.signed_by(&key, &issuer)?,
             };
-            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?
-                .with_no_client_auth()
-                .with_single_cert(
-                    vec![signed.der().clone()],
-                    PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-                )?;
+            let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()?;
+            let builder = match certificate {
+                Certificate::ClientCertificate => {
+                    builder.with_client_cert_verifier(Arc::clone(&client_verifier))
+                }
+                _ => builder.with_no_client_auth(),
+            };
+            let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+            let config = builder.with_single_cert(vec![signed.der().clone()], key)?;
             configs.push((certificate, Arc::new(config)));
         }
         Ok(Certificates { authority, configs })
@@ -67,6 +80,16 @@ impl Certificates {
     pub fn config(&self, certificate: Certificate) -> Option<Arc<ServerConfig>> {
         self.configs.iter().find(|(known, _)| *known == certificate).map(|(_, config)| Arc::clone(config))
     }
+}
+
+/// Asks clients for a certificate that this authority has signed.
+fn client_verifier(
+    authority: &CertificateDer<'_>,
+) -> Result<Arc<dyn ClientCertVerifier>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone().into_owned())?;
+    let provider = Arc::new(ring::default_provider());
+    Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
 }
 
 /// A day since 1970, as year, month and day.

@@ -26,18 +26,31 @@ pub enum Certificate {
     SelfSigned,
     /// One that has had its time.
     Expired,
+    /// One whose time is still to come.
+    NotYetValid,
     /// One of another host.
     WrongHost,
+    /// One of an authority, which no server should show as its own.
+    Authority,
+    /// A sound one, to clients that show one as well.
+    ClientCertificate,
     /// None: plain HTTP on a port of which TLS is expected.
     PlainHttp,
 }
 
 /// Name, what it is, and what is shown.
-const TABLE: [(&str, &str, Certificate); 5] = [
+const TABLE: [(&str, &str, Certificate); 8] = [
     ("sound", "signed by the sandbox's authority for localhost, 127.0.0.1 and ::1", Certificate::Sound),
     ("self_signed", "signed by nobody else", Certificate::SelfSigned),
     ("expired", "signed by the authority, but its time was up in 2021", Certificate::Expired),
+    ("not_yet_valid", "signed by the authority, for a time from 2090 on", Certificate::NotYetValid),
     ("wrong_host", "signed by the authority for elsewhere.example", Certificate::WrongHost),
+    ("authority", "signed by the authority, as that of another authority", Certificate::Authority),
+    (
+        "client_certificate",
+        "sound, and one that the authority has signed is asked of the client",
+        Certificate::ClientCertificate,
+    ),
     ("plain_http", "none: plain HTTP is answered where TLS is expected", Certificate::PlainHttp),
 ];
 
