@@ -185,11 +185,6 @@ impl Client {
             tracker.begin(self.clock.now());
             self.log.started(tracker);
             let mut ending = Ending { log: &self.log, tracker, told: false };
-            let late = async {
-                self.clock.sleep_until(deadline).await;
-                // Before the steps are dropped: no connection may send the first byte any more.
-                tracker.revoke();
-            };
             let end = tokio::select! {
                 biased;
                 reason = tracker.stopped() => Err(tracker.stop_error(reason).into()),
@@ -197,7 +192,9 @@ impl Client {
                     error: tracker.complete(failure.error),
                     result: failure.result,
                 }),
-                () = late => {
+                () = self.clock.sleep_until(deadline) => {
+                    // Before the steps are dropped: no connection may send the first byte any more.
+                    tracker.revoke();
                     Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
                 }
             };

@@ -40,7 +40,7 @@ const UNSEEN: Duration = Duration::from_millis(1);
 const WALL: Clock = Clock::wall_clock();
 
 /// The most header lines of an answer.
-pub(crate) const MAX_HEADER_LINES: usize = 1000;
+pub(crate) const MAX_HEADER_LINES: usize = 256;
 
 /// Why there is no answer.
 pub(crate) enum Failed {

@@ -46,7 +46,8 @@ pub(crate) struct Order<'a> {
     /// What the ledger knows of its files.
     pub(crate) known: &'a [Recorded],
     pub(crate) lease: Option<&'a Lease>,
-    pub(crate) target: Destination,
+    /// Boxed, since it is kept for as long as the job takes.
+    pub(crate) target: Box<Destination>,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
 }
@@ -104,7 +105,7 @@ impl Client {
         let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
         let target = Destination::prepare(&options, variants, true).await?;
         let id = job_id.clone();
-        let target = blocking(move || target.look_for_job(&id, variants, true)).await?;
+        let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);
         let order =
             Order { job_id, variants, start: None, known: &[], lease: slot.get(), target, deadline, tracker };
         self.fetch_all(job, order).await
@@ -213,7 +214,7 @@ impl Client {
         mut order: Order<'_>,
     ) -> Result<Made, MadeFailure> {
         order.tracker.phase(Phase::Downloading);
-        order.target = order.target.reopened(order.variants).await?;
+        *order.target = order.target.reopened(order.variants).await?;
         let (mut files, mut unverified) = (Vec::new(), Vec::new());
         let mut problems: Vec<Error> = Vec::new();
         let mut stems = HashSet::new();

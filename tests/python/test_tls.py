@@ -97,6 +97,7 @@ def test_a_signature_that_is_not_supported(own: Certificates) -> None:
     assert "SHA-384" in str(error) and not error.retryable, str(error)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_an_old_version(own: Certificates) -> None:
     context = own.server("DNS:localhost")
     context.minimum_version = ssl.TLSVersion.TLSv1

@@ -75,39 +75,57 @@ impl Client {
         if !is_new && let Some(made) = Box::pin(self.find_delivered(&start, &job_id, context.lease)).await? {
             return Ok(made);
         }
-        let target = Box::pin(self.take_names(&mut start, &job_id, context)).await?;
-        let order = target.map(|target| order_of(&start, target, &job_id, context));
-        if let (false, Some(order)) = (is_new, &order)
-            && let Some(made) = Box::pin(self.gather(order, Gathered::KnownToBeAll)).await?
-        {
-            return Ok(made);
+        let mut target = Box::pin(self.take_names(&mut start, &job_id, context)).await?;
+        if !is_new {
+            let all = Gathered::KnownToBeAll;
+            let gathered = Box::pin(self.gather_in(&mut target, &start, &job_id, context, all)).await?;
+            if let Some(made) = gathered {
+                return Ok(made);
+            }
         }
         context.tracker.phase(Phase::Waiting);
         let job = match self.watch(&job_id, start.variants, Seen::Not, context.tracker).await {
             Ok(job) => job,
             Err(error) => {
                 // What has arrived whole is worth more than an answer about it.
-                if let Some(order) = &order
-                    && let Some(made) = Box::pin(self.gather(order, Gathered::OneOfEach)).await?
-                {
+                let each = Gathered::OneOfEach;
+                let gathered = Box::pin(self.gather_in(&mut target, &start, &job_id, context, each)).await?;
+                if let Some(made) = gathered {
                     return Ok(made);
                 }
                 return Err(Box::pin(record_failure(context, error)).await.into());
             }
         };
         // No files were asked for.
-        let Some(order) = order else { return Ok(Made::Status(job.json.clone())) };
+        let Some(target) = target else { return Ok(Made::Status(job.json.clone())) };
         if let Some(lease) = context.lease {
             let files = u32::try_from(job.downloads.len()).ok();
             Box::pin(lease.step(Step::Completed { files })).await;
         }
-        Box::pin(self.fetch_all(job, order)).await
+        Box::pin(self.fetch_all(job, order_of(&start, target, &job_id, context))).await
+    }
+
+    /// The files that have arrived, where files were asked for. The order of a download exists only meanwhile, so that a
+    /// call which waits stays small.
+    async fn gather_in(
+        &self,
+        target: &mut Option<Box<Destination>>,
+        start: &Start,
+        job_id: &JobId,
+        context: &CallContext<'_>,
+        gathered: Gathered,
+    ) -> Result<Option<Made>, Error> {
+        let Some(destination) = target.take() else { return Ok(None) };
+        let order = order_of(start, destination, job_id, context);
+        let made = self.gather(&order, gathered).await;
+        *target = Some(order.target);
+        made
     }
 
     /// Checks the target of a submission that is known, where that is still to be done.
     async fn take_target(&self, start: &mut Start, context: &CallContext<'_>) -> Result<(), Error> {
         let (Some(place), None) = (&start.place, &start.target) else { return Ok(()) };
-        start.target = Some(match place {
+        start.target = Some(Box::new(match place {
             Place::Restored(options, replaceable) => {
                 Destination::restore(options, start.variants, replaceable.as_deref()).await?
             }
@@ -119,7 +137,7 @@ impl Client {
                 record_replaceable(context, &target).await;
                 target
             }
-        });
+        }));
         Ok(())
     }
 
@@ -129,7 +147,7 @@ impl Client {
         start: &mut Start,
         job_id: &JobId,
         context: &CallContext<'_>,
-    ) -> Result<Option<Destination>, Error> {
+    ) -> Result<Option<Box<Destination>>, Error> {
         self.take_target(start, context).await?;
         let Some(target) = start.target.take() else { return Ok(None) };
         if target.has_names() {
@@ -139,7 +157,7 @@ impl Client {
         let (job_id, variants) = (job_id.clone(), start.variants);
         let target = blocking(move || target.look_for_job(&job_id, variants, false)).await?;
         record_replaceable(context, &target).await;
-        Ok(Some(target))
+        Ok(Some(Box::new(target)))
     }
 }
 
@@ -163,7 +181,7 @@ async fn record_failure(context: &CallContext<'_>, error: Error) -> Error {
 
 fn order_of<'a>(
     start: &'a Start,
-    target: Destination,
+    target: Box<Destination>,
     job_id: &'a JobId,
     context: &CallContext<'a>,
 ) -> Order<'a> {

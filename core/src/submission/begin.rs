@@ -71,7 +71,7 @@ pub(crate) struct Start {
     /// Where files go; none where no files were asked for.
     pub(crate) place: Option<Place>,
     /// Checked and reserved; not yet for a submission that is known.
-    pub(crate) target: Option<Destination>,
+    pub(crate) target: Option<Box<Destination>>,
     /// What is known of its files.
     pub(crate) files: Vec<Recorded>,
     /// How many the service offered, where that is known.
@@ -152,7 +152,7 @@ impl Client {
         let mut target = None;
         if call.wants_files() {
             match Destination::prepare(&call.options, claim.variants, true).await {
-                Ok(prepared) => target = Some(prepared),
+                Ok(prepared) => target = Some(Box::new(prepared)),
                 // Another call is about to record this very submission, and has just reserved its name.
                 Err(refusal) if refusal.reserved && claim.key.is_some() && looks.reserved < MAX_LOOKS => {
                     looks.reserved += 1;
@@ -161,7 +161,7 @@ impl Client {
                 Err(refusal) => return Err(self.name_refused(&claim, refusal).await),
             }
         }
-        let replaceable = target.as_ref().and_then(Destination::replaceable);
+        let replaceable = target.as_deref().and_then(Destination::replaceable);
         match self.ledger.begin(Arc::clone(&claim), replaceable).await? {
             Claimed::New { call: id } => {
                 // One call claims once.

@@ -24,8 +24,8 @@ pub(crate) struct Lease {
     ledger: Arc<dyn Ledger>,
     log: Log,
     row: Row,
-    /// The call that asked for the submission; none for `recover`, `wait` and the like.
-    call: Option<CallId>,
+    /// The number of the call that asked for the submission; none for `recover`, `wait` and the like.
+    call: Option<i64>,
     written: Arc<Written>,
     /// Whether the log has it that a step was not written.
     logged: AtomicBool,
@@ -40,7 +40,7 @@ impl Lease {
     /// Of a submission that is new to the ledger, for the call with this tracker.
     pub(crate) fn new(client: &Client, call: CallId, tracker: &Tracker) -> Lease {
         let mut lease = Lease::of(client, call.row);
-        lease.call = Some(call);
+        lease.call = Some(call.number);
         lease.tracker = Some(tracker.clone());
         lease.submitted.store(false, Ordering::Relaxed);
         lease
@@ -49,7 +49,7 @@ impl Lease {
     /// Of one that is known, for a call that continues it.
     pub(crate) fn continued(client: &Client, call: CallId) -> Lease {
         let mut lease = Lease::of(client, call.row);
-        lease.call = Some(call);
+        lease.call = Some(call.number);
         lease
     }
 
@@ -70,7 +70,7 @@ impl Lease {
 
     /// The call's number in the ledger.
     pub(crate) fn call(&self) -> Option<i64> {
-        self.call.map(|call| call.number)
+        self.call
     }
 
     /// Whether all that happened is on the disk.
@@ -126,8 +126,10 @@ impl Lease {
         let mut receipt = None;
         match (self.call, hearing) {
             // With the rest of the end: a process that died between the two would leave a job that no program heard of.
-            (Some(call), Hearing::AtReturn) => steps.push(Step::Told { call: call.number, code }),
-            (Some(call), Hearing::Later) => receipt = Some(Receipt::new(&self.ledger, call, code)),
+            (Some(call), Hearing::AtReturn) => steps.push(Step::Told { call, code }),
+            (Some(call), Hearing::Later) => {
+                receipt = Some(Receipt::new(&self.ledger, CallId { row: self.row, number: call }, code))
+            }
             (None, _) => {}
         }
         steps.push(Step::Released);
@@ -164,7 +166,7 @@ impl Drop for Lease {
             steps.push(Step::Refused { code: Kind::Cancelled });
         }
         if let Some(call) = self.call {
-            steps.push(Step::Told { call: call.number, code: Some(Kind::Closed) });
+            steps.push(Step::Told { call, code: Some(Kind::Closed) });
         }
         steps.push(Step::Released);
         // Nothing can wait for it here; the ledger does it all the same.
