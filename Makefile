@@ -91,7 +91,7 @@ test-python: library $(VENV)/made
 	$(VENV)/bin/pip install --quiet --no-deps --force-reinstall $(TARGET)/wheel/*.whl
 	cd bindings/python && $(VENV)/bin/mypy --cache-dir $(TARGET)/mypy && $(VENV)/bin/pyright
 	@$(CLEAN) TEST_SANDBOX=$(TARGET)/debug/perceptis-sandbox TEST_LIBRARY=$(RELEASE)/libperceptis.so \
-		$(PYTHON) -m pytest -q -p no:cacheprovider tests/python
+		$(PYTHON) -m pytest -q -n 4 -p no:cacheprovider tests/python
 
 # ---- benches -----------------------------------------------------------------------------------------------
 

@@ -42,7 +42,6 @@ def needed(variable: str) -> Path:
 
 SANDBOX = needed("TEST_SANDBOX")
 LIBRARY = needed("TEST_LIBRARY")
-del os.environ["TEST_SANDBOX"], os.environ["TEST_LIBRARY"]
 
 # A shell has its background jobs ignore SIGINT, and so their children: the tests of Ctrl-C must not depend on that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
