@@ -100,6 +100,20 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
             asking.get_status("j1", timeout=2)
 
 
+def test_a_signed_url_goes_through_a_proxy_byte_for_byte(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = "http://files.test/it's%27/a?sig='%7E~+/=&x=%2f"
+    answer = b'{"job_id":"j1","status":"completed","downloads":[{"url":"%s","format":"bin"}]}' % url.encode()
+    proxy = Proxy(9, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    with client("http://perceptis.test") as asking:
+        asking.download("j1", directory=tmp_path, timeout=20)
+    proxy.close()
+    (asked,) = [head for head in proxy.seen if "files.test" in head]
+    assert asked.startswith(f"GET {url} HTTP/1.1\r\n") and KEY not in asked
+
+
 def test_a_password_reaches_the_proxy_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Through a proxy that is asked for pages, with a file that is on another host."""
     files = b'[{"url":"http://files.test/a","format":"bin"}]'
