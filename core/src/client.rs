@@ -9,24 +9,24 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::attempt::Budget;
-use crate::clock::{Clock, Moment};
+use crate::activity::log::{Log, Sink};
+use crate::activity::tracker::Tracker;
 use crate::common::blocking::abandon;
 pub(crate) use crate::common::blocking::blocking;
+use crate::common::clock::{Clock, Moment};
+use crate::common::jitter::Jitter;
+use crate::common::sync::lock;
 use crate::config::Settings;
 use crate::error::{Error, Failure, Kind};
-use crate::estimate::{Estimates, Figure, Keep, Product};
-use crate::jitter::Jitter;
-use crate::job::JobId;
 use crate::ledger::{self, Ledger};
-use crate::log::{Log, Sink};
-use crate::pace::Gate;
-use crate::poller::Poller;
-use crate::secret::ApiKey;
+use crate::model::api_key::ApiKey;
+use crate::model::job_id::JobId;
+use crate::polling::Poller;
+use crate::polling::estimate::{Estimates, Figure, Keep, Product};
+use crate::retry::Budget;
+use crate::retry::rate_limit::Gate;
 use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
-use crate::sync::lock;
-use crate::tracker::Tracker;
 use crate::transport::Transport;
 
 /// Files on their way at once.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::crc::Blocks;
 use crate::common::sha256::Hasher;
-use crate::sync::{lock, wait};
+use crate::common::sync::{lock, wait};
 
 /// What is computed of a file: all of it in one pass.
 #[derive(Clone)]

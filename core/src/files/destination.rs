@@ -14,9 +14,9 @@ use super::persist::{Replaceable, finish_replacement};
 use super::rehearsal::{Abilities, try_characters};
 use super::reservation::{Conflict, Reservation, remove_unused_lock_file, reserve};
 use crate::common::blocking::blocking;
+use crate::config::options::Options;
 use crate::error::{Error, Failure, Kind};
-use crate::job::JobId;
-use crate::options::Options;
+use crate::model::job_id::JobId;
 
 /// The longest final name where the caller gave none: a job's id, a variant, the ending.
 const MAX_JOB_FINAL_NAME: usize = 96 + 4 + 5;

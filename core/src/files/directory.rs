@@ -20,8 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::rehearsal::{self, Abilities};
 use super::reservation::LockedNames;
 use crate::common::sha256;
+use crate::common::sync::lock;
 use crate::error::{Error, Kind};
-use crate::sync::lock;
 
 /// A directory takes up to two descriptors, for itself and its lock file; so half of them are left for the
 /// program.

@@ -25,7 +25,7 @@ use rustix::process::geteuid;
 
 use super::directory::Directory;
 use crate::common::sha256;
-use crate::sync::lock;
+use crate::common::sync::lock;
 
 /// The lock file of a directory.
 const SHARED: &str = ".perceptis.lock";

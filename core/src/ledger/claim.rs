@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::entry::Found;
 use super::session::{Identity, Session};
 use super::{AskedBefore, CallId, Claim, Claimed, Entry, Row, State};
-use crate::clock::Stamp;
+use crate::common::clock::Stamp;
 use crate::error::Error;
 use crate::request::CANONICAL_VERSION;
 

@@ -17,7 +17,7 @@ use super::prune;
 use super::refusal::{self, Trouble, by_sqlite, by_system};
 use super::schema::{self, SECRET, TIDIED};
 use super::session::Session;
-use crate::clock::Stamp;
+use crate::common::clock::Stamp;
 use crate::common::sha256;
 use crate::error::Error;
 

@@ -5,7 +5,7 @@ use rusqlite::{Params, Row as Columns};
 
 use super::session::{Session, unsigned};
 use super::{Entry, Recorded, State};
-use crate::clock::Stamp;
+use crate::common::clock::Stamp;
 use crate::error::Error;
 
 /// A submission with what only the ledger needs to know of it. Its calls and files are read by [`Session::complete`].

@@ -12,9 +12,9 @@ use rusqlite::params;
 
 use super::engine::Work;
 use super::session::{Identity, Session, signed, unsigned};
-use crate::clock::Stopwatch;
+use crate::common::clock::Stopwatch;
 use crate::error::Error;
-use crate::estimate::{Figure, MAX_REMEMBERED, Product};
+use crate::polling::estimate::{Figure, MAX_REMEMBERED, Product};
 
 /// How many figures wait to be written.
 const MAX_WAITING: usize = 4 * MAX_REMEMBERED;

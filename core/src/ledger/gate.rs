@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use perceptis_descriptors::PerProcess;
 
-use crate::clock::Stopwatch;
-use crate::sync::{lock, wait};
+use crate::common::clock::Stopwatch;
+use crate::common::sync::{lock, wait};
 
 /// How long a fork waits for ledger work to end.
 const MAX_WAIT: Duration = Duration::from_millis(100);

@@ -37,9 +37,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
+use crate::common::clock::Stamp;
 use crate::error::{Error, Kind};
-use crate::estimate::Figure;
+use crate::polling::estimate::Figure;
 
 pub(crate) use location::Location;
 pub(crate) use outbox::Written;

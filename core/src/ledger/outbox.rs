@@ -14,7 +14,7 @@ use super::engine::Work;
 use super::session::Session;
 use super::step::{self, Applied};
 use super::{Row, Step};
-use crate::clock::Stopwatch;
+use crate::common::clock::Stopwatch;
 use crate::error::Error;
 
 /// How long steps that no caller waits for may wait for company.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Params, Row as Col
 use super::Row;
 use super::holder::Holder;
 use super::refusal::{Trouble, by_sqlite, by_system};
-use crate::clock::Stamp;
+use crate::common::clock::Stamp;
 use crate::error::{Error, Kind};
 
 /// How many lines of a submission's history are kept.
@@ -21,7 +21,7 @@ const MAX_EVENT_LENGTH: usize = 200;
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     pub(super) origin: String,
-    pub(super) api_key: crate::secret::ApiKey,
+    pub(super) api_key: crate::model::api_key::ApiKey,
 }
 
 pub(super) struct Session<'a> {

@@ -12,8 +12,8 @@ use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Name, Pendi
 use super::{figures, forget, listing};
 use crate::client::Spawn;
 use crate::error::{Error, Kind};
-use crate::estimate::Figure;
-use crate::secret::ApiKey;
+use crate::model::api_key::ApiKey;
+use crate::polling::estimate::Figure;
 
 /// The ledger at this place, for clients of this origin with this API key. Touches no disk: the file is opened by
 /// the first call, on a thread that is started for it by `spawn`.

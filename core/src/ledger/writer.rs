@@ -27,10 +27,10 @@ use super::refusal::{self, Trouble};
 use super::session::Session;
 use super::{Row, Step, Written};
 use crate::client::Spawn;
-use crate::clock::{Stamp, Stopwatch};
+use crate::common::clock::{Stamp, Stopwatch};
+use crate::common::sync::{lock, wait};
 use crate::error::{Error, Kind};
-use crate::estimate::Figure;
-use crate::sync::{lock, wait};
+use crate::polling::estimate::Figure;
 
 /// The largest group: no caller waits longer than for so many jobs.
 const MAX_GROUP: usize = 1_000;

@@ -4,15 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::value::RawValue;
 
+use crate::activity::tracker::Tracker;
 use crate::client::{Client, default_deadline};
+use crate::config::options::Options;
 use crate::error::Billed;
 use crate::operations::result::{AcceptedResult, End, Made, MadeFailure, render};
-use crate::options::Options;
 use crate::request::Wanted;
 use crate::submission::begin::{Call, Stage};
 use crate::submission::receipt::Hearing;
 use crate::submission::{CallContext, unwritable};
-use crate::tracker::Tracker;
 
 impl Client {
     /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key", "output_type",

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::activity::tracker::Tracker;
 use crate::client::{Client, default_deadline};
-use crate::clock::unix_ms;
+use crate::common::clock::unix_ms;
+use crate::config::options::Options;
 use crate::error::{Error, Failure, Kind};
 use crate::ledger::{AskingCall, Entry, Event, Filter, Forgotten, Name, Recorded, State};
 use crate::operations::result::Outcome;
-use crate::options::Options;
 use crate::submission::unwritable;
-use crate::tracker::Tracker;
 
 /// A submission as it is listed. Of the request only its hash. What one call asked for is that of the newest one.
 #[derive(Serialize)]

@@ -9,17 +9,17 @@ use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::activity::tracker::{Phase, Tracker};
 use crate::client::{Client, default_deadline};
-use crate::clock::Moment;
+use crate::common::clock::Moment;
+use crate::config::options::Options;
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::ledger::{AskingCall, Entry, Filter, Name, Row, TOLD_OK};
 use crate::operations::result::{Made, MadeFailure, Outcome, render};
-use crate::options::Options;
 use crate::submission::begin::Place;
 use crate::submission::lease::{Lease, MAX_OVERRUN};
 use crate::submission::receipt::Hearing;
 use crate::submission::{CallContext, unwritable};
-use crate::tracker::{Phase, Tracker};
 
 /// How many submissions one call settles; more are left to the next.
 const MAX_AT_ONCE: usize = 10_000;

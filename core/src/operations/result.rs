@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::answer::Job;
+use crate::api::response::Job;
 use crate::error::{Billed, Error, Failure};
 use crate::files::partial::Partial;
-use crate::job::JobId;
+use crate::model::job_id::JobId;
 use crate::submission::receipt::Receipt;
 use crate::submission::unwritable;
 

@@ -2,20 +2,20 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::activity::tracker::{Phase, Tracker};
 use crate::client::{Client, blocking, default_deadline};
+use crate::config::options::Options;
 use crate::download::{Gathered, Order};
 use crate::error::{Error, Kind};
 use crate::files::destination::Destination;
-use crate::job::JobId;
 use crate::ledger::Step;
+use crate::model::job_id::JobId;
 use crate::operations::result::{End, Made, MadeFailure};
-use crate::options::Options;
+use crate::polling::watch::Seen;
 use crate::request::Wanted;
 use crate::submission::CallContext;
 use crate::submission::begin::{Call, Place, Stage, Start};
 use crate::submission::receipt::Hearing;
-use crate::tracker::{Phase, Tracker};
-use crate::wait::Seen;
 
 impl Client {
     /// Submits a request, waits for its job and fetches the files. What can be wrong with the call or its target is found

@@ -14,7 +14,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::json_string::{Piece, Pieces, push};
-use crate::table;
+use crate::common::text;
 
 /// The version of the canonical form: another one may write the same request in other bytes.
 pub const CANONICAL_VERSION: u32 = 1;
@@ -44,7 +44,7 @@ impl Refused {
         if plain && !name.is_empty() && name.len() <= 80 {
             self.below(&format!(".{name}"))
         } else {
-            self.below(&format!("[{}]", table::quoted(name)))
+            self.below(&format!("[{}]", text::quoted(name)))
         }
     }
 
@@ -277,7 +277,7 @@ impl Scan<'_> {
                 let name = Pieces::of(document.text, twice[0].name as usize).text();
                 Err(Refused::new(format!(
                     "the name {} stands twice; accepted is each name once",
-                    table::quoted(&name)
+                    text::quoted(&name)
                 )))
             }
             None => Ok(()),

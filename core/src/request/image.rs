@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use serde::Serialize;
 
+use crate::common::text;
 use crate::error::Error;
-use crate::table;
 
 /// The largest image: 20 MB.
 pub(crate) const MAX_IMAGE_BYTES: usize = 20_000_000;
@@ -36,7 +36,7 @@ pub(crate) fn encode(source: &str, data: &[u8], declared: Option<&str>) -> Resul
     {
         return Err(Error::invalid(format!(
             "mime_type is {}, but {source} is {found}; accepted are {ACCEPTED}",
-            table::quoted(declared)
+            text::quoted(declared)
         )));
     }
     Ok(Image { data: base64::engine::general_purpose::STANDARD.encode(data), mime_type: found })

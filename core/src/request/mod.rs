@@ -12,8 +12,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::canonical::Document;
+use crate::common::text;
 use crate::error::{Error, Kind};
-use crate::table;
 
 mod canonical;
 mod image;
@@ -101,8 +101,8 @@ impl Request {
             "output_type" if matches!(text, "single_slide" | "deck") => Ok(json_string::canonical(text)),
             "output_type" => Err("single_slide or deck".to_owned()),
             "prompt" | "template_name" => non_empty(text).map(json_string::canonical),
-            "variant_count" => table::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string()),
-            "use_web_search" | "use_knowledge_base" => table::boolean(text).map(|_| text.into()),
+            "variant_count" => text::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string()),
+            "use_web_search" | "use_knowledge_base" => text::boolean(text).map(|_| text.into()),
             IMAGES => {
                 return Err(Error::invalid(
                     "field reference_images is set with perceptis_request_add_image, \
@@ -110,14 +110,13 @@ impl Request {
                 ));
             }
             _ => {
-                let sentence = table::unknown("field", field, &FIELDS);
+                let sentence = text::unknown("field", field, &FIELDS);
                 return Err(Error::invalid(format!(
                     "{sentence}; perceptis_request_set_json passes any other on"
                 )));
             }
         };
-        let value =
-            value.map_err(|accepts| Error::invalid(table::refused("field", field, text, &accepts)))?;
+        let value = value.map_err(|accepts| Error::invalid(text::refused("field", field, text, &accepts)))?;
         self.insert(field, value.into_boxed_str())
     }
 
@@ -132,7 +131,7 @@ impl Request {
         }
         bound(json.len())?;
         let wrong =
-            |why: &dyn std::fmt::Display| Error::invalid(format!("field {}: {why}", table::quoted(field)));
+            |why: &dyn std::fmt::Display| Error::invalid(format!("field {}: {why}", text::quoted(field)));
         let json: &RawValue =
             serde_json::from_str(json).map_err(|error| wrong(&format!("not JSON: {error}")))?;
         // It will be in the request's object.
@@ -153,7 +152,7 @@ impl Request {
     /// # Errors
     /// `File` when it can't be read, otherwise as [`Request::add_image`].
     pub fn add_image_file(&mut self, path: &Path) -> Result<(), Error> {
-        let source = format!("the image {}", table::quoted(&path.to_string_lossy()));
+        let source = format!("the image {}", text::quoted(&path.to_string_lossy()));
         let unreadable = |error: std::io::Error| {
             Error::new(Kind::File, format!("{source} can't be read: {error}; accepted is an image file"))
         };
@@ -284,7 +283,7 @@ impl Request {
             }
             return Ok(());
         }
-        let refuse = |accepts: &str| Err(Error::invalid(table::refused("field", field, &value, accepts)));
+        let refuse = |accepts: &str| Err(Error::invalid(text::refused("field", field, &value, accepts)));
         match field {
             "output_type" | "prompt" | "template_name" => {
                 match serde_json::from_str::<String>(&value).map(|text| non_empty(&text).is_ok()) {

@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::activity::tracker::{Phase, Tracker};
 use crate::client::{Client, OwnJob, blocking};
-use crate::clock::{Moment, Stamp, StampAge, unix_ms};
+use crate::common::clock::{Moment, Stamp, StampAge, unix_ms};
 use crate::common::sha256;
+use crate::config::options::Options;
 use crate::error::{Billed, Error, Kind};
-use crate::estimate::Product;
 use crate::files::destination::{Destination, Refusal, file_error};
 use crate::files::persist::open_recorded;
-use crate::first_byte::FirstByte;
-use crate::job::JobId;
-use crate::key::{self, Key};
 use crate::ledger::{Claim, Claimed, Entry, Recorded, State};
-use crate::options::Options;
+use crate::model::idempotency_key::{self, Key};
+use crate::model::job_id::JobId;
+use crate::polling::estimate::Product;
 use crate::request::{OutputType, Wanted};
 use crate::submission::lease::Lease;
-use crate::tracker::{Phase, Tracker};
+use crate::transport::body::FirstByte;
 
 /// How often to look whether a submission that another process works on is free. The wall's time: another process has
 /// no way to wake this one.
@@ -199,7 +199,7 @@ impl Client {
         let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         Ok(Claim {
             key: options.idempotency_key.clone(),
-            fresh_key: key::new_key()?,
+            fresh_key: idempotency_key::new_key()?,
             operation: call.operation,
             request_hash: sha256::hex(&sha256::of(&body)),
             body,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::activity::log::Log;
+use crate::activity::tracker::Tracker;
 use crate::client::Client;
 use crate::error::{Billed, Failure, Kind};
-use crate::job::JobId;
 use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, State, Step, Written};
-use crate::log::Log;
+use crate::model::job_id::JobId;
 use crate::submission::receipt::{Hearing, Receipt};
-use crate::tracker::Tracker;
 
 /// How long a call waits for one step to be written. Its end comes within [`MAX_OVERRUN`] of its deadline.
 pub(crate) const MAX_WAIT: Duration = Duration::from_millis(1_800);

@@ -13,19 +13,19 @@ pub(crate) mod unsettled;
 use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 
-use crate::answer;
-use crate::attempt::{Attempt, Check, Course, Ended, Miss, ResubmitWindow, Why};
+use crate::activity::tracker::{Phase, Tracker};
+use crate::api::response;
 use crate::client::{Client, OwnJob};
-use crate::clock::Moment;
+use crate::common::clock::Moment;
 use crate::error::{Billed, Error, Kind};
-use crate::estimate::Product;
-use crate::first_byte::FirstByte;
-use crate::job::JobId;
-use crate::key::Key;
 use crate::ledger::Step;
-use crate::origin::GENERATE;
-use crate::policy::{Asking, Came};
-use crate::tracker::{Phase, Tracker};
+use crate::model::idempotency_key::Key;
+use crate::model::job_id::JobId;
+use crate::model::origin::GENERATE;
+use crate::polling::estimate::Product;
+use crate::retry::policy::{Asking, Came};
+use crate::retry::{Attempt, Check, Course, Ended, Miss, ResubmitWindow, Why};
+use crate::transport::body::FirstByte;
 use begin::{Stage, Start};
 use lease::Lease;
 
@@ -68,10 +68,10 @@ impl Attempt for Submission<'_> {
         let reply = client.transport.call(GENERATE, submission, client.settings.submit_timeout).await;
         let accepted = reply.and_then(|reply| match reply.status {
             200..=299 => {
-                answer::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
+                response::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
             }
             status => {
-                let error = answer::refusal(&reply, secret);
+                let error = response::refusal(&reply, secret);
                 let came = Came::status(status, error.details().api_code.as_deref());
                 Err(Miss::new(came, error))
             }

@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
 
-use crate::attempt::CLOCK_TOLERANCE;
+use crate::api::retry_after;
 use crate::client::Client;
-use crate::clock::{Clock, Moment, Stamp, unix_ms};
-use crate::job::JobId;
-use crate::origin::status_path;
-use crate::retry_after;
+use crate::common::clock::{Clock, Moment, Stamp, unix_ms};
+use crate::model::job_id::JobId;
+use crate::model::origin::status_path;
+use crate::retry::CLOCK_TOLERANCE;
 
 /// How long an answer is good for, also one that has not come. Many submissions can be in doubt at once.
 const MAX_AGE: Duration = Duration::from_secs(60);

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::clock::Stopwatch;
+use crate::activity::log::Log;
+use crate::common::clock::Stopwatch;
+use crate::common::sync::lock;
 use crate::ledger::Ledger;
-use crate::log::Log;
-use crate::sync::lock;
 
 /// How long a count is good for. It comes with every result, and ten thousand calls would count ten thousand submissions
 /// each.

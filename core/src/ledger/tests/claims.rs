@@ -187,7 +187,7 @@ fn other_origins_are_other_ledgers() {
     let here = place.open();
     let call = new(&*here, named("a", "k"));
     end(&*here, call, Some(Kind::Timeout));
-    let key = secret::parse_key("sk-one").unwrap();
+    let key = api_key::parse_key("sk-one").unwrap();
     let there = crate::ledger::open(&Location::At(place.path()), "http://127.0.0.1:1", &key, None);
     assert!(all(&*there).is_empty() && history(&*there, call.row).is_empty());
     assert!(wait(there.take(call.row)).unwrap().is_none());

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
-use crate::estimate::{Figure, Product};
 use crate::ledger::State;
 use crate::ledger::writer::{Handle, Writer};
+use crate::polling::estimate::{Figure, Product};
 
 fn figure(job: u64, age: u64, done: bool) -> Figure {
     Figure { job, product: Product::Slide, age: Duration::from_secs(age), done }
@@ -161,7 +161,7 @@ fn figures_that_can_not_be_written_are_forgotten_and_steps_are_not() {
 
 #[test]
 fn without_a_ledger_nothing_is_learned() {
-    let key = secret::parse_key("sk-one").unwrap();
+    let key = api_key::parse_key("sk-one").unwrap();
     for location in [Location::Off, Location::Nowhere] {
         let ledger = super::super::open(&location, ORIGIN, &key, None);
         ledger.keep_figures(vec![figure(1, 60, true)]);

@@ -99,7 +99,7 @@ fn ledger_is_found_through_every_link() {
 
 #[test]
 fn off_is_the_same_in_memory() {
-    let key = secret::parse_key("sk-one").unwrap();
+    let key = api_key::parse_key("sk-one").unwrap();
     let ledger = crate::ledger::open(&Location::Off, ORIGIN, &key, None);
     let call = new(&*ledger, named("a", "k"));
     assert!(matches!(find(&*ledger, named("a", "k")), Claimed::Live(_)));
@@ -113,7 +113,7 @@ fn off_is_the_same_in_memory() {
 
 #[test]
 fn no_place_for_it_is_told() {
-    let key = secret::parse_key("sk-one").unwrap();
+    let key = api_key::parse_key("sk-one").unwrap();
     let ledger = crate::ledger::open(&Location::Nowhere, ORIGIN, &key, None);
     assert!(refused(&*ledger).contains("HOME"));
 }
@@ -194,7 +194,7 @@ fn spawn_as_nobody(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
 
 #[test]
 fn a_place_that_is_read_only_is_told() {
-    let key = secret::parse_key("sk-one").unwrap();
+    let key = api_key::parse_key("sk-one").unwrap();
     let place = Place::new();
     let before = made(&place);
     let directory = place.path().parent().unwrap().to_owned();

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{CallId, Claim, Claimed, Entry, Filter, Ledger, Location, Row, Step};
 use crate::error::{Error, Kind};
-use crate::secret;
+use crate::model::api_key;
 
 pub(super) const ORIGIN: &str = "https://app.perceptis.ai";
 
@@ -60,14 +60,14 @@ impl Place {
 
 pub(super) fn open(path: &Path, api_key: &str) -> Arc<dyn Ledger> {
     let location = Location::At(path.to_owned());
-    super::open(&location, ORIGIN, &secret::parse_key(api_key).unwrap(), None)
+    super::open(&location, ORIGIN, &api_key::parse_key(api_key).unwrap(), None)
 }
 
 /// A run of this prompt into a directory, without a key.
 pub(super) fn run(prompt: &str) -> Claim {
     Claim {
         key: None,
-        fresh_key: crate::key::new_key().unwrap(),
+        fresh_key: crate::model::idempotency_key::new_key().unwrap(),
         operation: "run",
         body: Bytes::from(format!("{{\"prompt\":\"{prompt}\"}}")),
         request_hash: crate::common::sha256::hex(&crate::common::sha256::of(prompt.as_bytes())),

@@ -2,7 +2,7 @@
 //! forgetting leaves, which is the same as pruning.
 
 use super::*;
-use crate::clock::Stamp;
+use crate::common::clock::Stamp;
 use crate::ledger::engine::{Engine, Ran, Work};
 use crate::ledger::session::{Identity, Session};
 use crate::ledger::{Forgotten, Name, State, claim, listing, step};
@@ -112,7 +112,7 @@ struct Timed {
 
 impl Timed {
     fn new() -> Timed {
-        let identity = Identity { origin: ORIGIN.to_owned(), api_key: secret::parse_key("sk-one").unwrap() };
+        let identity = Identity { origin: ORIGIN.to_owned(), api_key: api_key::parse_key("sk-one").unwrap() };
         Timed { engine: Engine::new(Location::Off), identity }
     }
 

@@ -1,0 +1,304 @@
+//! The files of a completed job: found, or fetched and verified, and under their names.
+
+pub(crate) mod file;
+pub(crate) mod found;
+pub(crate) mod transfer;
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::StreamExt as _;
+
+use crate::activity::tracker::{Phase, Tracker};
+use crate::api::response::{Download, Job};
+use crate::client::{Client, DOWNLOADS_AT_ONCE, blocking, default_deadline};
+use crate::common::clock::Moment;
+use crate::config::options::Options;
+use crate::download::file::{File, Newest};
+use crate::download::found::{Found, Sought, extension};
+use crate::error::{Billed, Error, Failure, Kind};
+use crate::files::destination::{Destination, OutputFile};
+use crate::ledger::{Recorded, Step};
+use crate::model::job_id::JobId;
+use crate::operations::result::{Arrived, DeckResult, Made, MadeFailure, Outcome};
+use crate::polling::watch::{Seen, job_failed};
+use crate::retry::Course;
+use crate::retry::policy::Asking;
+use crate::submission::begin::Start;
+use crate::submission::lease::{Lease, MAX_WAIT};
+use crate::submission::receipt::Hearing;
+
+/// How many files of one job are fetched: what is above is no answer to a request that this library sends.
+const MAX_FILES: usize = 100;
+
+/// When files that are on this machine are taken for all of a job's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gathered {
+    /// When the ledger knows them, and how many there are. Of files that it does not know the service has to say.
+    KnownToBeAll,
+    /// When there is a presentation for each variant: the service does not say any more.
+    OneOfEach,
+}
+
+/// A job to fetch, and how.
+pub(crate) struct Order<'a> {
+    pub(crate) job_id: &'a JobId,
+    /// How many files were asked for.
+    pub(crate) variants: u32,
+    /// What the call began with, where it is one that can cost money.
+    pub(crate) start: Option<&'a Start>,
+    /// What the ledger knows of its files.
+    pub(crate) known: &'a [Recorded],
+    pub(crate) lease: Option<&'a Lease>,
+    /// Boxed, since it is kept for as long as the job takes.
+    pub(crate) target: Box<Destination>,
+    pub(crate) deadline: Moment,
+    pub(crate) tracker: &'a Tracker,
+}
+
+impl Client {
+    /// Fetches the files of a completed job into the directory and under the name of the options.
+    pub async fn download(
+        self: &Arc<Client>,
+        job_id: &JobId,
+        options: &Options,
+        tracker: &Tracker,
+    ) -> Outcome {
+        let deadline = self.deadline(options.timeout, default_deadline::DOWNLOAD);
+        let slot = OnceLock::new();
+        let steps = Box::pin(self.download_job(job_id, options.clone(), deadline, tracker, &slot));
+        let end = self.until(deadline, tracker, steps).await;
+        self.finish(slot.get(), end, true, Hearing::AtReturn).await.outcome
+    }
+
+    async fn download_job(
+        self: &Arc<Client>,
+        job_id: &JobId,
+        options: Options,
+        deadline: Moment,
+        tracker: &Tracker,
+        slot: &OnceLock<Lease>,
+    ) -> Result<Made, MadeFailure> {
+        // Checked before the first request; how many names there will be is known only after it.
+        Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
+        self.learn(job_id).await;
+        let course = Course::new(Asking::Look, deadline, tracker);
+        let mut job = self.look(job_id, course, tracker).await?;
+        let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
+        if job.status == "completed" && job.downloads.len() < asked as usize {
+            // Files can be late (`promise.md`, 7).
+            job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
+        }
+        match job.status.as_str() {
+            "completed" => {}
+            "failed" => return Err(job_failed(job_id, &job).into()),
+            status => {
+                let message = format!("job {job_id} is {status}: it has no files yet; wait for it first");
+                let unfinished = DeckResult::of(job_id, &job, Billed::Unknown)?;
+                let error = Error::new(Kind::Incomplete, message).retryable();
+                let error = error.with(|details| details.billed = Billed::Unknown);
+                return Err(Failure { error, result: Some(Made::Deck(Box::new(unfinished))) });
+            }
+        }
+        let leased = tokio::time::timeout(MAX_WAIT, self.lease_of_job(job_id)).await;
+        if let Ok(Some((lease, _))) = leased {
+            // One call has one.
+            let _ = slot.set(lease);
+        }
+        let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
+        let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
+        let target = Destination::prepare(&options, variants, true).await?;
+        let id = job_id.clone();
+        let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);
+        let order =
+            Order { job_id, variants, start: None, known: &[], lease: slot.get(), target, deadline, tracker };
+        self.fetch_all(job, order).await
+    }
+
+    /// The result of a call whose files all have their names already, as the ledger knows them.
+    pub(crate) async fn find_delivered(
+        &self,
+        start: &Start,
+        job_id: &JobId,
+        lease: Option<&Lease>,
+    ) -> Result<Option<Made>, Error> {
+        let Some(place) = start.place.as_ref().filter(|_| !start.files.is_empty()) else { return Ok(None) };
+        // A directory that can't be used is an error later, where a file has to be written.
+        let Ok(target) = Destination::look(place.options()).await else { return Ok(None) };
+        let sought = found::sought(&start.files, &target, job_id, start.variants);
+        if !start.are_all(sought.len()) {
+            return Ok(None);
+        }
+        let died_in_place = start.files.iter().any(|file| !file.delivered);
+        let find = move || {
+            let files = found::find_all(&sought);
+            if files.is_some() {
+                target.tidy(died_in_place);
+            }
+            Ok(files)
+        };
+        let Some(files) = blocking(find).await? else { return Ok(None) };
+        let is_new = |path: &str| start.files.iter().any(|file| file.path == path && !file.delivered);
+        for file in files.iter().filter(|file| is_new(&file.path)) {
+            // A process died between the rename and this.
+            if let Some(lease) = lease {
+                lease.step(Step::Delivered { path: file.path.clone() }).await;
+            }
+        }
+        self.found(start, job_id, files).await.map(Some)
+    }
+
+    /// The result of a call whose files are all on this machine, wherever that is: they get their names.
+    pub(crate) async fn gather(&self, order: &Order<'_>, gathered: Gathered) -> Result<Option<Made>, Error> {
+        let Some(start) = order.start else { return Ok(None) };
+        let sought = found::sought(order.known, &order.target, order.job_id, order.variants);
+        let known = start.are_all(sought.len()) && sought.iter().all(|file| !file.records.is_empty());
+        if !known && gathered == Gathered::KnownToBeAll {
+            return Ok(None);
+        }
+        let Some(found) = blocking(move || found::look_for_all(sought)).await? else { return Ok(None) };
+        let files = self.take_found(found, order).await?;
+        self.found(start, order.job_id, files).await.map(Some)
+    }
+
+    /// The variants that the service does not offer any more, where they are on this machine.
+    async fn gather_missing(&self, job: &Job, order: &Order<'_>) -> Result<Vec<Arrived>, Error> {
+        let is_offered = |variant: u32| job.downloads.iter().any(|entry| entry.variant == variant);
+        let mut sought = found::sought(order.known, &order.target, order.job_id, order.variants);
+        sought.retain(|file| !is_offered(file.variant));
+        let look = move || {
+            let mut found = Vec::new();
+            for file in sought {
+                if let Some(there) = found::look_for(&file.records, &file.output)? {
+                    found.push((file, there));
+                }
+            }
+            Ok(found)
+        };
+        self.take_found(blocking(look).await?, order).await
+    }
+
+    /// Gives what was found whole its name.
+    async fn take_found(
+        &self,
+        found: Vec<(Sought, Found)>,
+        order: &Order<'_>,
+    ) -> Result<Vec<Arrived>, Error> {
+        let mut files = Vec::new();
+        for (sought, found) in found {
+            files.push(match found {
+                Found::Delivered(file) => file,
+                Found::Whole(part) => self.deliver(*part, sought.variant, &sought.format, order).await?,
+            });
+        }
+        Ok(files)
+    }
+
+    async fn found(&self, start: &Start, job_id: &JobId, files: Vec<Arrived>) -> Result<Made, Error> {
+        Ok(Made::Deck(Box::new(DeckResult {
+            job_id: job_id.to_string(),
+            status: "completed".to_owned(),
+            output_type: Some(start.output_type.as_str().to_owned()),
+            idempotency_key: Some(start.key.to_string()),
+            billed: Billed::Yes,
+            adopted: start.adopted,
+            recorded: false,
+            unsettled: self.unsettled.count().await,
+            note: start.note.clone(),
+            files,
+            unverified: Vec::new(),
+            job: None,
+        })))
+    }
+
+    /// Fetches every file that a completed job offers, several at once, and says what came.
+    pub(crate) async fn fetch_all(
+        self: &Arc<Client>,
+        job: Arc<Job>,
+        mut order: Order<'_>,
+    ) -> Result<Made, MadeFailure> {
+        order.tracker.phase(Phase::Downloading);
+        *order.target = order.target.reopened(order.variants).await?;
+        let (mut files, mut unverified) = (Vec::new(), Vec::new());
+        let mut problems: Vec<Error> = Vec::new();
+        let mut stems = HashSet::new();
+        let newest = Newest::new(Arc::clone(&job));
+        let (order, newest) = (&order, &newest);
+        let fetches: Vec<_> = (job.downloads.iter().take(MAX_FILES).enumerate())
+            .map(|(at, entry)| {
+                let output = output_for(order, entry, at, &mut stems);
+                Box::pin(self.fetch_one(newest, at, entry, output, order))
+            })
+            .collect();
+        let fetched: Vec<_> = futures_util::stream::iter(fetches).buffered(DOWNLOADS_AT_ONCE).collect().await;
+        for file in fetched {
+            match file {
+                Ok(File::Whole(file)) => files.push(file),
+                Ok(File::Damaged { files, why }) => {
+                    let path = files.last().map_or("", |file| &file.path);
+                    problems.push(Error::new(Kind::Incomplete, format!("the file at {path} {why}")));
+                    unverified.extend(files);
+                }
+                Err(error) => problems.push(error),
+            }
+        }
+        files.extend(self.gather_missing(&job, order).await?);
+        if job.downloads.len() > MAX_FILES {
+            let message =
+                format!("the service offers {} files; {MAX_FILES} were fetched", job.downloads.len());
+            problems.push(Error::new(Kind::Incomplete, message));
+        }
+        let (_, job) = newest.get();
+        let asked = order.variants as usize;
+        let (count, kept) = (files.len(), unverified.len());
+        let start = order.start;
+        let output_type = start.map(|start| start.output_type.as_str().to_owned());
+        let result = Made::Deck(Box::new(DeckResult {
+            files,
+            unverified,
+            idempotency_key: start.map(|start| start.key.to_string()),
+            output_type: job.output_type.clone().or(output_type),
+            adopted: start.is_some_and(|start| start.adopted),
+            unsettled: self.unsettled.count().await,
+            note: start.and_then(|start| start.note.clone()),
+            ..DeckResult::of(order.job_id, &job, Billed::Yes)?
+        }));
+        if problems.is_empty() && count >= asked {
+            return Ok(result);
+        }
+        let first = problems.into_iter().next().unwrap_or_else(|| {
+            let message = format!("the service offers {} of {asked} files", job.downloads.len());
+            Error::new(Kind::Incomplete, message)
+        });
+        let billed = |error: Error| error.with(|details| details.billed = Billed::Yes);
+        let own_cause = first.kind() != Kind::Incomplete && count == 0 && kept == 0;
+        let job_id = order.job_id;
+        let message = if own_cause {
+            format!(
+                "the files of job {job_id} could not be fetched: {first}; fetch them with perceptis_download"
+            )
+        } else {
+            format!("{} of {asked} files of job {job_id} arrived: {first}", count)
+        };
+        if own_cause {
+            let kind = first.kind();
+            return Err(billed(first.restate(kind, message)).into());
+        }
+        let error = billed(first.restate(Kind::Incomplete, message));
+        Err(Failure { error, result: Some(result) })
+    }
+}
+
+/// The file at this place. The service's variant numbers are used where they are distinct and were asked for;
+/// two files must never share a name.
+fn output_for(order: &Order<'_>, entry: &Download, at: usize, names: &mut HashSet<String>) -> OutputFile {
+    let extension = extension(&entry.format);
+    let output = order.target.file(order.job_id, entry.variant, order.variants, &extension);
+    if names.insert(output.names().final_name()) {
+        return output;
+    }
+    let stem = format!("{}-file{}", output.names().stem(), at + 1);
+    let output = order.target.file_named(stem, order.job_id, &extension);
+    names.insert(output.names().final_name());
+    output
+}

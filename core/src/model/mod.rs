@@ -1,0 +1,6 @@
+//! The nouns of the service: ids, keys and origins.
+
+pub(crate) mod api_key;
+pub(crate) mod idempotency_key;
+pub(crate) mod job_id;
+pub(crate) mod origin;

@@ -1,0 +1,443 @@
+//! Who asks about which job, and when: a job has one poller, however many callers look at it or wait for it.
+//!
+//! What is due lies on one heap; one task takes it off into a few request slots. A look at a job that nobody else
+//! is asking about does not go that way: the caller asks itself, in a [`Turn`], so that one call costs no
+//! detour. All state is behind one lock that is held for a few steps, never across an await or while a tracker
+//! is told something.
+
+pub mod estimate;
+pub(crate) mod look;
+pub mod schedule;
+pub(crate) mod watch;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, oneshot};
+
+use crate::activity::tracker::Tracker;
+use crate::api::response::Job;
+use crate::client::Client;
+use crate::common::clock::Moment;
+use crate::common::sync::lock;
+use crate::error::{Error, Kind};
+use crate::model::job_id::JobId;
+use crate::polling::watch::{Seen, Watch};
+use crate::retry::Miss;
+use crate::retry::policy::Came;
+use crate::retry::rate_limit::Pace;
+
+/// The service's hard ceiling: one poll a second for one job.
+const BETWEEN_POLLS: Duration = Duration::from_secs(1);
+/// Polls at once.
+pub(crate) const SLOTS: usize = 8;
+/// Above this many jobs those that nobody asks about are forgotten.
+const PRUNE_ABOVE: usize = 1024;
+
+/// What one poll brought.
+pub(crate) type Polled = Result<Arc<Job>, Miss>;
+
+/// The polls of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Poller {
+    state: Mutex<State>,
+    /// Something is due earlier than the task thinks, or a slot is free again.
+    wake: Notify,
+    pub(crate) pace: Pace,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In boxes, since a table has more places than entries.
+    jobs: HashMap<JobId, Box<Entry>>,
+    /// When which job is due. An entry counts only while it is its job's own.
+    due: BinaryHeap<Reverse<(Moment, JobId)>>,
+    polling: usize,
+    /// Whether the task runs, and until when it sleeps.
+    driven: bool,
+    sleeps_until: Option<Moment>,
+    next_number: u64,
+    prune_above: usize,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// When the last poll ended: the next second counts from there, so that no delay on the way can bring two
+    /// polls closer together at the service.
+    last: Option<Moment>,
+    polling: bool,
+    due: Option<Moment>,
+    /// How often this client has asked about it.
+    polls: u32,
+    looks: Vec<oneshot::Sender<Polled>>,
+    watch: Option<Watch>,
+}
+
+impl Entry {
+    fn is_wanted(&self) -> bool {
+        !self.looks.is_empty() || self.watch.is_some()
+    }
+
+    /// The first moment at which this job may be polled.
+    fn free_at(&self, now: Moment) -> Moment {
+        self.last.map_or(now, |last| last.after(BETWEEN_POLLS))
+    }
+}
+
+/// The right to poll one job now, given back with what the poll brought, or by being dropped.
+pub(crate) struct Turn {
+    client: Arc<Client>,
+    job_id: JobId,
+    begun: Moment,
+    /// Which poll of the job this is, from 1.
+    number: u32,
+    /// Whether the task holds it, which looks for what is due by itself after each poll.
+    of_task: bool,
+    done: bool,
+}
+
+/// How a look at a job begins.
+enum Begun {
+    /// The caller asks itself.
+    Yours(Turn),
+    /// Somebody is asking, or will.
+    Others(oneshot::Receiver<Polled>),
+}
+
+/// A caller's place among those that wait for a job, given up when it is dropped.
+struct Place<'a> {
+    client: &'a Client,
+    job_id: &'a JobId,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.client.poller.lock();
+        if let Some(entry) = state.jobs.get_mut(self.job_id)
+            && let Some(watch) = &mut entry.watch
+            && watch.leave(self.number)
+        {
+            entry.watch = None;
+        }
+    }
+}
+
+impl Client {
+    /// One poll of a job, shared with whoever else asks about it.
+    pub(crate) async fn look_once(self: &Arc<Client>, job_id: &JobId) -> Polled {
+        match self.begin_look(job_id) {
+            Begun::Yours(turn) => {
+                let polled = self.ask(job_id, turn.number).await;
+                turn.end(polled.clone());
+                polled
+            }
+            Begun::Others(polled) => polled.await.unwrap_or_else(|_| Err(lost_poll())),
+        }
+    }
+
+    fn begin_look(self: &Arc<Client>, job_id: &JobId) -> Begun {
+        let now = self.clock.now();
+        let mut state = self.poller.lock();
+        state.prune(now);
+        let free = state.polling < SLOTS;
+        let entry = state.jobs.entry(job_id.clone()).or_default();
+        if free && !entry.polling && entry.free_at(now) <= now && self.poller.pace.start(now).is_ok() {
+            entry.polling = true;
+            entry.polls += 1;
+            let turn = Turn::new(self, job_id.clone(), now, entry.polls, false);
+            state.polling += 1;
+            return Begun::Yours(turn);
+        }
+        let (sender, receiver) = oneshot::channel();
+        entry.looks.retain(|look| !look.is_closed());
+        entry.looks.push(sender);
+        if !entry.polling {
+            let then = entry.free_at(now).max(now);
+            let then = entry.due.map_or(then, |due| due.min(then));
+            state.schedule(job_id, then);
+        }
+        self.drive(state);
+        Begun::Others(receiver)
+    }
+
+    /// Waits until a job is completed with `expected` files, has failed, or can't be seen.
+    pub(crate) async fn watch(
+        self: &Arc<Client>,
+        job_id: &JobId,
+        expected: u32,
+        seen: Seen,
+        tracker: &Tracker,
+    ) -> Result<Arc<Job>, Error> {
+        if self.own_job(job_id).is_some() {
+            self.recall();
+        }
+        let (ended, place) = {
+            let now = self.clock.now();
+            let mut state = self.poller.lock();
+            state.prune(now);
+            let number = state.next_number;
+            state.next_number += 1;
+            let entry = state.jobs.entry(job_id.clone()).or_default();
+            let free_at = entry.free_at(now);
+            let mut first = None;
+            let watch = entry.watch.get_or_insert_with(|| {
+                let (watch, due) = self.new_watch(job_id, seen, now);
+                first = Some(due.max(free_at));
+                watch
+            });
+            let ended = watch.join(number, expected, tracker.clone());
+            if let Some(first) = first
+                && !entry.polling
+            {
+                let then = entry.due.map_or(first, |due| due.min(first));
+                state.schedule(job_id, then);
+            }
+            self.drive(state);
+            (ended, Place { client: self, job_id, number })
+        };
+        let end = ended.await.unwrap_or_else(|_| Err(lost_poll().error));
+        drop(place);
+        end
+    }
+
+    /// Sees to it that the task runs and knows what is due.
+    fn drive(self: &Arc<Client>, mut state: MutexGuard<'_, State>) {
+        if state.due.is_empty() {
+            return;
+        }
+        if state.driven {
+            let late = state.is_due_earlier();
+            drop(state);
+            if late {
+                self.poller.wake.notify_one();
+            }
+            return;
+        }
+        // Without a runtime the client is being taken down, and everybody who waits with it.
+        let Some(runtime) = self.home.handle() else { return };
+        state.driven = true;
+        state.sleeps_until = None;
+        drop(state);
+        runtime.spawn(drive(Arc::clone(self)));
+    }
+}
+
+/// The task: takes what is due off the heap into the slots, until nothing is left to ask about.
+async fn drive(client: Arc<Client>) {
+    let driving = Driving(&client);
+    let mut polls = FuturesUnordered::new();
+    loop {
+        let next = loop {
+            match client.poller.take(&client, polls.is_empty()) {
+                Due::Now(turn) => polls.push(async {
+                    let polled = client.ask(&turn.job_id, turn.number).await;
+                    turn.end(polled);
+                }),
+                Due::At(then) => break Some(then),
+                Due::Full => break None,
+                Due::Nothing => {
+                    std::mem::forget(driving);
+                    return;
+                }
+            }
+        };
+        let due = async {
+            match next {
+                Some(then) => client.clock.sleep_until(then).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(()) = polls.next(), if !polls.is_empty() => {}
+            () = due => {}
+            () = client.poller.wake.notified() => {}
+        }
+    }
+}
+
+/// Lets nobody wait for a task that is gone: it ends early only by a panic or with its runtime.
+struct Driving<'a>(&'a Client);
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.poller.lock();
+        state.driven = false;
+        // The senders go with the entries: whoever waits is told.
+        let jobs = std::mem::take(&mut state.jobs);
+        state.due.clear();
+        state.polling = 0;
+        drop(state);
+        drop(jobs);
+    }
+}
+
+/// What the task does next.
+enum Due {
+    Now(Turn),
+    At(Moment),
+    /// All slots are taken: one that gets free wakes the task.
+    Full,
+    /// Nobody asks about anything: the task has ended.
+    Nothing,
+}
+
+impl Poller {
+    /// The next job that is due.
+    fn take(&self, client: &Arc<Client>, idle: bool) -> Due {
+        let now = client.clock.now();
+        let mut state = self.lock();
+        state.sleeps_until = None;
+        loop {
+            let Some(Reverse((then, job_id))) = state.due.peek() else {
+                if idle {
+                    state.driven = false;
+                    return Due::Nothing;
+                }
+                return Due::Full;
+            };
+            let (then, job_id) = (*then, job_id.clone());
+            let entry = state.jobs.get(&job_id).filter(|entry| entry.due == Some(then));
+            if !entry.is_some_and(|entry| entry.is_wanted()) {
+                // Left over from an earlier plan, or nobody waits any more.
+                state.due.pop();
+                if let Some(entry) = state.jobs.get_mut(&job_id).filter(|entry| entry.due == Some(then)) {
+                    entry.due = None;
+                }
+                continue;
+            }
+            if state.polling >= SLOTS {
+                return Due::Full;
+            }
+            let start = if then > now { Err(then) } else { self.pace.start(now) };
+            if let Err(then) = start {
+                state.sleeps_until = Some(then);
+                return Due::At(then);
+            }
+            state.due.pop();
+            state.polling += 1;
+            let mut number = 1;
+            if let Some(entry) = state.jobs.get_mut(&job_id) {
+                entry.due = None;
+                entry.polling = true;
+                entry.polls += 1;
+                number = entry.polls;
+            }
+            return Due::Now(Turn::new(client, job_id, now, number, true));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl State {
+    fn schedule(&mut self, job_id: &JobId, then: Moment) {
+        if let Some(entry) = self.jobs.get_mut(job_id)
+            && entry.due != Some(then)
+        {
+            entry.due = Some(then);
+            self.due.push(Reverse((then, job_id.clone())));
+        }
+    }
+
+    /// Whether the task sleeps longer than the first job on the heap allows.
+    fn is_due_earlier(&self) -> bool {
+        let first = self.due.peek().map(|Reverse((then, _))| *then);
+        first.is_some_and(|first| self.sleeps_until.is_none_or(|until| first < until))
+    }
+
+    /// Forgets jobs that nobody asks about and whose second is over, now and then.
+    fn prune(&mut self, now: Moment) {
+        if self.jobs.len() <= self.prune_above.max(PRUNE_ABOVE) {
+            return;
+        }
+        self.jobs.retain(|_, entry| entry.is_wanted() || entry.polling || entry.free_at(now) > now);
+        self.prune_above = self.jobs.len() * 2;
+    }
+}
+
+impl Turn {
+    fn new(client: &Arc<Client>, job_id: JobId, begun: Moment, number: u32, of_task: bool) -> Turn {
+        Turn { client: Arc::clone(client), job_id, begun, number, of_task, done: false }
+    }
+
+    /// Gives the turn back and hands what the poll brought to everybody who asks about the job.
+    fn end(mut self, polled: Polled) {
+        self.done = true;
+        let client = Arc::clone(&self.client);
+        let (begun, now) = (self.begun, client.clock.now());
+        match &polled {
+            Ok(_) => client.poller.pace.succeeded(),
+            Err(miss @ Miss { came: Came::Status(429), .. }) => {
+                client.poller.pace.limited(self.begun, now, miss.floor().unwrap_or_default());
+            }
+            Err(_) => {}
+        }
+        let (mut looks, mut told) = (Vec::new(), None);
+        self.give_back(now, |state, job_id| {
+            let Some(entry) = state.jobs.get_mut(job_id) else { return };
+            looks = std::mem::take(&mut entry.looks);
+            let Some(watch) = &mut entry.watch else { return };
+            let (tell, next) = watch.judge(&client, job_id, &polled, (begun, now));
+            match next {
+                Some(next) => state.schedule(job_id, next.max(now.after(BETWEEN_POLLS))),
+                None => entry.watch = None,
+            }
+            told = Some(tell);
+        });
+        if let Some(told) = told {
+            told.say(&client, &polled, now);
+        }
+        for look in looks {
+            // Nobody listens any more only when that caller has gone.
+            let _ = look.send(polled.clone());
+        }
+    }
+
+    /// Frees the slot and the job, decides what comes next for it, and wakes the task if need be.
+    fn give_back(&self, now: Moment, decide: impl FnOnce(&mut State, &JobId)) {
+        let mut state = self.client.poller.lock();
+        let was_full = state.polling >= SLOTS;
+        state.polling = state.polling.saturating_sub(1);
+        if let Some(entry) = state.jobs.get_mut(&self.job_id) {
+            entry.polling = false;
+            entry.last = Some(now);
+            entry.due = None;
+        }
+        decide(&mut state, &self.job_id);
+        if self.of_task {
+            return;
+        }
+        if was_full && state.driven {
+            self.client.poller.wake.notify_one();
+        }
+        self.client.drive(state);
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        // Its caller was cancelled in the middle of the poll: others who want the answer ask again.
+        let now = self.client.clock.now();
+        self.give_back(now, |state, job_id| {
+            if state.jobs.get(job_id).is_some_and(|entry| entry.is_wanted()) {
+                state.schedule(job_id, now.after(BETWEEN_POLLS));
+            }
+        });
+    }
+}
+
+/// The one who asked for all is gone, which only a fault of this library can do.
+fn lost_poll() -> Miss {
+    let message = "a fault in libperceptis, please report it: the polls have ended";
+    Miss::new(Came::Fault, Error::new(Kind::Internal, message))
+}

@@ -1,0 +1,258 @@
+//! Waiting for a job's end. A failed poll is not a failed job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::activity::tracker::{Eta, Phase, Tracker};
+use crate::api::response::Job;
+use crate::client::{Client, OwnJob, default_deadline};
+use crate::common::clock::{Moment, Stopwatch};
+use crate::config::options::Options;
+use crate::error::{Billed, Error, Kind};
+use crate::model::job_id::JobId;
+use crate::operations::result::Outcome;
+use crate::polling::Polled;
+use crate::polling::estimate::Followed;
+use crate::polling::schedule::Schedule;
+use crate::retry::policy::{self, Asking, Next};
+
+/// How long after a submission "not found" can mean "not yet".
+const NOT_YET: Duration = Duration::from_secs(30);
+/// How often "completed" without all files is asked again before it counts.
+const LATE_FILES: u32 = 5;
+
+/// How the waiting of one caller ends.
+type End = Result<Arc<Job>, Error>;
+
+/// What whoever begins to wait has seen of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Not,
+    /// It was completed, and files were missing.
+    WithoutFiles,
+}
+
+/// Those who wait for one job, and when it is asked about for them.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    own: Option<OwnJob>,
+    /// Says how long the job took, if others are judged by it.
+    followed: Option<Box<Followed>>,
+    schedule: Schedule,
+    /// When this began: a job of unknown age is at least as old.
+    since: Moment,
+    /// How often the job was completed without all its files.
+    late: u32,
+    waiters: Vec<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    expected: u32,
+    tracker: Tracker,
+    end: oneshot::Sender<End>,
+}
+
+/// What those who wait are to be told, once no lock is held.
+pub(crate) struct Tell {
+    trackers: Vec<Tracker>,
+    eta: Option<Eta>,
+    ended: Vec<(oneshot::Sender<End>, End)>,
+}
+
+impl Client {
+    /// Waits until a job is completed and returns the service's last answer.
+    pub fn wait(
+        self: Arc<Client>,
+        job_id: JobId,
+        options: Arc<Options>,
+        tracker: Tracker,
+    ) -> impl Future<Output = Outcome> + Send {
+        // Until the first answer nobody knows what is made; the longer deadline is the safe one.
+        let deadline = self.deadline(options.timeout, default_deadline::DECK);
+        async move {
+            let steps = async {
+                Box::pin(self.learn(&job_id)).await;
+                let expected = self.own_job(&job_id).map_or(1, |own| own.variants);
+                tracker.phase(Phase::Waiting);
+                let end = self.watch(&job_id, expected, Seen::Not, &tracker).await;
+                let status = match &end {
+                    Ok(job) => Some(job.status.as_str()),
+                    Err(error) if error.kind() == Kind::JobFailed => Some("failed"),
+                    Err(_) => None,
+                };
+                if let Some(status) = status {
+                    // In a box of its own: a call waits for minutes before this, and should be small then.
+                    Box::pin(self.note_end(&job_id, status)).await;
+                }
+                Ok(end?.json.clone())
+            };
+            self.until(deadline, &tracker, steps).await
+        }
+    }
+
+    /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
+    pub(crate) fn new_watch(&self, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
+        let own = self.own_job(job_id);
+        let schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
+        let chance = self.jitter.fraction();
+        let mut followed = None;
+        let (late, first) = match (own, seen) {
+            (_, Seen::WithoutFiles) => (1, now.after(schedule.late(0, chance))),
+            (Some(own), Seen::Not) => {
+                let (submitted, now) = (own.submitted.uptime(), now.uptime());
+                followed = self.estimates.follow(job_id.number(), own.product, submitted, now);
+                (0, own.submitted.after(schedule.first(chance)))
+            }
+            (None, Seen::Not) => (0, now),
+        };
+        (Watch { own, followed, schedule, since: now, late, waiters: Vec::new() }, first)
+    }
+}
+
+impl Watch {
+    /// One more who waits, under this number.
+    pub(crate) fn join(&mut self, number: u64, expected: u32, tracker: Tracker) -> oneshot::Receiver<End> {
+        let (end, receiver) = oneshot::channel();
+        // Mostly one caller waits.
+        self.waiters.reserve_exact(1);
+        self.waiters.push(Waiter { number, expected, tracker, end });
+        receiver
+    }
+
+    /// One less; whether nobody is left.
+    pub(crate) fn leave(&mut self, number: u64) -> bool {
+        self.waiters.retain(|waiter| waiter.number != number);
+        self.waiters.is_empty()
+    }
+
+    /// What a poll that began then means to those who wait, and when to ask again; `None`: nobody waits any
+    /// more.
+    pub(crate) fn judge(
+        &mut self,
+        client: &Client,
+        job_id: &JobId,
+        polled: &Polled,
+        (begun, now): (Moment, Moment),
+    ) -> (Tell, Option<Moment>) {
+        let age = self.own.map(|own| now.since(own.submitted));
+        let trackers = self.waiters.iter().map(|waiter| waiter.tracker.clone()).collect();
+        let mut tell = Tell { trackers, eta: None, ended: Vec::new() };
+        let mut floor = Duration::ZERO;
+        match polled {
+            Ok(job) if job.status == "completed" => {
+                if let (Some(followed), Some(age)) = (self.followed.take(), age) {
+                    followed.done(age);
+                }
+                let offered = job.downloads.len();
+                let enough = self.late == LATE_FILES;
+                self.late += 1;
+                self.end(&mut tell, |waiter| {
+                    (enough || offered >= waiter.expected.max(1) as usize).then(|| Ok(Arc::clone(job)))
+                });
+            }
+            Ok(job) if job.status == "failed" => {
+                self.end(&mut tell, |_| Some(Err(job_failed(job_id, job))));
+            }
+            Ok(_) => {
+                if let (Some(followed), Some(age)) = (&mut self.followed, age) {
+                    followed.runs(age);
+                }
+            }
+            Err(miss) => {
+                floor = miss.floor().unwrap_or_default();
+                let young = age.is_some_and(|age| age < NOT_YET);
+                match policy::next(miss.came, Asking::Wait) {
+                    Next::Young if young => {}
+                    Next::Again => {}
+                    _ => self.end(&mut tell, |_| Some(Err(unseen(job_id, &miss.error)))),
+                }
+            }
+        }
+        if self.waiters.is_empty() {
+            return (tell, None);
+        }
+        // The job was not done when it was asked about; how long the answer was on its way is no excuse for a
+        // delay.
+        let asked = if polled.is_ok() { begun } else { now };
+        let (distance, eta) = self.plan(client, asked, now);
+        tell.eta = eta;
+        let next = asked.after(distance).max(now.after(client.jitter.tenth_more(floor)));
+        (tell, Some(next))
+    }
+
+    /// How long after a poll at `asked` to ask again, and when the job is likely to be done from now on.
+    fn plan(&self, client: &Client, asked: Moment, now: Moment) -> (Duration, Option<Eta>) {
+        let chance = client.jitter.fraction();
+        if let Some(waits) = self.late.checked_sub(1) {
+            // Files that are late are not to be expected at any age.
+            return (self.schedule.late(waits, chance), None);
+        }
+        let Some(own) = self.own.filter(|own| own.is_dated) else {
+            return (self.schedule.next(asked.since(self.since), None, chance), None);
+        };
+        let window = client.estimates.window(own.product);
+        let eta = window.left(now.since(own.submitted)).map(|(low, likely, high)| {
+            let wall = |left| u32::try_from(client.clock.wall(left).as_millis()).unwrap_or(u32::MAX);
+            let (low_ms, likely_ms, high_ms) = (wall(low), wall(likely), wall(high));
+            Eta { made: Stopwatch::start(), low_ms, likely_ms, high_ms, jobs: window.jobs }
+        });
+        (self.schedule.next(asked.since(own.submitted), Some(&window), chance), eta)
+    }
+
+    /// Ends the waiting of those for whom there is an end.
+    fn end(&mut self, tell: &mut Tell, end: impl Fn(&Waiter) -> Option<End>) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            match end(&waiter) {
+                Some(result) => tell.ended.push((waiter.end, result)),
+                None => self.waiters.push(waiter),
+            }
+        }
+    }
+}
+
+impl Tell {
+    /// Tells everybody what the poll brought, and those whose waiting is over that it is.
+    pub(crate) fn say(self, client: &Client, polled: &Polled, now: Moment) {
+        for tracker in self.trackers {
+            match polled {
+                Ok(job) => {
+                    tracker.expects(self.eta);
+                    if tracker.status(&job.status, now) {
+                        client.log.status(&tracker);
+                    }
+                }
+                Err(miss) => {
+                    tracker.missed(miss, now);
+                    tracker.bears(&miss.error, miss.asked());
+                    client.log.poll_failed(&tracker, miss);
+                }
+            }
+        }
+        for (end, result) in self.ended {
+            // Nobody listens any more only when that caller has gone.
+            let _ = end.send(result);
+        }
+    }
+}
+
+/// The job may well go on; this client can't see it.
+fn unseen(job_id: &JobId, error: &Error) -> Error {
+    let message = match error.kind() {
+        Kind::NotFound => format!("job {job_id} can't be found: {error}; nothing more is known of its bill"),
+        _ => format!("job {job_id} can't be asked about: {error}; it goes on, and can be waited for again"),
+    };
+    error.clone().restate(error.kind(), message).with(|details| details.billed = Billed::Unknown)
+}
+
+/// The error of a job that the service gave up.
+pub(crate) fn job_failed(job_id: &JobId, job: &Job) -> Error {
+    let why = job.error.as_deref().unwrap_or("the service gave no reason");
+    Error::new(Kind::JobFailed, format!("job {job_id} failed and is not billed: {why}")).with(|details| {
+        details.billed = Billed::No;
+        details.job_id = Some(job_id.to_string());
+    })
+}

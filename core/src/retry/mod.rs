@@ -1,0 +1,420 @@
+//! The attempt loop: the one way in which this client asks the service again.
+//!
+//! What may be repeated is in the table of `policy.rs`; the deadline, the budget and the service's hint are a
+//! [`Course`]'s; how it ended is an [`Ended`].
+
+pub(crate) mod policy;
+pub(crate) mod rate_limit;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::SemaphorePermit;
+
+use crate::activity::tracker::Tracker;
+use crate::client::Client;
+use crate::common::clock::{Clock, Moment, Stamp, StampAge};
+use crate::error::{Error, Kind};
+use crate::retry::policy::{Asking, Came, Next};
+use crate::retry::rate_limit::Gate;
+
+const FIRST: Duration = Duration::from_millis(500);
+const MOST: Duration = Duration::from_secs(30);
+/// How often a submission tries to connect where nothing has been sent yet: about a minute in all.
+const MOST_CONNECTS: u32 = 8;
+
+/// An attempt that did not bring what was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Miss {
+    pub(crate) came: Came,
+    pub(crate) error: Error,
+    /// Whether it brought a part of it all the same.
+    pub(crate) progressed: bool,
+    /// The longest that the service's word can have the next attempt wait.
+    pub(crate) longest_wait: Duration,
+}
+
+impl Miss {
+    pub(crate) fn new(came: Came, error: Error) -> Miss {
+        Miss { came, error, progressed: false, longest_wait: Duration::MAX }
+    }
+
+    /// The shortest wait before the next attempt, by the service's word.
+    pub(crate) fn floor(&self) -> Option<Duration> {
+        self.asked().map(|asked| asked.min(self.longest_wait))
+    }
+
+    /// How long the service asked to wait, which is told as it was.
+    pub(crate) fn asked(&self) -> Option<Duration> {
+        self.error.details().retry_after_ms.map(Duration::from_millis)
+    }
+}
+
+/// Asked just before a first byte: whether it may go out.
+pub(crate) type Check = Box<dyn Fn() -> bool + Send + Sync>;
+
+/// Something that can be asked again and again.
+pub(crate) trait Attempt {
+    /// What it is asked for.
+    type Good;
+
+    /// What has to be so just before the first byte of the next attempt.
+    fn check_first_byte(&mut self, _check: Option<Check>) {}
+
+    /// Asks once.
+    fn once(&mut self) -> impl Future<Output = Result<Self::Good, Miss>> + Send;
+}
+
+/// Why the attempts ended without what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The table says that asking again is of no use.
+    Stop,
+    /// The table says that something else has to be done first.
+    Renew,
+    /// It failed too often.
+    Often,
+    /// The next attempt would come after the deadline.
+    Late(Duration),
+    /// The next attempt would come so late that the service may have forgotten the first one.
+    Stale(Duration),
+}
+
+/// How attempts ended that did not bring what was asked for.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) why: Why,
+    /// What the last one came to.
+    pub(crate) error: Error,
+}
+
+impl Ended {
+    /// The error, which says how long to wait where there was no time for that. A deadline that passes while the
+    /// wait before an attempt ends leaves no wait, and takes back nothing that the service asked for.
+    pub(crate) fn told(self) -> Error {
+        match self.why {
+            Why::Late(wait) | Why::Stale(wait) if !wait.is_zero() => self.error.retry_after(Some(wait)),
+            _ => self.error,
+        }
+    }
+}
+
+/// How long after its first attempt a submission in doubt is sent again without asking: `promise.md`, 4. Its age is the
+/// larger of the ages by all clocks; of unknown age is as good as too old.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResubmitWindow {
+    length: Duration,
+    clock: Clock,
+    /// Whether an answer of the service has confirmed the date of this machine.
+    date_confirmed: bool,
+}
+
+/// How far in the future a record may lie, in the client's time: clocks are corrected by small steps.
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+impl ResubmitWindow {
+    pub(crate) fn new(length: Duration, clock: Clock) -> ResubmitWindow {
+        ResubmitWindow { length, clock, date_confirmed: false }
+    }
+
+    /// The same, once the service has confirmed the date.
+    pub(crate) fn with_date_confirmed(self) -> ResubmitWindow {
+        ResubmitWindow { date_confirmed: true, ..self }
+    }
+
+    /// Whether only the service can say how old the first attempt is.
+    pub(crate) fn needs_date(&self, first: &Stamp) -> bool {
+        !self.date_confirmed && matches!(self.age(first, &Stamp::now()), StampAge::ByDate(_))
+    }
+
+    /// Whether an attempt is in the window after this wait.
+    fn allows(&self, first: &Stamp, wait: Duration) -> bool {
+        let age = match self.age(first, &Stamp::now()) {
+            StampAge::Known(age) => age,
+            StampAge::ByDate(age) if self.date_confirmed => age,
+            StampAge::ByDate(_) | StampAge::Unknown => return false,
+        };
+        self.clock.scaled(age).saturating_add(wait) <= self.length
+    }
+
+    fn age(&self, first: &Stamp, now: &Stamp) -> StampAge {
+        first.age(now, self.clock.wall(CLOCK_TOLERANCE))
+    }
+}
+
+/// What the attempts of one operation go by, and how far they have come.
+pub(crate) struct Course<'a> {
+    asking: Asking,
+    deadline: Moment,
+    tracker: &'a Tracker,
+    /// Where such requests wait for their turn.
+    gate: Option<&'a Gate>,
+    /// Its turn for the first attempt, where whoever begins has waited for that.
+    place: Option<SemaphorePermit<'a>>,
+    /// How many failures in a row end it.
+    most: u32,
+    /// How long after the first attempt one in doubt is repeated.
+    window: Option<ResubmitWindow>,
+    first: Option<Stamp>,
+    failures: u32,
+    attempts: u32,
+}
+
+impl<'a> Course<'a> {
+    /// Attempts to the deadline.
+    pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> Course<'a> {
+        let (gate, most, window) = (None, u32::MAX, None);
+        let (place, first) = (None, None);
+        Course { asking, deadline, tracker, gate, place, most, window, first, failures: 0, attempts: 0 }
+    }
+
+    /// The same through a gate that all such requests pass, where it has its first turn.
+    pub(crate) fn through(self, gate: &'a Gate, place: SemaphorePermit<'a>) -> Course<'a> {
+        Course { gate: Some(gate), place: Some(place), ..self }
+    }
+
+    /// The same, ended by this many failures in a row.
+    pub(crate) fn at_most(self, most: u32) -> Course<'a> {
+        Course { most, ..self }
+    }
+
+    /// The same; once a job may exist, nothing is repeated later than this after the first attempt.
+    pub(crate) fn within(self, window: Option<ResubmitWindow>) -> Course<'a> {
+        Course { window, ..self }
+    }
+
+    /// The same, where the first attempt was made by an earlier process.
+    pub(crate) fn since(self, first: Stamp) -> Course<'a> {
+        Course { first: Some(first), ..self }
+    }
+
+    /// Whether an attempt may come `ahead` of now; if not, why. `wait`: how long the service asked to wait.
+    fn allows(&self, now: Moment, ahead: Duration, wait: Duration) -> Result<(), Why> {
+        if now.after(ahead) > self.deadline {
+            return Err(Why::Late(wait));
+        }
+        match (self.asking, &self.window, &self.first) {
+            (Asking::Resubmit, Some(window), Some(first)) if !window.allows(first, ahead) => {
+                Err(Why::Stale(wait))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What has to be so just before the first byte of an attempt: name resolution and connect take their time.
+    fn check(&self) -> Option<Check> {
+        match (self.asking, self.window, &self.first) {
+            (Asking::Resubmit, Some(window), Some(first)) => {
+                let first = first.clone();
+                Some(Box::new(move || window.allows(&first, Duration::ZERO)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the table and the count of failures allow another attempt. Remembers that a job may exist.
+    fn judge(&mut self, miss: &Miss) -> Result<(), Why> {
+        let next = policy::next(miss.came, self.asking);
+        if matches!(next, Next::Doubt | Next::DoubtStop) {
+            self.asking = Asking::Resubmit;
+            self.tracker.outcome_unknown();
+        } else {
+            self.tracker.nothing_came_of_it();
+        }
+        if miss.progressed {
+            self.failures = 0;
+        }
+        self.failures += 1;
+        match next {
+            Next::Again | Next::Doubt if self.failures < self.most => Ok(()),
+            Next::Few if self.failures < MOST_CONNECTS.min(self.most) => Ok(()),
+            Next::Again | Next::Doubt | Next::Few => Err(Why::Often),
+            Next::Renew => Err(Why::Renew),
+            Next::Stop | Next::DoubtStop | Next::Young => Err(Why::Stop),
+        }
+    }
+}
+
+impl Client {
+    /// Asks until there is an answer, or until the table, the deadline or the number of failures ends it.
+    pub(crate) async fn attempts<A: Attempt>(
+        &self,
+        course: &mut Course<'_>,
+        attempt: &mut A,
+    ) -> Result<A::Good, Ended> {
+        let mut last = None;
+        loop {
+            let pass = match course.gate {
+                Some(gate) => Some(self.pass(gate, course).await?),
+                None => None,
+            };
+            let begun = self.clock.now();
+            // Only now: the wait for a place can be long.
+            if let Err(why) = course.allows(begun, Duration::ZERO, Duration::ZERO) {
+                let late = || Error::new(Kind::Timeout, "there is no time left for an attempt");
+                return Err(Ended { why, error: last.unwrap_or_else(late) });
+            }
+            attempt.check_first_byte(course.check());
+            if course.window.is_some() {
+                course.first.get_or_insert_with(Stamp::now);
+            }
+            course.attempts += 1;
+            // In a box of its own: thousands wait for their turn at the gate, and should be small then.
+            let result = Box::pin(attempt.once()).await;
+            let now = self.clock.now();
+            let miss = match result {
+                Ok(good) => {
+                    self.budget.give();
+                    if let Some(gate) = course.gate {
+                        gate.pace.succeeded();
+                    }
+                    return Ok(good);
+                }
+                Err(miss) => miss,
+            };
+            if miss.came == Came::Withheld {
+                let why = Why::Stale(Duration::ZERO);
+                return Err(Ended { why, error: last.unwrap_or(miss.error) });
+            }
+            // A look that is for its caller alone ends sooner than it asks against the service's word.
+            let floor = if course.asking == Asking::Look { miss.asked() } else { miss.floor() };
+            if let (Some(gate), Came::Status(429)) = (course.gate, miss.came) {
+                gate.pace.limited(begun, now, floor.unwrap_or_default());
+            }
+            drop(pass);
+            course.tracker.missed(&miss, now);
+            if miss.progressed {
+                self.budget.give();
+            }
+            let doubted = course.asking == Asking::Resubmit;
+            let judged = course.judge(&miss);
+            if !doubted && course.asking == Asking::Resubmit {
+                self.log.in_doubt(course.tracker);
+            }
+            if let Err(why) = judged {
+                return Err(Ended { why, error: miss.error });
+            }
+            course.tracker.bears(&miss.error, miss.asked());
+            let wait = self.backoff(course.failures, floor);
+            if let Err(why) = course.allows(now, wait, miss.asked().unwrap_or_default()) {
+                return Err(Ended { why, error: miss.error });
+            }
+            self.log.retrying(course.tracker, course.attempts, &miss, wait);
+            last = Some(miss.error);
+            self.clock.sleep_until(now.after(wait)).await;
+        }
+    }
+
+    /// Waits for a place and for the pace that the service asked for, unless that is beyond the deadline.
+    async fn pass<'g>(&self, gate: &'g Gate, course: &mut Course<'g>) -> Result<SemaphorePermit<'g>, Ended> {
+        let place = match course.place.take() {
+            Some(place) => place,
+            None => gate.place().await.map_err(|error| Ended { why: Why::Stop, error })?,
+        };
+        loop {
+            let now = self.clock.now();
+            let Err(then) = gate.pace.start(now) else { return Ok(place) };
+            let wait = then.since(now);
+            if let Err(why) = course.allows(now, wait, wait) {
+                let error = Error::new(
+                    Kind::RateLimited,
+                    format!("the service asked to send nothing for another {} s", wait.as_secs()),
+                );
+                return Err(Ended { why, error: error.retryable() });
+            }
+            self.clock.sleep_until(then).await;
+        }
+    }
+
+    /// How long to wait after so many failures: full jitter under a ceiling that doubles, never less than the
+    /// service asked for. "Exponential Backoff And Jitter", M. Brooker, AWS Architecture Blog, 2015.
+    fn backoff(&self, failures: u32, floor: Option<Duration>) -> Duration {
+        let ceiling = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(MOST);
+        let backoff = if self.budget.take() { self.jitter.full(ceiling) } else { MOST };
+        floor.map_or(backoff, |floor| backoff.max(self.jitter.tenth_more(floor)))
+    }
+}
+
+/// Tokens that retries take and successes bring back, so that an outage is not made worse: while there are
+/// none, retries still happen, since money may hang on them, but only at the longest distance. The figures
+/// are those of the AWS SDKs' standard retry mode.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicU32);
+
+const CAPACITY: u32 = 500;
+const COST: u32 = 5;
+
+impl Budget {
+    pub(crate) fn new() -> Budget {
+        Budget(AtomicU32::new(CAPACITY))
+    }
+
+    fn take(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(COST)).is_ok()
+    }
+
+    /// A request succeeded.
+    pub(crate) fn give(&self) {
+        let more = |tokens: u32| (tokens < CAPACITY).then(|| tokens + 1);
+        // Err means that the budget is full, which is fine.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::clock::Clock;
+
+    #[test]
+    fn resubmit_window_ends_by_the_clock_that_says_most() {
+        let (now, tracker) = (Clock::new(1).now(), Tracker::new("run"));
+        let window = Duration::from_secs(3600);
+        let course = |change: fn(&mut Stamp)| {
+            let mut first = Stamp::now();
+            change(&mut first);
+            Course::new(Asking::Resubmit, now.after(window * 10), &tracker)
+                .within(Some(ResubmitWindow::new(window, Clock::new(1))))
+                .since(first)
+        };
+        let allows = |course: &Course<'_>, ahead: u64| {
+            course.allows(now, Duration::from_secs(ahead), Duration::ZERO) == Ok(())
+        };
+        let fresh = course(|_| {});
+        assert!(allows(&fresh, 3500) && !allows(&fresh, 3601));
+        assert!(fresh.check().unwrap()());
+        let stale: [fn(&mut Stamp); 5] = [
+            |first| first.unix_ms -= 3_601_000,
+            |first| first.unix_ms = 0,
+            |first| first.boot_ms = first.boot_ms.saturating_sub(3_601_000),
+            // The clock was set back by two hours; the machine was started again.
+            |first| first.unix_ms += 7_200_000,
+            |first| first.boot = "another".into(),
+        ];
+        for (at, change) in stale.into_iter().enumerate() {
+            let course = course(change);
+            // A machine that has been up for less than an hour can't be older by its own clock.
+            let up = Stamp::now().boot_ms > 3_601_000;
+            assert!(!allows(&course, 0) || at == 2 && !up, "case {at}");
+        }
+        // After a start of the machine the date counts once the service confirms it.
+        let mut first = Stamp::now();
+        first.boot = "another".into();
+        let window = ResubmitWindow::new(window, Clock::new(1));
+        assert!(window.needs_date(&first) && !window.allows(&first, Duration::ZERO));
+        assert!(window.with_date_confirmed().allows(&first, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_deadline_that_passes_in_a_wait_takes_back_nothing_that_the_service_asked_for() {
+        let asked = |asked: Option<u64>, why: Why| {
+            let error =
+                Error::new(Kind::RateLimited, "too fast").retry_after(asked.map(Duration::from_millis));
+            Ended { why, error }.told().details().retry_after_ms
+        };
+        assert_eq!(asked(Some(1000), Why::Late(Duration::ZERO)), Some(1000));
+        assert_eq!(asked(None, Why::Stale(Duration::ZERO)), None);
+        assert_eq!(asked(Some(1000), Why::Late(Duration::from_secs(2))), Some(2000));
+        assert_eq!(asked(Some(1000), Why::Often), Some(1000));
+    }
+}
