@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,25 +12,24 @@ use tokio::sync::Semaphore;
 use crate::activity::log::{Log, Sink};
 use crate::activity::tracker::Tracker;
 use crate::common::blocking::abandon;
-pub(crate) use crate::common::blocking::blocking;
 use crate::common::clock::{Clock, Moment};
 use crate::common::jitter::Jitter;
+use crate::common::runtime::{Home, Spawn};
 use crate::common::sync::lock;
 use crate::config::Settings;
+use crate::download::DOWNLOADS_AT_ONCE;
 use crate::error::{Error, Failure, Kind};
 use crate::ledger::{self, Ledger};
 use crate::model::api_key::ApiKey;
 use crate::model::job_id::JobId;
-use crate::polling::Poller;
 use crate::polling::estimate::{Estimates, Figure, Keep, Product};
+use crate::polling::{Poller, SLOTS};
 use crate::retry::Budget;
 use crate::retry::rate_limit::Gate;
 use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
 use crate::transport::Transport;
 
-/// Files on their way at once.
-pub(crate) const DOWNLOADS_AT_ONCE: usize = 4;
 /// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
 /// commits together what comes together, and so many are enough to make a commit cheap.
 const BEGINNINGS_AT_ONCE: usize = 64;
@@ -51,9 +50,6 @@ pub(crate) mod default_deadline {
     pub(crate) const LEDGER: Duration = Duration::from_secs(30);
 }
 
-/// Starts a thread that does this work.
-pub type Spawn = fn(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
-
 /// What a client gets of the program around it.
 #[derive(Debug, Default)]
 pub struct Surroundings {
@@ -61,17 +57,6 @@ pub struct Surroundings {
     pub sink: Option<Arc<dyn Sink>>,
     /// How the client starts a thread of its own, where a plain one would not do.
     pub spawn: Option<Spawn>,
-}
-
-/// The runtime that a client lives on: for what must not end with the call that begins it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Home(Arc<OnceLock<Handle>>);
-
-impl Home {
-    /// The client's, or where it has none the caller's, or none: the client is being taken down.
-    pub(crate) fn handle(&self) -> Option<Handle> {
-        self.0.get().cloned().or_else(|| Handle::try_current().ok())
-    }
 }
 
 /// A client of one service with one API key.
@@ -124,8 +109,10 @@ impl Client {
         let home = Home::default();
         let keeper: Arc<dyn Keep> = Arc::new(Keeper(Arc::clone(&ledger)));
         let log = Log::new(sink, settings.log_level);
+        // As many as there are requests at once, and that of a call on its caller's thread.
+        let most_idle = SLOTS + settings.max_concurrent_submissions + 1;
         Ok(Client {
-            transport: Transport::new(Arc::clone(&settings), clock, home.clone())?,
+            transport: Transport::new(Arc::clone(&settings), clock, home.clone(), most_idle)?,
             home,
             unsettled: Unsettled::new(Arc::clone(&ledger), log.clone()),
             ledger,
@@ -147,7 +134,7 @@ impl Client {
 
     /// Names the runtime that lasts as long as the client, where operations run on others too. The first one counts.
     pub fn live_on(&self, runtime: &Handle) {
-        let _ = self.home.0.set(runtime.clone());
+        self.home.live_on(runtime);
     }
 
     /// Writes what the ledger does not have yet, and waits for that on this thread, at most so long. How many steps are

@@ -1,39 +1,17 @@
 //! What a client tells of its work as it goes: one JSON object a record.
 
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::activity::tracker::Tracker;
 use crate::common::clock;
+use crate::config::log_level::Level;
 use crate::error::Error;
 use crate::model::job_id::JobId;
-use crate::retry::Miss;
-
-/// How much a record matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// An operation failed.
-    Error,
-    /// Something failed that is borne, or a submission's fate is unknown.
-    Warning,
-    /// An operation began or ended, or a job's status changed.
-    Info,
-    /// Every request.
-    Debug,
-}
-
-impl Level {
-    pub(crate) const NAMES: [(&'static str, Level); 4] = [
-        ("error", Level::Error),
-        ("warning", Level::Warning),
-        ("info", Level::Info),
-        ("debug", Level::Debug),
-    ];
-}
+use crate::transport::failure::Miss;
 
 /// Where records go. Called on any thread and must not block.
 pub trait Sink: Send + Sync + std::fmt::Debug {

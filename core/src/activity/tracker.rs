@@ -15,13 +15,11 @@ use serde::Serialize;
 use crate::common::clock::{Moment, Stopwatch};
 use crate::common::sync::lock;
 use crate::config::options::Options;
-use crate::error::hint;
-use crate::error::{Billed, Details, Error, Kind, Tried};
+use crate::error::{Billed, Details, Error, Kind, Tried, hint};
 use crate::model::idempotency_key::Key;
 use crate::model::job_id::JobId;
-use crate::retry::Miss;
-use crate::retry::policy::Came;
 use crate::transport::body::FirstByte;
+use crate::transport::failure::{Came, Miss};
 
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -4,6 +4,7 @@ pub(crate) mod blocking;
 pub(crate) mod clock;
 pub(crate) mod jitter;
 pub(crate) mod json;
+pub(crate) mod runtime;
 pub(crate) mod sha256;
 pub mod sync;
 pub(crate) mod text;

@@ -1,5 +1,7 @@
 //! Configuration: string keys, checked when they are set, completed from the environment once.
 
+pub(crate) mod ledger_location;
+pub(crate) mod log_level;
 pub(crate) mod options;
 
 use std::collections::BTreeMap;
@@ -8,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::activity::log::Level;
 use crate::common::text::{self, WEEK_MS};
+use crate::config::ledger_location::Location;
+use crate::config::log_level::Level;
 use crate::error::{Error, Kind};
-use crate::ledger::Location;
 use crate::model::api_key::{self, ApiKey};
 use crate::model::origin::Origin;
 use crate::transport::proxy::Proxies;

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::common::text::{self, WEEK_MS};
 use crate::error::Error;
-use crate::ledger::State;
 use crate::model::idempotency_key;
+use crate::model::submission_state::State;
 
 /// A hundred years, in milliseconds.
 const CENTURY_MS: u64 = 100 * 365 * 24 * 3600 * 1000;

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::api::response::{Download, Job};
-use crate::client::{Client, blocking};
+use crate::client::Client;
+use crate::common::blocking::blocking;
 use crate::common::sync::lock;
-use crate::download::Order;
 use crate::download::found::{self, Found};
+use crate::download::order::Order;
 use crate::download::transfer::{Fetch, look_at};
 use crate::error::{Error, Kind};
 use crate::files::destination::{OutputFile, file_error};
@@ -16,7 +17,7 @@ use crate::files::is_out_of_descriptors;
 use crate::files::partial::Partial;
 use crate::files::persist::{self, Kept, Placed};
 use crate::ledger::{Recorded, Step};
-use crate::operations::result::Arrived;
+use crate::results::Arrived;
 use crate::retry::policy::Asking;
 use crate::retry::{Course, Ended, Why};
 

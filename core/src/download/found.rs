@@ -8,7 +8,7 @@ use crate::files::destination::{Destination, OutputFile};
 use crate::files::partial::Partial;
 use crate::ledger::Recorded;
 use crate::model::job_id::JobId;
-use crate::operations::result::Arrived;
+use crate::results::Arrived;
 
 /// Where a file was found.
 pub(crate) enum Found {

@@ -2,119 +2,35 @@
 
 pub(crate) mod file;
 pub(crate) mod found;
+pub(crate) mod order;
 pub(crate) mod transfer;
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
-use crate::activity::tracker::{Phase, Tracker};
+use crate::activity::tracker::Phase;
 use crate::api::response::{Download, Job};
-use crate::client::{Client, DOWNLOADS_AT_ONCE, blocking, default_deadline};
-use crate::common::clock::Moment;
-use crate::config::options::Options;
+use crate::client::Client;
+use crate::common::blocking::blocking;
 use crate::download::file::{File, Newest};
 use crate::download::found::{Found, Sought, extension};
+use crate::download::order::{Gathered, Order};
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::{Destination, OutputFile};
-use crate::ledger::{Recorded, Step};
+use crate::ledger::Step;
 use crate::model::job_id::JobId;
-use crate::operations::result::{Arrived, DeckResult, Made, MadeFailure, Outcome};
-use crate::polling::watch::{Seen, job_failed};
-use crate::retry::Course;
-use crate::retry::policy::Asking;
+use crate::results::{Arrived, DeckResult, Made, MadeFailure};
 use crate::submission::begin::Start;
-use crate::submission::lease::{Lease, MAX_WAIT};
-use crate::submission::receipt::Hearing;
+use crate::submission::lease::Lease;
 
+/// Files on their way at once.
+pub(crate) const DOWNLOADS_AT_ONCE: usize = 4;
 /// How many files of one job are fetched: what is above is no answer to a request that this library sends.
 const MAX_FILES: usize = 100;
 
-/// When files that are on this machine are taken for all of a job's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gathered {
-    /// When the ledger knows them, and how many there are. Of files that it does not know the service has to say.
-    KnownToBeAll,
-    /// When there is a presentation for each variant: the service does not say any more.
-    OneOfEach,
-}
-
-/// A job to fetch, and how.
-pub(crate) struct Order<'a> {
-    pub(crate) job_id: &'a JobId,
-    /// How many files were asked for.
-    pub(crate) variants: u32,
-    /// What the call began with, where it is one that can cost money.
-    pub(crate) start: Option<&'a Start>,
-    /// What the ledger knows of its files.
-    pub(crate) known: &'a [Recorded],
-    pub(crate) lease: Option<&'a Lease>,
-    /// Boxed, since it is kept for as long as the job takes.
-    pub(crate) target: Box<Destination>,
-    pub(crate) deadline: Moment,
-    pub(crate) tracker: &'a Tracker,
-}
-
 impl Client {
-    /// Fetches the files of a completed job into the directory and under the name of the options.
-    pub async fn download(
-        self: &Arc<Client>,
-        job_id: &JobId,
-        options: &Options,
-        tracker: &Tracker,
-    ) -> Outcome {
-        let deadline = self.deadline(options.timeout, default_deadline::DOWNLOAD);
-        let slot = OnceLock::new();
-        let steps = Box::pin(self.download_job(job_id, options.clone(), deadline, tracker, &slot));
-        let end = self.until(deadline, tracker, steps).await;
-        self.finish(slot.get(), end, true, Hearing::AtReturn).await.outcome
-    }
-
-    async fn download_job(
-        self: &Arc<Client>,
-        job_id: &JobId,
-        options: Options,
-        deadline: Moment,
-        tracker: &Tracker,
-        slot: &OnceLock<Lease>,
-    ) -> Result<Made, MadeFailure> {
-        // Checked before the first request; how many names there will be is known only after it.
-        Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
-        self.learn(job_id).await;
-        let course = Course::new(Asking::Look, deadline, tracker);
-        let mut job = self.look(job_id, course, tracker).await?;
-        let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
-        if job.status == "completed" && job.downloads.len() < asked as usize {
-            // Files can be late (`promise.md`, 7).
-            job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
-        }
-        match job.status.as_str() {
-            "completed" => {}
-            "failed" => return Err(job_failed(job_id, &job).into()),
-            status => {
-                let message = format!("job {job_id} is {status}: it has no files yet; wait for it first");
-                let unfinished = DeckResult::of(job_id, &job, Billed::Unknown)?;
-                let error = Error::new(Kind::Incomplete, message).retryable();
-                let error = error.with(|details| details.billed = Billed::Unknown);
-                return Err(Failure { error, result: Some(Made::Deck(Box::new(unfinished))) });
-            }
-        }
-        let leased = tokio::time::timeout(MAX_WAIT, self.lease_of_job(job_id)).await;
-        if let Ok(Some((lease, _))) = leased {
-            // One call has one.
-            let _ = slot.set(lease);
-        }
-        let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
-        let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
-        let target = Destination::prepare(&options, variants, true).await?;
-        let id = job_id.clone();
-        let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);
-        let order =
-            Order { job_id, variants, start: None, known: &[], lease: slot.get(), target, deadline, tracker };
-        self.fetch_all(job, order).await
-    }
-
     /// The result of a call whose files all have their names already, as the ledger knows them.
     pub(crate) async fn find_delivered(
         &self,

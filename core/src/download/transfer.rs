@@ -13,14 +13,15 @@ use url::Url;
 
 use crate::api::response;
 use crate::api::retry_after::retry_after;
-use crate::client::{Client, blocking};
+use crate::client::Client;
+use crate::common::blocking::blocking;
 use crate::error::{Error, Kind};
 use crate::files::destination::file_error;
 use crate::files::partial::Partial;
 use crate::model::job_id::JobId;
 use crate::model::origin::is_loopback;
-use crate::retry::policy::Came;
-use crate::retry::{Attempt, Miss};
+use crate::retry::Attempt;
+use crate::transport::failure::{Came, Miss};
 use crate::transport::file_server::FileAnswer;
 use crate::transport::file_url::FileUrl;
 use crate::transport::intake::is_coded;

@@ -223,3 +223,8 @@ impl<R> From<Error> for Failure<R> {
         Failure { error, result: None }
     }
 }
+
+/// A result that has no JSON, which only a fault of this library can bring about.
+pub(crate) fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(Kind::Internal, format!("the result can't be written as JSON: {error}"))
+}

@@ -4,9 +4,10 @@ use rusqlite::params;
 
 use super::entry::Found;
 use super::session::{Identity, Session};
-use super::{AskedBefore, CallId, Claim, Claimed, Entry, Row, State};
+use super::{AskedBefore, CallId, Claim, Claimed, Entry, Row};
 use crate::common::clock::Stamp;
 use crate::error::Error;
+use crate::model::submission_state::State;
 use crate::request::CANONICAL_VERSION;
 
 /// A claim's outcome, and what has to be recorded if no caller is there to take it.

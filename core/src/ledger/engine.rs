@@ -11,7 +11,6 @@ use rusqlite::Connection;
 
 use super::fork;
 use super::holder::Holder;
-use super::location::Location;
 use super::open::{self, OpenFile};
 use super::prune;
 use super::refusal::{self, Trouble, by_sqlite, by_system};
@@ -19,6 +18,7 @@ use super::schema::{self, SECRET, TIDIED};
 use super::session::Session;
 use crate::common::clock::Stamp;
 use crate::common::sha256;
+use crate::config::ledger_location::Location;
 use crate::error::Error;
 
 const DAY_MS: u64 = 24 * 3_600_000;

@@ -4,9 +4,10 @@ use rusqlite::types::Type;
 use rusqlite::{Params, Row as Columns};
 
 use super::session::{Session, unsigned};
-use super::{Entry, Recorded, State};
+use super::{Entry, Recorded};
 use crate::common::clock::Stamp;
 use crate::error::Error;
+use crate::model::submission_state::State;
 
 /// A submission with what only the ledger needs to know of it. Its calls and files are read by [`Session::complete`].
 pub(super) struct Found {

@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::session::{Identity, Session, signed};
 use super::{Entry, Event, Filter, Name, Row};
 use crate::error::{Error, Kind};
+use crate::model::submission_state::State;
 
 const UNSETTLED: &str = "state IN ('submitting', 'accepted', 'completed')";
 
@@ -59,7 +60,7 @@ pub(super) fn list(
                 filter.own_key,
                 own,
                 filter.unsettled,
-                filter.state.map(super::State::name),
+                filter.state.map(State::name),
                 filter.changed_since_unix_ms.map(signed),
                 row,
                 i64::try_from(filter.limit).unwrap_or(i64::MAX),

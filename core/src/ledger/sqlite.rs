@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{self, Outcome};
-use super::location::Location;
 use super::session::{Identity, Session};
 use super::writer::{Answer, Handle};
 use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Name, Pending, Row, Step, Written};
 use super::{figures, forget, listing};
-use crate::client::Spawn;
+use crate::common::runtime::Spawn;
+use crate::config::ledger_location::Location;
 use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
 use crate::polling::estimate::Figure;

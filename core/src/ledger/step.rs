@@ -6,8 +6,9 @@ use rusqlite::params;
 
 use super::refusal;
 use super::session::{Session, name, signed};
-use super::{Recorded, Row, State, Step, TOLD_OK};
+use super::{Recorded, Row, Step, TOLD_OK};
 use crate::error::Error;
+use crate::model::submission_state::State;
 
 /// What became of steps.
 pub(super) enum Applied {

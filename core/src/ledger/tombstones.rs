@@ -3,8 +3,9 @@
 use rusqlite::params;
 
 use super::session::{Identity, Session};
-use super::{Claim, Claimed, State};
+use super::{Claim, Claimed};
 use crate::error::Error;
+use crate::model::submission_state::State;
 
 /// A submission that is to go.
 pub(super) struct Doomed {

@@ -21,14 +21,14 @@ use tokio::sync::oneshot;
 use super::engine::{Engine, FileIdentity, Ran, Work};
 use super::figures::Figures;
 use super::gate;
-use super::location::Location;
 use super::outbox::{Batch, Item};
 use super::refusal::{self, Trouble};
 use super::session::Session;
 use super::{Row, Step, Written};
-use crate::client::Spawn;
 use crate::common::clock::{Stamp, Stopwatch};
+use crate::common::runtime::Spawn;
 use crate::common::sync::{lock, wait};
+use crate::config::ledger_location::Location;
 use crate::error::{Error, Kind};
 use crate::polling::estimate::Figure;
 

@@ -4,3 +4,4 @@ pub(crate) mod api_key;
 pub(crate) mod idempotency_key;
 pub(crate) mod job_id;
 pub(crate) mod origin;
+pub(crate) mod submission_state;

@@ -4,16 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::model::job_id::JobId;
 use crate::transport::file_url::FileUrl;
-
-/// Where jobs are submitted.
-pub(crate) const GENERATE: &str = "/api/v1/generate";
-
-/// Where this job's state is read.
-pub(crate) fn status_path(job_id: &JobId) -> String {
-    format!("/api/v1/status/{}", job_id.path_segment())
-}
 
 /// An origin in normal form.
 #[derive(Clone, Debug)]

@@ -7,12 +7,13 @@ use serde_json::value::RawValue;
 use crate::activity::tracker::Tracker;
 use crate::client::{Client, default_deadline};
 use crate::config::options::Options;
-use crate::error::Billed;
-use crate::operations::result::{AcceptedResult, End, Made, MadeFailure, render};
+use crate::error::{Billed, unwritable};
+use crate::operations::result::{End, render};
 use crate::request::Wanted;
+use crate::results::{AcceptedResult, Made, MadeFailure};
+use crate::submission::CallContext;
 use crate::submission::begin::{Call, Stage};
 use crate::submission::receipt::Hearing;
-use crate::submission::{CallContext, unwritable};
 
 impl Client {
     /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key", "output_type",

@@ -8,10 +8,10 @@ use crate::activity::tracker::Tracker;
 use crate::client::{Client, default_deadline};
 use crate::common::clock::unix_ms;
 use crate::config::options::Options;
-use crate::error::{Error, Failure, Kind};
-use crate::ledger::{AskingCall, Entry, Event, Filter, Forgotten, Name, Recorded, State};
+use crate::error::{Error, Failure, Kind, unwritable};
+use crate::ledger::{AskingCall, Entry, Event, Filter, Forgotten, Name, Recorded};
+use crate::model::submission_state::State;
 use crate::operations::result::Outcome;
-use crate::submission::unwritable;
 
 /// A submission as it is listed. Of the request only its hash. What one call asked for is that of the newest one.
 #[derive(Serialize)]

@@ -3,16 +3,18 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::activity::tracker::{Phase, Tracker};
-use crate::client::{Client, blocking, default_deadline};
+use crate::client::{Client, default_deadline};
+use crate::common::blocking::blocking;
 use crate::config::options::Options;
-use crate::download::{Gathered, Order};
+use crate::download::order::{Gathered, Order};
 use crate::error::{Error, Kind};
 use crate::files::destination::Destination;
 use crate::ledger::Step;
 use crate::model::job_id::JobId;
-use crate::operations::result::{End, Made, MadeFailure};
+use crate::operations::result::End;
 use crate::polling::watch::Seen;
 use crate::request::Wanted;
+use crate::results::{Made, MadeFailure};
 use crate::submission::CallContext;
 use crate::submission::begin::{Call, Place, Stage, Start};
 use crate::submission::receipt::Hearing;

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::activity::tracker::{Phase, Tracker};
+use crate::activity::tracker::Tracker;
+use crate::api::endpoints::status_path;
 use crate::api::response::{self, Job};
-use crate::client::{Client, default_deadline};
+use crate::api::status::Polled;
+use crate::client::Client;
 use crate::common::clock::Moment;
-use crate::config::options::Options;
 use crate::error::Error;
 use crate::model::job_id::JobId;
-use crate::model::origin::status_path;
-use crate::operations::result::Outcome;
-use crate::polling::Polled;
-use crate::retry::policy::{Asking, Came};
-use crate::retry::{Attempt, Course, Ended, Miss};
+use crate::retry::policy::Asking;
+use crate::retry::{Attempt, Course, Ended};
+use crate::transport::failure::{Came, Miss};
 
 /// The longest that an answer can have polls wait. A header can say anything ("inf", a date in seconds), and
 /// the job that is asked about is paid for.
@@ -40,24 +39,6 @@ impl Attempt for Look<'_> {
 }
 
 impl Client {
-    /// A job's state, as the service's own JSON. Passing failures are retried within the deadline.
-    pub async fn get_status(
-        self: &Arc<Client>,
-        job_id: &JobId,
-        options: &Options,
-        tracker: &Tracker,
-    ) -> Outcome {
-        let deadline = self.deadline(options.timeout, default_deadline::STATUS);
-        tracker.phase(Phase::Waiting);
-        self.until(deadline, tracker, async {
-            let course = Course::new(Asking::Look, deadline, tracker);
-            let job = self.look(job_id, course, tracker).await?;
-            self.note_end(job_id, &job.status).await;
-            Ok(job.json.clone())
-        })
-        .await
-    }
-
     /// A job's state, asked for on this course.
     pub(crate) async fn look(
         self: &Arc<Client>,

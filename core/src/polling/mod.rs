@@ -21,15 +21,15 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::activity::tracker::Tracker;
 use crate::api::response::Job;
+use crate::api::status::Polled;
 use crate::client::Client;
 use crate::common::clock::Moment;
 use crate::common::sync::lock;
 use crate::error::{Error, Kind};
 use crate::model::job_id::JobId;
 use crate::polling::watch::{Seen, Watch};
-use crate::retry::Miss;
-use crate::retry::policy::Came;
 use crate::retry::rate_limit::Pace;
+use crate::transport::failure::{Came, Miss};
 
 /// The service's hard ceiling: one poll a second for one job.
 const BETWEEN_POLLS: Duration = Duration::from_secs(1);
@@ -37,9 +37,6 @@ const BETWEEN_POLLS: Duration = Duration::from_secs(1);
 pub(crate) const SLOTS: usize = 8;
 /// Above this many jobs those that nobody asks about are forgotten.
 const PRUNE_ABOVE: usize = 1024;
-
-/// What one poll brought.
-pub(crate) type Polled = Result<Arc<Job>, Miss>;
 
 /// The polls of a client.
 #[derive(Debug, Default)]

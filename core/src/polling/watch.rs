@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::activity::tracker::{Eta, Phase, Tracker};
+use crate::activity::tracker::{Eta, Tracker};
 use crate::api::response::Job;
-use crate::client::{Client, OwnJob, default_deadline};
+use crate::api::status::Polled;
+use crate::client::{Client, OwnJob};
 use crate::common::clock::{Moment, Stopwatch};
-use crate::config::options::Options;
 use crate::error::{Billed, Error, Kind};
 use crate::model::job_id::JobId;
-use crate::operations::result::Outcome;
-use crate::polling::Polled;
 use crate::polling::estimate::Followed;
 use crate::polling::schedule::Schedule;
 use crate::retry::policy::{self, Asking, Next};
@@ -64,36 +62,6 @@ pub(crate) struct Tell {
 }
 
 impl Client {
-    /// Waits until a job is completed and returns the service's last answer.
-    pub fn wait(
-        self: Arc<Client>,
-        job_id: JobId,
-        options: Arc<Options>,
-        tracker: Tracker,
-    ) -> impl Future<Output = Outcome> + Send {
-        // Until the first answer nobody knows what is made; the longer deadline is the safe one.
-        let deadline = self.deadline(options.timeout, default_deadline::DECK);
-        async move {
-            let steps = async {
-                Box::pin(self.learn(&job_id)).await;
-                let expected = self.own_job(&job_id).map_or(1, |own| own.variants);
-                tracker.phase(Phase::Waiting);
-                let end = self.watch(&job_id, expected, Seen::Not, &tracker).await;
-                let status = match &end {
-                    Ok(job) => Some(job.status.as_str()),
-                    Err(error) if error.kind() == Kind::JobFailed => Some("failed"),
-                    Err(_) => None,
-                };
-                if let Some(status) = status {
-                    // In a box of its own: a call waits for minutes before this, and should be small then.
-                    Box::pin(self.note_end(&job_id, status)).await;
-                }
-                Ok(end?.json.clone())
-            };
-            self.until(deadline, &tracker, steps).await
-        }
-    }
-
     /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
     pub(crate) fn new_watch(&self, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
         let own = self.own_job(job_id);

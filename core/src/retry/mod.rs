@@ -15,40 +15,15 @@ use crate::activity::tracker::Tracker;
 use crate::client::Client;
 use crate::common::clock::{Clock, Moment, Stamp, StampAge};
 use crate::error::{Error, Kind};
-use crate::retry::policy::{Asking, Came, Next};
+use crate::retry::policy::{Asking, Next};
 use crate::retry::rate_limit::Gate;
+use crate::transport::failure::Came;
+use crate::transport::failure::Miss;
 
 const FIRST: Duration = Duration::from_millis(500);
 const MOST: Duration = Duration::from_secs(30);
 /// How often a submission tries to connect where nothing has been sent yet: about a minute in all.
 const MOST_CONNECTS: u32 = 8;
-
-/// An attempt that did not bring what was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Miss {
-    pub(crate) came: Came,
-    pub(crate) error: Error,
-    /// Whether it brought a part of it all the same.
-    pub(crate) progressed: bool,
-    /// The longest that the service's word can have the next attempt wait.
-    pub(crate) longest_wait: Duration,
-}
-
-impl Miss {
-    pub(crate) fn new(came: Came, error: Error) -> Miss {
-        Miss { came, error, progressed: false, longest_wait: Duration::MAX }
-    }
-
-    /// The shortest wait before the next attempt, by the service's word.
-    pub(crate) fn floor(&self) -> Option<Duration> {
-        self.asked().map(|asked| asked.min(self.longest_wait))
-    }
-
-    /// How long the service asked to wait, which is told as it was.
-    pub(crate) fn asked(&self) -> Option<Duration> {
-        self.error.details().retry_after_ms.map(Duration::from_millis)
-    }
-}
 
 /// Asked just before a first byte: whether it may go out.
 pub(crate) type Check = Box<dyn Fn() -> bool + Send + Sync>;

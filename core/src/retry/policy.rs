@@ -1,31 +1,6 @@
 //! What is done about what came: the table that every attempt to reach the service is judged by.
 
-/// What came of an attempt in the place of a good answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Came {
-    /// The attempt was withheld just before its first byte: nothing was sent.
-    Withheld,
-    /// What asking again would not change: this client can't ask, or must not take what is offered.
-    Fault,
-    /// No connection: only a failed connect proves that nothing was sent.
-    NotSent,
-    /// The handshake failed for a reason that does not pass by itself: the other end's certificate is not
-    /// trusted, say. Nothing was sent.
-    Untrusted,
-    /// The host asks for a certificate of the client's, and takes no request without: nothing was taken.
-    Barred,
-    /// The request can have arrived, and no whole answer came back.
-    Lost,
-    /// A 2xx that can't be understood.
-    Unreadable,
-    /// A 409 whose code says that this request was not taken.
-    Conflict,
-    /// Another status than 2xx. A 409 here can mean anything, such as that the first request under the key is in work.
-    Status(u16),
-}
-
-/// The codes of a 409 with which the service says that it did not take the request.
-const CONFLICTS: [&str; 2] = ["ambiguous_template_name", "idempotency_conflict"];
+use crate::transport::failure::Came;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,34 +63,6 @@ pub(crate) fn next(came: Came, asking: Asking) -> Next {
         Status(_)               => [DoubtStop, DoubtStop, Stop,  Again, Stop ],
     };
     row[asking as usize]
-}
-
-impl Came {
-    /// A status that is no success, with the service's own code.
-    pub(crate) fn status(status: u16, api_code: Option<&str>) -> Came {
-        match api_code {
-            Some(code) if status == 409 && CONFLICTS.contains(&code) => Came::Conflict,
-            _ => Came::Status(status),
-        }
-    }
-
-    /// In a word or two, for the list of attempts.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Came::Withheld => "withheld",
-            Came::Fault => "not possible",
-            Came::NotSent => "not sent",
-            Came::Untrusted => "handshake failed",
-            Came::Barred => "client's certificate asked for",
-            Came::Lost => "no answer",
-            Came::Unreadable => "not understood",
-            Came::Status(409) => "conflict",
-            Came::Status(429) => "rate limited",
-            Came::Status(408 | 425 | 500..) => "failed",
-            Came::Status(300..=399) => "redirected",
-            Came::Conflict | Came::Status(_) => "refused",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use crate::activity::log::Log;
 use crate::activity::tracker::Tracker;
 use crate::client::Client;
 use crate::error::{Billed, Failure, Kind};
-use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, State, Step, Written};
+use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, Step, Written};
 use crate::model::job_id::JobId;
+use crate::model::submission_state::State;
 use crate::submission::receipt::{Hearing, Receipt};
 
 /// How long a call waits for one step to be written. Its end comes within [`MAX_OVERRUN`] of its deadline.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 
 use crate::activity::tracker::{Phase, Tracker};
+use crate::api::endpoints::GENERATE;
 use crate::api::response;
 use crate::client::{Client, OwnJob};
 use crate::common::clock::Moment;
@@ -21,11 +22,11 @@ use crate::error::{Billed, Error, Kind};
 use crate::ledger::Step;
 use crate::model::idempotency_key::Key;
 use crate::model::job_id::JobId;
-use crate::model::origin::GENERATE;
 use crate::polling::estimate::Product;
-use crate::retry::policy::{Asking, Came};
-use crate::retry::{Attempt, Check, Course, Ended, Miss, ResubmitWindow, Why};
+use crate::retry::policy::Asking;
+use crate::retry::{Attempt, Check, Course, Ended, ResubmitWindow, Why};
 use crate::transport::body::FirstByte;
+use crate::transport::failure::{Came, Miss};
 use begin::{Stage, Start};
 use lease::Lease;
 
@@ -169,8 +170,4 @@ fn submission_error(ended: Ended, tracker: &Tracker, key: &str) -> Error {
         // Without the key, the same call again would be another submission.
         details.retryable = false;
     })
-}
-
-pub(crate) fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(Kind::Internal, format!("the result can't be written as JSON: {error}"))
 }

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
 
+use crate::api::endpoints::status_path;
 use crate::api::retry_after;
 use crate::client::Client;
 use crate::common::clock::{Clock, Moment, Stamp, unix_ms};
 use crate::model::job_id::JobId;
-use crate::model::origin::status_path;
 use crate::retry::CLOCK_TOLERANCE;
 
 /// How long an answer is good for, also one that has not come. Many submissions can be in doubt at once.

@@ -1,11 +1,13 @@
 //! HTTP: one request out, one bounded answer in. What an answer means is decided elsewhere.
 
 pub(crate) mod body;
+pub(crate) mod failure;
 pub(crate) mod file_server;
 pub(crate) mod file_url;
 pub(crate) mod intake;
 pub(crate) mod pool;
 pub(crate) mod proxy;
+pub(crate) mod resolver;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 
@@ -25,16 +27,15 @@ use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode, Uri};
 use once_cell::sync::OnceCell;
 
-use crate::client::Home;
 use crate::common::clock::Clock;
+use crate::common::runtime::Home;
 use crate::config::Settings;
 use crate::error::{Error, Kind};
 use crate::model::origin::Origin;
-use crate::polling::SLOTS;
 use crate::request::MAX_BODY_BYTES;
-use crate::retry::Miss;
-use crate::retry::policy::Came;
 use crate::transport::body::{FirstByte, Outgoing, Withheld};
+use crate::transport::failure::NotWithin;
+use crate::transport::failure::{Came, Miss};
 use crate::transport::file_server::{FileAnswer, FileServer};
 use crate::transport::file_url::FileUrl;
 use crate::transport::intake::{Intake, MAX_KEPT_BYTES};
@@ -73,6 +74,8 @@ pub(crate) struct Transport {
     /// What every request to the service says, its key among it.
     headers: HeaderMap,
     user_agent: HeaderValue,
+    /// How many connections to the service are kept for their next request.
+    most_idle: usize,
     connector: OnceCell<Connector>,
     connections: OnceCell<Connections>,
     files: OnceCell<FileServer>,
@@ -85,7 +88,12 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(settings: Arc<Settings>, clock: Clock, home: Home) -> Result<Transport, Error> {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        clock: Clock,
+        home: Home,
+        most_idle: usize,
+    ) -> Result<Transport, Error> {
         let extra = settings.ca_file.as_deref().map(tls::read_ca_file).transpose()?.unwrap_or_default();
         let unfit = |what| move |_| Error::configuration(format!("the {what} does not fit a header line"));
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", settings.api_key()?.reveal()))
@@ -119,6 +127,7 @@ impl Transport {
             asked,
             headers,
             user_agent,
+            most_idle,
             connector: OnceCell::new(),
             connections: OnceCell::new(),
             files: OnceCell::new(),
@@ -275,10 +284,8 @@ impl Transport {
             let text = self.origin.as_text();
             let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
             let timeout = self.clock.io(self.settings.connect_timeout);
-            // And that of a call on its caller's thread.
-            let most_idle = SLOTS + self.settings.max_concurrent_submissions + 1;
             let connector = self.connector().clone();
-            Ok(Connections::new(origin, connector, timeout, most_idle, self.home.clone()))
+            Ok(Connections::new(origin, connector, timeout, self.most_idle, self.home.clone()))
         })
     }
 
@@ -370,18 +377,6 @@ fn user_agent(settings: &Settings) -> String {
 fn fault(what: &str, error: &dyn StdError) -> Miss {
     Miss::new(Came::Fault, Error::new(Kind::Internal, format!("{what} can't be sent: {error}")))
 }
-
-/// No connection came about within this time of the wall's.
-#[derive(Debug)]
-pub(crate) struct NotWithin(pub(crate) Duration);
-
-impl fmt::Display for NotWithin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection within {} ms", self.0.as_millis())
-    }
-}
-
-impl StdError for NotWithin {}
 
 /// The cause at the bottom, which is the one that helps: "Connection refused", not "error sending request".
 fn deepest(error: &dyn StdError) -> String {

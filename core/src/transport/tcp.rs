@@ -16,8 +16,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::client::Home;
-use crate::transport::pool::Resolver;
+use crate::common::runtime::Home;
+use crate::transport::resolver::Resolver;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

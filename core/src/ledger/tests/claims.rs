@@ -1,7 +1,8 @@
 //! What a call continues: `promise.md`, 12 to 15.
 
 use super::*;
-use crate::ledger::{Forgotten, Name, Recorded, State, Written};
+use crate::ledger::{Forgotten, Name, Recorded, Written};
+use crate::model::submission_state::State;
 
 fn told(ledger: &dyn Ledger) -> Vec<Option<String>> {
     all(ledger)[0].calls.iter().map(|call| call.told.clone()).collect()

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
-use crate::ledger::State;
 use crate::ledger::writer::{Handle, Writer};
+use crate::model::submission_state::State;
 use crate::polling::estimate::{Figure, Product};
 
 fn figure(job: u64, age: u64, done: bool) -> Figure {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
-use crate::ledger::State;
+use crate::model::submission_state::State;
 
 /// What the first call says, which is before anything could be sent.
 fn refused(ledger: &dyn Ledger) -> String {

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 use super::*;
-use crate::ledger::State;
 use crate::ledger::writer::{Handle, Writer};
+use crate::model::submission_state::State;
 
 /// The writer that the clients of this place share.
 fn writer(place: &Place) -> Arc<Writer> {

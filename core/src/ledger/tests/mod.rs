@@ -13,7 +13,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::{CallId, Claim, Claimed, Entry, Filter, Ledger, Location, Row, Step};
+use super::{CallId, Claim, Claimed, Entry, Filter, Ledger, Row, Step};
+use crate::config::ledger_location::Location;
 use crate::error::{Error, Kind};
 use crate::model::api_key;
 

@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::*;
+use crate::ledger::Name;
 use crate::ledger::fork::{after_fork_in_child, after_fork_in_parent, before_fork};
-use crate::ledger::{Name, State};
+use crate::model::submission_state::State;
 
 /// What a child does, and with which ledger.
 const MODE: &str = "TEST_LEDGER_CHILD";

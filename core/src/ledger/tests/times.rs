@@ -5,7 +5,8 @@ use super::*;
 use crate::common::clock::Stamp;
 use crate::ledger::engine::{Engine, Ran, Work};
 use crate::ledger::session::{Identity, Session};
-use crate::ledger::{Forgotten, Name, State, claim, listing, step};
+use crate::ledger::{Forgotten, Name, claim, listing, step};
+use crate::model::submission_state::State;
 
 const DAY: u64 = 24 * 3_600_000;
 const BEGIN: u64 = 1_700_000_000_000;

@@ -14,8 +14,8 @@ use tower_service::Service;
 
 use super::trouble::{Trouble, What};
 use super::{Proxies, Proxy, Scheme, bare, tunnel};
-use crate::client::Home;
-use crate::transport::pool::lookup;
+use crate::common::runtime::Home;
+use crate::transport::resolver::lookup;
 use crate::transport::tcp::{Quiet, Tcp};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

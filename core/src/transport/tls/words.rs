@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
 
-use crate::retry::policy::Came;
+use crate::transport::failure::Came;
 
 /// The longest name of a certificate that is quoted.
 const MAX_NAME_CHARS: usize = 40;

@@ -1,0 +1,43 @@
+//! `wait`: until a job has ended.
+
+use std::sync::Arc;
+
+use crate::activity::tracker::{Phase, Tracker};
+use crate::client::{Client, default_deadline};
+use crate::config::options::Options;
+use crate::error::Kind;
+use crate::model::job_id::JobId;
+use crate::operations::result::Outcome;
+use crate::polling::watch::Seen;
+
+impl Client {
+    /// Waits until a job is completed and returns the service's last answer.
+    pub fn wait(
+        self: Arc<Client>,
+        job_id: JobId,
+        options: Arc<Options>,
+        tracker: Tracker,
+    ) -> impl Future<Output = Outcome> + Send {
+        // Until the first answer nobody knows what is made; the longer deadline is the safe one.
+        let deadline = self.deadline(options.timeout, default_deadline::DECK);
+        async move {
+            let steps = async {
+                Box::pin(self.learn(&job_id)).await;
+                let expected = self.own_job(&job_id).map_or(1, |own| own.variants);
+                tracker.phase(Phase::Waiting);
+                let end = self.watch(&job_id, expected, Seen::Not, &tracker).await;
+                let status = match &end {
+                    Ok(job) => Some(job.status.as_str()),
+                    Err(error) if error.kind() == Kind::JobFailed => Some("failed"),
+                    Err(_) => None,
+                };
+                if let Some(status) = status {
+                    // In a box of its own: a call waits for minutes before this, and should be small then.
+                    Box::pin(self.note_end(&job_id, status)).await;
+                }
+                Ok(end?.json.clone())
+            };
+            self.until(deadline, &tracker, steps).await
+        }
+    }
+}
