@@ -35,6 +35,7 @@ pub use config::options::Options;
 pub use config::{Config, Settings};
 pub use error::{Billed, Details, Error, Failure, Kind};
 pub use ledger::{fork, write_all_before_exit};
+pub use model::figure::{Figure, Product};
 pub use model::job_id::JobId;
 pub use operations::result::{End, Outcome};
 pub use perceptis_descriptors::{Process, notice as notice_process};

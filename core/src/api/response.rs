@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::api::retry_after::retry_after;
 use crate::common::json;
 use crate::common::text;
+use crate::error::hint::NO_CREDITS;
 use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
 use crate::model::job_id::JobId;
@@ -146,9 +147,6 @@ fn unreadable(what: &str, reply: &Reply, key: &ApiKey) -> Error {
     let message = format!("the service's answer ({}) {what}: {}", reply.status, describe(reply, key));
     with_request_id(Error::new(Kind::Protocol, message), reply, key).http_status(reply.status)
 }
-
-/// The service's code for a balance that is too low to begin.
-pub(crate) const NO_CREDITS: &str = "insufficient_credits";
 
 /// What the service says when it does not say yes: the HTTP status decides the kind, the body explains.
 pub(crate) fn refusal(reply: &Reply, key: &ApiKey) -> Error {

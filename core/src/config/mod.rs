@@ -3,6 +3,8 @@
 pub(crate) mod ledger_location;
 pub(crate) mod log_level;
 pub(crate) mod options;
+pub(crate) mod proxies;
+pub(crate) mod trust;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,11 +15,11 @@ use std::time::Duration;
 use crate::common::text::{self, WEEK_MS};
 use crate::config::ledger_location::Location;
 use crate::config::log_level::Level;
+use crate::config::proxies::Proxies;
+use crate::config::trust::Trust;
 use crate::error::{Error, Kind};
 use crate::model::api_key::{self, ApiKey};
 use crate::model::origin::Origin;
-use crate::transport::proxy::Proxies;
-use crate::transport::tls::Trust;
 
 const PRODUCTION: &str = "https://app.perceptis.ai";
 

@@ -18,12 +18,12 @@ use crate::common::blocking::blocking;
 use crate::error::{Error, Kind};
 use crate::files::destination::file_error;
 use crate::files::partial::Partial;
+use crate::model::file_url::FileUrl;
 use crate::model::job_id::JobId;
 use crate::model::origin::is_loopback;
 use crate::retry::Attempt;
 use crate::transport::failure::{Came, Miss};
 use crate::transport::file_server::FileAnswer;
-use crate::transport::file_url::FileUrl;
 use crate::transport::intake::is_coded;
 
 const MAX_REDIRECTS: u32 = 5;

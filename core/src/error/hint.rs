@@ -1,7 +1,9 @@
 //! The sentence that helps at three in the morning: to which job, whether it was billed, what to do.
 
-use crate::api::response::NO_CREDITS;
 use crate::error::{Billed, Error, Kind};
+
+/// The service's code for a balance that is too low to begin.
+pub(crate) const NO_CREDITS: &str = "insufficient_credits";
 
 /// An error whose sentence says what happened, completed by which job it is about, the bill and the way out.
 pub(crate) fn explained(error: Error) -> Error {

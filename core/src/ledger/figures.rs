@@ -14,7 +14,7 @@ use super::engine::Work;
 use super::session::{Identity, Session, signed, unsigned};
 use crate::common::clock::Stopwatch;
 use crate::error::Error;
-use crate::polling::estimate::{Figure, MAX_REMEMBERED, Product};
+use crate::model::figure::{Figure, MAX_REMEMBERED, Product};
 
 /// How many figures wait to be written.
 const MAX_WAITING: usize = 4 * MAX_REMEMBERED;

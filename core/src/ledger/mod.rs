@@ -38,8 +38,8 @@ use serde::Serialize;
 
 use crate::common::clock::Stamp;
 use crate::error::{Error, Kind};
+use crate::model::figure::Figure;
 use crate::model::submission_state::State;
-use crate::polling::estimate::Figure;
 
 pub(crate) use outbox::Written;
 pub(crate) use sqlite::open;

@@ -13,7 +13,7 @@ use crate::common::runtime::Spawn;
 use crate::config::ledger_location::Location;
 use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
-use crate::polling::estimate::Figure;
+use crate::model::figure::Figure;
 
 /// The ledger at this place, for clients of this origin with this API key. Touches no disk: the file is opened by
 /// the first call, on a thread that is started for it by `spawn`.

@@ -30,7 +30,7 @@ use crate::common::runtime::Spawn;
 use crate::common::sync::{lock, wait};
 use crate::config::ledger_location::Location;
 use crate::error::{Error, Kind};
-use crate::polling::estimate::Figure;
+use crate::model::figure::Figure;
 
 /// The largest group: no caller waits longer than for so many jobs.
 const MAX_GROUP: usize = 1_000;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::transport::file_url::FileUrl;
+use crate::model::file_url::FileUrl;
 
 /// An origin in normal form.
 #[derive(Clone, Debug)]

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::common::sync::lock;
+use crate::model::figure::{Figure, MAX_REMEMBERED, Product};
 
-/// So many jobs of each kind are followed at once, and so many are remembered, those that were submitted last.
+/// So many jobs of each kind are followed at once.
 const MAX_FOLLOWED: usize = 40;
-pub(crate) const MAX_REMEMBERED: usize = 80;
 /// So many have to be done before they count.
 const NEEDED: u32 = 10;
 /// The twentieth at either end may be strays; a little more, for rounding.
@@ -27,21 +27,7 @@ const STRAYS: f64 = 0.050_001;
 const NARROWEST: Duration = Duration::from_secs(30);
 const LATEST: u32 = 4;
 
-/// What is made, as far as it decides how long that takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Product {
-    /// A single slide, in any number of variants.
-    Slide,
-    /// A deck.
-    Deck,
-}
-
 impl Product {
-    /// The product of an `output_type`; what is not known takes as long as a deck.
-    pub fn of(output_type: &str) -> Product {
-        if output_type == "single_slide" { Product::Slide } else { Product::Deck }
-    }
-
     /// As documented: 3 to 7 minutes for a slide, 5 to 15 for a deck. The distances are such that the mean
     /// delay is below 2 s, that a slide takes fewer than 65 polls on average, and a deck fewer than 125;
     /// `benches/pace.rs` counts them.
@@ -66,19 +52,6 @@ pub struct Window {
     polls: u32,
     /// On how many jobs that were seen done it stands; none: on the documentation alone.
     pub(crate) jobs: u32,
-}
-
-/// What one job says about how long its kind takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figure {
-    /// What stands for the job, in this process and in others.
-    pub job: u64,
-    /// Its kind.
-    pub product: Product,
-    /// It was done at this age, or was not and is not known to have been looked at later.
-    pub age: Duration,
-    /// Which of the two.
-    pub done: bool,
 }
 
 /// Who keeps what is learned for the next process. Called while locks are held: it does not block.

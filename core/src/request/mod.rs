@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use self::canonical::Document;
 use crate::common::text;
 use crate::error::{Error, Kind};
+use crate::model::limits::MAX_BODY_BYTES;
 
 mod canonical;
 mod image;
@@ -21,8 +22,6 @@ mod json_string;
 
 pub use self::canonical::CANONICAL_VERSION;
 
-/// The largest body: 64 MiB.
-pub(crate) const MAX_BODY_BYTES: usize = 64 << 20;
 /// The most variants that can be asked for at once.
 const MAX_VARIANTS: u64 = 1000;
 

@@ -19,9 +19,9 @@ use percent_encoding::percent_decode_str;
 use tower_service::Service;
 use url::Url;
 
+use crate::model::file_url::FileUrl;
 use crate::transport::body::Outgoing;
 use crate::transport::failure::NotWithin;
-use crate::transport::file_url::FileUrl;
 use crate::transport::pool::{IDLE, MAX_HEADER_LINES};
 use crate::transport::proxy::dial::Connector;
 

@@ -3,7 +3,6 @@
 pub(crate) mod body;
 pub(crate) mod failure;
 pub(crate) mod file_server;
-pub(crate) mod file_url;
 pub(crate) mod intake;
 pub(crate) mod pool;
 pub(crate) mod proxy;
@@ -30,18 +29,19 @@ use once_cell::sync::OnceCell;
 use crate::common::clock::Clock;
 use crate::common::runtime::Home;
 use crate::config::Settings;
+use crate::config::proxies::Proxy;
+use crate::config::trust::read_ca_file;
 use crate::error::{Error, Kind};
+use crate::model::file_url::FileUrl;
+use crate::model::limits::MAX_BODY_BYTES;
 use crate::model::origin::Origin;
-use crate::request::MAX_BODY_BYTES;
 use crate::transport::body::{FirstByte, Outgoing, Withheld};
-use crate::transport::failure::NotWithin;
-use crate::transport::failure::{Came, Miss};
+use crate::transport::failure::{Came, Miss, NotWithin};
 use crate::transport::file_server::{FileAnswer, FileServer};
-use crate::transport::file_url::FileUrl;
 use crate::transport::intake::{Intake, MAX_KEPT_BYTES};
 use crate::transport::pool::{Connections, Failed};
+use crate::transport::proxy::Trouble;
 use crate::transport::proxy::dial::{self, Connector};
-use crate::transport::proxy::{Proxy, Trouble};
 use crate::transport::tls::Identity;
 
 /// How long to wait for the end of an answer of which nothing is missing.
@@ -94,7 +94,7 @@ impl Transport {
         home: Home,
         most_idle: usize,
     ) -> Result<Transport, Error> {
-        let extra = settings.ca_file.as_deref().map(tls::read_ca_file).transpose()?.unwrap_or_default();
+        let extra = settings.ca_file.as_deref().map(read_ca_file).transpose()?.unwrap_or_default();
         let unfit = |what| move |_| Error::configuration(format!("the {what} does not fit a header line"));
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", settings.api_key()?.reveal()))
             .map_err(unfit("API key"))?;

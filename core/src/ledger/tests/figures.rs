@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::ledger::writer::{Handle, Writer};
+use crate::model::figure::{Figure, Product};
 use crate::model::submission_state::State;
-use crate::polling::estimate::{Figure, Product};
 
 fn figure(job: u64, age: u64, done: bool) -> Figure {
     Figure { job, product: Product::Slide, age: Duration::from_secs(age), done }

@@ -13,8 +13,9 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use tower_service::Service;
 
 use super::trouble::{Trouble, What};
-use super::{Proxies, Proxy, Scheme, bare, tunnel};
+use super::tunnel;
 use crate::common::runtime::Home;
+use crate::config::proxies::{Proxies, Proxy, Scheme, bare};
 use crate::transport::resolver::lookup;
 use crate::transport::tcp::{Quiet, Tcp};
 

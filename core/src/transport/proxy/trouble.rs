@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hyper::{StatusCode, Uri};
 
-use super::Proxy;
+use crate::config::proxies::Proxy;
 
 /// No way through a proxy: nothing was sent to the host behind it.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::proxy::{SocksV4, SocksV5};
 use tower_service::Service;
 
 use super::trouble::{Trouble, What};
-use super::{Proxy, Scheme};
+use crate::config::proxies::{Proxy, Scheme};
 use crate::transport::body::Outgoing;
 use crate::transport::tcp::Quiet;
 

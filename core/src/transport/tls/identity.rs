@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::trust::read_pem;
+use crate::config::trust::read_pem;
 use crate::error::Error;
 
 /// A certificate with its key, or none, and whether a host has asked for it.

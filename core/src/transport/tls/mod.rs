@@ -1,7 +1,6 @@
 //! TLS: the system's certificates, loaded at the first handshake and not before.
 
 mod identity;
-mod trust;
 mod words;
 
 use std::sync::{Arc, OnceLock};
@@ -14,9 +13,9 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
 };
 
+use crate::config::trust::Trust;
 use crate::error::Error;
 pub(crate) use identity::Identity;
-pub(crate) use trust::{Trust, read_ca_file};
 pub(crate) use words::tell;
 
 /// What a client says that has nothing to judge a server by.

@@ -40,13 +40,13 @@ impl Trust {
 
     /// The certificates of the one file, which suffice as a rule: on Linux the directory has the same ones,
     /// three hundred files. None where there is no such file, or the environment names what to trust.
-    pub(super) fn bundle(&self) -> Option<Vec<CertificateDer<'static>>> {
+    pub(crate) fn bundle(&self) -> Option<Vec<CertificateDer<'static>>> {
         let file = self.file.as_deref().filter(|_| !self.is_named)?;
         Some(rustls_native_certs::load_certs_from_paths(Some(file), None).certs)
     }
 
     /// The certificates of everything.
-    pub(super) fn all(&self) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn all(&self) -> Vec<CertificateDer<'static>> {
         let mut certificates = rustls_native_certs::load_certs_from_paths(self.file.as_deref(), None).certs;
         for directory in &self.directories {
             certificates.extend(rustls_native_certs::load_certs_from_paths(None, Some(directory)).certs);
@@ -75,7 +75,7 @@ pub(crate) fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// A PEM file with lines that end as PEM's do: editors and variables leave a byte order mark, carriage
 /// returns, or a backslash and an n in their place.
-pub(super) fn read_pem(key: &str, path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_pem(key: &str, path: &Path) -> Result<Vec<u8>, Error> {
     let wrong =
         |what: String| Error::configuration(format!("{key} {path:?} {what}; accepted is a file in PEM form"));
     let unreadable = |error: std::io::Error| wrong(format!("can't be read: {error}"));
