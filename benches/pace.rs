@@ -10,8 +10,9 @@ mod waves;
 use std::sync::Arc;
 use std::time::Duration;
 
-use perceptis_core::estimate::{Estimates, Figure, Product};
+use perceptis_core::estimate::Estimates;
 use perceptis_core::schedule::Schedule;
+use perceptis_core::{Figure, Product};
 use waves::{FIRST, MOST, Seen, WAVES, Waits};
 
 const JOBS: u32 = 10_000;

@@ -1,9 +1,7 @@
 //! The client: what its operations share.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,21 +9,19 @@ use tokio::sync::Semaphore;
 
 use crate::activity::log::{Log, Sink};
 use crate::activity::tracker::Tracker;
+use crate::api::status::StatusApi;
 use crate::common::blocking::abandon;
 use crate::common::clock::{Clock, Moment};
 use crate::common::jitter::Jitter;
 use crate::common::runtime::{Home, Spawn};
-use crate::common::sync::lock;
 use crate::config::Settings;
 use crate::download::DOWNLOADS_AT_ONCE;
 use crate::error::{Error, Failure, Kind};
 use crate::ledger::{self, Ledger};
 use crate::model::api_key::ApiKey;
-use crate::model::figure::{Figure, Product};
-use crate::model::job_id::JobId;
-use crate::polling::estimate::{Estimates, Keep};
+use crate::polling::timing::Timing;
 use crate::polling::{Poller, SLOTS};
-use crate::retry::Budget;
+use crate::retry::Retrier;
 use crate::retry::rate_limit::Gate;
 use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
@@ -34,9 +30,6 @@ use crate::transport::Transport;
 /// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
 /// commits together what comes together, and so many are enough to make a commit cheap.
 const BEGINNINGS_AT_ONCE: usize = 64;
-/// How many of its own jobs a client remembers; then the older half goes.
-const REMEMBERED_JOBS: usize = 10_000;
-
 /// How long an operation may take where the caller does not say.
 pub(crate) mod default_deadline {
     use std::time::Duration;
@@ -65,33 +58,19 @@ pub struct Surroundings {
 pub struct Client {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
-    pub(crate) jitter: Jitter,
-    pub(crate) transport: Transport,
+    pub(crate) transport: Arc<Transport>,
     /// Where calls that cost money wait for their turn to begin.
     pub(crate) beginnings: Semaphore,
     pub(crate) submissions: Gate,
     pub(crate) poller: Poller,
-    pub(crate) estimates: Arc<Estimates>,
-    /// Whether the ledger was asked what earlier processes have learned.
-    recalled: AtomicBool,
+    pub(crate) timing: Arc<Timing>,
     pub(crate) downloads: Semaphore,
-    pub(crate) budget: Budget,
+    pub(crate) retrier: Arc<Retrier>,
     pub(crate) log: Log,
     pub(crate) home: Home,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) unsettled: Unsettled,
     pub(crate) service_date: ServiceDate,
-    own: Mutex<HashMap<JobId, OwnJob>>,
-}
-
-/// What the client knows of a job because it submitted it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OwnJob {
-    pub(crate) submitted: Moment,
-    pub(crate) variants: u32,
-    pub(crate) product: Product,
-    /// Whether `submitted` is known, and not only that it is past.
-    pub(crate) is_dated: bool,
 }
 
 impl Client {
@@ -104,16 +83,27 @@ impl Client {
         let Surroundings { sink, spawn } = surroundings;
         let origin = settings.origin()?.as_text();
         let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, spawn);
-        let jitter = Jitter::new(settings.jitter_seed)?;
+        let jitter = Arc::new(Jitter::new(settings.jitter_seed)?);
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
         let home = Home::default();
-        let keeper: Arc<dyn Keep> = Arc::new(Keeper(Arc::clone(&ledger)));
         let log = Log::new(sink, settings.log_level);
+        let retrier = Arc::new(Retrier::new(clock, Arc::clone(&jitter), log.clone()));
+        let timing = Arc::new(Timing::new(&settings, clock, jitter, home.clone(), Arc::clone(&ledger)));
         // As many as there are requests at once, and that of a call on its caller's thread.
         let most_idle = SLOTS + settings.max_concurrent_submissions + 1;
+        let transport = Arc::new(Transport::new(Arc::clone(&settings), clock, home.clone(), most_idle)?);
+        let api = StatusApi {
+            transport: Arc::clone(&transport),
+            settings: Arc::clone(&settings),
+            clock,
+            log: log.clone(),
+        };
         Ok(Client {
-            transport: Transport::new(Arc::clone(&settings), clock, home.clone(), most_idle)?,
+            transport,
+            poller: Poller::new(api, Arc::clone(&timing), Arc::clone(&retrier), home.clone()),
+            timing,
+            retrier,
             home,
             unsettled: Unsettled::new(Arc::clone(&ledger), log.clone()),
             ledger,
@@ -122,14 +112,8 @@ impl Client {
             submissions: Gate::new(settings.max_concurrent_submissions),
             settings,
             clock,
-            jitter,
-            poller: Poller::default(),
-            estimates: Arc::new(Estimates::new(Some(keeper))),
-            recalled: AtomicBool::new(false),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
-            budget: Budget::new(),
             service_date: ServiceDate::default(),
-            own: Mutex::default(),
         })
     }
 
@@ -201,46 +185,6 @@ impl Client {
 
     pub(crate) fn api_key(&self) -> Result<&ApiKey, Error> {
         self.settings.api_key()
-    }
-
-    pub(crate) fn remember(&self, job_id: &JobId, job: OwnJob) {
-        let mut own = lock(&self.own);
-        own.insert(job_id.clone(), job);
-        if own.len() > REMEMBERED_JOBS {
-            let mut submitted: Vec<Moment> = own.values().map(|job| job.submitted).collect();
-            let (_, middle, _) = submitted.select_nth_unstable(REMEMBERED_JOBS / 2);
-            let middle = *middle;
-            own.retain(|id, job| job.submitted > middle || id == job_id);
-        }
-    }
-
-    /// Asks the ledger once what earlier processes have learned; what it says counts from when it comes. If
-    /// it can't be asked, nothing was learned.
-    pub(crate) fn recall(&self) {
-        if self.recalled.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let Some(runtime) = self.home.handle() else { return };
-        let (kept, estimates, clock) = (self.ledger.figures(), Arc::clone(&self.estimates), self.clock);
-        runtime.spawn(async move {
-            if let Ok(kept) = kept.await {
-                estimates.recall(&kept, clock.now().uptime());
-            }
-        });
-    }
-
-    pub(crate) fn own_job(&self, job_id: &JobId) -> Option<OwnJob> {
-        lock(&self.own).get(job_id).copied()
-    }
-}
-
-/// Keeps in the ledger what is learned of how long jobs take.
-#[derive(Debug)]
-struct Keeper(Arc<dyn Ledger>);
-
-impl Keep for Keeper {
-    fn keep(&self, figures: Vec<Figure>) {
-        self.0.keep_figures(figures);
     }
 }
 

@@ -7,8 +7,9 @@ mod waves;
 use std::sync::Arc;
 use std::time::Duration;
 
-use perceptis_core::estimate::{Estimates, Figure, Product};
+use perceptis_core::estimate::Estimates;
 use perceptis_core::schedule::Schedule;
+use perceptis_core::{Figure, Product};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use waves::{FIRST, MOST, SLOTS, Seen, WAVES, Waits};

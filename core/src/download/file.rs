@@ -17,6 +17,7 @@ use crate::files::is_out_of_descriptors;
 use crate::files::partial::Partial;
 use crate::files::persist::{self, Kept, Placed};
 use crate::ledger::{Recorded, Step};
+use crate::polling::look::patient;
 use crate::results::Arrived;
 use crate::retry::policy::Asking;
 use crate::retry::{Course, Ended, Why};
@@ -259,7 +260,7 @@ impl Client {
         let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MAX_FAILURES);
         let (mut renewals, mut reached) = (0, fetch.length());
         loop {
-            let Ended { why, error } = match self.attempts(&mut course, &mut fetch).await {
+            let Ended { why, error } = match self.retrier.run(&mut course, &mut fetch).await {
                 Ok(()) => break,
                 Err(ended) => ended,
             };
@@ -292,8 +293,8 @@ impl Client {
         if now.0 != version {
             return Ok(now);
         }
-        let course = self.patient(order.deadline, order.tracker);
-        newest.set(self.look(order.job_id, course, order.tracker).await?);
+        let course = patient(order.deadline, order.tracker);
+        newest.set(self.poller.look(order.job_id, course, order.tracker).await?);
         Ok(newest.get())
     }
 }

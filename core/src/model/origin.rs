@@ -124,22 +124,4 @@ mod tests {
             assert!(error.contains(says) && !error.contains("secret"), "{bad}: {error}");
         }
     }
-
-    #[test]
-    fn no_job_id_leaves_its_path() {
-        let origin = Origin::parse("https://a").unwrap();
-        for (id, path) in [
-            ("a b", "/api/v1/status/a%20b"),
-            ("50%", "/api/v1/status/50%25"),
-            ("%2e%2e", "/api/v1/status/%252e%252e"),
-            ("a?b#c", "/api/v1/status/a%3Fb%23c"),
-            ("a;b", "/api/v1/status/a%3Bb"),
-        ] {
-            let there = status_path(&JobId::from_caller(id).unwrap());
-            assert_eq!(there, path);
-            let url = origin.url(&there);
-            assert_eq!(url.path(), path);
-            assert_eq!((url.query(), url.fragment()), (None, None));
-        }
-    }
 }

@@ -46,11 +46,11 @@ impl Client {
         Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
         self.learn(job_id).await;
         let course = Course::new(Asking::Look, deadline, tracker);
-        let mut job = self.look(job_id, course, tracker).await?;
-        let asked = self.own_job(job_id).map_or(1, |own| own.variants).max(1);
+        let mut job = self.poller.look(job_id, course, tracker).await?;
+        let asked = self.timing.own_job(job_id).map_or(1, |own| own.variants).max(1);
         if job.status == "completed" && job.downloads.len() < asked as usize {
             // Files can be late (`promise.md`, 7).
-            job = self.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
+            job = self.poller.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
         }
         match job.status.as_str() {
             "completed" => {}
@@ -69,7 +69,7 @@ impl Client {
             let _ = slot.set(lease);
         }
         let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
-        let variants = self.own_job(job_id).map_or(offered, |own| own.variants).max(1);
+        let variants = self.timing.own_job(job_id).map_or(offered, |own| own.variants).max(1);
         let target = Destination::prepare(&options, variants, true).await?;
         let id = job_id.clone();
         let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);

@@ -22,7 +22,7 @@ impl Client {
         tracker.phase(Phase::Waiting);
         self.until(deadline, tracker, async {
             let course = Course::new(Asking::Look, deadline, tracker);
-            let job = self.look(job_id, course, tracker).await?;
+            let job = self.poller.look(job_id, course, tracker).await?;
             self.note_end(job_id, &job.status).await;
             Ok(job.json.clone())
         })

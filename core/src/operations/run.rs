@@ -86,7 +86,7 @@ impl Client {
             }
         }
         context.tracker.phase(Phase::Waiting);
-        let job = match self.watch(&job_id, start.variants, Seen::Not, context.tracker).await {
+        let job = match self.poller.watch(&job_id, start.variants, Seen::Not, context.tracker).await {
             Ok(job) => job,
             Err(error) => {
                 // What has arrived whole is worth more than an answer about it.

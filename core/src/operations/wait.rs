@@ -23,9 +23,9 @@ impl Client {
         async move {
             let steps = async {
                 Box::pin(self.learn(&job_id)).await;
-                let expected = self.own_job(&job_id).map_or(1, |own| own.variants);
+                let expected = self.timing.own_job(&job_id).map_or(1, |own| own.variants);
                 tracker.phase(Phase::Waiting);
-                let end = self.watch(&job_id, expected, Seen::Not, &tracker).await;
+                let end = self.poller.watch(&job_id, expected, Seen::Not, &tracker).await;
                 let status = match &end {
                     Ok(job) => Some(job.status.as_str()),
                     Err(error) if error.kind() == Kind::JobFailed => Some("failed"),

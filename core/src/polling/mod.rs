@@ -8,6 +8,7 @@
 pub mod estimate;
 pub(crate) mod look;
 pub mod schedule;
+pub(crate) mod timing;
 pub(crate) mod watch;
 
 use std::cmp::Reverse;
@@ -19,15 +20,19 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 
+use crate::activity::log::Log;
 use crate::activity::tracker::Tracker;
 use crate::api::response::Job;
 use crate::api::status::Polled;
-use crate::client::Client;
+use crate::api::status::StatusApi;
 use crate::common::clock::Moment;
+use crate::common::runtime::Home;
 use crate::common::sync::lock;
 use crate::error::{Error, Kind};
 use crate::model::job_id::JobId;
+use crate::polling::timing::Timing;
 use crate::polling::watch::{Seen, Watch};
+use crate::retry::Retrier;
 use crate::retry::rate_limit::Pace;
 use crate::transport::failure::{Came, Miss};
 
@@ -38,13 +43,21 @@ pub(crate) const SLOTS: usize = 8;
 /// Above this many jobs those that nobody asks about are forgotten.
 const PRUNE_ABOVE: usize = 1024;
 
-/// The polls of a client.
-#[derive(Debug, Default)]
-pub(crate) struct Poller {
+/// Asks about the jobs of a client: one poller a job, however many callers wait for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Poller(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     state: Mutex<State>,
     /// Something is due earlier than the task thinks, or a slot is free again.
     wake: Notify,
-    pub(crate) pace: Pace,
+    pace: Pace,
+    api: StatusApi,
+    timing: Arc<Timing>,
+    retrier: Arc<Retrier>,
+    home: Home,
+    log: Log,
 }
 
 #[derive(Debug, Default)]
@@ -87,7 +100,7 @@ impl Entry {
 
 /// The right to poll one job now, given back with what the poll brought, or by being dropped.
 pub(crate) struct Turn {
-    client: Arc<Client>,
+    poller: Poller,
     job_id: JobId,
     begun: Moment,
     /// Which poll of the job this is, from 1.
@@ -107,14 +120,14 @@ enum Begun {
 
 /// A caller's place among those that wait for a job, given up when it is dropped.
 struct Place<'a> {
-    client: &'a Client,
+    poller: &'a Poller,
     job_id: &'a JobId,
     number: u64,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.client.poller.lock();
+        let mut state = self.poller.lock();
         if let Some(entry) = state.jobs.get_mut(self.job_id)
             && let Some(watch) = &mut entry.watch
             && watch.leave(self.number)
@@ -124,12 +137,18 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Client {
+impl Poller {
+    pub(crate) fn new(api: StatusApi, timing: Arc<Timing>, retrier: Arc<Retrier>, home: Home) -> Poller {
+        let log = api.log.clone();
+        let (state, wake, pace) = (Mutex::default(), Notify::default(), Pace::default());
+        Poller(Arc::new(Inner { state, wake, pace, api, timing, retrier, home, log }))
+    }
+
     /// One poll of a job, shared with whoever else asks about it.
-    pub(crate) async fn look_once(self: &Arc<Client>, job_id: &JobId) -> Polled {
+    pub(crate) async fn look_once(&self, job_id: &JobId) -> Polled {
         match self.begin_look(job_id) {
             Begun::Yours(turn) => {
-                let polled = self.ask(job_id, turn.number).await;
+                let polled = self.0.api.ask(job_id, turn.number).await;
                 turn.end(polled.clone());
                 polled
             }
@@ -137,13 +156,13 @@ impl Client {
         }
     }
 
-    fn begin_look(self: &Arc<Client>, job_id: &JobId) -> Begun {
-        let now = self.clock.now();
-        let mut state = self.poller.lock();
+    fn begin_look(&self, job_id: &JobId) -> Begun {
+        let now = self.0.timing.clock.now();
+        let mut state = self.lock();
         state.prune(now);
         let free = state.polling < SLOTS;
         let entry = state.jobs.entry(job_id.clone()).or_default();
-        if free && !entry.polling && entry.free_at(now) <= now && self.poller.pace.start(now).is_ok() {
+        if free && !entry.polling && entry.free_at(now) <= now && self.0.pace.start(now).is_ok() {
             entry.polling = true;
             entry.polls += 1;
             let turn = Turn::new(self, job_id.clone(), now, entry.polls, false);
@@ -164,18 +183,18 @@ impl Client {
 
     /// Waits until a job is completed with `expected` files, has failed, or can't be seen.
     pub(crate) async fn watch(
-        self: &Arc<Client>,
+        &self,
         job_id: &JobId,
         expected: u32,
         seen: Seen,
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
-        if self.own_job(job_id).is_some() {
-            self.recall();
+        if self.0.timing.own_job(job_id).is_some() {
+            self.0.timing.recall();
         }
         let (ended, place) = {
-            let now = self.clock.now();
-            let mut state = self.poller.lock();
+            let now = self.0.timing.clock.now();
+            let mut state = self.lock();
             state.prune(now);
             let number = state.next_number;
             state.next_number += 1;
@@ -183,7 +202,7 @@ impl Client {
             let free_at = entry.free_at(now);
             let mut first = None;
             let watch = entry.watch.get_or_insert_with(|| {
-                let (watch, due) = self.new_watch(job_id, seen, now);
+                let (watch, due) = Watch::new(&self.0.timing, job_id, seen, now);
                 first = Some(due.max(free_at));
                 watch
             });
@@ -195,7 +214,7 @@ impl Client {
                 state.schedule(job_id, then);
             }
             self.drive(state);
-            (ended, Place { client: self, job_id, number })
+            (ended, Place { poller: self, job_id, number })
         };
         let end = ended.await.unwrap_or_else(|_| Err(lost_poll().error));
         drop(place);
@@ -203,7 +222,7 @@ impl Client {
     }
 
     /// Sees to it that the task runs and knows what is due.
-    fn drive(self: &Arc<Client>, mut state: MutexGuard<'_, State>) {
+    fn drive(&self, mut state: MutexGuard<'_, State>) {
         if state.due.is_empty() {
             return;
         }
@@ -211,28 +230,28 @@ impl Client {
             let late = state.is_due_earlier();
             drop(state);
             if late {
-                self.poller.wake.notify_one();
+                self.0.wake.notify_one();
             }
             return;
         }
         // Without a runtime the client is being taken down, and everybody who waits with it.
-        let Some(runtime) = self.home.handle() else { return };
+        let Some(runtime) = self.0.home.handle() else { return };
         state.driven = true;
         state.sleeps_until = None;
         drop(state);
-        runtime.spawn(drive(Arc::clone(self)));
+        runtime.spawn(drive(self.clone()));
     }
 }
 
 /// The task: takes what is due off the heap into the slots, until nothing is left to ask about.
-async fn drive(client: Arc<Client>) {
-    let driving = Driving(&client);
+async fn drive(poller: Poller) {
+    let driving = Driving(&poller);
     let mut polls = FuturesUnordered::new();
     loop {
         let next = loop {
-            match client.poller.take(&client, polls.is_empty()) {
+            match poller.take(polls.is_empty()) {
                 Due::Now(turn) => polls.push(async {
-                    let polled = client.ask(&turn.job_id, turn.number).await;
+                    let polled = poller.0.api.ask(&turn.job_id, turn.number).await;
                     turn.end(polled);
                 }),
                 Due::At(then) => break Some(then),
@@ -245,24 +264,24 @@ async fn drive(client: Arc<Client>) {
         };
         let due = async {
             match next {
-                Some(then) => client.clock.sleep_until(then).await,
+                Some(then) => poller.0.timing.clock.sleep_until(then).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             Some(()) = polls.next(), if !polls.is_empty() => {}
             () = due => {}
-            () = client.poller.wake.notified() => {}
+            () = poller.0.wake.notified() => {}
         }
     }
 }
 
 /// Lets nobody wait for a task that is gone: it ends early only by a panic or with its runtime.
-struct Driving<'a>(&'a Client);
+struct Driving<'a>(&'a Poller);
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.poller.lock();
+        let mut state = self.0.lock();
         state.driven = false;
         // The senders go with the entries: whoever waits is told.
         let jobs = std::mem::take(&mut state.jobs);
@@ -285,8 +304,8 @@ enum Due {
 
 impl Poller {
     /// The next job that is due.
-    fn take(&self, client: &Arc<Client>, idle: bool) -> Due {
-        let now = client.clock.now();
+    fn take(&self, idle: bool) -> Due {
+        let now = self.0.timing.clock.now();
         let mut state = self.lock();
         state.sleeps_until = None;
         loop {
@@ -310,7 +329,7 @@ impl Poller {
             if state.polling >= SLOTS {
                 return Due::Full;
             }
-            let start = if then > now { Err(then) } else { self.pace.start(now) };
+            let start = if then > now { Err(then) } else { self.0.pace.start(now) };
             if let Err(then) = start {
                 state.sleeps_until = Some(then);
                 return Due::At(then);
@@ -324,12 +343,12 @@ impl Poller {
                 entry.polls += 1;
                 number = entry.polls;
             }
-            return Due::Now(Turn::new(client, job_id, now, number, true));
+            return Due::Now(Turn::new(self, job_id, now, number, true));
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        lock(&self.0.state)
     }
 }
 
@@ -360,19 +379,19 @@ impl State {
 }
 
 impl Turn {
-    fn new(client: &Arc<Client>, job_id: JobId, begun: Moment, number: u32, of_task: bool) -> Turn {
-        Turn { client: Arc::clone(client), job_id, begun, number, of_task, done: false }
+    fn new(poller: &Poller, job_id: JobId, begun: Moment, number: u32, of_task: bool) -> Turn {
+        Turn { poller: poller.clone(), job_id, begun, number, of_task, done: false }
     }
 
     /// Gives the turn back and hands what the poll brought to everybody who asks about the job.
     fn end(mut self, polled: Polled) {
         self.done = true;
-        let client = Arc::clone(&self.client);
-        let (begun, now) = (self.begun, client.clock.now());
+        let poller = self.poller.clone();
+        let (begun, now) = (self.begun, poller.0.timing.clock.now());
         match &polled {
-            Ok(_) => client.poller.pace.succeeded(),
+            Ok(_) => poller.0.pace.succeeded(),
             Err(miss @ Miss { came: Came::Status(429), .. }) => {
-                client.poller.pace.limited(self.begun, now, miss.floor().unwrap_or_default());
+                poller.0.pace.limited(self.begun, now, miss.floor().unwrap_or_default());
             }
             Err(_) => {}
         }
@@ -381,7 +400,7 @@ impl Turn {
             let Some(entry) = state.jobs.get_mut(job_id) else { return };
             looks = std::mem::take(&mut entry.looks);
             let Some(watch) = &mut entry.watch else { return };
-            let (tell, next) = watch.judge(&client, job_id, &polled, (begun, now));
+            let (tell, next) = watch.judge(&poller.0.timing, job_id, &polled, (begun, now));
             match next {
                 Some(next) => state.schedule(job_id, next.max(now.after(BETWEEN_POLLS))),
                 None => entry.watch = None,
@@ -389,7 +408,7 @@ impl Turn {
             told = Some(tell);
         });
         if let Some(told) = told {
-            told.say(&client, &polled, now);
+            told.say(&poller.0.log, &polled, now);
         }
         for look in looks {
             // Nobody listens any more only when that caller has gone.
@@ -399,7 +418,7 @@ impl Turn {
 
     /// Frees the slot and the job, decides what comes next for it, and wakes the task if need be.
     fn give_back(&self, now: Moment, decide: impl FnOnce(&mut State, &JobId)) {
-        let mut state = self.client.poller.lock();
+        let mut state = self.poller.lock();
         let was_full = state.polling >= SLOTS;
         state.polling = state.polling.saturating_sub(1);
         if let Some(entry) = state.jobs.get_mut(&self.job_id) {
@@ -412,9 +431,9 @@ impl Turn {
             return;
         }
         if was_full && state.driven {
-            self.client.poller.wake.notify_one();
+            self.poller.0.wake.notify_one();
         }
-        self.client.drive(state);
+        self.poller.drive(state);
     }
 }
 
@@ -424,7 +443,7 @@ impl Drop for Turn {
             return;
         }
         // Its caller was cancelled in the middle of the poll: others who want the answer ask again.
-        let now = self.client.clock.now();
+        let now = self.poller.0.timing.clock.now();
         self.give_back(now, |state, job_id| {
             if state.jobs.get(job_id).is_some_and(|entry| entry.is_wanted()) {
                 state.schedule(job_id, now.after(BETWEEN_POLLS));

@@ -74,7 +74,8 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::polling::estimate::{Estimates, Product};
+    use crate::model::figure::Product;
+    use crate::polling::estimate::Estimates;
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

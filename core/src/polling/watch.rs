@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::activity::log::Log;
 use crate::activity::tracker::{Eta, Tracker};
 use crate::api::response::Job;
 use crate::api::status::Polled;
-use crate::client::{Client, OwnJob};
 use crate::common::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
 use crate::model::job_id::JobId;
 use crate::polling::estimate::Followed;
 use crate::polling::schedule::Schedule;
+use crate::polling::timing::{OwnJob, Timing};
 use crate::retry::policy::{self, Asking, Next};
 
 /// How long after a submission "not found" can mean "not yet".
@@ -61,27 +62,25 @@ pub(crate) struct Tell {
     ended: Vec<(oneshot::Sender<End>, End)>,
 }
 
-impl Client {
+impl Watch {
     /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
-    pub(crate) fn new_watch(&self, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
-        let own = self.own_job(job_id);
-        let schedule = Schedule::new(self.settings.poll_first, self.settings.poll_max);
-        let chance = self.jitter.fraction();
+    pub(crate) fn new(timing: &Timing, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
+        let own = timing.own_job(job_id);
+        let schedule = timing.schedule();
+        let chance = timing.jitter.fraction();
         let mut followed = None;
         let (late, first) = match (own, seen) {
             (_, Seen::WithoutFiles) => (1, now.after(schedule.late(0, chance))),
             (Some(own), Seen::Not) => {
                 let (submitted, now) = (own.submitted.uptime(), now.uptime());
-                followed = self.estimates.follow(job_id.number(), own.product, submitted, now);
+                followed = timing.estimates.follow(job_id.number(), own.product, submitted, now);
                 (0, own.submitted.after(schedule.first(chance)))
             }
             (None, Seen::Not) => (0, now),
         };
         (Watch { own, followed, schedule, since: now, late, waiters: Vec::new() }, first)
     }
-}
 
-impl Watch {
     /// One more who waits, under this number.
     pub(crate) fn join(&mut self, number: u64, expected: u32, tracker: Tracker) -> oneshot::Receiver<End> {
         let (end, receiver) = oneshot::channel();
@@ -101,7 +100,7 @@ impl Watch {
     /// more.
     pub(crate) fn judge(
         &mut self,
-        client: &Client,
+        timing: &Timing,
         job_id: &JobId,
         polled: &Polled,
         (begun, now): (Moment, Moment),
@@ -146,15 +145,15 @@ impl Watch {
         // The job was not done when it was asked about; how long the answer was on its way is no excuse for a
         // delay.
         let asked = if polled.is_ok() { begun } else { now };
-        let (distance, eta) = self.plan(client, asked, now);
+        let (distance, eta) = self.plan(timing, asked, now);
         tell.eta = eta;
-        let next = asked.after(distance).max(now.after(client.jitter.tenth_more(floor)));
+        let next = asked.after(distance).max(now.after(timing.jitter.tenth_more(floor)));
         (tell, Some(next))
     }
 
     /// How long after a poll at `asked` to ask again, and when the job is likely to be done from now on.
-    fn plan(&self, client: &Client, asked: Moment, now: Moment) -> (Duration, Option<Eta>) {
-        let chance = client.jitter.fraction();
+    fn plan(&self, timing: &Timing, asked: Moment, now: Moment) -> (Duration, Option<Eta>) {
+        let chance = timing.jitter.fraction();
         if let Some(waits) = self.late.checked_sub(1) {
             // Files that are late are not to be expected at any age.
             return (self.schedule.late(waits, chance), None);
@@ -162,9 +161,9 @@ impl Watch {
         let Some(own) = self.own.filter(|own| own.is_dated) else {
             return (self.schedule.next(asked.since(self.since), None, chance), None);
         };
-        let window = client.estimates.window(own.product);
+        let window = timing.estimates.window(own.product);
         let eta = window.left(now.since(own.submitted)).map(|(low, likely, high)| {
-            let wall = |left| u32::try_from(client.clock.wall(left).as_millis()).unwrap_or(u32::MAX);
+            let wall = |left| u32::try_from(timing.clock.wall(left).as_millis()).unwrap_or(u32::MAX);
             let (low_ms, likely_ms, high_ms) = (wall(low), wall(likely), wall(high));
             Eta { made: Stopwatch::start(), low_ms, likely_ms, high_ms, jobs: window.jobs }
         });
@@ -184,19 +183,19 @@ impl Watch {
 
 impl Tell {
     /// Tells everybody what the poll brought, and those whose waiting is over that it is.
-    pub(crate) fn say(self, client: &Client, polled: &Polled, now: Moment) {
+    pub(crate) fn say(self, log: &Log, polled: &Polled, now: Moment) {
         for tracker in self.trackers {
             match polled {
                 Ok(job) => {
                     tracker.expects(self.eta);
                     if tracker.status(&job.status, now) {
-                        client.log.status(&tracker);
+                        log.status(&tracker);
                     }
                 }
                 Err(miss) => {
                     tracker.missed(miss, now);
                     tracker.bears(&miss.error, miss.asked());
-                    client.log.poll_failed(&tracker, miss);
+                    log.poll_failed(&tracker, miss);
                 }
             }
         }

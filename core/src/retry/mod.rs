@@ -3,18 +3,21 @@
 //! What may be repeated is in the table of `policy.rs`; the deadline, the budget and the service's hint are a
 //! [`Course`]'s; how it ended is an [`Ended`].
 
+mod budget;
 pub(crate) mod policy;
 pub(crate) mod rate_limit;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 
+use crate::activity::log::Log;
 use crate::activity::tracker::Tracker;
-use crate::client::Client;
 use crate::common::clock::{Clock, Moment, Stamp, StampAge};
+use crate::common::jitter::Jitter;
 use crate::error::{Error, Kind};
+use crate::retry::budget::Budget;
 use crate::retry::policy::{Asking, Next};
 use crate::retry::rate_limit::Gate;
 use crate::transport::failure::Came;
@@ -210,9 +213,22 @@ impl<'a> Course<'a> {
     }
 }
 
-impl Client {
+/// Makes attempts until one succeeds, or until a rule ends them.
+#[derive(Debug)]
+pub(crate) struct Retrier {
+    clock: Clock,
+    jitter: Arc<Jitter>,
+    budget: Budget,
+    log: Log,
+}
+
+impl Retrier {
+    pub(crate) fn new(clock: Clock, jitter: Arc<Jitter>, log: Log) -> Retrier {
+        Retrier { clock, jitter, budget: Budget::new(), log }
+    }
+
     /// Asks until there is an answer, or until the table, the deadline or the number of failures ends it.
-    pub(crate) async fn attempts<A: Attempt>(
+    pub(crate) async fn run<A: Attempt>(
         &self,
         course: &mut Course<'_>,
         attempt: &mut A,
@@ -307,32 +323,6 @@ impl Client {
         let ceiling = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(MOST);
         let backoff = if self.budget.take() { self.jitter.full(ceiling) } else { MOST };
         floor.map_or(backoff, |floor| backoff.max(self.jitter.tenth_more(floor)))
-    }
-}
-
-/// Tokens that retries take and successes bring back, so that an outage is not made worse: while there are
-/// none, retries still happen, since money may hang on them, but only at the longest distance. The figures
-/// are those of the AWS SDKs' standard retry mode.
-#[derive(Debug)]
-pub(crate) struct Budget(AtomicU32);
-
-const CAPACITY: u32 = 500;
-const COST: u32 = 5;
-
-impl Budget {
-    pub(crate) fn new() -> Budget {
-        Budget(AtomicU32::new(CAPACITY))
-    }
-
-    fn take(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| tokens.checked_sub(COST)).is_ok()
-    }
-
-    /// A request succeeded.
-    pub(crate) fn give(&self) {
-        let more = |tokens: u32| (tokens < CAPACITY).then(|| tokens + 1);
-        // Err means that the budget is full, which is fine.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }
 

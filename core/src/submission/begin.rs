@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::activity::tracker::{Phase, Tracker};
-use crate::client::{Client, OwnJob};
+use crate::client::Client;
 use crate::common::blocking::blocking;
 use crate::common::clock::{Moment, Stamp, StampAge, unix_ms};
 use crate::common::sha256;
@@ -21,6 +21,7 @@ use crate::model::figure::Product;
 use crate::model::idempotency_key::{self, Key};
 use crate::model::job_id::JobId;
 use crate::model::submission_state::State;
+use crate::polling::timing::OwnJob;
 use crate::request::{OutputType, Wanted};
 use crate::submission::lease::Lease;
 use crate::transport::body::FirstByte;
@@ -324,7 +325,7 @@ impl Client {
 
     /// Remembers of a job what the ledger knows: how many files were asked for, and since when it runs.
     pub(crate) fn remember_known(&self, job_id: &JobId, entry: &Entry) {
-        if self.own_job(job_id).is_some() {
+        if self.timing.own_job(job_id).is_some() {
             return;
         }
         let (age, is_dated) = match entry.recorded.age(&Stamp::now(), Duration::ZERO) {
@@ -333,7 +334,7 @@ impl Client {
         };
         let submitted = self.clock.now().before(age);
         let product = Product::of(&entry.output_type);
-        self.remember(job_id, OwnJob { submitted, variants: entry.variants, product, is_dated });
+        self.timing.remember(job_id, OwnJob { submitted, variants: entry.variants, product, is_dated });
     }
 }
 

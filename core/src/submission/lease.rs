@@ -186,7 +186,7 @@ impl Client {
     /// Remembers of a job what the ledger knows, if it is not known yet: how many files were asked for, and since when it
     /// runs. A ledger that another program has locked is not waited for.
     pub(crate) async fn learn(&self, job_id: &JobId) {
-        if self.own_job(job_id).is_some() {
+        if self.timing.own_job(job_id).is_some() {
             return;
         }
         if let Ok(Some(entry)) = tokio::time::timeout(MAX_WAIT, self.known_job(job_id)).await {

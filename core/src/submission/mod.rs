@@ -16,13 +16,14 @@ use tokio::sync::SemaphorePermit;
 use crate::activity::tracker::{Phase, Tracker};
 use crate::api::endpoints::GENERATE;
 use crate::api::response;
-use crate::client::{Client, OwnJob};
+use crate::client::Client;
 use crate::common::clock::Moment;
 use crate::error::{Billed, Error, Kind};
 use crate::ledger::Step;
 use crate::model::figure::Product;
 use crate::model::idempotency_key::Key;
 use crate::model::job_id::JobId;
+use crate::polling::timing::OwnJob;
 use crate::retry::policy::Asking;
 use crate::retry::{Attempt, Check, Course, Ended, ResubmitWindow, Why};
 use crate::transport::body::FirstByte;
@@ -132,14 +133,14 @@ impl Client {
         };
         let (body, key) = (unaccepted.body.clone(), &start.key);
         let mut submission = Submission { client: self, body, key, tracker, attempts: 0, check: None };
-        let (job_id, json) = match self.attempts(&mut course, &mut submission).await {
+        let (job_id, json) = match self.retrier.run(&mut course, &mut submission).await {
             Ok(accepted) => accepted,
             Err(ended) => return Err(submission_error(ended, tracker, &start.key)),
         };
         let now = self.clock.now();
         let product = Product::of(&start.output_type);
         let own = OwnJob { submitted: now, variants: start.variants, product, is_dated: true };
-        self.remember(&job_id, own);
+        self.timing.remember(&job_id, own);
         tracker.accepted(&job_id, now);
         if let Some(lease) = context.lease {
             lease.step(Step::Accepted { job_id: job_id.to_string() }).await;

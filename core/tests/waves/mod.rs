@@ -6,7 +6,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use perceptis_core::estimate::{Estimates, Followed, Product};
+use perceptis_core::Product;
+use perceptis_core::estimate::{Estimates, Followed};
 use perceptis_core::schedule::Schedule;
 
 /// The defaults of the client's configuration.
