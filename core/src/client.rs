@@ -15,21 +15,16 @@ use crate::common::clock::{Clock, Moment};
 use crate::common::jitter::Jitter;
 use crate::common::runtime::{Home, Spawn};
 use crate::config::Settings;
-use crate::download::DOWNLOADS_AT_ONCE;
+use crate::download::{DOWNLOADS_AT_ONCE, Downloader};
 use crate::error::{Error, Failure, Kind};
 use crate::ledger::{self, Ledger};
-use crate::model::api_key::ApiKey;
 use crate::polling::timing::Timing;
 use crate::polling::{Poller, SLOTS};
 use crate::retry::Retrier;
-use crate::retry::rate_limit::Gate;
-use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
+use crate::submission::{Parts, Submitter};
 use crate::transport::Transport;
 
-/// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
-/// commits together what comes together, and so many are enough to make a commit cheap.
-const BEGINNINGS_AT_ONCE: usize = 64;
 /// How long an operation may take where the caller does not say.
 pub(crate) mod default_deadline {
     use std::time::Duration;
@@ -56,21 +51,16 @@ pub struct Surroundings {
 /// A client of one service with one API key.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) transport: Arc<Transport>,
-    /// Where calls that cost money wait for their turn to begin.
-    pub(crate) beginnings: Semaphore,
-    pub(crate) submissions: Gate,
     pub(crate) poller: Poller,
     pub(crate) timing: Arc<Timing>,
-    pub(crate) downloads: Semaphore,
-    pub(crate) retrier: Arc<Retrier>,
+    pub(crate) submitter: Submitter,
+    pub(crate) downloader: Downloader,
     pub(crate) log: Log,
     pub(crate) home: Home,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) unsettled: Unsettled,
-    pub(crate) service_date: ServiceDate,
+    pub(crate) unsettled: Arc<Unsettled>,
 }
 
 impl Client {
@@ -99,22 +89,29 @@ impl Client {
             clock,
             log: log.clone(),
         };
-        Ok(Client {
-            transport,
-            poller: Poller::new(api, Arc::clone(&timing), Arc::clone(&retrier), home.clone()),
-            timing,
-            retrier,
-            home,
-            unsettled: Unsettled::new(Arc::clone(&ledger), log.clone()),
-            ledger,
-            log,
-            beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
-            submissions: Gate::new(settings.max_concurrent_submissions),
-            settings,
+        let poller = Poller::new(api, Arc::clone(&timing), Arc::clone(&retrier), home.clone());
+        let unsettled = Arc::new(Unsettled::new(Arc::clone(&ledger), log.clone()));
+        let submitter = Submitter::new(Parts {
+            settings: Arc::clone(&settings),
             clock,
+            log: log.clone(),
+            ledger: Arc::clone(&ledger),
+            transport: Arc::clone(&transport),
+            retrier: Arc::clone(&retrier),
+            timing: Arc::clone(&timing),
+            unsettled: Arc::clone(&unsettled),
+        });
+        let downloader = Downloader {
+            settings: Arc::clone(&settings),
+            clock,
+            log: log.clone(),
+            transport: Arc::clone(&transport),
+            retrier,
+            poller: poller.clone(),
+            unsettled: Arc::clone(&unsettled),
             downloads: Semaphore::new(DOWNLOADS_AT_ONCE),
-            service_date: ServiceDate::default(),
-        })
+        };
+        Ok(Client { transport, poller, timing, submitter, downloader, home, unsettled, ledger, log, clock })
     }
 
     /// Names the runtime that lasts as long as the client, where operations run on others too. The first one counts.
@@ -181,10 +178,6 @@ impl Client {
 
     pub(crate) fn deadline(&self, asked: Option<Duration>, default: Duration) -> Moment {
         self.clock.now().after(asked.unwrap_or(default))
-    }
-
-    pub(crate) fn api_key(&self) -> Result<&ApiKey, Error> {
-        self.settings.api_key()
     }
 }
 

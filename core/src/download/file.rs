@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::api::response::{Download, Job};
-use crate::client::Client;
 use crate::common::blocking::blocking;
 use crate::common::sync::lock;
+use crate::download::Downloader;
 use crate::download::found::{self, Found};
 use crate::download::order::Order;
 use crate::download::transfer::{Fetch, look_at};
@@ -67,11 +67,11 @@ pub(crate) enum File {
 #[derive(Default)]
 struct Damaged(Vec<(Arrived, Kept)>);
 
-impl Client {
+impl Downloader {
     /// Fetches one file until it is whole and verified. Two identical downloads that fail verification are
     /// what the service has: they are kept, and so are those that differ.
     pub(crate) async fn fetch_one(
-        self: &Arc<Client>,
+        &self,
         newest: &Newest,
         at: usize,
         entry: &Download,
@@ -85,7 +85,7 @@ impl Client {
     }
 
     async fn fetch_in_place(
-        self: &Arc<Client>,
+        &self,
         newest: &Newest,
         at: usize,
         entry: &Download,
@@ -239,7 +239,7 @@ impl Client {
 
     /// Fetches until all of the file has arrived.
     async fn fetch_whole(
-        self: &Arc<Client>,
+        &self,
         part: Partial,
         newest: &Newest,
         at: usize,
@@ -283,7 +283,7 @@ impl Client {
 
     /// A newer answer about the job than this one, asked for once however many files need it.
     async fn renew(
-        self: &Arc<Client>,
+        &self,
         newest: &Newest,
         version: u64,
         order: &Order<'_>,

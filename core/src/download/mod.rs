@@ -9,11 +9,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use tokio::sync::Semaphore;
 
+use crate::activity::log::Log;
 use crate::activity::tracker::Phase;
 use crate::api::response::{Download, Job};
-use crate::client::Client;
 use crate::common::blocking::blocking;
+use crate::common::clock::Clock;
+use crate::config::Settings;
 use crate::download::file::{File, Newest};
 use crate::download::found::{Found, Sought, extension};
 use crate::download::order::{Gathered, Order};
@@ -21,16 +24,34 @@ use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::{Destination, OutputFile};
 use crate::ledger::Step;
 use crate::model::job_id::JobId;
+use crate::polling::Poller;
 use crate::results::{Arrived, DeckResult, Made, MadeFailure};
+use crate::retry::Retrier;
 use crate::submission::begin::Start;
 use crate::submission::lease::Lease;
+use crate::submission::unsettled::Unsettled;
+use crate::transport::Transport;
 
 /// Files on their way at once.
 pub(crate) const DOWNLOADS_AT_ONCE: usize = 4;
 /// How many files of one job are fetched: what is above is no answer to a request that this library sends.
 const MAX_FILES: usize = 100;
 
-impl Client {
+/// Finds or fetches the files of jobs.
+#[derive(Debug)]
+pub(crate) struct Downloader {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) retrier: Arc<Retrier>,
+    pub(crate) poller: Poller,
+    pub(crate) unsettled: Arc<Unsettled>,
+    /// One permit for each file on its way.
+    pub(crate) downloads: Semaphore,
+}
+
+impl Downloader {
     /// The result of a call whose files all have their names already, as the ledger knows them.
     pub(crate) async fn find_delivered(
         &self,
@@ -128,11 +149,7 @@ impl Client {
     }
 
     /// Fetches every file that a completed job offers, several at once, and says what came.
-    pub(crate) async fn fetch_all(
-        self: &Arc<Client>,
-        job: Arc<Job>,
-        mut order: Order<'_>,
-    ) -> Result<Made, MadeFailure> {
+    pub(crate) async fn fetch_all(&self, job: Arc<Job>, mut order: Order<'_>) -> Result<Made, MadeFailure> {
         order.tracker.phase(Phase::Downloading);
         *order.target = order.target.reopened(order.variants).await?;
         let (mut files, mut unverified) = (Vec::new(), Vec::new());

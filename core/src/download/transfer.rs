@@ -13,8 +13,8 @@ use url::Url;
 
 use crate::api::response;
 use crate::api::retry_after::retry_after;
-use crate::client::Client;
 use crate::common::blocking::blocking;
+use crate::download::Downloader;
 use crate::error::{Error, Kind};
 use crate::files::destination::file_error;
 use crate::files::partial::Partial;
@@ -36,7 +36,7 @@ const PIECES: usize = 8;
 
 /// A file on its way, repeatable: each attempt goes on where the last one was cut.
 pub(crate) struct Fetch<'a> {
-    client: &'a Client,
+    downloader: &'a Downloader,
     pub(crate) url: FileUrl,
     /// Gone only when the disk has failed.
     part: Option<Partial>,
@@ -50,9 +50,14 @@ pub(crate) struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    pub(crate) fn new(client: &'a Client, job_id: &'a JobId, url: FileUrl, part: Partial) -> Fetch<'a> {
+    pub(crate) fn new(
+        downloader: &'a Downloader,
+        job_id: &'a JobId,
+        url: FileUrl,
+        part: Partial,
+    ) -> Fetch<'a> {
         let (job_id, furthest) = (job_id.as_str(), part.length);
-        Fetch { client, url, part: Some(part), job_id, attempts: 0, furthest, barren: 0, others: 0 }
+        Fetch { downloader, url, part: Some(part), job_id, attempts: 0, furthest, barren: 0, others: 0 }
     }
 
     /// How much has arrived.
@@ -103,8 +108,8 @@ impl Attempt for Fetch<'_> {
         })?;
         let etag = part.etag.clone();
         self.attempts += 1;
-        let begun = self.client.clock.now();
-        let result = match self.client.fetch_rest(self.url.clone(), part).await {
+        let begun = self.downloader.clock.now();
+        let result = match self.downloader.fetch_rest(self.url.clone(), part).await {
             Ok((part, result)) => {
                 let (part, is_whole) = look_at(part).await.map_err(disk_failed)?;
                 let is_another = etag.is_some() && part.etag.is_some() && part.etag != etag;
@@ -116,9 +121,9 @@ impl Attempt for Fetch<'_> {
             }
             Err(disk) => Err(disk_failed(disk)),
         };
-        let took = self.client.clock.now().since(begun);
+        let took = self.downloader.clock.now().since(begun);
         let came = result.as_ref().copied();
-        self.client.log.request("download", Some(self.job_id), self.attempts, took, came);
+        self.downloader.log.request("download", Some(self.job_id), self.attempts, took, came);
         result
     }
 }
@@ -135,7 +140,7 @@ pub(crate) async fn look_at(mut part: Partial) -> Result<(Partial, bool), Error>
     .await
 }
 
-impl Client {
+impl Downloader {
     /// Fetches what is missing of a file. The part comes back in any case but that of a failing disk, with
     /// all that has arrived.
     async fn fetch_rest(

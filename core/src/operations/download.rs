@@ -44,7 +44,7 @@ impl Client {
     ) -> Result<Made, MadeFailure> {
         // Checked before the first request; how many names there will be is known only after it.
         Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
-        self.learn(job_id).await;
+        self.submitter.learn(job_id).await;
         let course = Course::new(Asking::Look, deadline, tracker);
         let mut job = self.poller.look(job_id, course, tracker).await?;
         let asked = self.timing.own_job(job_id).map_or(1, |own| own.variants).max(1);
@@ -63,7 +63,7 @@ impl Client {
                 return Err(Failure { error, result: Some(Made::Deck(Box::new(unfinished))) });
             }
         }
-        let leased = tokio::time::timeout(MAX_WAIT, self.lease_of_job(job_id)).await;
+        let leased = tokio::time::timeout(MAX_WAIT, self.submitter.lease_of_job(job_id)).await;
         if let Ok(Some((lease, _))) = leased {
             // One call has one.
             let _ = slot.set(lease);
@@ -75,6 +75,6 @@ impl Client {
         let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);
         let order =
             Order { job_id, variants, start: None, known: &[], lease: slot.get(), target, deadline, tracker };
-        self.fetch_all(job, order).await
+        self.downloader.fetch_all(job, order).await
     }
 }

@@ -32,13 +32,13 @@ impl Client {
             let start = {
                 // Dropped at the end of this: the ledger has the request then.
                 let call = Call { operation: "generate", request, options, deadline, tracker, lease: &slot };
-                self.begin(&call).await?
+                self.submitter.begin(&call).await?
             };
             let (job_id, answer) = match &start.stage {
                 Stage::Job(job_id) => (job_id.clone(), None),
                 Stage::Submit(_) => {
                     let context = CallContext { resubmit, deadline, tracker, lease: slot.get() };
-                    let (job_id, answer) = self.submit(&start, &context).await?;
+                    let (job_id, answer) = self.submitter.submit(&start, &context).await?;
                     (job_id, Some(answer))
                 }
             };

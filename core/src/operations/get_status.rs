@@ -23,7 +23,7 @@ impl Client {
         self.until(deadline, tracker, async {
             let course = Course::new(Asking::Look, deadline, tracker);
             let job = self.poller.look(job_id, course, tracker).await?;
-            self.note_end(job_id, &job.status).await;
+            self.submitter.note_end(job_id, &job.status).await;
             Ok(job.json.clone())
         })
         .await

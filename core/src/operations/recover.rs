@@ -148,7 +148,7 @@ impl Client {
             Ok(None) => return line,
             Err(failure) => return line.failed(&failure),
         };
-        let lease = Lease::of(self, entry.row);
+        let lease = Lease::of(&self.submitter, entry.row);
         let places = places_of(&entry);
         let wants_files = !places.is_empty();
         let context =
@@ -177,12 +177,12 @@ impl Client {
     ) -> Result<Made, MadeFailure> {
         let row = entry.row;
         let mut places = places.into_iter();
-        let start = self.start_of(entry, false, places.next(), context.tracker)?;
+        let start = self.submitter.start_of(entry, false, places.next(), context.tracker)?;
         let made = Box::pin(self.carry_on(start, context)).await?;
         for place in places {
             // What the first place has got is in the ledger by now.
             let known = self.known_row(row).await?;
-            let start = self.start_of(known, false, Some(place), context.tracker)?;
+            let start = self.submitter.start_of(known, false, Some(place), context.tracker)?;
             Box::pin(self.carry_on(start, context)).await?;
         }
         Ok(made)

@@ -41,7 +41,7 @@ impl Client {
                 let start = {
                     // Dropped at the end of this: the ledger has the request then.
                     let call = Call { operation: "run", request, options, deadline, tracker, lease: &slot };
-                    self.begin(&call).await?
+                    self.submitter.begin(&call).await?
                 };
                 self.carry_on(start, &CallContext { resubmit, deadline, tracker, lease: slot.get() }).await
             };
@@ -67,14 +67,17 @@ impl Client {
             Stage::Submit(_) => {
                 // Known, but not accepted: the target is checked before it is sent again.
                 Box::pin(self.take_target(&mut start, context)).await?;
-                let (job_id, _) = Box::pin(self.submit(&start, context)).await?;
+                let (job_id, _) = Box::pin(self.submitter.submit(&start, context)).await?;
                 // The request is needed no longer.
                 start.stage = Stage::Job(job_id.clone());
                 job_id
             }
         };
         // Files that are there already need no word of the service, and no directory that can be written to.
-        if !is_new && let Some(made) = Box::pin(self.find_delivered(&start, &job_id, context.lease)).await? {
+        if !is_new
+            && let Some(made) =
+                Box::pin(self.downloader.find_delivered(&start, &job_id, context.lease)).await?
+        {
             return Ok(made);
         }
         let mut target = Box::pin(self.take_names(&mut start, &job_id, context)).await?;
@@ -104,7 +107,7 @@ impl Client {
             let files = u32::try_from(job.downloads.len()).ok();
             Box::pin(lease.step(Step::Completed { files })).await;
         }
-        Box::pin(self.fetch_all(job, order_of(&start, target, &job_id, context))).await
+        Box::pin(self.downloader.fetch_all(job, order_of(&start, target, &job_id, context))).await
     }
 
     /// The files that have arrived, where files were asked for. The order of a download exists only meanwhile, so that a
@@ -119,7 +122,7 @@ impl Client {
     ) -> Result<Option<Made>, Error> {
         let Some(destination) = target.take() else { return Ok(None) };
         let order = order_of(start, destination, job_id, context);
-        let made = self.gather(&order, gathered).await;
+        let made = self.downloader.gather(&order, gathered).await;
         *target = Some(order.target);
         made
     }

@@ -22,7 +22,7 @@ impl Client {
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
         async move {
             let steps = async {
-                Box::pin(self.learn(&job_id)).await;
+                Box::pin(self.submitter.learn(&job_id)).await;
                 let expected = self.timing.own_job(&job_id).map_or(1, |own| own.variants);
                 tracker.phase(Phase::Waiting);
                 let end = self.poller.watch(&job_id, expected, Seen::Not, &tracker).await;
@@ -33,7 +33,7 @@ impl Client {
                 };
                 if let Some(status) = status {
                     // In a box of its own: a call waits for minutes before this, and should be small then.
-                    Box::pin(self.note_end(&job_id, status)).await;
+                    Box::pin(self.submitter.note_end(&job_id, status)).await;
                 }
                 Ok(end?.json.clone())
             };

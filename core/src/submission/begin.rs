@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::activity::tracker::{Phase, Tracker};
-use crate::client::Client;
 use crate::common::blocking::blocking;
 use crate::common::clock::{Moment, Stamp, StampAge, unix_ms};
 use crate::common::sha256;
@@ -23,6 +22,7 @@ use crate::model::job_id::JobId;
 use crate::model::submission_state::State;
 use crate::polling::timing::OwnJob;
 use crate::request::{OutputType, Wanted};
+use crate::submission::Submitter;
 use crate::submission::lease::Lease;
 use crate::transport::body::FirstByte;
 
@@ -116,7 +116,7 @@ struct Looks {
     reserved: u32,
 }
 
-impl Client {
+impl Submitter {
     /// Finds or records what a call is about. Nothing is sent before this has returned.
     pub(crate) async fn begin(&self, call: &Call<'_>) -> Result<Box<Start>, Error> {
         let closed = |_| Error::new(Kind::Closed, "the client was closed");

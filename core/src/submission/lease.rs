@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::activity::log::Log;
 use crate::activity::tracker::Tracker;
-use crate::client::Client;
 use crate::error::{Billed, Failure, Kind};
 use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, Step, Written};
 use crate::model::job_id::JobId;
 use crate::model::submission_state::State;
+use crate::submission::Submitter;
 use crate::submission::receipt::{Hearing, Receipt};
 
 /// How long a call waits for one step to be written. Its end comes within [`MAX_OVERRUN`] of its deadline.
@@ -39,8 +39,8 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// Of a submission that is new to the ledger, for the call with this tracker.
-    pub(crate) fn new(client: &Client, call: CallId, tracker: &Tracker) -> Lease {
-        let mut lease = Lease::of(client, call.row);
+    pub(crate) fn new(submitter: &Submitter, call: CallId, tracker: &Tracker) -> Lease {
+        let mut lease = Lease::of(submitter, call.row);
         lease.call = Some(call.number);
         lease.tracker = Some(tracker.clone());
         lease.submitted.store(false, Ordering::Relaxed);
@@ -48,17 +48,17 @@ impl Lease {
     }
 
     /// Of one that is known, for a call that continues it.
-    pub(crate) fn continued(client: &Client, call: CallId) -> Lease {
-        let mut lease = Lease::of(client, call.row);
+    pub(crate) fn continued(submitter: &Submitter, call: CallId) -> Lease {
+        let mut lease = Lease::of(submitter, call.row);
         lease.call = Some(call.number);
         lease
     }
 
     /// Of one that is known, for an operation that did not ask for it.
-    pub(crate) fn of(client: &Client, row: Row) -> Lease {
+    pub(crate) fn of(submitter: &Submitter, row: Row) -> Lease {
         Lease {
-            ledger: Arc::clone(&client.ledger),
-            log: client.log.clone(),
+            ledger: Arc::clone(&submitter.ledger),
+            log: submitter.log.clone(),
             row,
             call: None,
             written: Arc::default(),
@@ -175,7 +175,7 @@ impl Drop for Lease {
     }
 }
 
-impl Client {
+impl Submitter {
     /// What the ledger knows of a job of this API key.
     pub(crate) async fn known_job(&self, job_id: &JobId) -> Option<Entry> {
         let name = Some(Name::Job(job_id.to_string()));

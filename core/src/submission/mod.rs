@@ -10,22 +10,29 @@ pub(crate) mod receipt;
 pub(crate) mod service_date;
 pub(crate) mod unsettled;
 
-use bytes::Bytes;
-use tokio::sync::SemaphorePermit;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::activity::log::Log;
 use crate::activity::tracker::{Phase, Tracker};
 use crate::api::endpoints::GENERATE;
 use crate::api::response;
-use crate::client::Client;
-use crate::common::clock::Moment;
+use crate::common::clock::{Clock, Moment};
+use crate::config::Settings;
 use crate::error::{Billed, Error, Kind};
-use crate::ledger::Step;
+use crate::ledger::{Ledger, Step};
 use crate::model::figure::Product;
 use crate::model::idempotency_key::Key;
 use crate::model::job_id::JobId;
-use crate::polling::timing::OwnJob;
+use crate::polling::timing::{OwnJob, Timing};
 use crate::retry::policy::Asking;
-use crate::retry::{Attempt, Check, Course, Ended, ResubmitWindow, Why};
+use crate::retry::rate_limit::Gate;
+use crate::retry::{Attempt, Check, Course, Ended, ResubmitWindow, Retrier, Why};
+use crate::submission::service_date::ServiceDate;
+use crate::submission::unsettled::Unsettled;
+use crate::transport::Transport;
 use crate::transport::body::FirstByte;
 use crate::transport::failure::{Came, Miss};
 use begin::{Stage, Start};
@@ -42,7 +49,7 @@ pub(crate) struct CallContext<'a> {
 
 /// A request on its way to the service: always the same bytes under the same key.
 struct Submission<'a> {
-    client: &'a Client,
+    submitter: &'a Submitter,
     body: Bytes,
     key: &'a Key,
     tracker: &'a Tracker,
@@ -59,15 +66,15 @@ impl Attempt for Submission<'_> {
     }
 
     async fn once(&mut self) -> Result<(JobId, String), Miss> {
-        let client = self.client;
+        let submitter = self.submitter;
         let local = |error| Miss::new(Came::Fault, error);
-        let secret = client.api_key().map_err(local)?;
+        let secret = submitter.settings.api_key().map_err(local)?;
         let first_byte = self.check.take().map_or_else(FirstByte::default, FirstByte::checked);
         self.tracker.sending(&first_byte);
         let submission = Some((self.body.clone(), self.key.as_str(), &first_byte));
         self.attempts += 1;
-        let begun = client.clock.now();
-        let reply = client.transport.call(GENERATE, submission, client.settings.submit_timeout).await;
+        let begun = submitter.clock.now();
+        let reply = submitter.transport.call(GENERATE, submission, submitter.settings.submit_timeout).await;
         let accepted = reply.and_then(|reply| match reply.status {
             200..=299 => {
                 response::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
@@ -79,13 +86,63 @@ impl Attempt for Submission<'_> {
             }
         });
         let job_id = accepted.as_ref().ok().map(|(job_id, _)| job_id.as_str());
-        let took = client.clock.now().since(begun);
-        client.log.request("generate", job_id, self.attempts, took, accepted.as_ref().map(|_| ()));
+        let took = submitter.clock.now().since(begun);
+        submitter.log.request("generate", job_id, self.attempts, took, accepted.as_ref().map(|_| ()));
         accepted
     }
 }
 
-impl Client {
+/// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
+/// commits together what comes together, and so many are enough to make a commit cheap.
+const BEGINNINGS_AT_ONCE: usize = 64;
+
+/// Submits requests: once each, whatever happens.
+#[derive(Debug)]
+pub(crate) struct Submitter {
+    settings: Arc<Settings>,
+    clock: Clock,
+    log: Log,
+    ledger: Arc<dyn Ledger>,
+    transport: Arc<Transport>,
+    retrier: Arc<Retrier>,
+    timing: Arc<Timing>,
+    unsettled: Arc<Unsettled>,
+    /// Where calls that cost money wait for their turn to begin.
+    beginnings: Semaphore,
+    submissions: Gate,
+    service_date: ServiceDate,
+}
+
+/// What a [`Submitter`] works with.
+pub(crate) struct Parts {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) retrier: Arc<Retrier>,
+    pub(crate) timing: Arc<Timing>,
+    pub(crate) unsettled: Arc<Unsettled>,
+}
+
+impl Submitter {
+    pub(crate) fn new(parts: Parts) -> Submitter {
+        let Parts { settings, clock, log, ledger, transport, retrier, timing, unsettled } = parts;
+        Submitter {
+            submissions: Gate::new(settings.max_concurrent_submissions),
+            settings,
+            clock,
+            log,
+            ledger,
+            transport,
+            retrier,
+            timing,
+            unsettled,
+            beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
+            service_date: ServiceDate::default(),
+        }
+    }
+
     /// Submits until accepted, or until it is clear that it won't be, or to the deadline. Hands out the job's id and
     /// the service's answer.
     pub(crate) async fn submit(
@@ -132,7 +189,7 @@ impl Client {
             None => course,
         };
         let (body, key) = (unaccepted.body.clone(), &start.key);
-        let mut submission = Submission { client: self, body, key, tracker, attempts: 0, check: None };
+        let mut submission = Submission { submitter: self, body, key, tracker, attempts: 0, check: None };
         let (job_id, json) = match self.retrier.run(&mut course, &mut submission).await {
             Ok(accepted) => accepted,
             Err(ended) => return Err(submission_error(ended, tracker, &start.key)),

@@ -6,10 +6,10 @@ use tokio::sync::Mutex;
 
 use crate::api::endpoints::status_path;
 use crate::api::retry_after;
-use crate::client::Client;
 use crate::common::clock::{Clock, Moment, Stamp, unix_ms};
 use crate::model::job_id::JobId;
 use crate::retry::CLOCK_TOLERANCE;
+use crate::submission::Submitter;
 
 /// How long an answer is good for, also one that has not come. Many submissions can be in doubt at once.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ struct Asked {
     date: Option<SystemTime>,
 }
 
-impl Client {
+impl Submitter {
     /// Whether the service confirms the date of this machine, which is all that is left of a record's age after a start of
     /// the machine.
     pub(crate) async fn confirms_date(&self, recorded: &Stamp) -> bool {
