@@ -3,7 +3,9 @@
 //! This crate knows nothing of C. Its operations are futures that can be dropped at any await: where an
 //! operation stands is always in its [`Tracker`], which makes the error when it is ended from outside.
 //!
-//! Time enters in `clock.rs`, chance in `jitter.rs`, and nowhere else.
+//! A folder imports only folders on lower floors: `ARCHITECTURE.md` has the picture, `tests/style.rs` holds it.
+//!
+//! Time enters in `common/clock.rs`, chance in `common/jitter.rs`, and nowhere else.
 #![forbid(unsafe_code)]
 
 mod activity;

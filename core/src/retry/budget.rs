@@ -28,3 +28,25 @@ impl Budget {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budget_pays_for_retries_until_it_is_empty_and_successes_refill_it() {
+        let budget = Budget::new();
+        for _ in 0..CAPACITY / COST {
+            assert!(budget.take());
+        }
+        assert!(!budget.take());
+        for _ in 0..COST {
+            budget.give();
+        }
+        assert!(budget.take() && !budget.take());
+        for _ in 0..CAPACITY * 2 {
+            budget.give();
+        }
+        assert_eq!((0..CAPACITY).filter(|_| budget.take()).count(), (CAPACITY / COST) as usize);
+    }
+}

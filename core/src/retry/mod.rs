@@ -328,8 +328,79 @@ impl Retrier {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
     use crate::common::clock::Clock;
+    use crate::config::log_level::Level;
+
+    /// Attempts that come to this, one after the other; the last one again and again.
+    struct Scripted {
+        comes: VecDeque<Came>,
+        attempts: u32,
+    }
+
+    impl Attempt for Scripted {
+        type Good = ();
+
+        async fn once(&mut self) -> Result<(), Miss> {
+            self.attempts += 1;
+            let came = match self.comes.len() {
+                0 => return Ok(()),
+                1 => self.comes[0],
+                _ => self.comes.pop_front().unwrap(),
+            };
+            Err(Miss::new(came, Error::new(Kind::Transport, "scripted")))
+        }
+    }
+
+    /// How many attempts are made, and why they end. The longest distance between two is 3 ms of the wall's.
+    fn run(comes: &[Came], change: fn(Course<'_>) -> Course<'_>, asking: Asking) -> (u32, Result<(), Why>) {
+        let clock = Clock::new(10_000);
+        let jitter = Arc::new(Jitter::new(Some(1)).unwrap());
+        let retrier = Retrier::new(clock, jitter, Log::new(None, Level::Error));
+        let tracker = Tracker::new("run");
+        let deadline = clock.now().after(Duration::from_secs(1_000_000));
+        let mut course = change(Course::new(asking, deadline, &tracker));
+        let mut attempt = Scripted { comes: comes.iter().copied().collect(), attempts: 0 };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let end = runtime.block_on(retrier.run(&mut course, &mut attempt));
+        (attempt.attempts, end.map_err(|ended| ended.why))
+    }
+
+    #[test]
+    fn retrier_makes_as_many_attempts_as_the_table_allows() {
+        use Came::{Lost, NotSent, Status, Unreadable};
+        let plain: fn(Course<'_>) -> Course<'_> = |course| course;
+        for (comes, asking, attempts, why) in [
+            (&[][..], Asking::Submit, 1, None),
+            (&[NotSent], Asking::Submit, MOST_CONNECTS, Some(Why::Often)),
+            (&[Status(401)], Asking::Submit, 1, Some(Why::Stop)),
+            (&[Status(407)], Asking::Wait, 1, Some(Why::Stop)),
+            // In doubt once, it is sent again where nothing was sent for longer than the first submission is.
+            (
+                &[Lost, NotSent, NotSent, NotSent, NotSent, NotSent, NotSent, NotSent, NotSent, Status(401)],
+                Asking::Submit,
+                10,
+                Some(Why::Stop),
+            ),
+            (&[Lost, Status(503), Status(403)], Asking::Look, 3, Some(Why::Stop)),
+            (&[Unreadable], Asking::Look, 1, Some(Why::Stop)),
+            (&[Lost, Status(403)], Asking::Fetch, 2, Some(Why::Renew)),
+        ] {
+            let expected = why.map_or(Ok(()), Err);
+            assert_eq!(run(comes, plain, asking), (attempts, expected), "{comes:?} {asking:?}");
+        }
+    }
+
+    #[test]
+    fn retrier_ends_by_failures_in_a_row_and_by_the_deadline() {
+        assert_eq!(run(&[Came::Lost], |course| course.at_most(3), Asking::Wait), (3, Err(Why::Often)));
+        let passed: fn(Course<'_>) -> Course<'_> =
+            |course| Course { deadline: Clock::new(10_000).now(), ..course };
+        let (attempts, end) = run(&[Came::Lost], passed, Asking::Wait);
+        assert!(attempts <= 1 && matches!(end, Err(Why::Late(_))), "{attempts} {end:?}");
+    }
 
     #[test]
     fn resubmit_window_ends_by_the_clock_that_says_most() {
