@@ -35,7 +35,7 @@ const UNSEEN: Duration = Duration::from_millis(1);
 const WALL: Clock = Clock::wall_clock();
 
 /// The most header lines of an answer.
-pub(crate) const MAX_HEADER_LINES: usize = 256;
+pub(crate) const MAX_HEADER_LINES: usize = 512;
 
 /// Why there is no answer.
 pub(crate) enum Failed {
