@@ -96,7 +96,7 @@ pub extern "C" fn perceptis_event_code(event: *const perceptis_event) -> percept
 
 /// The event's JSON. Of a call that has ended: what the form that blocks would have handed out, with `PERCEPTIS_OK`
 /// and with `PERCEPTIS_INCOMPLETE`. Of progress: where the call stands, an entry of `perceptis_client_activity`. Of
-/// the log: a record, or `{"dropped": <how many were dropped since nobody took them>}`. "" where there is none.
+/// the log: a record, or `{"dropped": <how many were dropped, since they were not taken>}`. "" where there is none.
 ///
 /// Borrowed from the event; of NULL: "". Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]

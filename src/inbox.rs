@@ -34,7 +34,7 @@ pub(crate) enum Taken {
     News(u64, Arc<Operation>),
     /// A record of the log, as JSON.
     Record(String),
-    /// So many records were dropped, since nobody took them.
+    /// How many records were dropped, since they were not taken.
     Dropped(u64),
 }
 
@@ -196,7 +196,7 @@ impl Inbox {
         }
     }
 
-    /// Wakes whoever waits, and accepts no further call. What runs goes on, and what waits can be taken.
+    /// Wakes the threads that wait, and accepts no further call. What runs goes on, and what waits can be taken.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
@@ -249,7 +249,7 @@ impl Inbox {
         let (waits, closed) = (state.events_wait(), state.closed);
         let begun = !std::mem::replace(&mut state.told, waits) && waits;
         if let Some(signal) = &mut state.signal {
-            // Once closed it stays readable, as the end of a stream does: whoever watches it has to hear of that.
+            // Once closed it stays readable, as the end of a stream does: an event loop has to see that.
             signal.show(waits || closed);
         }
         // One is enough: it takes what is there, or wakes the next.

@@ -1,7 +1,7 @@
 //! The short way of a blocking call: on the thread that makes it.
 //!
 //! The client's own thread is a detour of two wake-ups, which cost more than all else of a call on a warm connection. A
-//! lane is a runtime without a thread, driven by whoever calls, and only while they do; it has connections of its own.
+//! lane is a runtime without a thread, driven by the calling thread, and only during the call; it has connections of its own.
 //! One call at a time has it: others go by the client's thread.
 
 use std::pin::Pin;

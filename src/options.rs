@@ -13,7 +13,7 @@ use crate::handle::{self, Handle};
 
 /// How one call is made. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_options {
-    /// Shared with the calls made with it; whoever changes them makes a copy first.
+    /// Shared with the calls made with it; a change makes a copy first.
     pub(crate) options: Arc<Options>,
 }
 

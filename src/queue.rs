@@ -223,7 +223,7 @@ pub extern "C" fn perceptis_queue_cancel(
     })
 }
 
-/// Closes a queue: whoever waits in `perceptis_queue_take` gets `CLOSED`, and so does every later call that would put
+/// Closes a queue: a thread that waits in `perceptis_queue_take` gets `CLOSED`, and so does every later call that would put
 /// something in. What runs goes on, and events can be taken still; where there is none, taking answers `CLOSED`
 /// rather than wait. Closing again does nothing.
 ///
@@ -240,8 +240,8 @@ pub extern "C" fn perceptis_queue_close(
     })
 }
 
-/// Frees a queue, with the events that were not taken. Calls that run go on without telling anybody, until they or
-/// their client end: files still come to where they belong. Whoever waits in `perceptis_queue_take` gets `CLOSED`. The
+/// Frees a queue, with the events that were not taken. Calls that run go on without an event, until they or
+/// their client end: files still come to where they belong. A thread that waits in `perceptis_queue_take` gets `CLOSED`. The
 /// descriptor is closed: take it out of the event loop before. NULL is accepted.
 ///
 /// After it no call of the doorbell begins. One in progress has ended, except when this is called from a

@@ -1,4 +1,4 @@
-//! The style of the sources, as far as a test can tell it: which folder may import which.
+//! The style of the sources, as far as a test can tell it: which folder may import which, and words.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -144,6 +144,31 @@ fn folders_import_lower_floors_only() {
         let code = fs::read_to_string(&path).unwrap();
         assert_eq!(trespasses(folder, &code), [""; 0], "{}", path.display());
     }
+}
+
+/// Words that hide the subject of a sentence.
+const HIDING: [&str; 5] = ["anybody", "everybody", "nobody", "somebody", "whoever"];
+
+/// The words of a text that hide a subject.
+fn hiding(text: &str) -> Vec<&'static str> {
+    let text = text.to_lowercase();
+    let words: BTreeSet<_> = text.split(|c: char| !c.is_alphabetic()).collect();
+    HIDING.into_iter().filter(|word| words.contains(word)).collect()
+}
+
+#[test]
+fn sentences_name_their_subject() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["core/src", "src"] {
+        for path in sources(&top.join(folder)) {
+            if path.iter().any(|part| part == "tests") {
+                continue;
+            }
+            let code = fs::read_to_string(&path).unwrap();
+            assert_eq!(hiding(&code), [""; 0], "{}", path.display());
+        }
+    }
+    assert_eq!(hiding("// Whoever reads it: nobody's \"bodywork\""), ["nobody", "whoever"]);
 }
 
 #[test]

@@ -64,8 +64,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these settings. Opens nothing: certificates and connections come with the first request, the
-    /// ledger with the first call that can cost money.
+    /// A client with these settings. Opens nothing: certificates and connections come with the first request,
+    /// the ledger with the first call that can cost money.
     ///
     /// # Errors
     /// `Configuration` when the CA file can't be read.
@@ -114,13 +114,14 @@ impl Client {
         Ok(Client { transport, poller, timing, submitter, downloader, home, unsettled, ledger, log, clock })
     }
 
-    /// Names the runtime that lasts as long as the client, where operations run on others too. The first one counts.
+    /// Names the runtime that lasts as long as the client, where operations run on others too. The first one
+    /// counts.
     pub fn live_on(&self, runtime: &Handle) {
         self.home.live_on(runtime);
     }
 
-    /// Writes what the ledger does not have yet, and waits for that on this thread, at most so long. How many steps are
-    /// left; they are tried again for as long as the process lives.
+    /// Writes what the ledger does not have yet, and waits for that on this thread, at most so long. How many
+    /// steps are left; they are tried again for as long as the process lives.
     pub fn write_ledger(&self, timeout: Duration) -> usize {
         self.ledger.write_all(timeout)
     }
@@ -130,8 +131,9 @@ impl Client {
         self.transport.close();
     }
 
-    /// Runs an operation's steps to their end, to the deadline, or until it is stopped, whichever comes first. Deadline and
-    /// stop are outside, so that no await within can outlast them; the tracker knows where they struck.
+    /// Runs an operation's steps to their end, to the deadline, or until it is stopped, whichever comes
+    /// first. Deadline and stop are outside, so that no await within can outlast them; the tracker knows
+    /// where they struck.
     pub(crate) fn until<'a, T, R>(
         &'a self,
         deadline: Moment,
@@ -141,8 +143,8 @@ impl Client {
         self.whichever_first(deadline, tracker, Box::pin(steps))
     }
 
-    /// The same, once for all operations. The steps are boxed: as they are they would be in a call's memory twice, where
-    /// they are handed over and where they run.
+    /// The same, once for all operations. The steps are boxed: as they are they would be in a call's memory
+    /// twice, where they are handed over and where they run.
     #[allow(clippy::manual_async_fn)] // That would keep its arguments twice, in each of thousands of calls.
     fn whichever_first<'a, T, R>(
         &'a self,

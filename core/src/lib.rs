@@ -3,7 +3,8 @@
 //! This crate knows nothing of C. Its operations are futures that can be dropped at any await: where an
 //! operation stands is always in its [`Tracker`], which makes the error when it is ended from outside.
 //!
-//! A folder imports only folders on lower floors: `ARCHITECTURE.md` has the picture, `tests/style.rs` holds it.
+//! A folder imports only folders on lower floors: `ARCHITECTURE.md` has the picture, `tests/style.rs` holds
+//! it.
 //!
 //! Time enters in `common/clock.rs`, chance in `common/jitter.rs`, and nowhere else.
 #![forbid(unsafe_code)]

@@ -11,7 +11,7 @@
 namespace perceptis {
 namespace detail {
 
-/// A queue and a thread that dispatches it. Whoever ends it must have ended the calls' client before.
+/// A queue and a thread that dispatches it. The client of its calls must have ended before it ends.
 class Futures {
 public:
     Futures()

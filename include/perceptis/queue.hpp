@@ -206,7 +206,7 @@ public:
         static_cast<void>(next.release()); // By now it is the library's to release.
     }
 
-    /// Wakes whoever waits in `dispatch`, and accepts no further call.
+    /// Wakes the threads that wait in `dispatch`, and accepts no further call.
     void close()
     {
         detail::call([&](perceptis_error **error) { return perceptis_queue_close(state_->handle.get(), error); });

@@ -1,5 +1,5 @@
-//! The sandbox's time: the wall's, sped up, put forward or stopped. Nothing waits for it; states are computed from
-//! it.
+//! The sandbox's time: the wall's, sped up, put forward or stopped. Nothing waits for it; states are computed
+//! from it.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,7 +1,7 @@
 //! The Perceptis service played locally: real HTTP, real state, real `.pptx` files, without a key, a network
 //! or a bill.
 //!
-//! [`Sandbox::start`] runs one inside a test; the program `perceptis-sandbox` runs one for anybody.
+//! [`Sandbox::start`] runs one inside a test; the program `perceptis-sandbox` runs one for any program.
 #![forbid(unsafe_code)]
 
 mod clock;

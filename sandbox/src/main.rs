@@ -45,7 +45,7 @@ fn main() -> ExitCode {
             runtime.block_on(exec::exec(&settings, &program, &arguments))
         }
     };
-    // A read of standard input can't be cancelled; nobody waits for it.
+    // A read of standard input can't be cancelled; it is not waited for.
     runtime.shutdown_background();
     code
 }

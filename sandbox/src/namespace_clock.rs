@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::{self, Clock};
 use crate::service::Service;
 
-/// The clock of a namespace: states of jobs are computed from it, and nothing waits for it, so that what it is put to is
-/// so at once.
+/// The clock of a namespace: states of jobs are computed from it, and nothing waits for it, so that what it
+/// is put to is so at once.
 #[derive(Clone, Copy)]
 pub struct NamespaceClock<'a> {
     service: &'a Service,

@@ -139,8 +139,8 @@ impl Running {
         self.ca_file.as_deref()
     }
 
-    /// The clock of a namespace; keys without one of their own are in `default`. The same as `/_sandbox/clock`, without
-    /// HTTP. From any thread.
+    /// The clock of a namespace; keys without one of their own are in `default`. The same as
+    /// `/_sandbox/clock`, without HTTP. From any thread.
     ///
     /// # Errors
     /// When the namespace's name is not 1 to 64 letters, digits, `-`, `_` and `.`.

@@ -34,7 +34,7 @@ pub async fn serve(settings: &Settings, exit_on_stdin_eof: bool) -> ExitCode {
     }
     let mut output = std::io::stdout();
     if writeln!(output, "{ready}").and_then(|()| output.flush()).is_err() {
-        // Whoever started it is gone already.
+        // The program that started it is gone already.
         return ExitCode::FAILURE;
     }
     tokio::select! {

@@ -31,7 +31,7 @@ impl Log {
         Log { sink, level }
     }
 
-    /// Writes a record; `fields` is asked only if somebody listens.
+    /// Writes a record; `fields` is called only where there is a sink.
     fn write(&self, level: Level, event: &str, fields: impl FnOnce(&mut Map<String, Value>)) {
         let Some(sink) = self.sink.as_ref().filter(|_| level <= self.level) else { return };
         let since = clock::date().duration_since(UNIX_EPOCH).unwrap_or_default();

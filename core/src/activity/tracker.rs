@@ -1,5 +1,5 @@
-//! Where an operation stands, readable at any time: for whoever shows it, and for the error that has to be
-//! told when the operation is ended from outside, at whatever await it happens to be.
+//! The state of an operation, readable at any time: for progress and the log, and for the error of an
+//! operation that is ended from outside, at any await.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -150,7 +150,7 @@ const LISTED: usize = 12;
 /// When the job is likely to be done, from now on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Eta {
-    /// On the wall's clock, as whoever watches it has it: when this was estimated.
+    /// When this was estimated, by the wall's clock.
     pub(crate) made: Stopwatch,
     pub(crate) low_ms: u32,
     pub(crate) likely_ms: u32,
@@ -159,8 +159,8 @@ pub(crate) struct Eta {
     pub(crate) jobs: u32,
 }
 
-/// The situation of one operation, shared by those who run it, watch it and end it. A pointer: there are several of it
-/// for each of thousands of operations.
+/// The situation of one operation, shared by those who run it, watch it and end it. A pointer: there are
+/// several of it for each of thousands of operations.
 #[derive(Clone, Debug)]
 pub struct Tracker(Arc<Tracked>);
 
@@ -248,7 +248,8 @@ impl Tracker {
         }))
     }
 
-    /// Stops the operation: it ends as soon as the ledger knows how, within 2 s. If it is over, nothing happens.
+    /// Stops the operation: it ends as soon as the ledger knows how, within 2 s. If it is over, nothing
+    /// happens.
     pub fn stop(&self, reason: StopReason) {
         self.0.stop.set(reason);
     }
@@ -283,8 +284,8 @@ impl Tracker {
         tracker
     }
 
-    /// For an operation that can cost money. With a key of the caller's another call may have sent the submission, as long as
-    /// the ledger has not said that none has.
+    /// For an operation that can cost money. With a key of the caller's another call may have sent the
+    /// submission, as long as the ledger has not said that none has.
     pub fn for_submission(operation: &'static str, options: &Options) -> Tracker {
         let tracker = Tracker::new(operation);
         if let Some(key) = &options.idempotency_key {
@@ -295,8 +296,8 @@ impl Tracker {
         tracker
     }
 
-    /// Has this called after each change of what [`Tracker::activity`] shows, with no lock held, on the thread that
-    /// made the change. That time passes is no change.
+    /// Has this called after each change of what [`Tracker::activity`] shows, with no lock held, on the
+    /// thread that made the change. That time passes is no change.
     pub fn on_change(&self, observer: Arc<dyn Fn() + Send + Sync>) {
         self.lock().observer = Some(Box::new(Observer(observer)));
     }
@@ -403,8 +404,8 @@ impl Tracker {
     /// An error with what is known of the operation added.
     pub(crate) fn complete(&self, error: Error) -> Error {
         let now = self.lock();
-        // Once there is a job, this operation's own or the one that it asks about, or may be one, "no" is no longer true
-        // but of one that failed, and "yes" of one that is completed.
+        // Once there is a job, this operation's own or the one that it asks about, or may be one, "no" is no
+        // longer true but of one that failed, and "yes" of one that is completed.
         let failed = error.kind() == Kind::JobFailed;
         let billed = match now.status() {
             Some("completed") => Billed::Yes,

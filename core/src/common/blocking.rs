@@ -10,15 +10,16 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::{Error, Kind};
 
-/// The stack of each thread of the library's, in bytes. Where none is given, Rust looks for `RUST_MIN_STACK` in the
-/// environment, which the program may be changing.
+/// The stack of each thread of the library's, in bytes. Where none is given, Rust looks for `RUST_MIN_STACK`
+/// in the environment, which the program may be changing.
 pub const STACK_BYTES: usize = 2 << 20;
 
 /// How long to wait before a thread is asked for again. The wall's time: it is other programs that have to
 /// end.
 const THREAD_WAIT: Duration = Duration::from_millis(500);
 
-/// How long an operation that is stopped waits for its file work. The wall's time: a network file system may hang.
+/// How long an operation that is stopped waits for its file work. The wall's time: a network file system may
+/// hang.
 const ABANDONED_WAIT: Duration = Duration::from_secs(2);
 
 thread_local! {
@@ -53,8 +54,9 @@ impl Drop for Running {
     }
 }
 
-/// Drops the steps of an operation. `Some`: they have left file work running. The operation waits for it, two seconds
-/// at most, so that what it holds, such as a reserved name, is free before the operation's end is told.
+/// Drops the steps of an operation. `Some`: they have left file work running. The operation waits for it, two
+/// seconds at most, so that what it holds, such as a reserved name, is free before the operation's end is
+/// told.
 pub(crate) fn abandon(steps: impl Send) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let outer = ABANDONED.replace(Some(Vec::new()));
     // A panic of a destructor passes on; the next call here begins with an empty list.
@@ -91,7 +93,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let (sender, result) = oneshot::channel();
     // Boxed, so that there is one kind of task: each kind is three kilobytes of the library.
     let work: Box<dyn FnOnce() + Send> = Box::new(move || {
-        // Nobody listens any more only when the operation was ended.
+        // The receiver is gone only when the operation was stopped.
         let _ = sender.send(work());
     });
     have_thread().await;

@@ -1,7 +1,8 @@
 //! The one place where time enters.
 //!
-//! Every duration in this crate is in the client's own time, but for what is called the wall's. `time_scale` makes that time run faster than
-//! the wall's, so that against a sandbox at the same speed an hour passes in a second.
+//! Every duration in this crate is in the client's own time, but for what is called the wall's. `time_scale`
+//! makes that time run faster than the wall's, so that against a sandbox at the same speed an hour passes in
+//! a second.
 
 use std::num::NonZeroU64;
 use std::sync::{Arc, LazyLock};
@@ -41,14 +42,14 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When something was recorded, by every clock there is, so that another process can judge its age: after a clock was set,
-/// after the machine slept, after it was started again. In the wall's time.
+/// When something was recorded, by every clock there is, so that another process can judge its age: after a
+/// clock was set, after the machine slept, after it was started again. In the wall's time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// The date, in milliseconds since 1970. Anything can set it.
     pub(crate) unix_ms: u64,
-    /// Since the machine was started, sleep included. Nothing sets it; but it begins anew with each start, and stands
-    /// still while a virtual machine is suspended by its host.
+    /// Since the machine was started, sleep included. Nothing sets it; but it begins anew with each start,
+    /// and stands still while a virtual machine is suspended by its host.
     pub(crate) boot_ms: u64,
     /// Which start of the machine that was; empty where the system does not say.
     pub(crate) boot: Arc<str>,
@@ -75,8 +76,8 @@ impl Stamp {
         Stamp { unix_ms: unix_ms(), boot_ms, boot: Arc::clone(&BOOT) }
     }
 
-    /// Its age at `now`: the larger of the ages by all clocks. `tolerance`: how far in the future a date may lie, since
-    /// clocks are corrected by small steps.
+    /// Its age at `now`: the larger of the ages by all clocks. `tolerance`: how far in the future a date may
+    /// lie, since clocks are corrected by small steps.
     pub(crate) fn age(&self, now: &Stamp, tolerance: Duration) -> StampAge {
         let ahead = Duration::from_millis(self.unix_ms.saturating_sub(now.unix_ms));
         if ahead > tolerance {
@@ -100,8 +101,8 @@ fn since_boot() -> Duration {
     Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
 }
 
-/// A point in the client's time, counted from the machine's start in microseconds: in half the memory of a `Duration`,
-/// since each of thousands of calls keeps several.
+/// A point in the client's time, counted from the machine's start in microseconds: in half the memory of a
+/// `Duration`, since each of thousands of calls keeps several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(NonZeroU64);
 

@@ -1,6 +1,6 @@
 //! The JSON of the service's answers: what is read is read leniently, and all else is skipped as it stands.
 //!
-//! A paid job must not be lost over a field that nobody reads: half of a surrogate pair, a number beyond all
+//! A paid job must not be lost over a field that is not read: half of a surrogate pair, a number beyond all
 //! bounds and deep nesting are skipped without being decoded.
 
 use std::fmt;

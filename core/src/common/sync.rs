@@ -9,8 +9,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Gives a lock back, waits to be woken, at most this long, and takes it again. May return early: what is waited for
-/// is asked again.
+/// Gives a lock back, waits to be woken, at most this long, and takes it again. May return early: what is
+/// waited for is asked again.
 #[cfg(not(perceptis_tsan))]
 pub fn wait<'a, T>(
     condition: &Condvar,
@@ -25,8 +25,8 @@ pub fn wait<'a, T>(
     }
 }
 
-/// Both again for ThreadSanitizer, which does not see how the standard library's own code, compiled without it, waits
-/// for a lock that is taken: here nobody waits in there.
+/// Both again for ThreadSanitizer, which does not see how the standard library's own code, compiled without
+/// it, waits for a lock that is taken: here no thread waits in there.
 #[cfg(perceptis_tsan)]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     loop {

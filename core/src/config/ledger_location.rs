@@ -10,7 +10,8 @@ pub(crate) enum Location {
     Off,
     /// In this file; the path is absolute.
     At(PathBuf),
-    /// Nobody said, and there is no place by default: no HOME. It is refused when it is needed, not before.
+    /// No location was given, and there is no default without HOME. It is refused when it is needed, not
+    /// before.
     Nowhere,
 }
 
@@ -27,7 +28,7 @@ impl Location {
         std::path::absolute(text).map(Location::At).map_err(|error| format!("{ACCEPTS} ({error})"))
     }
 
-    /// Where it is if nobody says: `$XDG_STATE_HOME/perceptis/ledger.db`, with `$HOME/.local/state` in the place of
+    /// The default: `$XDG_STATE_HOME/perceptis/ledger.db`, with `$HOME/.local/state` in the place of
     /// a variable that is not set or, as its specification has it, not absolute.
     pub(crate) fn standard(environment: impl Fn(&str) -> Option<OsString>) -> Location {
         let absolute =

@@ -1,4 +1,5 @@
-//! Files of a job that are on this machine already, so that the service need not be asked for them: `promise.md`, 13.
+//! Files of a job that are on this machine already, so that the service need not be asked for them:
+//! `promise.md`, 13.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -66,8 +67,8 @@ pub(crate) fn look_for_all(sought: Vec<Sought>) -> Result<Option<Vec<(Sought, Fo
     Ok(Some(found))
 }
 
-/// A file under its name, or a copy of it that is recorded elsewhere, or what has arrived where that is whole. Blocks on the
-/// disk.
+/// A file under its name, or a copy of it that is recorded elsewhere, or what has arrived where that is
+/// whole. Blocks on the disk.
 pub(crate) fn look_for(records: &[Recorded], output: &OutputFile) -> Result<Option<Found>, Error> {
     if let Some(file) = find(records, output) {
         return Ok(Some(Found::Delivered(file)));

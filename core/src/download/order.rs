@@ -27,7 +27,8 @@ pub(crate) struct Order<'a> {
 /// When files that are on this machine are taken for all of a job's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gathered {
-    /// When the ledger knows them, and how many there are. Of files that it does not know the service has to say.
+    /// When the ledger knows them, and how many there are. Of files that it does not know the service has to
+    /// say.
     KnownToBeAll,
     /// When there is a presentation for each variant: the service does not say any more.
     OneOfEach,

@@ -196,7 +196,7 @@ impl Downloader {
     }
 
     /// Moves the body to the disk: hashing and writing happen on other threads than the socket, and hold none
-    /// while nothing arrives, so that slow downloads stand in nobody's way. `known`: so many bytes at the
+    /// while nothing arrives, so that slow downloads do not block others. `known`: so many bytes at the
     /// beginning are there already. `coded`: the content is said to be compressed.
     async fn receive(
         &self,
@@ -393,7 +393,8 @@ async fn restarted(part: Partial) -> Result<Partial, Error> {
     on_disk(part, Partial::restart).await
 }
 
-/// Does something with a part on a thread that may block. It is done to its end also when nobody waits any more.
+/// Does something with a part on a thread that may block. It is done to its end also when its operation was
+/// stopped.
 async fn on_disk(
     mut part: Partial,
     work: impl FnOnce(&mut Partial) -> io::Result<()> + Send + 'static,

@@ -29,8 +29,8 @@ pub(crate) fn explained(error: Error) -> Error {
     error.restate(kind, message)
 }
 
-/// For a key that belongs to another request. It must not send the same request out under a second key: whoever holds the
-/// first may have bought it.
+/// The advice for a key that belongs to another request. It must not lead to the same request under a second
+/// key: another caller may have bought it under the first.
 pub(crate) const KEY_OF_ANOTHER_REQUEST: &str = "the key belongs to another request: that one, unchanged, gets its \
     job; only a request that differs from it needs a key of its own";
 
@@ -46,8 +46,8 @@ fn advice(error: &Error) -> Option<String> {
         Kind::Conflict => match details.api_code.as_deref() {
             Some("ambiguous_template_name") => "name a template whose name no other template has",
             Some("idempotency_conflict") => KEY_OF_ANOTHER_REQUEST,
-            // The sentence says it itself. A key of its own would be wrong advice here: another holder of this key may
-            // just have bought this request.
+            // The sentence says it itself. A key of its own would be wrong advice here: another holder of
+            // this key may just have bought this request.
             _ => return None,
         },
         Kind::Rejected if details.api_code.as_deref() == Some(NO_CREDITS) => "buy credits, then call again",

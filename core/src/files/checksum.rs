@@ -35,13 +35,14 @@ impl Sums {
     }
 }
 
-/// From here on a second thread is worth its start, and from there on whoever brings more has to wait.
+/// From here on a second thread is worth its start, and from there on the thread that brings more has to
+/// wait.
 const HELP_ABOVE: usize = 512 << 10;
 const MOST_WAITING: usize = 4 << 20;
 
 /// Sums over pieces that may come faster than one thread can both write and hash them: then another one
-/// helps, as long as there is something to do. Nobody depends on it: where no thread is free, who brings them
-/// hashes.
+/// helps, as long as there is something to do. No thread depends on it: where none is free, the thread that
+/// brings them hashes.
 #[derive(Clone)]
 pub(crate) struct Hashing(Arc<Shared>);
 
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn who_hashes_changes_nothing() {
-        // Together above what may wait: without help, whoever brings the pieces has to hash some on the way.
+        // Together above what may wait: without help, the thread that brings the pieces has to hash some on
+        // the way.
         let pieces: Vec<Bytes> = (0..60).map(|at| vec![at; 300_000 + at as usize].into()).collect();
         let whole = hex(&of(&pieces.concat()));
         for helpers in [0, 1, 2] {

@@ -73,8 +73,8 @@ impl From<Refusal> for Error {
 enum Wanted {
     /// They are free, or to be overwritten.
     Free,
-    /// What has them by now is left alone, or overwritten: what may be paid for goes beside it, and beside what another
-    /// run has reserved.
+    /// What has them by now is left alone, or overwritten: what may be paid for goes beside it, and beside
+    /// what another run has reserved.
     Any,
     /// As [`Wanted::Any`], with what may be overwritten from an earlier call.
     Restored(Box<[Replaceable]>),
@@ -131,8 +131,8 @@ impl Destination {
         if self.replaceable.is_empty() { None } else { serde_json::to_string(&self.replaceable).ok() }
     }
 
-    /// Removes what a dead process has left of its reservation, where nothing has to be reserved; and where it died while
-    /// it put a file in place, what that has left.
+    /// Removes what a dead process has left of its reservation, where nothing has to be reserved; and where
+    /// it died while it put a file in place, what that has left.
     pub(crate) fn tidy(&self, died_in_place: bool) {
         remove_unused_lock_file(&self.directory);
         if died_in_place {

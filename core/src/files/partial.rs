@@ -84,7 +84,8 @@ impl Partial {
         Ok(if part.is_whole() { Some(part) } else { None })
     }
 
-    /// A copy of a file that is somewhere on this machine; `None` if that is not the file of this length and hash.
+    /// A copy of a file that is somewhere on this machine; `None` if that is not the file of this length and
+    /// hash.
     pub(crate) fn copy(
         output: &OutputFile,
         from: &Path,

@@ -240,7 +240,7 @@ impl LockFile {
     /// Removes the file if nothing is reserved in it, and closes it.
     fn remove_if_unused(self, directory: &Directory) {
         let is_free = |kind, start, length| lock_range(&self.file, kind, start, length).unwrap_or(false);
-        // The names first: whoever has them both knows that no other is left to remove the file.
+        // The names first: the process that has both locks knows that no other is left to remove the file.
         if is_free(Kind::Shared, 0, NAMES)
             && is_free(Kind::Exclusive, REMOVAL, 1)
             && directory.has(&self.name, self.file.file()).unwrap_or(false)

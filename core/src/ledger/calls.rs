@@ -28,9 +28,10 @@ impl Session<'_> {
         equal_hash(self.secret, &call)
     }
 
-    /// The equal calls that are over, or whose process is gone, and that were not told OK; those of the newest submissions
-    /// first. A call of a live process, this one included, is its program's own. One that was made again and told OK then
-    /// has its end: a submission gets a further call only when those before are over.
+    /// The equal calls that are over, or whose process is gone, and that were not told OK; those of the
+    /// newest submissions first. A call of a live process, this one included, is its program's own. One that
+    /// was made again and told OK then has its end: a submission gets a further call only when those before
+    /// are over.
     pub(super) fn unheard_equal_calls(
         &mut self,
         identity: &Identity,
@@ -117,8 +118,8 @@ impl Session<'_> {
         self.holder.is_alive(owner).map_err(|error| self.system(&error))
     }
 
-    /// Records a call of this process for a submission. It takes the place of an equal one that is over; then what was
-    /// recorded of that one comes back.
+    /// Records a call of this process for a submission. It takes the place of an equal one that is over; then
+    /// what was recorded of that one comes back.
     pub(super) fn ask(
         &mut self,
         identity: &Identity,

@@ -133,7 +133,8 @@ fn adopt(
             }
             continue;
         }
-        // A settled submission is adopted for a while only. A clock that was set back makes it young, which costs nothing.
+        // A settled submission is adopted for a while only. A clock that was set back makes it young, which
+        // costs nothing.
         let settled = found.entry.settled_unix_ms.filter(|_| !found.entry.state.is_unsettled());
         let age = settled.map(|settled| session.now.unix_ms.saturating_sub(settled));
         if age.is_some_and(|age| age > claim.adopt_window_ms) {
@@ -221,7 +222,8 @@ fn record(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Resu
     Ok(row)
 }
 
-/// What has to be recorded if no caller takes what it claimed: that nothing was sent, or that all is as it was.
+/// What has to be recorded if no caller takes what it claimed: that nothing was sent, or that all is as it
+/// was.
 pub(super) fn withdrawal(outcome: &Outcome) -> Option<(Row, Vec<super::Step>)> {
     use super::Step::{Refused, Released, Told, Withdrawn};
     let cancelled = crate::error::Kind::Cancelled;

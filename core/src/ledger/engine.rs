@@ -33,7 +33,8 @@ pub(super) trait Work: Send {
         false
     }
 
-    /// Does it, and keeps the result until the group is committed. If it fails, what it changed is taken back.
+    /// Does it, and keeps the result until the group is committed. If it fails, what it changed is taken
+    /// back.
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Error>;
 }
 
@@ -146,7 +147,8 @@ impl Engine {
         let writes = group.iter().any(|work| work.writes());
         match begin(opened.connection(), writes) {
             Ok(secret) if secret == opened.secret_bytes => {}
-            // Another ledger was copied over this one. It is opened anew, and what is held in the old one is held no more.
+            // Another ledger was copied over this one. It is opened anew, and what is held in the old one is
+            // held no more.
             Ok(_) => return Err(Trouble::Busy),
             Err(error) => {
                 let trouble = by_sqlite(opened.path(), &error);
@@ -169,8 +171,8 @@ impl Engine {
             }
             Err(trouble) => {
                 self.holder.take_back(0);
-                // The connection goes, and what it had begun with it; the next group opens and judges the file anew.
-                // It has begun, so it is not to be begun again.
+                // The connection goes, and what it had begun with it; the next group opens and judges the
+                // file anew. It has begun, so it is not to be begun again.
                 Err(match trouble {
                     Trouble::Busy => Trouble::Final(refusal::in_use(opened.path())),
                     trouble => trouble,
@@ -223,8 +225,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether the file is still the one that is open: another program may have removed or replaced it, and what went
-    /// into the old one would be lost.
+    /// Whether the file is still the one that is open: another program may have removed or replaced it, and
+    /// what went into the old one would be lost.
     fn check_place(&mut self) -> Result<(), Trouble> {
         let (Some(opened), Some(held)) = (&self.opened, self.held) else { return Ok(()) };
         if held.file.is_none() || identity(opened.path()) == held.file {
@@ -263,8 +265,8 @@ impl Engine {
         self.traces
     }
 
-    /// Empties the log, in which requests that were dropped can still be read, and begins a new one, so that the
-    /// next commit is one sync again. If others read just now, it is for them to do or for later.
+    /// Empties the log, in which requests that were dropped can still be read, and begins a new one, so that
+    /// the next commit is one sync again. If others read just now, it is for them to do or for later.
     pub(super) fn tidy(&mut self, now: &Stamp) -> Result<(), Error> {
         self.traces = false;
         let Some(opened) = &self.opened else { return Ok(()) };
@@ -308,8 +310,8 @@ impl Engine {
     }
 }
 
-/// Begins a transaction that no other process can come into any more, and returns the ledger's secret; if others don't let
-/// it, nothing is begun.
+/// Begins a transaction that no other process can come into any more, and returns the ledger's secret; if
+/// others don't let it, nothing is begun.
 fn begin(connection: &Connection, writes: bool) -> rusqlite::Result<Vec<u8>> {
     connection.execute_batch(if writes { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
     let secret = schema::get(connection, SECRET);

@@ -9,7 +9,8 @@ use crate::common::clock::Stamp;
 use crate::error::Error;
 use crate::model::submission_state::State;
 
-/// A submission with what only the ledger needs to know of it. Its calls and files are read by [`Session::complete`].
+/// A submission with what only the ledger needs to know of it. Its calls and files are read by
+/// [`Session::complete`].
 pub(super) struct Found {
     pub(super) entry: Entry,
     pub(super) owner: Option<String>,
@@ -19,7 +20,8 @@ const COLUMNS: &str = "id, idempotency_key, api_key_hash, request_hash, output_t
     recorded_unix_ms, recorded_boot_ms, recorded_boot, settled_unix_ms, changed_unix_ms, owner, files_offered";
 
 impl Session<'_> {
-    /// The submissions that meet a condition, in the order that follows it; without calls, files, body and `live`.
+    /// The submissions that meet a condition, in the order that follows it; without calls, files, body and
+    /// `live`.
     pub(super) fn find(
         &self,
         condition: &str,

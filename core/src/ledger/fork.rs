@@ -1,10 +1,10 @@
 //! Forks: no SQLite connection crosses one. `promise.md`, 17. The three functions are for `pthread_atfork`.
 //!
-//! Before a fork the connections are closed, if the work on them ends in time (see `gate.rs`). After it both processes
-//! open them again when they need them. A child inherits clients that it may not use; their queues and locks are never
-//! looked at again, and the descriptors behind them are closed. A connection that was in use when the fork came is the
-//! parent's alone: the child has neither its descriptors nor its shared memory, and never takes its place in SQLite's
-//! table of open files (see the crate `perceptis-descriptors`).
+//! Before a fork the connections are closed, if the work on them ends in time (see `gate.rs`). After it both
+//! processes open them again when they need them. A child inherits clients that it may not use; their queues
+//! and locks are never looked at again, and the descriptors behind them are closed. A connection that was in
+//! use when the fork came is the parent's alone: the child has neither its descriptors nor its shared memory,
+//! and never takes its place in SQLite's table of open files (see the crate `perceptis-descriptors`).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

@@ -1,9 +1,9 @@
 //! The gate that keeps forks and ledger work apart.
 //!
-//! A thread that touches SQLite, or a file beside a ledger, does so inside the gate. A fork shuts the gate, waits for it
-//! to be empty and closes the connections; it does not wait longer than [`MAX_WAIT`], since a disk may take seconds for
-//! a sync and the host program is not to stand still for that. Each process has its own gate: a forked child never meets
-//! a lock of its parent's.
+//! A thread that touches SQLite, or a file beside a ledger, does so inside the gate. A fork shuts the gate,
+//! waits for it to be empty and closes the connections; it does not wait longer than [`MAX_WAIT`], since a
+//! disk may take seconds for a sync and the host program is not to stand still for that. Each process has its
+//! own gate: a forked child never meets a lock of its parent's.
 
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;

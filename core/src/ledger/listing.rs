@@ -97,7 +97,8 @@ pub(super) fn history(session: &Session<'_>, identity: &Identity, row: Row) -> R
 /// How many wait for `recover`, by owner: one look at each is enough.
 pub(super) fn unsettled(session: &mut Session<'_>, identity: &Identity) -> Result<u64, Error> {
     let own = session.api_key_hash(identity);
-    // Those that this process works on may be ten thousand, and their rows are not read: the index has their numbers.
+    // Those that this process works on may be ten thousand, and their rows are not read: the index has their
+    // numbers.
     let numbers = session.all(
         &format!("SELECT id FROM submissions WHERE origin = ?1 AND api_key_hash = ?2 AND {UNSETTLED}"),
         params![identity.origin, own],

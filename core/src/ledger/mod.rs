@@ -1,8 +1,8 @@
-//! The ledger: what was asked for, what came of it and where its files are, so that the death of a process costs
-//! nothing. `promise.md`, 12 to 20.
+//! The ledger: what was asked for, what came of it and where its files are, so that the death of a process
+//! costs nothing. `promise.md`, 12 to 20.
 //!
-//! This file says what a ledger is; the others make one of SQLite. A server that many machines share would be another
-//! [`Ledger`].
+//! This file says what a ledger is; the others make one of SQLite. A server that many machines share would be
+//! another [`Ledger`].
 
 mod calls;
 mod claim;
@@ -51,7 +51,8 @@ mod tests;
 /// What a ledger is asked for, done on a thread of its own: no caller blocks on a disk.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
-/// A submission: its number in the ledger with this id. A ledger that was made anew in the same place has another id.
+/// A submission: its number in the ledger with this id. A ledger that was made anew in the same place has
+/// another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Row {
     pub(crate) number: i64,
@@ -95,8 +96,8 @@ pub(crate) struct Claim {
 /// What a ledger makes of a claim.
 #[derive(Debug)]
 pub(crate) enum Claimed {
-    /// Nothing like it is known, or nothing came of it. `earlier`: an equal call's deck that is too old to be adopted.
-    /// From [`Ledger::find`] only.
+    /// Nothing like it is known, or nothing came of it. `earlier`: an equal call's deck that is too old to be
+    /// adopted. From [`Ledger::find`] only.
     Unknown { earlier: Option<Box<Entry>> },
     /// It is recorded now, and this process works on it. From [`Ledger::begin`] only.
     New { call: CallId },
@@ -106,7 +107,8 @@ pub(crate) enum Claimed {
     Live(Box<Entry>),
     /// The key is another request's.
     OtherRequest(Box<Entry>),
-    /// Another API key of the same origin has it: under this idempotency key, or as an equal call's (`equal`).
+    /// Another API key of the same origin has it: under this idempotency key, or as an equal call's
+    /// (`equal`).
     OtherApiKey { entry: Box<Entry>, equal: bool },
     /// It was pruned or forgotten: this is all that is left of it.
     Pruned { job_id: Option<String>, same_request: bool },
@@ -267,17 +269,17 @@ pub(crate) enum Forgotten {
     Live,
 }
 
-/// A ledger as one client sees it: of one origin, with one API key. What a future brings survives a power loss by the
-/// time that the future is ready; what several callers wait for is committed together.
+/// A ledger as one client sees it: of one origin, with one API key. What a future brings survives a power
+/// loss by the time that the future is ready; what several callers wait for is committed together.
 pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
-    /// Finds what a call continues, and takes it over; records nothing that is new. If the future is dropped before it is
-    /// ready, what it took over is left as it was. With [`Claimed::Continued`] the caller has to record
-    /// [`Step::Released`], and [`Step::Told`] or [`Step::Unheard`] for its call, in the end.
+    /// Finds what a call continues, and takes it over; records nothing that is new. If the future is dropped
+    /// before it is ready, what it took over is left as it was. With [`Claimed::Continued`] the caller has to
+    /// record [`Step::Released`], and [`Step::Told`] or [`Step::Unheard`] for its call, in the end.
     fn find(&self, claim: Arc<Claim>) -> Pending<Claimed>;
 
-    /// The same, and where nothing is known the claim is recorded as new, in one step that no other process can come
-    /// between. `replaceable`: see [`AskingCall`]. If the future is dropped before it is ready, what was new counts as
-    /// never sent.
+    /// The same, and where nothing is known the claim is recorded as new, in one step that no other process
+    /// can come between. `replaceable`: see [`AskingCall`]. If the future is dropped before it is ready, what
+    /// was new counts as never sent.
     fn begin(&self, claim: Arc<Claim>, replaceable: Option<String>) -> Pending<Claimed>;
 
     /// The submissions of equal calls, the newest first, whatever their programs were told.
@@ -286,9 +288,9 @@ pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
     /// Takes over a submission that no live process works on; `None`: one does, or it is gone.
     fn take(&self, row: Row) -> Pending<Option<Entry>>;
 
-    /// Records steps of a submission that this process works on, together or not at all. What can't be written is tried
-    /// again, in order, for as long as the process lives; the future is ready when it is written. Dropping it changes
-    /// nothing.
+    /// Records steps of a submission that this process works on, together or not at all. What can't be
+    /// written is tried again, in order, for as long as the process lives; the future is ready when it is
+    /// written. Dropping it changes nothing.
     fn record(&self, row: Row, steps: Vec<Step>, written: &Arc<Written>) -> Pending<()>;
 
     /// The same within a second, for steps that no caller waits for.
@@ -303,8 +305,8 @@ pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
     /// What happened to a submission, the oldest first.
     fn history(&self, row: Row) -> Pending<Vec<Event>>;
 
-    /// Forgets the submission with this name, also an unsettled one; with `None` all of the origin that is settled. What
-    /// the service may know of leaves a tombstone, so that its key can't buy again unnoticed.
+    /// Forgets the submission with this name, also an unsettled one; with `None` all of the origin that is
+    /// settled. What the service may know of leaves a tombstone, so that its key can't buy again unnoticed.
     ///
     /// # Errors
     /// `Conflict` as [`Ledger::list`].
@@ -320,6 +322,7 @@ pub(crate) trait Ledger: Send + Sync + std::fmt::Debug {
     /// calls wait for.
     fn keep_figures(&self, figures: Vec<Figure>);
 
-    /// Writes what is not written yet, and waits for that on this thread, at most so long. How many steps are left.
+    /// Writes what is not written yet, and waits for that on this thread, at most so long. How many steps are
+    /// left.
     fn write_all(&self, timeout: Duration) -> usize;
 }

@@ -1,10 +1,11 @@
 //! The one name of a ledger: `promise.md`, 19.
 //!
-//! SQLite keeps what is newest in files beside the database, under the database's name. A process that opens the same
-//! file under another name (a hard link, or the file alone bind-mounted into a container) does not see them, and both
-//! destroy the ledger. So a process that uses a ledger holds a shared lock on one byte of the file, far beyond its end, at
-//! a place that follows from the name; a lock at another place says that the file is in use under another name. The
-//! name is also recorded in the ledger, for the time when no process uses it.
+//! SQLite keeps what is newest in files beside the database, under the database's name. A process that opens
+//! the same file under another name (a hard link, or the file alone bind-mounted into a container) does not
+//! see them, and both destroy the ledger. So a process that uses a ledger holds a shared lock on one byte of
+//! the file, far beyond its end, at a place that follows from the name; a lock at another place says that the
+//! file is in use under another name. The name is also recorded in the ledger, for the time when no process
+//! uses it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -24,8 +25,8 @@ const FIRST: u64 = 1 << 61;
 /// How many places there are for names.
 const PLACES: u64 = 1 << 32;
 
-/// A ledger's name as it is recorded in it. The directory counts by its device and inode: a container may see the same
-/// directory under another path.
+/// A ledger's name as it is recorded in it. The directory counts by its device and inode: a container may see
+/// the same directory under another path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Name {
     directory: String,
@@ -48,8 +49,8 @@ impl Name {
         (self.device, self.inode, &self.file) == (other.device, other.inode, &other.file)
     }
 
-    /// Whether a recorded name is this one by now: a directory gets another number where it is restored from a backup, and
-    /// a disk where the machine starts again.
+    /// Whether a recorded name is this one by now: a directory gets another number where it is restored from
+    /// a backup, and a disk where the machine starts again.
     pub(super) fn became(&self, now: &Name) -> bool {
         let number = || fs::metadata(&self.directory).map(|found| (found.dev(), found.ino()));
         self.is_same(now)
@@ -118,14 +119,16 @@ pub(super) fn is_mounted_alone(path: &Path) -> bool {
     of_directory.is_some() && of_directory != mount(path)
 }
 
-/// Whether a recorded name still leads to this very file, though it is not the name that the file was opened by.
+/// Whether a recorded name still leads to this very file, though it is not the name that the file was opened
+/// by.
 pub(super) fn leads_to(recorded: &Name, path: &Path) -> bool {
     let identity = |path: &Path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino())).ok();
     let here = identity(path);
     here.is_some() && identity(&recorded.path()) == here
 }
 
-/// The log that stayed beside the recorded name when the file was moved away from there, with what is newest in it.
+/// The log that stayed beside the recorded name when the file was moved away from there, with what is newest
+/// in it.
 pub(super) fn log_left_behind(recorded: &Name) -> Option<PathBuf> {
     let mut log = recorded.path().into_os_string();
     log.push("-wal");

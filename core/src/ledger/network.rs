@@ -1,5 +1,5 @@
-//! Which file systems are shared over a network: there a write-ahead log, which several processes map into memory,
-//! is not seen alike by all of them.
+//! Which file systems are shared over a network: there a write-ahead log, which several processes map into
+//! memory, is not seen alike by all of them.
 
 use std::fs;
 use std::io;

@@ -19,7 +19,8 @@ use crate::error::{Error, Kind};
 /// How long SQLite waits for another process before it says so.
 const MAX_BUSY: Duration = Duration::from_millis(100);
 
-/// Files beyond this are not read through when they are opened; their pages are still checked as they are read.
+/// Files beyond this are not read through when they are opened; their pages are still checked as they are
+/// read.
 const MAX_CHECKED_BYTES: u64 = 32 << 20;
 
 /// An open ledger file.
@@ -100,8 +101,8 @@ fn set_up(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", "ON")
 }
 
-/// Sees to it that there is a file in a place where SQLite can work. Returns its path without symbolic links: what SQLite
-/// keeps beside the file has to be beside the same file for every process.
+/// Sees to it that there is a file in a place where SQLite can work. Returns its path without symbolic links:
+/// what SQLite keeps beside the file has to be beside the same file for every process.
 fn prepare(path: &Path) -> Result<PathBuf, Error> {
     let failed = |error: io::Error| by_system(path, &error);
     let (directory, name) = match fs::canonicalize(path) {
@@ -150,7 +151,8 @@ fn split(path: &Path, real: &Path) -> Result<(PathBuf, PathBuf), Error> {
     }
 }
 
-/// Makes what is missing of the way there, for this user alone. Other processes may do the same at the same time.
+/// Makes what is missing of the way there, for this user alone. Other processes may do the same at the same
+/// time.
 fn make_directory(directory: &Path) -> io::Result<()> {
     let Some(parent) = directory.parent() else { return Ok(()) };
     let make = || DirBuilder::new().mode(0o700).create(directory);
@@ -166,13 +168,14 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     match made {
         Ok(()) => File::open(parent)?.sync_all(),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // Where this user may not write, or the file system says that nothing is there, the directory can still be there.
+        // Where this user may not write, or the file system says that nothing is there, the directory can
+        // still be there.
         Err(error) => fs::metadata(directory).map_err(|_| error).map(drop),
     }
 }
 
-/// Refuses a file that has a second hard link, unless it is opened under the name that is recorded in it. Nothing is made
-/// beside the file under the wrong name for this.
+/// Refuses a file that has a second hard link, unless it is opened under the name that is recorded in it.
+/// Nothing is made beside the file under the wrong name for this.
 fn check_links(path: &Path, held: &NameLock, name: &Name) -> Result<(), Trouble> {
     if held.links().map_err(|error| Trouble::Final(by_system(path, &error)))? < 2 {
         return Ok(());

@@ -1,8 +1,8 @@
 //! The outbox: steps that are not written yet. `promise.md`, 19.
 //!
-//! A step is put in here, and leaves when it is on the disk. What can't be written, because the disk is full or another
-//! program has the file locked, stays, in order, and is tried again. Every transaction of this process writes the outbox
-//! first, so that a call of the process always sees the steps of those before it.
+//! A step is put in here, and leaves when it is on the disk. What can't be written, because the disk is full
+//! or another program has the file locked, stays, in order, and is tried again. Every transaction of this
+//! process writes the outbox first, so that a call of the process always sees the steps of those before it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

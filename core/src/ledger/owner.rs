@@ -1,8 +1,10 @@
-//! The process as an owner of submissions: a file beside the ledger, locked as long as the process uses the ledger.
+//! The process as an owner of submissions: a file beside the ledger, locked as long as the process uses the
+//! ledger.
 //!
-//! The file's name is the process's token in the ledger. Other processes find out whether the owner lives by asking for
-//! the lock. It is an open-file-description lock: it ends with the process, however that ends; it is seen across pid
-//! namespaces; nothing that the program does with the file releases it; and a forked child closes its copy.
+//! The file's name is the process's token in the ledger. Other processes find out whether the owner lives by
+//! asking for the lock. It is an open-file-description lock: it ends with the process, however that ends; it
+//! is seen across pid namespaces; nothing that the program does with the file releases it; and a forked child
+//! closes its copy.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -42,7 +44,8 @@ impl Owner {
                     return Err(error);
                 }
             };
-            // Another process that came upon the file before it was locked took it for a dead owner's and removed it.
+            // Another process that came upon the file before it was locked took it for a dead owner's and
+            // removed it.
             if locked && is_same(file.file(), &path)? {
                 return Ok(Owner { token, path, file });
             }
@@ -61,7 +64,8 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // Removed while it is locked. A file that stays is a dead owner's: the next process that finds it removes it.
+        // Removed while it is locked. A file that stays is a dead owner's: the next process that finds it
+        // removes it.
         if self.is_seen().is_ok_and(|seen| seen) {
             let _ = fs::remove_file(&self.path);
         }

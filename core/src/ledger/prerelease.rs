@@ -1,4 +1,5 @@
-//! Ledgers of builds from before the first release become ledgers of the first version: what they know is paid for.
+//! Ledgers of builds from before the first release become ledgers of the first version: what they know is
+//! paid for.
 //!
 //! Such a ledger knew one call for each submission, and no clock but the date.
 
@@ -20,7 +21,8 @@ const ASIDE: &str = "
     ALTER TABLE events RENAME TO old_events;
     ALTER TABLE tombstones RENAME TO old_tombstones;";
 
-/// A submission that may have been sent is as old as its date says, since the clock of the machine's start is not known.
+/// A submission that may have been sent is as old as its date says, since the clock of the machine's start is
+/// not known.
 const COPY: &str = "
     INSERT INTO meta SELECT name, value FROM old_meta;
     INSERT INTO submissions (id, origin, idempotency_key, api_key_hash, request_version, request_hash, body, output_type,
@@ -37,7 +39,8 @@ const COPY: &str = "
     DROP TABLE old_submissions;
     DROP TABLE old_meta;";
 
-/// Makes a ledger of the first version out of an old one, all of it or nothing. `first`: what makes the first version.
+/// Makes a ledger of the first version out of an old one, all of it or nothing. `first`: what makes the first
+/// version.
 pub(super) fn convert(transaction: &Transaction<'_>, first: &str) -> Result<()> {
     transaction.execute_batch(ASIDE)?;
     transaction.execute_batch(first)?;

@@ -8,8 +8,8 @@ use crate::error::Error;
 const DAY_MS: u64 = 24 * 3_600_000;
 /// How long what is settled is kept after its last change.
 const KEPT_MS: u64 = 90 * DAY_MS;
-/// How far apart two occasions are on which a submission was seen to be that old. A clock that is wrong for one call
-/// prunes nothing.
+/// How far apart two occasions are on which a submission was seen to be that old. A clock that is wrong for
+/// one call prunes nothing.
 const CONFIRMED_MS: u64 = 7 * DAY_MS;
 /// How many are pruned in one transaction: no caller waits for more.
 const MAX_AT_ONCE: usize = 500;

@@ -1,8 +1,8 @@
 //! What is in the file: its tables, their version, and the way from each older version to this one.
 //!
-//! A version has two numbers. A new minor one only adds what older builds of the library can leave alone: columns with a
-//! default, tables, indices. They go on using the file. A new major one is refused by older builds, which leave the file
-//! untouched.
+//! A version has two numbers. A new minor one only adds what older builds of the library can leave alone:
+//! columns with a default, tables, indices. They go on using the file. A new major one is refused by older
+//! builds, which leave the file untouched.
 
 use rusqlite::{Connection, Result, Transaction};
 
@@ -17,15 +17,16 @@ const MAJOR: i32 = 1;
 /// How many bytes the secret has under which API keys and idempotency keys are hashed.
 pub(super) const SECRET_LENGTH: usize = 32;
 
-/// What makes each minor version of this major one out of the one before; the first out of nothing. What was released
-/// never changes: a new version is one more.
+/// What makes each minor version of this major one out of the one before; the first out of nothing. What was
+/// released never changes: a new version is one more.
 const STEPS: [&str; 2] = [
-    // A submission is identified by origin, idempotency key and the API key's hash; in this order a search by key alone
-    // is a search in the same index. Its `owner` is the process that works on it. `recorded_*` is when it was committed,
-    // before its first byte, by every clock there is.
+    // A submission is identified by origin, idempotency key and the API key's hash; in this order a search by
+    // key alone is a search in the same index. Its `owner` is the process that works on it. `recorded_*` is
+    // when it was committed, before its first byte, by every clock there is.
     //
-    // A call is one `run` or `generate` that asked for it. `told` is the code that its program was given: NULL, it has
-    // none yet. Its `owner` is the process whose program is to be given one. `equal_hash` is the same for equal calls.
+    // A call is one `run` or `generate` that asked for it. `told` is the code that its program was given:
+    // NULL, it has none yet. Its `owner` is the process whose program is to be given one. `equal_hash` is the
+    // same for equal calls.
     "CREATE TABLE meta (
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
@@ -209,7 +210,8 @@ mod tests {
 
     use super::*;
 
-    /// What each version was like when it was the newest: rows that a later one has to keep. One more with each step.
+    /// What each version was like when it was the newest: rows that a later one has to keep. One more with
+    /// each step.
     const ROWS: [&str; STEPS.len()] = [
         "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, body, \
         output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, changed_unix_ms) \
@@ -282,7 +284,8 @@ mod tests {
         assert_eq!(standing_among(&old, &next).unwrap(), Standing::Usable);
         let note: String = old.query_row("SELECT note FROM submissions", [], |row| row.get(0)).unwrap();
         assert_eq!(note, "n");
-        // An older build goes on with a file of a later minor version, and not with one of a later major version.
+        // An older build goes on with a file of a later minor version, and not with one of a later major
+        // version.
         assert_eq!(standing_among(&old, &next[..1]).unwrap(), Standing::Usable);
         old.pragma_update(None, "user_version", (MAJOR + 1) << 16).unwrap();
         assert_eq!(standing_among(&old, &next).unwrap(), Standing::Newer(MAJOR + 1));

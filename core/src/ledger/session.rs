@@ -58,8 +58,8 @@ pub(super) struct CallParts<'a> {
     pub(super) name: Option<&'a str>,
 }
 
-/// The same for equal calls and no others. The API key is not in it: that a call equals one under another API key has to
-/// be found as well.
+/// The same for equal calls and no others. The API key is not in it: that a call equals one under another API
+/// key has to be found as well.
 pub(super) fn equal_hash(secret: &hmac::Key, call: &CallParts<'_>) -> Vec<u8> {
     let CallParts { origin, request_hash, operation, directory, name } = *call;
     let parts = [Some("call"), Some(origin), Some(request_hash), Some(operation), directory, name];
@@ -94,7 +94,8 @@ impl Session<'_> {
         signed(self.now.unix_ms)
     }
 
-    /// An error of SQLite's as the caller gets it. That others hold the file can't happen inside a transaction.
+    /// An error of SQLite's as the caller gets it. That others hold the file can't happen inside a
+    /// transaction.
     pub(super) fn failed(&self, error: &rusqlite::Error) -> Error {
         if let rusqlite::Error::SqliteFailure(failure, _) = error
             && !matches!(

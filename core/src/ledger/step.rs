@@ -17,7 +17,8 @@ pub(super) enum Applied {
     Lost(Error),
 }
 
-/// Records steps of a submission. A step changes only what is this process's, in the ledger that it is meant for.
+/// Records steps of a submission. A step changes only what is this process's, in the ledger that it is meant
+/// for.
 pub(super) fn apply(session: &mut Session<'_>, row: Row, steps: &[Step]) -> Result<Applied, Error> {
     if row.ledger != session.ledger {
         session.holder.let_go(row);
@@ -41,8 +42,8 @@ pub(super) fn apply(session: &mut Session<'_>, row: Row, steps: &[Step]) -> Resu
     Ok(Applied::Done)
 }
 
-/// Marks a submission as changed; whether it is this process's. The file decides and not the holder: a step that could
-/// not be committed is applied again, after the holder let the submission go.
+/// Marks a submission as changed; whether it is this process's. The file decides and not the holder: a step
+/// that could not be committed is applied again, after the holder let the submission go.
 fn touch(session: &mut Session<'_>, row: Row) -> Result<bool, Error> {
     let token = session.token()?;
     let changed = session.execute(

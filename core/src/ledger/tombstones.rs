@@ -1,4 +1,5 @@
-//! Tombstones: what stays of a submission that was forgotten or pruned, so that its key can't buy again unnoticed.
+//! Tombstones: what stays of a submission that was forgotten or pruned, so that its key can't buy again
+//! unnoticed.
 
 use rusqlite::params;
 
@@ -59,7 +60,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// What a tombstone says about a key. One of another API key counts as well, unless the call buys all the same.
+    /// What a tombstone says about a key. One of another API key counts as well, unless the call buys all the
+    /// same.
     pub(super) fn tombstone(
         &self,
         identity: &Identity,

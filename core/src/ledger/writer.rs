@@ -1,9 +1,10 @@
-//! One thread that works on one ledger for the whole process. Callers queue what they want done and wait for their
-//! part; what waits together is committed together, so that many submissions cost one sync.
+//! One thread that works on one ledger for the whole process. Callers queue what they want done and wait for
+//! their part; what waits together is committed together, so that many submissions cost one sync.
 //!
-//! A group is the outbox (steps that have happened, and must be written in the end) and jobs (what callers ask for, each
-//! of which may fail). The outbox goes first. If the group fails, the outbox stays and is tried again at least each
-//! second; the jobs are answered with the error, but those that only read are done without it.
+//! A group is the outbox (steps that have happened, and must be written in the end) and jobs (what callers
+//! ask for, each of which may fail). The outbox goes first. If the group fails, the outbox stays and is tried
+//! again at least each second; the jobs are answered with the error, but those that only read are done
+//! without it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::unix::fs::MetadataExt as _;
@@ -36,7 +37,7 @@ use crate::model::figure::Figure;
 const MAX_GROUP: usize = 1_000;
 /// How long another program may keep the file locked before a caller is given the error.
 const MAX_BUSY: Duration = Duration::from_secs(30);
-/// How long to wait before a locked file is tried again: a lock of another process tells nobody when it ends.
+/// How long to wait before a locked file is tried again: the end of another process's lock is no event.
 const BUSY_RETRY: Duration = Duration::from_millis(10);
 /// How long to wait before steps that could not be written are tried again.
 const WRITE_RETRY: Duration = Duration::from_secs(1);
@@ -166,8 +167,8 @@ pub(super) fn close_all_for_fork() {
     }
 }
 
-/// Writes what is not written yet before the process exits, and waits for that on this thread, at most so long.
-/// A disk that refuses them is asked once: the process can't wait for it.
+/// Writes what is not written yet before the process exits, and waits for that on this thread, at most so
+/// long. A disk that refuses them is asked once: the process can't wait for it.
 pub fn write_all_before_exit(timeout: Duration) {
     let began = Stopwatch::start();
     for writer in writers() {
@@ -213,8 +214,8 @@ impl Writer {
         self.submit(false, work, |_| None)
     }
 
-    /// Queues work whose result makes its caller responsible for something. Should no caller be there to take it, it is
-    /// given back.
+    /// Queues work whose result makes its caller responsible for something. Should no caller be there to take
+    /// it, it is given back.
     pub(super) fn hand_over<T: Send + 'static>(
         self: &Arc<Writer>,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
@@ -477,7 +478,8 @@ impl Writer {
         }
     }
 
-    /// Opens the file, if it is not open. Another writer of this process that has it open, where there is one.
+    /// Opens the file, if it is not open. Another writer of this process that has it open, where there is
+    /// one.
     fn open(self: &Arc<Writer>, engine: &mut Engine) -> Result<Option<Arc<Writer>>, Trouble> {
         let Some(file) = engine.ensure_open()? else { return Ok(None) };
         let mut open = lock(OPEN_FILES.get(OpenFiles::default));
@@ -528,8 +530,8 @@ impl Writer {
         self.written.notify_all();
     }
 
-    /// Jobs that only read are done without the outbox, which can't be written just now. Those that were done before the
-    /// commit failed have their result already.
+    /// Jobs that only read are done without the outbox, which can't be written just now. Those that were done
+    /// before the commit failed have their result already.
     fn read_alone(self: &Arc<Writer>, mut jobs: Vec<Box<dyn Job>>) {
         if jobs.is_empty() {
             return;
@@ -554,8 +556,8 @@ impl Writer {
         }
     }
 
-    /// Whether its path is one of this file. A writer that is about to close a file that was removed still says that it
-    /// has that one open, and the number can be another ledger's by then.
+    /// Whether its path is one of this file. A writer that is about to close a file that was removed still
+    /// says that it has that one open, and the number can be another ledger's by then.
     fn leads_to(&self, file: FileIdentity) -> bool {
         let Location::At(path) = &self.location else { return false };
         std::fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == file)
@@ -564,7 +566,8 @@ impl Writer {
     fn tidy(self: &Arc<Writer>) {
         let _inside = gate::enter();
         let mut engine = self.engine();
-        // A fork may have closed the file. No call waits for this, and the next one is given the same error of the disk.
+        // A fork may have closed the file. No call waits for this, and the next one is given the same error
+        // of the disk.
         let _ = self.open(&mut engine);
         let _ = engine.tidy(&Stamp::now());
     }

@@ -22,8 +22,9 @@ impl ApiKey {
         &self.0
     }
 
-    /// A text from outside made fit to be shown: without this key, and without what a URL in it may keep secret, its
-    /// user info and its query. A word counts as a URL also without a scheme, since services quote paths.
+    /// A text from outside made fit to be shown: without this key, and without what a URL in it may keep
+    /// secret, its user info and its query. A word counts as a URL also without a scheme, since services
+    /// quote paths.
     pub(crate) fn scrub(&self, text: &str) -> String {
         let text = text.replace(&self.0, "[key]");
         text.split_inclusive(ends_word).map(scrub_word).collect()

@@ -16,8 +16,8 @@ use crate::submission::begin::{Call, Stage};
 use crate::submission::receipt::Hearing;
 
 impl Client {
-    /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key", "output_type",
-    /// "billed", "adopted", "recorded", "unsettled", "note", "answer"}`.
+    /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
+    /// "output_type", "billed", "adopted", "recorded", "unsettled", "note", "answer"}`.
     pub async fn generate(
         self: &Arc<Client>,
         request: Arc<Wanted>,

@@ -1,4 +1,5 @@
-//! `jobs` and `forget`: what the ledger knows, for people and programs that ask. Nothing is asked of the service.
+//! `jobs` and `forget`: what the ledger knows, for people and programs that ask. Nothing is asked of the
+//! service.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::ledger::{AskingCall, Entry, Event, Filter, Forgotten, Name, Recorded}
 use crate::model::submission_state::State;
 use crate::operations::result::Outcome;
 
-/// A submission as it is listed. Of the request only its hash. What one call asked for is that of the newest one.
+/// A submission as it is listed. Of the request only its hash. What one call asked for is that of the newest
+/// one.
 #[derive(Serialize)]
 struct Listed {
     job_id: Option<String>,
@@ -94,8 +96,8 @@ impl Client {
     /// The submissions that the ledger knows and the options ask for, the newest first.
     ///
     /// # Errors
-    /// `NotFound` when the options name a submission that the ledger does not know, `Conflict` when the name can mean
-    /// two, `Ledger`.
+    /// `NotFound` when the options name a submission that the ledger does not know, `Conflict` when the name
+    /// can mean two, `Ledger`.
     pub async fn jobs(&self, options: &Options, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, self.clock.scaled(default_deadline::LEDGER));
         self.until(deadline, tracker, Box::pin(self.list_jobs(options))).await
@@ -128,12 +130,12 @@ impl Client {
         Ok(serde_json::to_string(&list).map_err(unwritable)?)
     }
 
-    /// Forgets the submission with this job id or idempotency key; with `None` all that are settled. The jobs and
-    /// their files are not touched.
+    /// Forgets the submission with this job id or idempotency key; with `None` all that are settled. The jobs
+    /// and their files are not touched.
     ///
     /// # Errors
-    /// `NotFound` when nothing has that name, `Conflict` when a live process works on it or the name can mean two,
-    /// `Ledger`.
+    /// `NotFound` when nothing has that name, `Conflict` when a live process works on it or the name can mean
+    /// two, `Ledger`.
     pub async fn forget(&self, name: Option<&str>, tracker: &Tracker) -> Result<u64, Failure> {
         let deadline = self.deadline(None, self.clock.scaled(default_deadline::LEDGER));
         let steps = async {

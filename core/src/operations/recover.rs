@@ -33,8 +33,8 @@ struct Line {
     job_id: Option<String>,
     idempotency_key: String,
     operation: String,
-    /// "delivered", "settled" (no files were asked for), "failed", "unknown", "unsettled", "in_work" (a live process
-    /// works on it), "other_key" (not to be settled with this API key).
+    /// "delivered", "settled" (no files were asked for), "failed", "unknown", "unsettled", "in_work" (a live
+    /// process works on it), "other_key" (not to be settled with this API key).
     outcome: &'static str,
     billed: Billed,
     code: Option<Kind>,
@@ -85,13 +85,12 @@ impl Line {
 }
 
 impl Client {
-    /// Settles every submission that waits for it, or the one that the options name:
-    /// `{"jobs": [{"job_id", "idempotency_key", "operation", "outcome", "billed", "code", "message", "result"}],
-    /// "unsettled"}`.
+    /// Settles every submission that waits for it, or the one that the options name: `{"jobs": [{"job_id",
+    /// "idempotency_key", "operation", "outcome", "billed", "code", "message", "result"}], "unsettled"}`.
     ///
     /// # Errors
-    /// `NotFound` when the options name a submission that the ledger does not know, `Conflict` when the name can mean
-    /// two, `Ledger`.
+    /// `NotFound` when the options name a submission that the ledger does not know, `Conflict` when the name
+    /// can mean two, `Ledger`.
     pub async fn recover(self: &Arc<Client>, options: &Options, tracker: &Tracker) -> Outcome {
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
         tracker.phase(Phase::Waiting);
@@ -168,7 +167,8 @@ impl Client {
         }
     }
 
-    /// Brings the files to each place where a call wanted them and does not have them; the newest call's first.
+    /// Brings the files to each place where a call wanted them and does not have them; the newest call's
+    /// first.
     async fn settle(
         self: &Arc<Client>,
         entry: Entry,

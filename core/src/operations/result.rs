@@ -13,7 +13,8 @@ pub type Outcome = Result<String, Failure>;
 pub struct End {
     /// The result or the failure.
     pub outcome: Outcome,
-    /// To be signed when the program has the end; none where nothing depends on that, or the ledger has it already.
+    /// To be signed when the program has the end; none where nothing depends on that, or the ledger has it
+    /// already.
     pub receipt: Option<Receipt>,
 }
 

@@ -20,10 +20,12 @@ use crate::submission::begin::{Call, Place, Stage, Start};
 use crate::submission::receipt::Hearing;
 
 impl Client {
-    /// Submits a request, waits for its job and fetches the files. What can be wrong with the call or its target is found
-    /// before anything is submitted; a submission that the ledger knows is continued and not submitted again.
+    /// Submits a request, waits for its job and fetches the files. What can be wrong with the call or its
+    /// target is found before anything is submitted; a submission that the ledger knows is continued and not
+    /// submitted again.
     ///
-    /// Thousands of these futures can be pending at once. Large sub-futures are boxed, so that a pending one stays small.
+    /// Thousands of these futures can be pending at once. Large sub-futures are boxed, so that a pending one
+    /// stays small.
     pub fn run(
         self: Arc<Client>,
         request: Arc<Wanted>,
@@ -110,8 +112,8 @@ impl Client {
         Box::pin(self.downloader.fetch_all(job, order_of(&start, target, &job_id, context))).await
     }
 
-    /// The files that have arrived, where files were asked for. The order of a download exists only meanwhile, so that a
-    /// call which waits stays small.
+    /// The files that have arrived, where files were asked for. The order of a download exists only
+    /// meanwhile, so that a call which waits stays small.
     async fn gather_in(
         &self,
         target: &mut Option<Box<Destination>>,
@@ -166,7 +168,8 @@ impl Client {
     }
 }
 
-/// Records what this call's `overwrite` may replace. An operation that restores an earlier call has no call of its own.
+/// Records what this call's `overwrite` may replace. An operation that restores an earlier call has no call
+/// of its own.
 async fn record_replaceable(context: &CallContext<'_>, target: &Destination) {
     if let (Some(lease), Some(files)) = (context.lease, target.replaceable())
         && let Some(call) = lease.call()

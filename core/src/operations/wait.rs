@@ -18,7 +18,7 @@ impl Client {
         options: Arc<Options>,
         tracker: Tracker,
     ) -> impl Future<Output = Outcome> + Send {
-        // Until the first answer nobody knows what is made; the longer deadline is the safe one.
+        // Until the first answer it is not known what is made; the longer deadline is the safe one.
         let deadline = self.deadline(options.timeout, default_deadline::DECK);
         async move {
             let steps = async {

@@ -2,9 +2,9 @@
 //! watched.
 //!
 //! Those that are done are not all there is to go by: of thousands that began together the quick ones end
-//! first, and whoever counts them alone takes every job for a quick one. So jobs count from their beginning,
-//! and one that still runs says that it takes longer than that: the product-limit estimate (E. L. Kaplan, P.
-//! Meier, "Nonparametric Estimation from Incomplete Observations", JASA 53, 1958).
+//! first, and an estimate from them alone takes every job for a quick one. So jobs count from their
+//! beginning, and one that still runs says that it takes longer than that: the product-limit estimate (E. L.
+//! Kaplan, P. Meier, "Nonparametric Estimation from Incomplete Observations", JASA 53, 1958).
 //!
 //! What is learned is kept for the next process. It decides only which polls a job gets within what
 //! `schedule.rs` allows, so that wrong figures cost some polls, and neither a deck nor much time.
@@ -23,7 +23,8 @@ const MAX_FOLLOWED: usize = 40;
 const NEEDED: u32 = 10;
 /// The twentieth at either end may be strays; a little more, for rounding.
 const STRAYS: f64 = 0.050_001;
-/// A window that was learned is never narrower than this, and never later than so many times the documented end.
+/// A window that was learned is never narrower than this, and never later than so many times the documented
+/// end.
 const NARROWEST: Duration = Duration::from_secs(30);
 const LATEST: u32 = 4;
 
@@ -61,20 +62,21 @@ pub trait Keep: Send + Sync + std::fmt::Debug {
 }
 
 impl Window {
-    /// Whether durations that lie evenly within this window can be those that were seen: the first twentieth done by
-    /// then, the last left then. So few jobs scatter by a tenth of it, and a bound that is wrong by that costs more than
-    /// the learning brings; what lies further within it is covered all the same.
+    /// Whether durations that lie evenly within this window can be those that were seen: the first twentieth
+    /// done by then, the last left then. So few jobs scatter by a tenth of it, and a bound that is wrong by
+    /// that costs more than the learning brings; what lies further within it is covered all the same.
     fn explains(&self, early: Duration, late: Option<Duration>, oldest: Duration) -> bool {
         let (low, high) = (self.low, self.high);
         let twentieth = (high - low) / 20;
-        // While more are left to be done, the oldest of them stands for the last ones: it is not yet too late.
+        // While more are left to be done, the oldest of them stands for the last ones: it is not yet too
+        // late.
         let late = late.unwrap_or(oldest.max(high - twentieth));
         (low.saturating_sub(twentieth)..=low + twentieth * 5).contains(&early)
             && (high - twentieth * 5..=high + twentieth).contains(&late)
     }
 
-    /// What is left for a job of this age: at the earliest, on average, at the latest. Nothing can be said of one
-    /// that is overdue.
+    /// What is left for a job of this age: at the earliest, on average, at the latest. Nothing can be said of
+    /// one that is overdue.
     pub fn left(&self, age: Duration) -> Option<(Duration, Duration, Duration)> {
         let high = self.high.checked_sub(age)?;
         let low = self.low.saturating_sub(age);
@@ -93,14 +95,14 @@ pub struct Estimates {
 /// The jobs of one kind by which the others are judged.
 #[derive(Debug, Default)]
 struct Sample {
-    /// In the order of their submission. The earliest one makes room, however it ended: to keep those that took long,
-    /// or those that did not, would be a choice by what is to be found out.
+    /// In the order of their submission. The earliest one makes room, however it ended: to keep those that
+    /// took long, or those that did not, would be a choice by what is to be found out.
     jobs: Vec<Known>,
     /// What follows from them, once they are enough.
     window: Option<Window>,
 }
 
-/// What is known of one job. Times are of the clock of whoever follows it.
+/// What is known of one job. Times are of the clock of the client that follows it.
 #[derive(Debug)]
 struct Known {
     job: u64,
@@ -113,7 +115,7 @@ enum SoFar {
     Runs,
     /// It was done at this age.
     Done(Duration),
-    /// It was not done at this age, and nobody looked later.
+    /// It was not done at this age, the last at which it was polled.
     Left(Duration),
 }
 
@@ -153,8 +155,9 @@ impl Estimates {
         }
     }
 
-    /// Follows a job that was submitted not long before now; `None` while enough are followed. Which ones are must not
-    /// depend on how long they take: of those that are first looked at when quick ones are done, none is.
+    /// Follows a job that was submitted not long before now; `None` while enough are followed. Which ones are
+    /// must not depend on how long they take: of those that are first looked at when quick ones are done,
+    /// none is.
     pub fn follow(
         self: &Arc<Estimates>,
         job: u64,
@@ -204,7 +207,8 @@ impl Followed {
     /// What is known of it in the end.
     fn end(&self, documented: Window) -> SoFar {
         match self.done {
-            // Of one that nobody looked at for long, as in an outage or while the machine slept, that is not known.
+            // Of a job that was not polled for long, as in an outage or while the machine slept, that is not
+            // known.
             Some(age) if age.saturating_sub(self.unfinished) <= documented.high / 2 => {
                 SoFar::Done(self.unfinished + age.saturating_sub(self.unfinished) / 2)
             }
@@ -245,7 +249,8 @@ impl Sample {
     /// What is kept when a job has ended: with its figure those of the jobs that run, which take longer than
     /// that. Without them the quick ones would be known first, and pass for what is usual.
     fn figures(&self, product: Product, ended: u64, now: Duration) -> Vec<Figure> {
-        // While one runs, nothing beyond this is said of it: should this process die, nobody looked later.
+        // While one runs, nothing beyond this is said of it: should this process die, it was not polled
+        // later.
         let longest = product.documented().high;
         let figure = |known: &Known| {
             let (age, done) = match known.so_far {

@@ -1,9 +1,9 @@
 //! Who asks about which job, and when: a job has one poller, however many callers look at it or wait for it.
 //!
-//! What is due lies on one heap; one task takes it off into a few request slots. A look at a job that nobody else
-//! is asking about does not go that way: the caller asks itself, in a [`Turn`], so that one call costs no
-//! detour. All state is behind one lock that is held for a few steps, never across an await or while a tracker
-//! is told something.
+//! What is due lies on one heap; one task takes it off into a few request slots. Where no other caller is
+//! asking about a job, a look does not go that way: the caller asks itself, in a [`Turn`], so that one call
+//! costs no detour. All state is behind one lock that is held for a few steps, never across an await or while
+//! a tracker is told something.
 
 pub mod estimate;
 pub(crate) mod look;
@@ -40,7 +40,7 @@ use crate::transport::failure::{Came, Miss};
 const BETWEEN_POLLS: Duration = Duration::from_secs(1);
 /// Polls at once.
 pub(crate) const SLOTS: usize = 8;
-/// Above this many jobs those that nobody asks about are forgotten.
+/// Above this many jobs those without a waiter are forgotten.
 const PRUNE_ABOVE: usize = 1024;
 
 /// Asks about the jobs of a client: one poller a job, however many callers wait for it.
@@ -114,7 +114,7 @@ pub(crate) struct Turn {
 enum Begun {
     /// The caller asks itself.
     Yours(Turn),
-    /// Somebody is asking, or will.
+    /// Another caller or the task is asking, or will.
     Others(oneshot::Receiver<Polled>),
 }
 
@@ -144,7 +144,7 @@ impl Poller {
         Poller(Arc::new(Inner { state, wake, pace, api, timing, retrier, home, log }))
     }
 
-    /// One poll of a job, shared with whoever else asks about it.
+    /// One poll of a job, shared by all callers that ask about it meanwhile.
     pub(crate) async fn look_once(&self, job_id: &JobId) -> Polled {
         match self.begin_look(job_id) {
             Begun::Yours(turn) => {
@@ -234,7 +234,7 @@ impl Poller {
             }
             return;
         }
-        // Without a runtime the client is being taken down, and everybody who waits with it.
+        // Without a runtime the client is being taken down, and all waiters with it.
         let Some(runtime) = self.0.home.handle() else { return };
         state.driven = true;
         state.sleeps_until = None;
@@ -276,14 +276,14 @@ async fn drive(poller: Poller) {
     }
 }
 
-/// Lets nobody wait for a task that is gone: it ends early only by a panic or with its runtime.
+/// Ends all waiting when the task is gone: it ends early only by a panic or with its runtime.
 struct Driving<'a>(&'a Poller);
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.driven = false;
-        // The senders go with the entries: whoever waits is told.
+        // The senders go with the entries, which ends the waiting of their receivers.
         let jobs = std::mem::take(&mut state.jobs);
         state.due.clear();
         state.polling = 0;
@@ -298,7 +298,7 @@ enum Due {
     At(Moment),
     /// All slots are taken: one that gets free wakes the task.
     Full,
-    /// Nobody asks about anything: the task has ended.
+    /// No job has a waiter: the task has ended.
     Nothing,
 }
 
@@ -319,7 +319,7 @@ impl Poller {
             let (then, job_id) = (*then, job_id.clone());
             let entry = state.jobs.get(&job_id).filter(|entry| entry.due == Some(then));
             if !entry.is_some_and(|entry| entry.is_wanted()) {
-                // Left over from an earlier plan, or nobody waits any more.
+                // Left over from an earlier plan, or no waiter is left.
                 state.due.pop();
                 if let Some(entry) = state.jobs.get_mut(&job_id).filter(|entry| entry.due == Some(then)) {
                     entry.due = None;
@@ -368,7 +368,7 @@ impl State {
         first.is_some_and(|first| self.sleeps_until.is_none_or(|until| first < until))
     }
 
-    /// Forgets jobs that nobody asks about and whose second is over, now and then.
+    /// Forgets, now and then, jobs without a waiter whose second is over.
     fn prune(&mut self, now: Moment) {
         if self.jobs.len() <= self.prune_above.max(PRUNE_ABOVE) {
             return;
@@ -383,7 +383,7 @@ impl Turn {
         Turn { poller: poller.clone(), job_id, begun, number, of_task, done: false }
     }
 
-    /// Gives the turn back and hands what the poll brought to everybody who asks about the job.
+    /// Gives the turn back and hands the result of the poll to all callers that ask about the job.
     fn end(mut self, polled: Polled) {
         self.done = true;
         let poller = self.poller.clone();
@@ -411,7 +411,7 @@ impl Turn {
             told.say(&poller.0.log, &polled, now);
         }
         for look in looks {
-            // Nobody listens any more only when that caller has gone.
+            // The receiver is gone only when its caller has gone.
             let _ = look.send(polled.clone());
         }
     }

@@ -25,7 +25,7 @@ const LATE_FILES: u32 = 5;
 /// How the waiting of one caller ends.
 type End = Result<Arc<Job>, Error>;
 
-/// What whoever begins to wait has seen of the job.
+/// What the caller has seen of the job before it begins to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Not,
@@ -63,7 +63,7 @@ pub(crate) struct Tell {
 }
 
 impl Watch {
-    /// A watch over a job that nobody waits for yet, and when to ask first: at once about a job of unknown age.
+    /// A watch without a waiter, and when to ask first: at once about a job of unknown age.
     pub(crate) fn new(timing: &Timing, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
         let own = timing.own_job(job_id);
         let schedule = timing.schedule();
@@ -90,14 +90,13 @@ impl Watch {
         receiver
     }
 
-    /// One less; whether nobody is left.
+    /// Removes a waiter; whether none is left.
     pub(crate) fn leave(&mut self, number: u64) -> bool {
         self.waiters.retain(|waiter| waiter.number != number);
         self.waiters.is_empty()
     }
 
-    /// What a poll that began then means to those who wait, and when to ask again; `None`: nobody waits any
-    /// more.
+    /// What a poll that began then means to the waiters, and when to ask again; `None`: no waiter is left.
     pub(crate) fn judge(
         &mut self,
         timing: &Timing,
@@ -182,7 +181,7 @@ impl Watch {
 }
 
 impl Tell {
-    /// Tells everybody what the poll brought, and those whose waiting is over that it is.
+    /// Tells all waiters what the poll brought, and ends the waiting of those that have their answer.
     pub(crate) fn say(self, log: &Log, polled: &Polled, now: Moment) {
         for tracker in self.trackers {
             match polled {
@@ -200,7 +199,7 @@ impl Tell {
             }
         }
         for (end, result) in self.ended {
-            // Nobody listens any more only when that caller has gone.
+            // The receiver is gone only when its caller has gone.
             let _ = end.send(result);
         }
     }

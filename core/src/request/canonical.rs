@@ -1,12 +1,13 @@
 //! The canonical form of a request's JSON, by which equal requests are equal bytes.
 //!
-//! The service compares the bytes of two submissions under one key, and the ledger compares their hashes. The same
-//! request can be written in many ways: its names in another order, with white space, with `\u00fc` for `ü`. RFC 8785
-//! (JSON Canonicalization Scheme) has one form for all of them. Numbers alone stay as they were given: the RFC makes
-//! doubles of them, and 12345678901234567890 would become another number.
+//! The service compares the bytes of two submissions under one key, and the ledger compares their hashes. The
+//! same request can be written in many ways: its names in another order, with white space, with `\u00fc` for
+//! `ü`. RFC 8785 (JSON Canonicalization Scheme) has one form for all of them. Numbers alone stay as they were
+//! given: the RFC makes doubles of them, and 12345678901234567890 would become another number.
 //!
-//! The text is scanned once, which finds the members of its objects and puts them in order, and is written once. No
-//! tree of copies is made: an image of 20 MB is copied from the text into the result, and nowhere else.
+//! The text is scanned once, which finds the members of its objects and puts them in order, and is written
+//! once. No tree of copies is made: an image of 20 MB is copied from the text into the result, and nowhere
+//! else.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -64,8 +65,8 @@ impl fmt::Display for Refused {
     }
 }
 
-/// A member of an object: where its name and its value begin, and where its value ends. All positions are bytes of the
-/// text.
+/// A member of an object: where its name and its value begin, and where its value ends. All positions are
+/// bytes of the text.
 #[derive(Clone, Copy)]
 struct Member {
     name: u32,

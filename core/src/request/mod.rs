@@ -35,12 +35,13 @@ const FIELDS: [&str; 6] =
 pub struct Request {
     /// Every field but the images, each value in its canonical form.
     fields: BTreeMap<String, Box<str>>,
-    /// The elements of the images' array in the same form, each by itself or several with commas between them.
+    /// The elements of the images' array in the same form, each by itself or several with commas between
+    /// them.
     images: Vec<Box<str>>,
 }
 
-/// A request as calls have it: the bytes that are sent and what has to be known of them. Thousands of these may wait for
-/// their turn, so it is small, and the calls made with one request share it.
+/// A request as calls have it: the bytes that are sent and what has to be known of them. Thousands of these
+/// may wait for their turn, so it is small, and the calls made with one request share it.
 #[derive(Debug)]
 pub struct Wanted {
     /// Why it can't be sent, if it can't: the call ends with that.
@@ -122,8 +123,9 @@ impl Request {
     /// Sets any field, also one that this library does not know, from JSON; `null` takes the field out.
     ///
     /// # Errors
-    /// `InvalidArgument` when the text is not JSON, has no canonical form (a name stands twice in an object, a surrogate
-    /// stands alone, the nesting is too deep), or a documented field gets a value of another type.
+    /// `InvalidArgument` when the text is not JSON, has no canonical form (a name stands twice in an object,
+    /// a surrogate stands alone, the nesting is too deep), or a documented field gets a value of another
+    /// type.
     pub fn set_json(&mut self, field: &str, json: &str) -> Result<(), Error> {
         if field.is_empty() {
             return Err(Error::invalid("argument field is empty; accepted is a field's name"));
@@ -175,8 +177,8 @@ impl Request {
     /// A request from a JSON object with the service's own field names.
     ///
     /// # Errors
-    /// `InvalidArgument` when it is no object, has no canonical form, lacks `prompt` or `output_type`, or has a field of
-    /// another type.
+    /// `InvalidArgument` when it is no object, has no canonical form, lacks `prompt` or `output_type`, or has
+    /// a field of another type.
     pub fn from_json(json: &str) -> Result<Request, Error> {
         bound(json.len())?;
         let json: &RawValue = serde_json::from_str(json)

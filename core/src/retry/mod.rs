@@ -67,8 +67,8 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// The error, which says how long to wait where there was no time for that. A deadline that passes while the
-    /// wait before an attempt ends leaves no wait, and takes back nothing that the service asked for.
+    /// The error, which says how long to wait where there was no time for that. A deadline that passes while
+    /// the wait before an attempt ends leaves no wait, and takes back nothing that the service asked for.
     pub(crate) fn told(self) -> Error {
         match self.why {
             Why::Late(wait) | Why::Stale(wait) if !wait.is_zero() => self.error.retry_after(Some(wait)),
@@ -77,8 +77,8 @@ impl Ended {
     }
 }
 
-/// How long after its first attempt a submission in doubt is sent again without asking: `promise.md`, 4. Its age is the
-/// larger of the ages by all clocks; of unknown age is as good as too old.
+/// How long after its first attempt a submission in doubt is sent again without asking: `promise.md`, 4. Its
+/// age is the larger of the ages by all clocks; of unknown age is as good as too old.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResubmitWindow {
     length: Duration,
@@ -127,7 +127,7 @@ pub(crate) struct Course<'a> {
     tracker: &'a Tracker,
     /// Where such requests wait for their turn.
     gate: Option<&'a Gate>,
-    /// Its turn for the first attempt, where whoever begins has waited for that.
+    /// The permit for the first attempt, where the caller has it already.
     place: Option<SemaphorePermit<'a>>,
     /// How many failures in a row end it.
     most: u32,
@@ -179,7 +179,8 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// What has to be so just before the first byte of an attempt: name resolution and connect take their time.
+    /// What has to be so just before the first byte of an attempt: name resolution and connect take their
+    /// time.
     fn check(&self) -> Option<Check> {
         match (self.asking, self.window, &self.first) {
             (Asking::Resubmit, Some(window), Some(first)) => {

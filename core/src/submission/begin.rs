@@ -1,4 +1,5 @@
-//! What a call that costs money goes on with: a new submission, or one that the ledger knows. `promise.md`, 12 to 15.
+//! What a call that costs money goes on with: a new submission, or one that the ledger knows. `promise.md`,
+//! 12 to 15.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -26,8 +27,8 @@ use crate::submission::Submitter;
 use crate::submission::lease::Lease;
 use crate::transport::body::FirstByte;
 
-/// How often to look whether a submission that another process works on is free. The wall's time: another process has
-/// no way to wake this one.
+/// How often to look whether a submission that another process works on is free. The wall's time: another
+/// process has no way to wake this one.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How often to look whether a name is reserved for this very submission, which is recorded a moment later.
 const MAX_LOOKS: u32 = 4;
@@ -95,8 +96,8 @@ impl Start {
 pub(crate) enum Place {
     /// Where this call wants them.
     Wanted(Arc<Options>),
-    /// Where an earlier call wanted them. It replaces only what that call found there, as [`Destination::replaceable`]
-    /// said then.
+    /// Where an earlier call wanted them. It replaces only what that call found there, as
+    /// [`Destination::replaceable`] said then.
     Restored(Arc<Options>, Option<Arc<str>>),
 }
 
@@ -218,7 +219,8 @@ impl Submitter {
         })
     }
 
-    /// The error where a name can't be had. If it is taken by the deck of an equal call, the caller may want that one.
+    /// The error where a name can't be had. If it is taken by the deck of an equal call, the caller may want
+    /// that one.
     async fn name_refused(&self, claim: &Arc<Claim>, refusal: Refusal) -> Error {
         let Refusal { error, taken, .. } = refusal;
         if taken.is_empty() {
@@ -419,8 +421,8 @@ fn is_one_file(one: &Path, other: &Path) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// The directory of a call as the ledger knows it: the canonical path, so that another process finds it. A tail that does
-/// not exist is appended to the canonical path of the part that does. Blocks on the disk.
+/// The directory of a call as the ledger knows it: the canonical path, so that another process finds it. A
+/// tail that does not exist is appended to the canonical path of the part that does. Blocks on the disk.
 fn directory_of(given: Option<&Path>) -> Result<String, Error> {
     let given = given.unwrap_or(Path::new("."));
     let absolute =

@@ -79,8 +79,8 @@ impl Lease {
         self.written.all()
     }
 
-    /// Records a step before the next one is taken. What can't be written within 2 s is written when the disk comes
-    /// back: once a job is paid for, a ledger that fails is no reason to lose it.
+    /// Records a step before the next one is taken. What can't be written within 2 s is written when the disk
+    /// comes back: once a job is paid for, a ledger that fails is no reason to lose it.
     pub(crate) async fn step(&self, step: Step) {
         if let Step::Accepted { .. } = step {
             self.submitted.store(true, Ordering::Relaxed);
@@ -104,9 +104,9 @@ impl Lease {
         false
     }
 
-    /// Ends the lease with the call's end. `settled`: nothing is left to do if the end is good. The ledger has the end
-    /// before the caller gets it; where it can't be written, an error no longer says that nothing is billed, since
-    /// `recover` might send what was never sent.
+    /// Ends the lease with the call's end. `settled`: nothing is left to do if the end is good. The ledger
+    /// has the end before the caller gets it; where it can't be written, an error no longer says that nothing
+    /// is billed, since `recover` might send what was never sent.
     pub(crate) async fn finish<T, R>(
         &self,
         end: Result<T, Failure<R>>,
@@ -126,7 +126,8 @@ impl Lease {
         }
         let mut receipt = None;
         match (self.call, hearing) {
-            // With the rest of the end: a process that died between the two would leave a job that no program heard of.
+            // With the rest of the end: a process that died between the two would leave a job that no program
+            // heard of.
             (Some(call), Hearing::AtReturn) => steps.push(Step::Told { call, code }),
             (Some(call), Hearing::Later) => {
                 receipt = Some(Receipt::new(&self.ledger, CallId { row: self.row, number: call }, code))
@@ -183,8 +184,8 @@ impl Submitter {
         self.ledger.list(filter).await.ok()?.into_iter().next()
     }
 
-    /// Remembers of a job what the ledger knows, if it is not known yet: how many files were asked for, and since when it
-    /// runs. A ledger that another program has locked is not waited for.
+    /// Remembers of a job what the ledger knows, if it is not known yet: how many files were asked for, and
+    /// since when it runs. A ledger that another program has locked is not waited for.
     pub(crate) async fn learn(&self, job_id: &JobId) {
         if self.timing.own_job(job_id).is_some() {
             return;
@@ -194,8 +195,8 @@ impl Submitter {
         }
     }
 
-    /// The lease of a job, where the ledger knows it and no live process works on it. Without a ledger there is none: what
-    /// costs nothing works all the same.
+    /// The lease of a job, where the ledger knows it and no live process works on it. Without a ledger there
+    /// is none: what costs nothing works all the same.
     pub(crate) async fn lease_of_job(&self, job_id: &JobId) -> Option<(Lease, Entry)> {
         let found = self.known_job(job_id).await?;
         if found.live {

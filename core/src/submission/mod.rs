@@ -1,8 +1,8 @@
 //! Submitting: the step that costs money.
 //!
 //! Every attempt ends in one of four ways: accepted, not sent, refused, unknown (see `policy.rs`). Once one
-//! attempt's fate is unknown, only an acceptance settles the submission: the same key with the same bytes goes
-//! out again until then, and any other end says "unknown", never "nothing happened".
+//! attempt's fate is unknown, only an acceptance settles the submission: the same key with the same bytes
+//! goes out again until then, and any other end says "unknown", never "nothing happened".
 
 pub(crate) mod begin;
 pub(crate) mod lease;
@@ -92,8 +92,8 @@ impl Attempt for Submission<'_> {
     }
 }
 
-/// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a turn. The ledger
-/// commits together what comes together, and so many are enough to make a commit cheap.
+/// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a
+/// turn. The ledger commits together what comes together, and so many are enough to make a commit cheap.
 const BEGINNINGS_AT_ONCE: usize = 64;
 
 /// Submits requests: once each, whatever happens.
@@ -143,8 +143,8 @@ impl Submitter {
         }
     }
 
-    /// Submits until accepted, or until it is clear that it won't be, or to the deadline. Hands out the job's id and
-    /// the service's answer.
+    /// Submits until accepted, or until it is clear that it won't be, or to the deadline. Hands out the job's
+    /// id and the service's answer.
     pub(crate) async fn submit(
         &self,
         start: &Start,

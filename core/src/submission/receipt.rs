@@ -14,8 +14,8 @@ pub enum Hearing {
     Later,
 }
 
-/// Says to the ledger that the program has the end of its call. Dropped without that, the ledger has it that the program
-/// never will, so that an equal call goes on with the submission.
+/// Says to the ledger that the program has the end of its call. Dropped without that, the ledger has it that
+/// the program never will, so that an equal call goes on with the submission.
 #[must_use]
 #[derive(Debug)]
 pub struct Receipt {

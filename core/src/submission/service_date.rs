@@ -28,8 +28,8 @@ struct Asked {
 }
 
 impl Submitter {
-    /// Whether the service confirms the date of this machine, which is all that is left of a record's age after a start of
-    /// the machine.
+    /// Whether the service confirms the date of this machine, which is all that is left of a record's age
+    /// after a start of the machine.
     pub(crate) async fn confirms_date(&self, recorded: &Stamp) -> bool {
         let Some(date) = self.service_date().await else { return false };
         let date = date.duration_since(UNIX_EPOCH).unwrap_or_default();

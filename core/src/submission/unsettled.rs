@@ -8,14 +8,15 @@ use crate::common::clock::Stopwatch;
 use crate::common::sync::lock;
 use crate::ledger::Ledger;
 
-/// How long a count is good for. It comes with every result, and ten thousand calls would count ten thousand submissions
-/// each.
+/// How long a count is good for. It comes with every result, and ten thousand calls would count ten thousand
+/// submissions each.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 /// How long a call waits for a new count.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// The cached count of the submissions that wait for `recover`, refreshed at most once a second by one call for all.
+/// The cached count of the submissions that wait for `recover`, refreshed at most once a second by one call
+/// for all.
 #[derive(Debug)]
 pub(crate) struct Unsettled {
     ledger: Arc<dyn Ledger>,
@@ -49,7 +50,8 @@ impl Unsettled {
             state.counting = true;
         }
         let _counting = Counting(&self.state);
-        // A call does not wait for a ledger that another program has locked: the count is good to know, and no more.
+        // A call does not wait for a ledger that another program has locked: the count is good to know, and
+        // no more.
         let counted = tokio::time::timeout(MAX_WAIT, self.ledger.unsettled()).await;
         let Ok(Ok(count)) = counted else {
             return lock(&self.state).counted.map_or(0, |(_, count)| count);

@@ -1,8 +1,8 @@
-//! The first byte of a submission: what tells "never sent" from "its fate is unknown" when a call ends in the middle of an
-//! attempt.
+//! The first byte of a submission: what tells "never sent" from "its fate is unknown" when a call ends in the
+//! middle of an attempt.
 //!
-//! The body of the request decides it, in one atomic step: it goes out if the attempt has not been revoked by then, and
-//! an attempt that is revoked first sends nothing, whichever thread drives the connection.
+//! The body of the request decides it, in one atomic step: it goes out if the attempt has not been revoked by
+//! then, and an attempt that is revoked first sends nothing, whichever thread drives the connection.
 
 use std::fmt;
 use std::pin::Pin;
@@ -81,8 +81,8 @@ impl FirstByte {
         }
     }
 
-    /// A body that decides this when it is first asked for. HTTP asks once the connection stands, and before it writes
-    /// even the head: the head is buffered until the body has had its turn.
+    /// A body that decides this when it is first asked for. HTTP asks once the connection stands, and before
+    /// it writes even the head: the head is buffered until the body has had its turn.
     pub(crate) fn watch(&self, data: Bytes) -> Outgoing {
         Outgoing { data: Some(data), first_byte: Some(self.clone()) }
     }

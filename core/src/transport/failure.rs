@@ -26,7 +26,8 @@ pub(crate) enum Came {
     Unreadable,
     /// A 409 whose code says that this request was not taken.
     Conflict,
-    /// Another status than 2xx. A 409 here can mean anything, such as that the first request under the key is in work.
+    /// Another status than 2xx. A 409 here can mean anything, such as that the first request under the key is
+    /// in work.
     Status(u16),
 }
 

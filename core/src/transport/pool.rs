@@ -28,7 +28,7 @@ use crate::transport::proxy::dial::Connector;
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
 pub(crate) const IDLE: Duration = Duration::from_secs(90);
 
-/// A connection that nobody drives is looked at before it is used again after this time.
+/// A connection that no task drives is looked at before it is used again after this time.
 const UNSEEN: Duration = Duration::from_millis(1);
 
 /// Connections are the wall's, and what a machine sleeps counts.
@@ -70,8 +70,8 @@ struct Idle {
 /// A connection, which lives on the runtime that dialled it: nowhere else is it driven.
 struct Connection {
     sender: SendRequest<Outgoing>,
-    /// Where no task drives it, whoever uses it does: a runtime that lasts no longer than a call drives nothing in
-    /// between, and during a call a task would be a detour.
+    /// `Some` on the runtime of a calling thread: no background task runs between calls there, so the request
+    /// itself polls the driver. `None` on the client's thread, where a spawned task does.
     driver: Option<Driver>,
     home: Id,
 }
@@ -96,8 +96,8 @@ impl Connection {
     }
 }
 
-/// The body of an answer, and the connection that it comes by. To be given back once it has been read to its end;
-/// dropped, it is closed.
+/// The body of an answer, and the connection that it comes by. To be given back once it has been read to its
+/// end; dropped, it is closed.
 pub(crate) struct Arriving {
     body: Incoming,
     connection: Connection,
@@ -198,7 +198,8 @@ impl Connections {
             let Idle { mut connection, since } = self.last(here)?;
             let rested = WALL.now().since(since);
             if connection.driver.is_some() && rested > UNSEEN {
-                // What has come meanwhile, its end as well, is seen by the runtime first and then by the connection.
+                // What has come meanwhile, its end as well, is seen by the runtime first and then by the
+                // connection.
                 tokio::task::yield_now().await;
                 connection.driven(std::future::ready(())).await;
             }

@@ -43,9 +43,9 @@ pub(crate) async fn lookup(home: &Home, name: String) -> std::io::Result<Address
     let Some(home) = home.handle() else { return Err(std::io::ErrorKind::NotConnected.into()) };
     let (sender, resolved) = oneshot::channel();
     let lookup: Box<dyn FnOnce() + Send> = Box::new(move || {
-        // Lookups that nobody waits for any more do not stand in the way of the disk.
+        // A lookup whose request has ended does not take a thread from file work.
         if !sender.is_closed() {
-            // The port is put in by whoever asks.
+            // The caller adds the port.
             let _ = sender.send((name.as_str(), 0).to_socket_addrs());
         }
     });

@@ -1,8 +1,8 @@
 //! A TCP stream that raises no SIGPIPE.
 //!
-//! Rust's streams write with MSG_NOSIGNAL, but for several buffers at once: writev(2) has no such flag. Requests also run
-//! on threads of the program's, where that signal would end the program. So buffers are written one by one; what is
-//! worth a packet of its own is in one as a rule.
+//! Rust's streams write with MSG_NOSIGNAL, but for several buffers at once: writev(2) has no such flag.
+//! Requests also run on threads of the program's, where that signal would end the program. So buffers are
+//! written one by one; what is worth a packet of its own is in one as a rule.
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;

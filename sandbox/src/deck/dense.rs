@@ -1,5 +1,5 @@
-//! A single slide, as dense as a consultant's: a claim, a chart, points, a table, and what follows from them. Variants
-//! differ in their arrangement and their colours, and say the same.
+//! A single slide, as dense as a consultant's: a claim, a chart, points, a table, and what follows from them.
+//! Variants differ in their arrangement and their colours, and say the same.
 
 use super::design::{self, Design};
 use super::figures::{self, Figure};

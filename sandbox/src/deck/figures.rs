@@ -236,9 +236,9 @@ fn trimmed(text: &str) -> String {
     }
 }
 
-/// The figures as charts, at most so many: one for each unit of what has a name and two figures or more, one for each
-/// unit of the others. Where that is too many, the last takes what is left. Without figures an illustration that says
-/// that it is one.
+/// The figures as charts, at most so many: one for each unit of what has a name and two figures or more, one
+/// for each unit of the others. Where that is too many, the last takes what is left. Without figures an
+/// illustration that says that it is one.
 pub fn charts(figures: &[Figure], most: usize, seed: &str) -> Vec<Chart> {
     let is_named = |one: &Figure| {
         let same = |other: &&Figure| other.series == one.series && other.unit == one.unit;
@@ -418,7 +418,8 @@ pub fn shown(value: f64, unit: &Unit, decimals: usize) -> String {
     format!("{sign}{}{grouped}{point}{fraction}{}", unit.prefix, unit.suffix)
 }
 
-/// What each of several charts says, by its name, in a line: how it went where it is of times, else what is highest.
+/// What each of several charts says, by its name, in a line: how it went where it is of times, else what is
+/// highest.
 pub fn remarks(charts: &[Chart], has_figures: bool) -> Vec<String> {
     if let [chart] = charts {
         return insights(chart, has_figures);

@@ -1,5 +1,5 @@
-//! How much room text takes. No font is at hand: widths are those of a common sans-serif, rounded up, so that what is
-//! measured to fit does.
+//! How much room text takes. No font is at hand: widths are those of a common sans-serif, rounded up, so that
+//! what is measured to fit does.
 
 use super::model::{Mark, Paragraph, Place, Size};
 
@@ -7,7 +7,8 @@ use super::model::{Mark, Paragraph, Place, Size};
 pub const POINT: f64 = 12_700.0;
 /// From one line to the next, in ems.
 pub const LINE: f64 = 1.2;
-/// What the frame of a text takes on each side, in points: 0.1 inches beside and 0.05 above, as PresentationML has it.
+/// What the frame of a text takes on each side, in points: 0.1 inches beside and 0.05 above, as
+/// PresentationML has it.
 pub const INSET: (f64, f64) = (7.2, 3.6);
 
 /// A character's width, in ems.
@@ -108,8 +109,8 @@ pub fn inside(place: Place, columns: u8) -> (f64, f64) {
     ((wide / columns).max(1.0), (f64::from(place.height) / POINT - 2.0 * INSET.1) * columns)
 }
 
-/// Makes paragraphs smaller, all in proportion, until they fit or would be below this size; then takes away from the
-/// end what does not fit.
+/// Makes paragraphs smaller, all in proportion, until they fit or would be below this size; then takes away
+/// from the end what does not fit.
 pub fn fit(paragraphs: &mut Vec<Paragraph>, place: Place, columns: u8, least: Size) {
     let (wide, high) = inside(place, columns);
     // A column that ends early costs a line.

@@ -124,7 +124,8 @@ pub fn points(all: &[Point], size: Size, colour: Colour, details: usize) -> Vec<
 
 const WIDTHS: [f64; 4] = [0.07, 0.41, 0.36, 0.16];
 
-/// A table of points, as many as fit: number, point, what is said of it, and its first figure. Also how many are in it.
+/// A table of points, as many as fit: number, point, what is said of it, and its first figure. Also how many
+/// are in it.
 pub fn table(place: Place, all: &[Point], size: Size) -> (Shape, usize) {
     let points = f64::from(size) / 100.0;
     // At most two lines of a cell.

@@ -1,5 +1,5 @@
-//! What a prompt says. No intelligence: its own lines and sentences are the points, so that a test can tell what must be
-//! in the file.
+//! What a prompt says. No intelligence: its own lines and sentences are the points, so that a test can tell
+//! what must be in the file.
 
 use super::figures::{self, Figure};
 
@@ -98,8 +98,8 @@ fn unmarked(line: &str) -> &str {
     if text.is_empty() { line } else { text }
 }
 
-/// Cuts at these marks. One of ASCII's counts only before white space or the end: "12.5 %", "1,200", "example.com" and
-/// "10:30" are whole.
+/// Cuts at these marks. One of ASCII's counts only before white space or the end: "12.5 %", "1,200",
+/// "example.com" and "10:30" are whole.
 pub fn split(text: &str, at: impl Fn(char) -> bool) -> Vec<String> {
     let mut rest = text.char_indices().peekable();
     let (mut parts, mut start) = (Vec::new(), 0);

@@ -88,7 +88,7 @@ pub async fn serve(
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
-            // Whoever came is gone already.
+            // The client is gone already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             // Out of descriptors, as a rule: another connection has to end first.
             Err(_) => {
@@ -120,15 +120,15 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(4096)
 }
 
-/// Waits for the end of this refusal, and of those that are asked for meanwhile on connections that there are. One of no
-/// time at all ends them.
+/// Waits for the end of this refusal, and of those that are asked for meanwhile on connections that there
+/// are. One of no time at all ends them.
 async fn refuse_for(first: Refuse, control: &mut mpsc::Receiver<Refuse>) {
     let mut end = Instant::now();
     let mut asked = Some(first);
     loop {
         if let Some(Refuse { time, done }) = asked.take() {
             end = if time.is_zero() { Instant::now() } else { end.max(Instant::now() + time) };
-            // Whoever asked may be gone.
+            // The client may be gone.
             let _ = done.send(());
         }
         tokio::select! {
@@ -138,7 +138,7 @@ async fn refuse_for(first: Refuse, control: &mut mpsc::Receiver<Refuse>) {
     }
 }
 
-/// A listener, whatever stands in the way for a moment: the port may be somebody's outgoing one.
+/// A listener. The bind is tried again for a moment: another program's outgoing connection may have the port.
 async fn bound_again(address: SocketAddr) -> TcpListener {
     loop {
         match bind(address) {
@@ -160,8 +160,8 @@ enum Asked {
     Nothing,
 }
 
-/// Shakes hands where TLS is spoken; also whether the connection may be asked everything. What is not TLS on a port that
-/// speaks it may ask the admin API alone: it is how the port is made sound again.
+/// Shakes hands where TLS is spoken; also whether the connection may be asked everything. What is not TLS on
+/// a port that speaks it may ask the admin API alone: it is how the port is made sound again.
 async fn open(
     stream: TcpStream,
     tls: Option<&Tls>,
@@ -300,8 +300,8 @@ where
     Asked::Request(question, head.keep_alive)
 }
 
-/// Says what is wrong with a request, and ends the connection in order: closed with something unread it would be reset,
-/// and the answer perhaps lost.
+/// Says what is wrong with a request, and ends the connection in order: closed with something unread it would
+/// be reset, and the answer perhaps lost.
 async fn refuse<R, W>(
     reader: &mut Reader<R>,
     write: &mut W,

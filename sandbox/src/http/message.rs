@@ -36,7 +36,7 @@ impl Question {
 pub enum Body {
     /// These bytes.
     Bytes(Bytes),
-    /// This many bytes that nobody keeps.
+    /// This many bytes, which are not kept.
     Filler(u64),
 }
 
@@ -81,7 +81,7 @@ pub enum Wire {
     DiesBetween,
     /// A sound answer, written when the listener is gone for so many milliseconds.
     ThenRefused(u64),
-    /// `100 Continue`, though nobody asked, before the answer.
+    /// `100 Continue` before the answer, though the request did not ask for it.
     Continue,
     /// `103 Early Hints` before the answer.
     EarlyHints,

@@ -1,5 +1,5 @@
-//! HTTP/1.1: questions in, answers out. What an answer is stays apart from how it gets onto the wire, since the
-//! wire is where half of all faults are: a library that keeps the protocol would not let us break it.
+//! HTTP/1.1: questions in, answers out. What an answer is stays apart from how it gets onto the wire, since
+//! the wire is where half of all faults are: a library that keeps the protocol would not let us break it.
 
 mod connection;
 mod message;

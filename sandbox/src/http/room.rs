@@ -1,5 +1,5 @@
-//! Places for connections. When all are taken, the connection that has been quiet longest gives its own up, so that
-//! nobody keeps others out by saying nothing.
+//! Places for connections. When all are taken, the connection that has been quiet longest gives its own up,
+//! so that no client keeps others out by saying nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// How often it is looked anew whether somebody can leave.
+/// How often it is checked again whether a connection can be closed.
 const LOOKS: Duration = Duration::from_millis(20);
-/// Nobody has to leave before this: who has just come is about to ask.
+/// No connection is closed before this: a client that has just come is about to ask.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// All places.

@@ -178,7 +178,7 @@ fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// The usual phrases; nobody reads them, but people do.
+/// The usual phrases: programs do not read them, but people do.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

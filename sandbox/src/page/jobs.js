@@ -2,7 +2,7 @@
 
 import { admin, announce, by, call, copyOf, plural, space, time, wrong, write } from './tools.js';
 
-// A sign beside the word: colour alone tells nobody.
+// A sign beside the word: colour alone is not enough.
 const SIGNS = { pending: '○', processing: '◐', completed: '●', failed: '✕' };
 const cards = new Map();
 
@@ -26,7 +26,7 @@ export function showJobs(jobs, total, now) {
     if (!card) {
       card = make(job);
       cards.set(job.job_id, card);
-      // Behind the newer one; whoever is focused stays where they are.
+      // Behind the newer one; the element that has the focus keeps it.
       if (before) before.after(card.node);
       else by('jobs-list').prepend(card.node);
     }

@@ -18,7 +18,7 @@ const FILES: [(&str, &str, &str); 9] = [
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const ICON: &str = "image/svg+xml";
-/// The page drives the admin API: nobody else's script runs in it, and nobody frames it.
+/// The page drives the admin API: no other script runs in it, and no other page frames it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

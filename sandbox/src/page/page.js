@@ -1,4 +1,4 @@
-// The page: what it shows comes in one answer (overview), asked for at most once a second and only while somebody can
+// The page: what it shows comes in one answer (overview), asked for at most once a second and only while a reader can
 // see it; the journal comes as server-sent events.
 
 import { startFaults, showRules } from './page/faults.js';
@@ -69,7 +69,7 @@ function follow() {
   };
 }
 
-/** A browser keeps few connections to one host: a page that nobody sees gives its own back. */
+/** A browser keeps few connections to one host: a page that is not visible gives its own back. */
 function seen() {
   if (document.hidden) {
     stream?.close();

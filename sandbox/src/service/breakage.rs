@@ -72,7 +72,7 @@ fn with_fields(bytes: &Bytes, fields: &str) -> Vec<u8> {
     }
 }
 
-/// Every key twice, first with null: the last one counts, as everybody reads it.
+/// Every key twice, first with null: the last one counts, as parsers read it.
 fn duplicated(bytes: &Bytes) -> Vec<u8> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return bytes.to_vec() };
     let first: Vec<String> = fields.keys().map(|key| format!("{}:null", Value::from(key.as_str()))).collect();
@@ -81,7 +81,7 @@ fn duplicated(bytes: &Bytes) -> Vec<u8> {
     format!("{{{},{}}}", first.join(","), again.join(",")).into()
 }
 
-/// Gzip (RFC 1952) of stored blocks: nobody asked for it to be small.
+/// Gzip (RFC 1952) of stored blocks: it need not be small.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
     let mut blocks = bytes.chunks(0xffff).peekable();
@@ -100,8 +100,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Gzip of 100 MB of zeros in 100 kB: one byte, then matches of 258 at distance 1, each in the fixed Huffman code
-/// (RFC 1951, 3.2.6), which is one period of bits over and over.
+/// Gzip of 100 MB of zeros in 100 kB: one byte, then matches of 258 at distance 1, each in the fixed Huffman
+/// code (RFC 1951, 3.2.6), which is one period of bits over and over.
 fn bomb() -> Vec<u8> {
     const MATCHES: usize = 400_000;
     let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();

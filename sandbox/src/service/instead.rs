@@ -1,4 +1,5 @@
-//! What is answered in the place of the service's answer: statuses, limits and redirects that a scenario asks for.
+//! What is answered in the place of the service's answer: statuses, limits and redirects that a scenario asks
+//! for.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -124,7 +124,8 @@ impl Job {
         self.failed.map(|(_, at)| at)
     }
 
-    /// How long it takes: 3 to 7 minutes for a slide, 5 to 15 for a deck, uniformly, unless its prompt says so.
+    /// How long it takes: 3 to 7 minutes for a slide, 5 to 15 for a deck, uniformly, unless its prompt says
+    /// so.
     pub fn duration(&self) -> Duration {
         if let Some(scenario) = self.own(|fault| fault == Fault::Takes) {
             return Duration::try_from_secs_f64(scenario.number()).unwrap_or(Duration::MAX);
@@ -154,7 +155,8 @@ impl Job {
         }
     }
 
-    /// Whether a scenario of the job's layers changes anything about the next poll: only then it strikes, and is counted.
+    /// Whether a scenario of the job's layers changes anything about the next poll: only then it strikes, and
+    /// is counted.
     pub fn heeds(&self, scenario: &Scenario, now: Duration) -> bool {
         let state = self.state(now);
         let ends = !matches!(state, State::Completed | State::Failed);
@@ -176,7 +178,8 @@ impl Job {
         self.early.get_or_insert(now);
     }
 
-    /// The answer to a poll, with what strikes it and is [heeded](Job::heeds). `url` makes a fresh URL of a variant.
+    /// The answer to a poll, with what strikes it and is [heeded](Job::heeds). `url` makes a fresh URL of a
+    /// variant.
     pub fn poll(
         &mut self,
         id: &str,

@@ -7,8 +7,8 @@ use crate::hash;
 pub const DEFAULT: &str = "default";
 const PREFIX: &str = "sk-sandbox-";
 
-/// Whose key it is. Keys that differ in their scenarios only are the same key: what was made under one is seen under
-/// the other.
+/// Whose key it is. Keys that differ in their scenarios only are the same key: what was made under one is
+/// seen under the other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ApiKey {
     digest: [u8; 32],
@@ -37,12 +37,12 @@ pub struct Bearer {
 pub enum Refused {
     /// 401, without quoting it.
     Key(&'static str),
-    /// 400: a namespace that can't be, or a scenario that nobody knows.
+    /// 400: a namespace that can't be, or an unknown scenario.
     Form(String),
 }
 
-/// Reads `Authorization: Bearer sk-...`: `sk-sandbox-<namespace>--<scenario>--<scenario>`, or any other key, which is
-/// of the namespace `default`.
+/// Reads `Authorization: Bearer sk-...`: `sk-sandbox-<namespace>--<scenario>--<scenario>`, or any other key,
+/// which is of the namespace `default`.
 pub fn read(header: Option<&str>) -> Result<Bearer, Refused> {
     let header = header.ok_or(Refused::Key("the Authorization header is missing"))?;
     let form = Refused::Key("the Authorization header must be: Bearer <key>");

@@ -76,7 +76,8 @@ impl Service {
         Some(Answer::new(*status, "application/json", body.clone()))
     }
 
-    /// Keeps an error. Not a limit, which nobody would ever get under again, nor that the key is another submission's.
+    /// Keeps an error. Not a limit, which no client would ever get under again, nor that the key is another
+    /// submission's.
     fn keep_error(&self, call: &Call<'_>, answer: &Answer) {
         let (Some((key, text)), Body::Bytes(body)) = (call.keeps_errors(), &answer.body) else { return };
         if answer.status >= 400 && answer.status != 429 && !call.conflicts {

@@ -1,4 +1,5 @@
-//! The service: what each request is answered with. Knows nothing of connections, but says what is to be done on them.
+//! The service: what each request is answered with. Knows nothing of connections, but says what is to be done
+//! on them.
 
 mod admin;
 mod breakage;
@@ -79,7 +80,7 @@ struct World {
 impl World {
     fn namespace(&mut self, name: &str, speed: f64) -> &mut Namespace {
         if self.namespaces.len() >= MOST_NAMESPACES && !self.namespaces.contains_key(name) {
-            // Whoever makes a thousand namespaces is done with the first of them.
+            // A program that makes a thousand namespaces is done with the first of them.
             if let Some(oldest) = self.order.pop_front() {
                 self.namespaces.remove(&oldest);
                 self.homes.retain(|_, home| *home != oldest);

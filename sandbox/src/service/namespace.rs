@@ -75,7 +75,7 @@ impl Namespace {
         }
     }
 
-    /// Notes a download that was asked for with a key, which is nobody's business there.
+    /// Notes a download that was asked for with a key, which a download must not have.
     pub fn watch_download(&mut self, job_id: &str) {
         self.violated(job_id, self.clock.now(), None, "no key with a download");
     }
@@ -89,7 +89,8 @@ impl Namespace {
             .push_back(json!({ "job_id": job_id, "at_ms": millis(now), "gap_ms": gap, "rule": rule }));
     }
 
-    /// What the documentation forbids, and a client did: polls that came too soon, keys sent where they must not go.
+    /// What the documentation forbids, and a client did: polls that came too soon, keys sent where they must
+    /// not go.
     pub fn violations(&self) -> Vec<&Value> {
         self.violations.iter().collect()
     }

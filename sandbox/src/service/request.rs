@@ -166,8 +166,8 @@ pub fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().and_then(of_float))
 }
 
-/// The docs say neither which templates there are nor how an unknown one is refused: as `not_found` here, which they
-/// have for resources that a key can't see.
+/// The docs say neither which templates there are nor how an unknown one is refused: as `not_found` here,
+/// which they have for resources that a key can't see.
 fn template(name: &str) -> Result<Design, Refusal> {
     if name == deck::AMBIGUOUS {
         let message = format!("more than one template has the name {name:?}");

@@ -121,8 +121,8 @@ impl Rules {
         self.rules.len() < before || id.is_none()
     }
 
-    /// The scenarios that strike this request, of these layers at most one each, and counts them. What would change
-    /// nothing, by `heeds`, neither strikes nor counts.
+    /// The scenarios that strike this request, of these layers at most one each, and counts them. What would
+    /// change nothing, by `heeds`, neither strikes nor counts.
     pub fn strike(
         &mut self,
         target: &Target<'_>,

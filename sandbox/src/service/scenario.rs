@@ -1,12 +1,13 @@
-//! Scenarios: what can be made to go wrong, as it is asked for. Which there are is in the [table](super::table).
+//! Scenarios: what can be made to go wrong, as it is asked for. Which there are is in the
+//! [table](super::table).
 //!
-//! A scenario is written `NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP]`: `http_503@status*2+1` lets one poll pass and
-//! fails the next two.
+//! A scenario is written `NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP]`: `http_503@status*2+1` lets one poll pass
+//! and fails the next two.
 
 use super::table::{self, TABLE};
 use crate::http::Wire;
 
-/// Connections are refused no longer than this at once: whoever asked must be able to ask again.
+/// Connections are refused no longer than this at once: the program that asked must be able to ask again.
 pub const LONGEST_REFUSAL_MS: u64 = 60_000;
 
 /// Where a scenario strikes.
@@ -87,7 +88,7 @@ pub enum RetryAfter {
     Negative,
     /// A date an hour ago.
     Past,
-    /// More than anybody waits.
+    /// Longer than any client waits.
     Huge,
     /// No word.
     Missing,

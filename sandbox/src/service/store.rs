@@ -11,8 +11,8 @@ const MOST_JOBS: usize = 100_000;
 const MOST_BYTES: usize = 512 << 20;
 const MOST_ERRORS: usize = 10_000;
 
-/// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job, for the
-/// API key.
+/// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job,
+/// for the API key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keeping {
     /// This one is forgotten.
@@ -48,7 +48,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A job, whoever's it is.
+    /// A job of any key.
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.get(id)
     }

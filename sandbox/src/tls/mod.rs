@@ -22,7 +22,7 @@ pub enum Certificate {
     /// One that the sandbox's own authority has signed for this machine.
     #[default]
     Sound,
-    /// One that nobody else has signed.
+    /// One that no authority has signed.
     SelfSigned,
     /// One that has had its time.
     Expired,
@@ -159,8 +159,8 @@ impl Tls {
     }
 }
 
-/// Whether this is answered without TLS on a port that speaks it: what makes it sound again, and where a redirect of ours
-/// leads from https to http.
+/// Whether this is answered without TLS on a port that speaks it: what makes it sound again, and where a
+/// redirect of ours leads from https to http.
 pub fn is_open(question: &Question) -> bool {
     Path::new(&question.path).starts_with("/_sandbox")
         || (question.path.starts_with("/files/") && question.parameter("again") == Some("http"))

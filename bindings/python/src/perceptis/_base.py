@@ -108,7 +108,7 @@ class BaseClient:
         """What a kind of client begins with."""
 
     def _log_queue(self) -> Queue:
-        """Makes the queue into which the log's records go, since somebody listens."""
+        """Makes the queue into which the log's records go, where there is a handler."""
         raise NotImplementedError
 
     def activity(self) -> tuple[Activity, ...]:

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
     jobs = command("jobs", _jobs, "list what the ledger knows: state, job, key, last change, place")
     jobs.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key")
-    jobs.add_argument("--unsettled", action="store_true", default=None, help="only what somebody has to come back to")
+    jobs.add_argument("--unsettled", action="store_true", default=None, help="only what waits for `perceptis recover`")
     jobs.add_argument("--state", help="only this state: accepted, settled, ...")
     jobs.add_argument("--max-age", type=float, metavar="SECONDS", help="only what has changed within this time")
     jobs.add_argument("--limit", type=int, metavar="N", help="how many at most (default: 1000)")

@@ -98,7 +98,7 @@ class Ear:
                 emit(event.json)
 
     def tell_rest(self) -> None:
-        """Hands on what is there, unless somebody listens: that one does."""
+        """Hands on the records that are there, unless a thread does that already."""
         who = object()
         while self._has_records() and self.listens(who):
             try:

@@ -167,7 +167,7 @@ class AsyncClient(BaseClient):
         return await self._on_a_thread(lambda: self._jobs(made))
 
     async def unsettled(self) -> tuple[Unsettled, ...]:
-        """What goes on at the service, or may, and nobody waits for, as :meth:`Client.unsettled`."""
+        """What goes on at the service, or may, without a waiter, as :meth:`Client.unsettled`."""
         return await self._on_a_thread(self._list_unsettled)
 
     async def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
@@ -291,7 +291,7 @@ class AsyncClient(BaseClient):
             thread = asyncio.ensure_future(asyncio.to_thread(work))
             self._threads.add(thread)
             thread.add_done_callback(self._threads.discard)
-            # It can't be interrupted; and whoever closes the client waits for it.
+            # It can't be interrupted; a close of the client waits for it.
             return await asyncio.shield(thread)
 
     def _attached(self) -> Queue:
@@ -338,7 +338,7 @@ class AsyncClient(BaseClient):
 
 
 def _readable(client: Callable[[], Optional[AsyncClient]]) -> None:
-    # Weakly, so that the loop does not keep a client that nobody else has.
+    # Weakly, so that the loop does not keep a client that is referenced nowhere else.
     alive = client()
     if alive is not None:
         alive._take()  # pyright: ignore[reportPrivateUsage]

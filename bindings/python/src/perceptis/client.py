@@ -206,7 +206,7 @@ class Client(BaseClient):
 
         :param job: a job's id or an idempotency key
         :param state: those in this state: ``"accepted"``, say
-        :param unsettled: those to which somebody has to come back, or all others
+        :param unsettled: only those that wait for :meth:`recover`, or only the others
         :param max_age: seconds since something last happened
         :param limit: how many at most (default: 1,000)
         :param history: with what happened to each
@@ -214,9 +214,9 @@ class Client(BaseClient):
         return self._heard(lambda: self._jobs(_calls.jobs(job, state, unsettled, max_age, limit, history)))
 
     def unsettled(self) -> tuple[Unsettled, ...]:
-        """What goes on at the service, or may, and nobody waits for, the oldest first; blocks on the disk.
+        """What goes on at the service, or may, without a waiter, the oldest first; blocks on the disk.
 
-        Those of this API key's submissions that wait for :meth:`recover`, whoever made them, and after them what
+        This API key's submissions that wait for :meth:`recover`, of any program, and after them what
         cancelled waits and downloads of this client left, where the ledger does not know the job. A cancelled call
         can't say which job it leaves behind; this does. What another call works on is not in it.
         """
@@ -357,7 +357,7 @@ class Client(BaseClient):
         """Cancels a call that something else than its end has ended: Ctrl-C, or what could not even begin."""
         try:
             queue.cancel(_TAG)
-            # At most a moment: whoever has pressed Ctrl-C is waiting. Where the call was not accepted nothing comes.
+            # At most a moment: the user who has pressed Ctrl-C is waiting. Where the call was not accepted nothing comes.
             while end is None and not isinstance(stopped, Exception):
                 event = queue.take(_TURN_MS)
                 if event is None:

@@ -49,7 +49,7 @@ class Job:
     """``submitting`` (it may have been sent), ``accepted``, ``completed`` (files may be missing), ``settled``,
     ``failed``, ``refused``, or a word that is new."""
     unsettled: bool
-    """Whether somebody has to come back to it."""
+    """Whether it waits for :meth:`Client.recover`."""
     live: bool
     """Whether a live process works on it."""
     own_key: bool
@@ -194,7 +194,7 @@ def _result(value: Any) -> Optional[Result]:
 
 @dataclass(frozen=True)
 class Unsettled:
-    """What goes on at the service, or may, and nobody waits for."""
+    """What goes on at the service, or may, without a waiter."""
 
     operation: str
     """``run``, ``generate``, ``wait`` or ``download``: the call that left it."""
@@ -207,7 +207,7 @@ class Unsettled:
     message: str
     """One sentence that says how to go on."""
     job: Optional[Job] = None
-    """What the ledger knows of it; ``None`` of a job that it does not know, since somebody else submitted it."""
+    """What the ledger knows of it; ``None`` of a job that it does not know, since another program submitted it."""
 
     @classmethod
     def of(cls, job: Job) -> Unsettled:

@@ -342,7 +342,8 @@ fn call_that_was_made_again_and_told_has_its_end() {
     let ledger = place.open();
     let first = new(&*ledger, named("a", "k"));
     record(&*ledger, first.row, vec![accepted(), Step::Settled, Step::Released]).unwrap();
-    // The first call's program lives and has not been told; the same call comes again, as from another process.
+    // The first call's program lives and has not been told; the same call comes again, as from another
+    // process.
     let (_, again, _) = continued(&*ledger, named("a", "k"));
     end(&*ledger, again, None);
     record(&*ledger, first.row, vec![Step::Unheard { call: first.number }]).unwrap();

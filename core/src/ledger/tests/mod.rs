@@ -20,8 +20,8 @@ use crate::model::api_key;
 
 pub(super) const ORIGIN: &str = "https://app.perceptis.ai";
 
-/// Held shared by a test that needs its connection to stay as it is, and alone by one that closes all of the process's, as
-/// a fork does.
+/// Held shared by a test that needs its connection to stay as it is, and alone by one that closes all of the
+/// process's, as a fork does.
 pub(super) static CONNECTIONS: std::sync::RwLock<()> = std::sync::RwLock::new(());
 
 /// Waits on this thread; the ledger's work is done on its own.

@@ -1,4 +1,5 @@
-//! Several processes over one ledger, and what the death of one leaves: this test's own program is the others.
+//! Several processes over one ledger, and what the death of one leaves: this test's own program is the
+//! others.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -115,7 +116,8 @@ fn child() {
             assert!(holds_open("ledger.db"));
             assert!(all(&*ledger)[0].live);
 
-            // What the child's side does, though this is no child: the row stays its own until a new owner comes.
+            // What the child's side does, though this is no child: the row stays its own until a new owner
+            // comes.
             before_fork();
             after_fork_in_child();
             assert!(!holds_open(&owner), "the parent's lock file is still open");

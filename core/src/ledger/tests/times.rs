@@ -1,5 +1,5 @@
-//! What depends on the time: pruning and adoption, with a clock of the test's own. `promise.md`, 14 and 18. And what
-//! forgetting leaves, which is the same as pruning.
+//! What depends on the time: pruning and adoption, with a clock of the test's own. `promise.md`, 14 and 18.
+//! And what forgetting leaves, which is the same as pruning.
 
 use super::*;
 use crate::common::clock::Stamp;
@@ -138,7 +138,8 @@ impl Timed {
         self.at(unix_ms, |session, identity| claim::begin(session, identity, &claim, None)).claimed
     }
 
-    /// A submission that is begun, recorded so far, and given back; `told`: whether its program was given the end.
+    /// A submission that is begun, recorded so far, and given back; `told`: whether its program was given the
+    /// end.
     fn leave(&mut self, unix_ms: u64, claim: Claim, steps: Vec<Step>, told: bool) -> CallId {
         let call = is_new(Ok(self.begin(unix_ms, claim)));
         let end = if told {

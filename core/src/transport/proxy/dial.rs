@@ -184,7 +184,7 @@ impl Write for Way {
 
 impl Connection for Way {
     fn connected(&self) -> Connected {
-        // Whoever sees this asks with the whole address.
+        // The HTTP client then sends the whole address in the request line.
         Connected::new().proxy(self.is_proxied)
     }
 }
