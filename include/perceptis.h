@@ -552,7 +552,7 @@ perceptis_code perceptis_event_code(const perceptis_event *event);
 /**
  * The event's JSON. Of a call that has ended: what the form that blocks would have handed out, with `PERCEPTIS_OK`
  * and with `PERCEPTIS_INCOMPLETE`. Of progress: where the call stands, an entry of `perceptis_client_activity`. Of
- * the log: a record, or `{"dropped": <how many were dropped since nobody took them>}`. "" where there is none.
+ * the log: a record, or `{"dropped": <how many were dropped, since they were not taken>}`. "" where there is none.
  *
  * Borrowed from the event; of NULL: "". Any thread; does not block. Since 0.2.
  */
@@ -929,7 +929,7 @@ perceptis_code perceptis_queue_cancel(perceptis_queue *queue,
                                       perceptis_error **error);
 
 /**
- * Closes a queue: whoever waits in `perceptis_queue_take` gets `CLOSED`, and so does every later call that would put
+ * Closes a queue: a thread that waits in `perceptis_queue_take` gets `CLOSED`, and so does every later call that would put
  * something in. What runs goes on, and events can be taken still; where there is none, taking answers `CLOSED`
  * rather than wait. Closing again does nothing.
  *
@@ -940,8 +940,8 @@ perceptis_code perceptis_queue_close(perceptis_queue *queue,
                                      perceptis_error **error);
 
 /**
- * Frees a queue, with the events that were not taken. Calls that run go on without telling anybody, until they or
- * their client end: files still come to where they belong. Whoever waits in `perceptis_queue_take` gets `CLOSED`. The
+ * Frees a queue, with the events that were not taken. Calls that run go on without an event, until they or
+ * their client end: files still come to where they belong. A thread that waits in `perceptis_queue_take` gets `CLOSED`. The
  * descriptor is closed: take it out of the event loop before. NULL is accepted.
  *
  * After it no call of the doorbell begins. One in progress has ended, except when this is called from a
