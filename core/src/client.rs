@@ -11,7 +11,7 @@ use crate::activity::log::{Log, Sink};
 use crate::activity::tracker::Tracker;
 use crate::api::status::StatusApi;
 use crate::common::blocking::abandon;
-use crate::common::clock::{Clock, Moment};
+use crate::common::clock::{Clock, Moment, Stopwatch};
 use crate::common::jitter::Jitter;
 use crate::common::runtime::{Home, Spawn};
 use crate::config::Settings;
@@ -158,19 +158,24 @@ impl Client {
             let mut ending = Ending { log: &self.log, tracker, told: false };
             let end = tokio::select! {
                 biased;
-                reason = tracker.stopped() => Err(tracker.stop_error(reason).into()),
+                reason = tracker.stopped() => {
+                    // The error says what was sent: nothing may be sent after it.
+                    tracker.revoke();
+                    Err(tracker.stop_error(reason).into())
+                }
                 result = &mut steps => result.map_err(|failure| Failure {
                     error: tracker.complete(failure.error),
                     result: failure.result,
                 }),
                 () = self.clock.sleep_until(deadline) => {
-                    // Before the steps are dropped: no connection may send the first byte any more.
                     tracker.revoke();
                     Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
                 }
             };
             if let Some(left) = abandon(steps) {
+                let begun = Stopwatch::start();
                 left.await;
+                tracker.overran(begun.elapsed());
             }
             ending.told = true;
             self.log.finished(tracker, end.as_ref().err().map(|failure| &failure.error));

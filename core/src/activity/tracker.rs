@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
@@ -169,6 +169,8 @@ struct Tracked {
     operation: &'static str,
     started: Stopwatch,
     stop: Stop,
+    /// How many milliseconds of the wall's it waited after it was ended from outside.
+    overrun_ms: AtomicU32,
     situation: Mutex<Situation>,
 }
 
@@ -244,6 +246,7 @@ impl Tracker {
             operation,
             started: Stopwatch::start(),
             stop: Stop::default(),
+            overrun_ms: AtomicU32::new(0),
             situation: Mutex::default(),
         }))
     }
@@ -268,6 +271,17 @@ impl Tracker {
         .await;
         self.revoke();
         reason
+    }
+
+    /// After it was ended from outside it waited so long, in the wall's time.
+    pub(crate) fn overran(&self, waited: Duration) {
+        let waited = u32::try_from(waited.as_millis()).unwrap_or(u32::MAX);
+        self.0.overrun_ms.store(waited, Ordering::Relaxed);
+    }
+
+    /// How long it waited after it was ended from outside.
+    pub(crate) fn overrun(&self) -> Duration {
+        Duration::from_millis(self.0.overrun_ms.load(Ordering::Relaxed).into())
     }
 
     /// Forbids the first byte of an attempt that has not sent it.

@@ -19,8 +19,8 @@ pub const STACK_BYTES: usize = 2 << 20;
 const THREAD_WAIT: Duration = Duration::from_millis(500);
 
 /// How long an operation that is stopped waits for its file work. The wall's time: a network file system may
-/// hang.
-const ABANDONED_WAIT: Duration = Duration::from_secs(2);
+/// hang. It is a part of the 2 s by which a call may end after its deadline.
+const ABANDONED_WAIT: Duration = Duration::from_millis(1_500);
 
 thread_local! {
     /// Whether the runtime that this thread drives can have a thread for what blocks. The first one is kept,
@@ -54,8 +54,8 @@ impl Drop for Running {
     }
 }
 
-/// Drops the steps of an operation. `Some`: they have left file work running. The operation waits for it, two
-/// seconds at most, so that what it holds, such as a reserved name, is free before the operation's end is
+/// Drops the steps of an operation. `Some`: they have left file work running. The operation waits for it,
+/// 1.5 s at most, so that what it holds, such as a reserved name, is free before the operation's end is
 /// told.
 pub(crate) fn abandon(steps: impl Send) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
     let outer = ABANDONED.replace(Some(Vec::new()));

@@ -31,7 +31,7 @@ impl Client {
         let slot = OnceLock::new();
         let steps = Box::pin(self.download_job(job_id, options.clone(), deadline, tracker, &slot));
         let end = self.until(deadline, tracker, steps).await;
-        self.finish(slot.get(), end, true, Hearing::AtReturn).await.outcome
+        self.finish(slot.get(), end, true, Hearing::AtReturn, tracker).await.outcome
     }
 
     async fn download_job(

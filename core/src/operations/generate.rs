@@ -13,6 +13,7 @@ use crate::request::Wanted;
 use crate::results::{AcceptedResult, Made, MadeFailure};
 use crate::submission::CallContext;
 use crate::submission::begin::{Call, Stage};
+use crate::submission::lease::Lease;
 use crate::submission::receipt::Hearing;
 
 impl Client {
@@ -56,19 +57,20 @@ impl Client {
             Ok::<_, MadeFailure>(Made::Accepted(Box::new(result)))
         };
         let end = self.until(deadline, tracker, steps).await;
-        self.finish(slot.get(), end, false, hearing).await
+        self.finish(slot.get(), end, false, hearing, tracker).await
     }
 
     /// The end of a call, once the ledger has it.
     pub(crate) async fn finish(
         &self,
-        lease: Option<&crate::submission::lease::Lease>,
+        lease: Option<&Lease>,
         end: Result<Made, MadeFailure>,
         settled: bool,
         hearing: Hearing,
+        tracker: &Tracker,
     ) -> End {
         let Some(lease) = lease else { return render(end, false).into() };
-        let (end, receipt) = Box::pin(lease.finish(end, settled, hearing)).await;
+        let (end, receipt) = Box::pin(lease.finish(end, settled, hearing, tracker.overrun())).await;
         End { outcome: render(end, lease.is_written()), receipt }
     }
 }

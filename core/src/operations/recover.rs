@@ -154,7 +154,7 @@ impl Client {
             CallContext { resubmit: options.resubmit, deadline, tracker: &tracker, lease: Some(&lease) };
         let steps = Box::pin(self.settle(entry, places, &context));
         let end = self.until(deadline, &tracker, steps).await;
-        let (end, _) = lease.finish(end, true, Hearing::AtReturn).await;
+        let (end, _) = lease.finish(end, true, Hearing::AtReturn, tracker.overrun()).await;
         line.job_id = line.job_id.or_else(|| tracker.job_id());
         match render(end, lease.is_written()) {
             Ok(json) => {

@@ -48,7 +48,7 @@ impl Client {
                 self.carry_on(start, &CallContext { resubmit, deadline, tracker, lease: slot.get() }).await
             };
             let end = self.until(deadline, tracker, steps).await;
-            Box::pin(self.finish(slot.get(), end, true, hearing)).await
+            Box::pin(self.finish(slot.get(), end, true, hearing, tracker)).await
         }
     }
 

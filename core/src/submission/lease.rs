@@ -85,13 +85,13 @@ impl Lease {
         if let Step::Accepted { .. } = step {
             self.submitted.store(true, Ordering::Relaxed);
         }
-        self.write(vec![step]).await;
+        self.write(vec![step], MAX_WAIT).await;
     }
 
-    /// Records steps together; whether they are written.
-    async fn write(&self, steps: Vec<Step>) -> bool {
+    /// Records steps together, and waits at most so long; whether they are written.
+    async fn write(&self, steps: Vec<Step>, wait: Duration) -> bool {
         // Behind steps that are late already there is nothing to wait for.
-        let wait = if self.written.is_idle() { MAX_WAIT } else { Duration::ZERO };
+        let wait = if self.written.is_idle() { wait } else { Duration::ZERO };
         let recorded = self.ledger.record(self.row, steps, &self.written);
         let late = match tokio::time::timeout(wait, recorded).await {
             Ok(Ok(())) => return true,
@@ -104,7 +104,8 @@ impl Lease {
         false
     }
 
-    /// Ends the lease with the call's end. `settled`: nothing is left to do if the end is good. The ledger
+    /// Ends the lease with the call's end. `settled`: nothing is left to do if the end is good. `overrun`: how
+    /// long the call has waited since its deadline or its stop, for which less is waited here. The ledger
     /// has the end before the caller gets it; where it can't be written, an error no longer says that nothing
     /// is billed, since `recover` might send what was never sent.
     pub(crate) async fn finish<T, R>(
@@ -112,6 +113,7 @@ impl Lease {
         end: Result<T, Failure<R>>,
         settled: bool,
         hearing: Hearing,
+        overrun: Duration,
     ) -> (Result<T, Failure<R>>, Option<Receipt>) {
         let code = end.as_ref().err().map(|failure| failure.error.kind());
         let mut steps = Vec::new();
@@ -136,7 +138,7 @@ impl Lease {
         }
         steps.push(Step::Released);
         self.released.store(true, Ordering::Relaxed);
-        let written = self.write(steps).await;
+        let written = self.write(steps, MAX_WAIT.saturating_sub(overrun)).await;
         let end = match end {
             Err(failure) if refused.is_some() && !written => Err(self.unsure(failure)),
             end => end,
@@ -220,7 +222,7 @@ impl Submitter {
             }
             let wants_files = entry.calls.iter().any(|call| call.directory.is_some());
             let settled = !wants_files && status == "completed" && entry.state.is_unsettled();
-            let _ = lease.finish(Ok::<_, Failure>(()), settled, Hearing::AtReturn).await;
+            let _ = lease.finish(Ok::<_, Failure>(()), settled, Hearing::AtReturn, Duration::ZERO).await;
             self.unsettled.changed();
         };
         let _ = tokio::time::timeout(MAX_WAIT, noted).await;
