@@ -1,5 +1,5 @@
 //! `promise.md`, 4, 13 and 20: a call with a known key finds its files wherever they are by now, a job id is
-//! not taken for an idempotency key, and what is sent again does not leave too late.
+//! not taken for an idempotency key, what is sent again does not leave too late, and a disk that hangs keeps no call.
 #![allow(
     missing_docs,
     clippy::undocumented_unsafe_blocks,
@@ -18,6 +18,7 @@ mod support;
 #[allow(dead_code)]
 mod workshop;
 
+mod hanging;
 mod names;
 mod places;
 mod resending;
