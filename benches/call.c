@@ -9,11 +9,11 @@
 #include <curl/curl.h>
 #include <perceptis.h>
 
-enum { MOST_ROUNDS = 200, MOST_CALLS = 1000, ID = 64 };
+enum { MAX_ROUNDS = 200, MAX_CALLS = 1000, ID = 64 };
 
 struct side {
     const char *name;
-    double middle[MOST_ROUNDS], tail[MOST_ROUNDS], used[MOST_ROUNDS];
+    double middle[MAX_ROUNDS], tail[MAX_ROUNDS], used[MAX_ROUNDS];
 };
 
 static CURL *curl;
@@ -69,7 +69,7 @@ static void submit(char (*ids)[ID], size_t count)
 
 static void round_of(struct side *side, void (*call)(const char *), char (*ids)[ID], size_t calls, size_t round)
 {
-    static double took[MOST_CALLS];
+    static double took[MAX_CALLS];
     double used = processor();
     for (size_t at = 0; at < calls; at++) {
         double begun = now();
@@ -83,7 +83,7 @@ static void round_of(struct side *side, void (*call)(const char *), char (*ids)[
 
 static double ratio(const double *ours, const double *theirs, size_t rounds)
 {
-    double ratios[MOST_ROUNDS];
+    double ratios[MAX_ROUNDS];
     for (size_t round = 0; round < rounds; round++) ratios[round] = ours[round] / theirs[round];
     return median(ratios, rounds);
 }
@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 {
     static struct side theirs = {.name = "libcurl, easy interface"}, ours = {.name = "libperceptis, get_status"};
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 40, calls = argc > 2 ? strtoul(argv[2], NULL, 10) : 100;
-    CHECK(rounds > 0 && rounds < MOST_ROUNDS && calls > 0 && calls <= MOST_CALLS, "usage: see the source");
+    CHECK(rounds > 0 && rounds < MAX_ROUNDS && calls > 0 && calls <= MAX_CALLS, "usage: see the source");
     char authorization[256];
     base = setting("PERCEPTIS_API_BASE_URL");
     snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", setting("PERCEPTIS_API_KEY"));

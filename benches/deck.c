@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { PICTURE = 8 << 20, MOST_ENTRIES = 600 };
+enum { PICTURE = 8 << 20, MAX_ENTRIES = 600 };
 
 static uint32_t table[256];
 
@@ -52,10 +52,10 @@ unsigned char *deck_make(size_t about, size_t *size)
         "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Override "
         "PartName=\"/ppt/presentation.xml\" ContentType=\"application/vnd.openxmlformats-officedocument."
         "presentationml.presentation.main+xml\"/></Types>";
-    static struct entry entries[MOST_ENTRIES];
+    static struct entry entries[MAX_ENTRIES];
     uint64_t random = 0x9e3779b97f4a7c15;
     size_t count = 2 + (about + PICTURE - 1) / PICTURE;
-    CHECK(count <= MOST_ENTRIES && about < (size_t)4 << 30, "no deck is as large as that");
+    CHECK(count <= MAX_ENTRIES && about < (size_t)4 << 30, "no deck is as large as that");
     for (uint32_t at = 0; at < 256; at++) {
         table[at] = at;
         for (int bit = 0; bit < 8; bit++) table[at] = table[at] >> 1 ^ (table[at] & 1 ? 0xedb88320 : 0);

@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_ROUNDS = 1000, ROWS = 8, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
+enum { MAX_ROUNDS = 1000, ROWS = 8, DEFAULT = 16384, LARGE = CURL_MAX_READ_SIZE };
 
 struct row {
     const char *name;
@@ -32,7 +32,7 @@ struct row {
     int hashes;         /* libcurl */
     const char *format; /* this library: of the file, by which it decides what to check */
     int unhashed;       /* this library: the build that does not hash */
-    double took[MOST_ROUNDS], used[MOST_ROUNDS];
+    double took[MAX_ROUNDS], used[MAX_ROUNDS];
 };
 
 static struct row rows[ROWS] = {
@@ -200,7 +200,7 @@ static void with_libperceptis(struct build *build, const char *format, unsigned 
 
 static double ratio(const struct row *ours, const struct row *theirs, size_t rounds)
 {
-    double ratios[MOST_ROUNDS];
+    double ratios[MAX_ROUNDS];
     for (size_t round = 0; round < rounds; round++) ratios[round] = theirs->took[round] / ours->took[round];
     return median(ratios, rounds);
 }
@@ -223,7 +223,7 @@ int main(int argc, char **argv)
     directory = argc > 1 ? argv[1] : ".";
     size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 11;
     size_t mebibytes = argc > 3 ? strtoul(argv[3], NULL, 10) : 256;
-    CHECK(rounds > 0 && rounds < MOST_ROUNDS && mebibytes > 0 && mebibytes <= 500, "usage: see the source");
+    CHECK(rounds > 0 && rounds < MAX_ROUNDS && mebibytes > 0 && mebibytes <= 500, "usage: see the source");
     unsigned char *file = deck_make(mebibytes << 20, &file_size);
     port = file_server_start(file, file_size);
     snprintf(base, sizeof base, "http://127.0.0.1:%d", port);
@@ -269,7 +269,7 @@ int main(int argc, char **argv)
     printf("|------------------------------------------|---------|---------|-----------|------------------|-----------|"
         "---------|-----------|\n");
     for (size_t at = 0; at < ROWS; at++) {
-        double took[MOST_ROUNDS], used[MOST_ROUNDS];
+        double took[MAX_ROUNDS], used[MAX_ROUNDS];
         memcpy(took, rows[at].took, sizeof took);
         memcpy(used, rows[at].used, sizeof used);
         double middle = median(took, rounds);

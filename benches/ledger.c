@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { AT_ONCE = 8, MOST_ROUNDS = 1000 };
+enum { AT_ONCE = 8, MAX_ROUNDS = 1000 };
 
 static atomic_long syncs;
 
@@ -64,7 +64,7 @@ static void *many(void *client)
 /* Milliseconds a submission, one after the other: the median. */
 static double alone(perceptis_client *client, double *synced)
 {
-    static double took[MOST_ROUNDS];
+    static double took[MAX_ROUNDS];
     submit(client);
     long before = atomic_load(&syncs);
     for (size_t round = 0; round < rounds; round++) {
@@ -92,7 +92,7 @@ static double together(perceptis_client *client, double *synced)
 /* Milliseconds an insert of about the same bytes, committed each, in WAL mode with synchronous=FULL. */
 static double plain(const char *path, double *synced)
 {
-    static double took[MOST_ROUNDS];
+    static double took[MAX_ROUNDS];
     sqlite3 *database = NULL;
     sqlite3_stmt *insert = NULL;
     CHECK(sqlite3_open(path, &database) == SQLITE_OK
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 {
     CHECK(argc > 1, "usage: ledger DIRECTORY [ROUNDS]");
     if (argc > 2) rounds = strtoul(argv[2], NULL, 10);
-    CHECK(rounds > 0 && rounds <= MOST_ROUNDS, "ROUNDS is from 1 to %d", MOST_ROUNDS);
+    CHECK(rounds > 0 && rounds <= MAX_ROUNDS, "ROUNDS is from 1 to %d", MAX_ROUNDS);
     char path[4096];
     double one = 0, group = 0, none = 0, commit = 0;
     snprintf(path, sizeof path, "%s/plain-%ld.db", argv[1], (long)getpid());

@@ -13,7 +13,7 @@ use std::time::Duration;
 use perceptis_core::estimate::Estimates;
 use perceptis_core::schedule::Schedule;
 use perceptis_core::{Figure, Product};
-use waves::{FIRST, MOST, Seen, WAVES, Waits};
+use waves::{FIRST, MAX_DISTANCE, Seen, WAVES, Waits};
 
 const JOBS: u32 = 10_000;
 /// How long the service takes to answer a poll: with eight at once 160 a second, so that ten thousand jobs
@@ -84,7 +84,7 @@ fn together(product: Product, count: u32, learned: bool, low: f64, high: f64) ->
         let jobs: Vec<_> =
             (0..count).map(|number| (WAVES[3].1(number) / 10, draw(random, low, high))).collect();
         let estimates = &estimates(product, learned, low, high);
-        let schedule = Schedule::new(FIRST, MOST);
+        let schedule = Schedule::new(FIRST, MAX_DISTANCE);
         seen.extend(Waits { product, schedule, estimates, answer: ANSWER, random }.for_all(jobs));
     }
     seen
@@ -122,7 +122,7 @@ fn main() {
             let (low, high) = (low * factor, high * factor);
             table(&format!("{kind}, {durations}"));
             for (known, learned) in [("nothing learned", false), ("learned", true)] {
-                row(&format!("one job, {known}"), &alone(product, MOST, learned, low, high));
+                row(&format!("one job, {known}"), &alone(product, MAX_DISTANCE, learned, low, high));
                 for count in [100, JOBS] {
                     let seen = together(product, count, learned, low, high);
                     row(&format!("{count} at once, {known}"), &seen);

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_ROUNDS = 1000, SIDES = 3 };
+enum { MAX_ROUNDS = 1000, SIDES = 3 };
 
 /* Where Debian, Fedora, Alpine and SUSE keep the certificates that the system trusts, in one file. */
 static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -127,10 +127,10 @@ int main(int argc, char **argv)
     if (argc == 4) libcurl_child(argv[2], argv[3]);
     if (argc > 2) return EXIT_SUCCESS;
 
-    static double took[SIDES][MOST_ROUNDS], made[SIDES][MOST_ROUNDS];
+    static double took[SIDES][MAX_ROUNDS], made[SIDES][MAX_ROUNDS];
     static const char *const names[SIDES] = {"libcurl", "libcurl, with the system's CAs", "libperceptis"};
     size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 40;
-    CHECK(rounds > 0 && rounds < MOST_ROUNDS, "usage: see the source");
+    CHECK(rounds > 0 && rounds < MAX_ROUNDS, "usage: see the source");
     char bundle[] = "/tmp/perceptis-bench-XXXXXX", job[64];
     char *ca_file = getenv("PERCEPTIS_CA_FILE");
     if (ca_file != NULL) write_bundle(ca_file, bundle);
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
     printf("| %-30s | load, client, answer | of these the client | libperceptis / it |\n", "");
     printf("|--------------------------------|----------------------|---------------------|-------------------|\n");
     for (size_t side = 0; side < SIDES; side++) {
-        double ratios[MOST_ROUNDS];
+        double ratios[MAX_ROUNDS];
         if (side == 1 && ca_file == NULL) continue;
         for (size_t round = 0; round < rounds; round++) ratios[round] = took[2][round] / took[side][round];
         printf("| %-30s | %17.2f ms | %16.3f ms | %17.2f |\n", names[side], median(took[side], rounds) * 1e3,

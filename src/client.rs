@@ -19,7 +19,7 @@ use crate::runtime::Shared;
 use crate::threads;
 
 /// The longest wait for a client's end: a week, in milliseconds.
-const MOST_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
+const MAX_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// A client of the service with one API key. May be used from any number of threads at once. After a fork
 /// it belongs to the parent: in the child every call answers `FORKED`, and a new client can be made.
@@ -121,8 +121,8 @@ pub extern "C" fn perceptis_client_close(
 ) -> perceptis_code {
     guard::call(error, || {
         let client = arguments::handle("client", client)?;
-        if !(0..=MOST_CLOSE_MS).contains(&timeout_ms) {
-            let message = format!("argument timeout_ms is {timeout_ms}; accepted is 0 to {MOST_CLOSE_MS}");
+        if !(0..=MAX_CLOSE_MS).contains(&timeout_ms) {
+            let message = format!("argument timeout_ms is {timeout_ms}; accepted is 0 to {MAX_CLOSE_MS}");
             return Err(Error::invalid(message).into());
         }
         let end = Instant::now() + Duration::from_millis(timeout_ms.unsigned_abs());

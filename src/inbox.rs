@@ -24,7 +24,7 @@ use crate::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::threads;
 
 /// How many log records wait at most; the oldest go first.
-const MOST_RECORDS: usize = 1024;
+const MAX_RECORDS: usize = 1024;
 
 /// What comes out.
 pub(crate) enum Taken {
@@ -153,7 +153,7 @@ impl Inbox {
         if state.signal.is_none() {
             return;
         }
-        if state.records.len() == MOST_RECORDS {
+        if state.records.len() == MAX_RECORDS {
             state.records.pop_front();
             state.dropped += 1;
         }

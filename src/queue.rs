@@ -19,7 +19,7 @@ use crate::signal::Signal;
 use crate::threads;
 
 /// The longest wait for events that has an end: a week, in milliseconds.
-const MOST_TAKE_MS: i64 = 7 * 24 * 3600 * 1000;
+const MAX_TAKE_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// Where calls that do not block end: `perceptis_*_async` puts them in, `perceptis_queue_take` gives their events out.
 /// For event loops, by a descriptor, and for programs with threads of their own. Calls of any number of clients may
@@ -182,10 +182,9 @@ pub extern "C" fn perceptis_queue_take(
         }
         let wait = match timeout_ms {
             -1 => None,
-            0..=MOST_TAKE_MS => Some(Duration::from_millis(timeout_ms.unsigned_abs())),
+            0..=MAX_TAKE_MS => Some(Duration::from_millis(timeout_ms.unsigned_abs())),
             _ => {
-                let message =
-                    format!("argument timeout_ms is {timeout_ms}; accepted is -1 to {MOST_TAKE_MS}");
+                let message = format!("argument timeout_ms is {timeout_ms}; accepted is -1 to {MAX_TAKE_MS}");
                 return Err(Error::invalid(message).into());
             }
         };

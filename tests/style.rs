@@ -171,6 +171,23 @@ fn sentences_name_their_subject() {
     assert_eq!(hiding("// Whoever reads it: nobody's \"bodywork\""), ["nobody", "whoever"]);
 }
 
+/// Constants of a largest number that are called otherwise than `MAX_*`.
+fn misnamed(code: &str) -> Vec<&str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| name.starts_with("MOST")).collect()
+}
+
+#[test]
+fn largest_numbers_are_called_max() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["core", "src", "sandbox", "benches"] {
+        for path in sources(&top.join(folder)) {
+            let code = fs::read_to_string(&path).unwrap();
+            assert_eq!(misnamed(&code), [""; 0], "{}", path.display());
+        }
+    }
+    assert_eq!(misnamed("const MOST_BYTES: u8 = 1; const MAX_MOST: u8 = 2;"), ["MOST_BYTES"]);
+}
+
 #[test]
 fn floors_test_finds_a_planted_import() {
     assert_eq!(trespasses("retry", "use crate::client::Client;\nuse crate::error::Error;"), ["client"]);

@@ -21,8 +21,10 @@ use crate::ledger::{self, Ledger};
 use crate::polling::timing::Timing;
 use crate::polling::{Poller, SLOTS};
 use crate::retry::Retrier;
+use crate::retry::rate_limit::Gate;
+use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
-use crate::submission::{Parts, Submitter};
+use crate::submission::{BEGINNINGS_AT_ONCE, Submitter};
 use crate::transport::Transport;
 
 /// How long an operation may take where the caller does not say.
@@ -91,7 +93,7 @@ impl Client {
         };
         let poller = Poller::new(api, Arc::clone(&timing), Arc::clone(&retrier), home.clone());
         let unsettled = Arc::new(Unsettled::new(Arc::clone(&ledger), log.clone()));
-        let submitter = Submitter::new(Parts {
+        let submitter = Submitter {
             settings: Arc::clone(&settings),
             clock,
             log: log.clone(),
@@ -100,7 +102,10 @@ impl Client {
             retrier: Arc::clone(&retrier),
             timing: Arc::clone(&timing),
             unsettled: Arc::clone(&unsettled),
-        });
+            beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
+            submissions: Gate::new(settings.max_concurrent_submissions),
+            service_date: ServiceDate::default(),
+        };
         let downloader = Downloader {
             settings: Arc::clone(&settings),
             clock,

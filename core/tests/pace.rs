@@ -12,7 +12,7 @@ use perceptis_core::schedule::Schedule;
 use perceptis_core::{Figure, Product};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use waves::{FIRST, MOST, SLOTS, Seen, WAVES, Waits};
+use waves::{FIRST, MAX_DISTANCE, SLOTS, Seen, WAVES, Waits};
 
 const JOBS: usize = 4_000;
 /// How long an answer takes: so that all polls that are due go out at once, and so that few do.
@@ -28,7 +28,7 @@ fn wait_for(
     seed: u64,
 ) -> Vec<Seen> {
     let random = &mut fastrand::Rng::with_seed(seed);
-    Waits { product, schedule: Schedule::new(FIRST, MOST), estimates, answer, random }.for_all(jobs)
+    Waits { product, schedule: Schedule::new(FIRST, MAX_DISTANCE), estimates, answer, random }.for_all(jobs)
 }
 
 /// The mean delay, in seconds, and how many polls a job took.
@@ -153,7 +153,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let mut random = fastrand::Rng::with_seed(seed);
-        let schedule = Schedule::new(FIRST, MOST);
+        let schedule = Schedule::new(FIRST, MAX_DISTANCE);
         let mut waited = Duration::ZERO;
         while waited < took {
             waited += schedule.next(waited, None, random.f64());

@@ -12,7 +12,7 @@ use crate::support::api::Error;
 use crate::support::in_time;
 
 /// A short list.
-const MOST_ATTEMPTS: usize = 20;
+const MAX_ATTEMPTS: usize = 20;
 
 /// What goes wrong for ever, in which operation, and what status its attempts see; `None`: no answer at all.
 const FAILURES: [(&str, &str, Option<u64>); 12] = [
@@ -79,7 +79,7 @@ fn every_failure(check: impl Fn(&str, &Error, Option<u64>) -> Result<(), String>
 fn errors_tell_what_was_tried() {
     every_failure(|_, error, status| {
         let attempts = error.details["attempts"].as_array().ok_or("no attempts are listed")?;
-        if attempts.is_empty() || attempts.len() > MOST_ATTEMPTS {
+        if attempts.is_empty() || attempts.len() > MAX_ATTEMPTS {
             return Err(format!("{} attempts are listed", attempts.len()));
         }
         let mut before = 0;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SUBMITTERS = 3, TAKERS = 2, CLIENTS = 3, MOST_CALLS = 20000 };
+enum { SUBMITTERS = 3, TAKERS = 2, CLIENTS = 3, MAX_CALLS = 20000 };
 
 /* A client that is closed and freed under those who use it: freeing waits for them, as the header asks. */
 struct slot {
@@ -22,7 +22,7 @@ static perceptis_queue *queue;
 static char *job_id;
 static unsigned seed;
 static unsigned long calls;
-static atomic_uint accepted[SUBMITTERS][MOST_CALLS], ended[SUBMITTERS][MOST_CALLS];
+static atomic_uint accepted[SUBMITTERS][MAX_CALLS], ended[SUBMITTERS][MAX_CALLS];
 static atomic_int submitting = SUBMITTERS;
 
 static unsigned chance(unsigned *state, unsigned below)
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
     CHECK(argc == 3);
     seed = (unsigned)strtoul(argv[1], NULL, 10) | 1;
     calls = strtoul(argv[2], NULL, 10);
-    CHECK(calls <= MOST_CALLS);
+    CHECK(calls <= MAX_CALLS);
     for (int i = 0; i < CLIENTS; i++) {
         CHECK(pthread_rwlock_init(&slots[i].lock, NULL) == 0);
         MUST(perceptis_client_new(NULL, &slots[i].client, &failed));

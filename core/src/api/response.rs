@@ -213,8 +213,8 @@ fn describe(reply: &Reply, key: &ApiKey) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    const MOST: usize = 500;
-    match text.char_indices().nth(MOST) {
+    const MAX_CHARACTERS: usize = 500;
+    match text.char_indices().nth(MAX_CHARACTERS) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),
     }

@@ -48,9 +48,9 @@ const KEYS: [&str; 21] = [
 ];
 
 /// Above this many submissions at once each would need a connection of its own for long.
-const MOST_SUBMISSIONS: u64 = 64;
+const MAX_SUBMISSIONS: u64 = 64;
 /// What `max_file_bytes` can be: 4 GiB.
-const MOST_FILE_BYTES: u64 = 4 << 30;
+const MAX_FILE_BYTES: u64 = 4 << 30;
 /// The largest `jitter_seed`: what fits a signed integer of every language.
 const MAX_JITTER_SEED: u64 = (1 << 63) - 1;
 
@@ -212,10 +212,10 @@ impl Settings {
             }
             "adopt_window_ms" => text::integer(text, 0..=MAX_ADOPT_WINDOW_MS)
                 .map(|value| self.adopt_window = Duration::from_millis(value)),
-            "max_concurrent_submissions" => text::integer(text, 1..=MOST_SUBMISSIONS)
+            "max_concurrent_submissions" => text::integer(text, 1..=MAX_SUBMISSIONS)
                 .map(|value| self.max_concurrent_submissions = usize::try_from(value).unwrap_or(1)),
             "max_file_bytes" => {
-                text::integer(text, 1..=MOST_FILE_BYTES).map(|value| self.max_file_bytes = value)
+                text::integer(text, 1..=MAX_FILE_BYTES).map(|value| self.max_file_bytes = value)
             }
             "ledger" => Location::parse(text).map(|value| self.ledger = value),
             "log_level" => match Level::NAMES.iter().find(|(name, _)| *name == text) {

@@ -16,7 +16,7 @@ use crate::model::submission_state::State;
 const CENTURY_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
 
 /// The longest `name`, in bytes: with a job id and an ending it still fits a file system's 255.
-const MOST_NAME_BYTES: usize = 120;
+const MAX_NAME_BYTES: usize = 120;
 
 const KEYS: [&str; 15] = [
     "timeout_ms",
@@ -36,7 +36,7 @@ const KEYS: [&str; 15] = [
     "history",
 ];
 
-const MOST_LISTED: u64 = 10_000;
+const MAX_LISTED: u64 = 10_000;
 
 /// The options of one call.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Options {
             "unsettled" => text::boolean(text).map(|value| self.unsettled = Some(value)),
             "max_age_ms" => text::integer(text, 1..=CENTURY_MS)
                 .map(|value| self.max_age = Some(Duration::from_millis(value))),
-            "limit" => text::integer(text, 1..=MOST_LISTED)
+            "limit" => text::integer(text, 1..=MAX_LISTED)
                 .map(|value| self.limit = usize::try_from(value).unwrap_or(1)),
             "history" => text::boolean(text).map(|value| self.history = value),
             "idempotency_key" if idempotency_key::is_sound(text) => {
@@ -176,11 +176,11 @@ fn directory(text: &str) -> Result<Arc<Path>, String> {
 fn name(text: &str) -> Result<String, String> {
     let accepts = || {
         format!(
-            "a file name of 1 to {MOST_NAME_BYTES} bytes without its ending: no '/' or '\\', no control \
+            "a file name of 1 to {MAX_NAME_BYTES} bytes without its ending: no '/' or '\\', no control \
              characters, no dot at the beginning, no \".pptx\" at the end"
         )
     };
-    let sound = (1..=MOST_NAME_BYTES).contains(&text.len())
+    let sound = (1..=MAX_NAME_BYTES).contains(&text.len())
         && !text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\'))
         && !text.starts_with('.')
         && !text.to_ascii_lowercase().ends_with(".pptx");

@@ -38,7 +38,7 @@ impl Sums {
 /// From here on a second thread is worth its start, and from there on the thread that brings more has to
 /// wait.
 const HELP_ABOVE: usize = 512 << 10;
-const MOST_WAITING: usize = 4 << 20;
+const MAX_WAITING: usize = 4 << 20;
 
 /// Sums over pieces that may come faster than one thread can both write and hash them: then another one
 /// helps, as long as there is something to do. No thread depends on it: where none is free, the thread that
@@ -70,7 +70,7 @@ impl Hashing {
     /// another thread call [`Hashing::work_off`] if it can.
     pub(crate) fn add(&self, piece: Bytes, help: impl FnOnce(Hashing)) {
         let mut state = self.lock();
-        while state.waiting >= MOST_WAITING {
+        while state.waiting >= MAX_WAITING {
             state = self.step(state);
         }
         state.waiting += piece.len();

@@ -12,7 +12,7 @@ use crate::error::Error;
 
 /// RFC 3986's unreserved characters stay; all else is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const MOST_FILE_BYTES: usize = 96;
+const MAX_FILE_BYTES: usize = 96;
 
 /// A job id that can be put into a URL and a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,9 +75,9 @@ impl JobId {
         if name.starts_with('.') {
             name.replace_range(..1, "%2E");
         }
-        if name.len() > MOST_FILE_BYTES {
+        if name.len() > MAX_FILE_BYTES {
             let digest = sha256::hex(&sha256::of(self.0.as_bytes()));
-            name.truncate(MOST_FILE_BYTES - 17);
+            name.truncate(MAX_FILE_BYTES - 17);
             name.push('-');
             name.push_str(&digest[..16]);
         }
@@ -106,7 +106,7 @@ mod tests {
     fn file_stems_are_short_plain_and_distinct() {
         let long = |last: &str| JobId::from_caller(&("%".repeat(150) + last)).unwrap().file_stem();
         assert_ne!(long("a"), long("b"));
-        assert!(long("a").len() <= MOST_FILE_BYTES);
+        assert!(long("a").len() <= MAX_FILE_BYTES);
         assert_eq!(JobId::from_caller(".job").unwrap().file_stem(), "%2Ejob");
         assert_eq!(JobId::from_caller("job_1-a").unwrap().file_stem(), "job_1-a");
     }

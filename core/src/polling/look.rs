@@ -46,6 +46,6 @@ impl Poller {
 
 /// The course of looks that are to succeed whatever the service says meanwhile, short of a refusal.
 pub(crate) fn patient(deadline: Moment, tracker: &Tracker) -> Course<'_> {
-    const MOST_FAILURES: u32 = 20;
-    Course::new(Asking::Wait, deadline, tracker).at_most(MOST_FAILURES)
+    const MAX_FAILURES: u32 = 20;
+    Course::new(Asking::Wait, deadline, tracker).at_most(MAX_FAILURES)
 }

@@ -20,13 +20,12 @@ use crate::error::{Error, Kind};
 use crate::retry::budget::Budget;
 use crate::retry::policy::{Asking, Next};
 use crate::retry::rate_limit::Gate;
-use crate::transport::failure::Came;
-use crate::transport::failure::Miss;
+use crate::transport::failure::{Came, Miss};
 
-const FIRST: Duration = Duration::from_millis(500);
-const MOST: Duration = Duration::from_secs(30);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// How often a submission tries to connect where nothing has been sent yet: about a minute in all.
-const MOST_CONNECTS: u32 = 8;
+const MAX_CONNECTS: u32 = 8;
 
 /// Asked just before a first byte: whether it may go out.
 pub(crate) type Check = Box<dyn Fn() -> bool + Send + Sync>;
@@ -206,7 +205,7 @@ impl<'a> Course<'a> {
         self.failures += 1;
         match next {
             Next::Again | Next::Doubt if self.failures < self.most => Ok(()),
-            Next::Few if self.failures < MOST_CONNECTS.min(self.most) => Ok(()),
+            Next::Few if self.failures < MAX_CONNECTS.min(self.most) => Ok(()),
             Next::Again | Next::Doubt | Next::Few => Err(Why::Often),
             Next::Renew => Err(Why::Renew),
             Next::Stop | Next::DoubtStop | Next::Young => Err(Why::Stop),
@@ -321,8 +320,8 @@ impl Retrier {
     /// How long to wait after so many failures: full jitter under a ceiling that doubles, never less than the
     /// service asked for. "Exponential Backoff And Jitter", M. Brooker, AWS Architecture Blog, 2015.
     fn backoff(&self, failures: u32, floor: Option<Duration>) -> Duration {
-        let ceiling = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(MOST);
-        let backoff = if self.budget.take() { self.jitter.full(ceiling) } else { MOST };
+        let ceiling = FIRST_BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(MAX_BACKOFF);
+        let backoff = if self.budget.take() { self.jitter.full(ceiling) } else { MAX_BACKOFF };
         floor.map_or(backoff, |floor| backoff.max(self.jitter.tenth_more(floor)))
     }
 }
@@ -375,7 +374,7 @@ mod tests {
         let plain: fn(Course<'_>) -> Course<'_> = |course| course;
         for (comes, asking, attempts, why) in [
             (&[][..], Asking::Submit, 1, None),
-            (&[NotSent], Asking::Submit, MOST_CONNECTS, Some(Why::Often)),
+            (&[NotSent], Asking::Submit, MAX_CONNECTS, Some(Why::Often)),
             (&[Status(401)], Asking::Submit, 1, Some(Why::Stop)),
             (&[Status(407)], Asking::Wait, 1, Some(Why::Stop)),
             // In doubt once, it is sent again where nothing was sent for longer than the first submission is.

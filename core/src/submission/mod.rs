@@ -94,27 +94,11 @@ impl Attempt for Submission<'_> {
 
 /// Calls that ask the ledger at once what they are about, which takes far more memory than to wait for a
 /// turn. The ledger commits together what comes together, and so many are enough to make a commit cheap.
-const BEGINNINGS_AT_ONCE: usize = 64;
+pub(crate) const BEGINNINGS_AT_ONCE: usize = 64;
 
 /// Submits requests: once each, whatever happens.
 #[derive(Debug)]
 pub(crate) struct Submitter {
-    settings: Arc<Settings>,
-    clock: Clock,
-    log: Log,
-    ledger: Arc<dyn Ledger>,
-    transport: Arc<Transport>,
-    retrier: Arc<Retrier>,
-    timing: Arc<Timing>,
-    unsettled: Arc<Unsettled>,
-    /// Where calls that cost money wait for their turn to begin.
-    beginnings: Semaphore,
-    submissions: Gate,
-    service_date: ServiceDate,
-}
-
-/// What a [`Submitter`] works with.
-pub(crate) struct Parts {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
@@ -123,26 +107,13 @@ pub(crate) struct Parts {
     pub(crate) retrier: Arc<Retrier>,
     pub(crate) timing: Arc<Timing>,
     pub(crate) unsettled: Arc<Unsettled>,
+    /// Where calls that cost money wait for their turn to begin.
+    pub(crate) beginnings: Semaphore,
+    pub(crate) submissions: Gate,
+    pub(crate) service_date: ServiceDate,
 }
 
 impl Submitter {
-    pub(crate) fn new(parts: Parts) -> Submitter {
-        let Parts { settings, clock, log, ledger, transport, retrier, timing, unsettled } = parts;
-        Submitter {
-            submissions: Gate::new(settings.max_concurrent_submissions),
-            settings,
-            clock,
-            log,
-            ledger,
-            transport,
-            retrier,
-            timing,
-            unsettled,
-            beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
-            service_date: ServiceDate::default(),
-        }
-    }
-
     /// Submits until accepted, or until it is clear that it won't be, or to the deadline. Hands out the job's
     /// id and the service's answer.
     pub(crate) async fn submit(

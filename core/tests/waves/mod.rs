@@ -12,7 +12,7 @@ use perceptis_core::schedule::Schedule;
 
 /// The defaults of the client's configuration.
 pub const FIRST: Duration = Duration::from_secs(2);
-pub const MOST: Duration = Duration::from_secs(10);
+pub const MAX_DISTANCE: Duration = Duration::from_secs(10);
 /// How many polls a client has under way at once.
 pub const SLOTS: usize = 8;
 

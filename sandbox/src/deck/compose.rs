@@ -3,12 +3,12 @@
 use super::design::Design;
 use super::figures::{self, Figure};
 use super::model::{Anchor, Colour, Deck, Layout, Mark, Paragraph, Place, Role, Shape, Slide, Title};
-use super::parts::{self, MOST_LINE, MOST_TITLE, headline, line, notes};
+use super::parts::{self, MAX_LINE, MAX_TITLE, headline, line, notes};
 use super::picture;
 use super::prompt::{self, Brief, Point, cut, split};
 
-const MOST_BULLETS: usize = 7;
-const MOST_CALLOUTS: usize = 3;
+const MAX_BULLETS: usize = 7;
+const MAX_CALLOUTS: usize = 3;
 /// The slides besides those of the points.
 const FRAME: usize = 6;
 
@@ -31,7 +31,7 @@ pub fn slides_of(prompt: &str) -> usize {
 /// The deck of a prompt.
 pub fn deck(prompt: &str, design: Design) -> Deck {
     let brief = prompt::read(prompt);
-    let title = cut(&brief.title, MOST_TITLE);
+    let title = cut(&brief.title, MAX_TITLE);
     let mut slides = vec![opening(&title, &brief), agenda(&brief)];
     slides.extend(brief.points.iter().map(|point| content(point, &title)));
     slides.extend([chart(&brief), table(&brief), drawing(&brief, &design), closing(&title)]);
@@ -60,7 +60,7 @@ fn title_slide(title: &str, subtitle: &str, spoken: &str) -> Slide {
         parts::text(place, Role::Subtitle, vec![line(subtitle, 2400, Colour::Muted)], Anchor::Top, 1);
     Slide {
         layout: Layout::Title,
-        title: Title { text: cut(title, MOST_TITLE), style: None },
+        title: Title { text: cut(title, MAX_TITLE), style: None },
         shapes: vec![subtitle],
         notes: notes(spoken),
     }
@@ -98,10 +98,10 @@ fn content(point: &Point, title: &str) -> Slide {
             ];
         }
     }
-    let bullet = |text: &String| line(&cut(text, MOST_LINE), 2400, Colour::Text).bullet();
-    let paragraphs = texts.iter().take(MOST_BULLETS).map(bullet).collect();
+    let bullet = |text: &String| line(&cut(text, MAX_LINE), 2400, Colour::Text).bullet();
+    let paragraphs = texts.iter().take(MAX_BULLETS).map(bullet).collect();
     let lines = std::iter::once(&point.text).chain(&point.details);
-    let figures: Vec<Figure> = lines.flat_map(|line| figures::in_line(line)).take(MOST_CALLOUTS).collect();
+    let figures: Vec<Figure> = lines.flat_map(|line| figures::in_line(line)).take(MAX_CALLOUTS).collect();
     if figures.is_empty() {
         return slide(
             &point.text,
@@ -160,7 +160,7 @@ fn drawing(brief: &Brief, design: &Design) -> Slide {
 fn slide(title: &str, shapes: Vec<Shape>, spoken: &str) -> Slide {
     Slide {
         layout: Layout::Content,
-        title: Title { text: cut(title, MOST_TITLE), style: None },
+        title: Title { text: cut(title, MAX_TITLE), style: None },
         shapes,
         notes: notes(spoken),
     }
@@ -227,8 +227,8 @@ mod tests {
     fn the_last_point_has_its_details_and_no_one_elses() {
         let lines: String = (1..=25).map(|number| format!("P{number}\n  of {number}\n")).collect();
         let prompt = format!("T\n{lines}");
-        assert_eq!(titles(&prompt).len(), 1 + prompt::MOST_POINTS);
-        assert_eq!(bullets(&prompt, 1 + prompt::MOST_POINTS), ["of 20"]);
+        assert_eq!(titles(&prompt).len(), 1 + prompt::MAX_POINTS);
+        assert_eq!(bullets(&prompt, 1 + prompt::MAX_POINTS), ["of 20"]);
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
             assert!(deck.slides.len() > FRAME, "{prompt:?}");
             assert!(deck.slides.iter().all(|slide| !slide.title.text.is_empty()), "{prompt:?}");
         }
-        assert_eq!(titles(&"line\n".repeat(1000)).len(), 1 + prompt::MOST_POINTS);
-        assert!(titles(&"x".repeat(100_000))[0].chars().count() <= MOST_TITLE);
+        assert_eq!(titles(&"line\n".repeat(1000)).len(), 1 + prompt::MAX_POINTS);
+        assert!(titles(&"x".repeat(100_000))[0].chars().count() <= MAX_TITLE);
     }
 }

@@ -4,12 +4,12 @@
 use super::design::{self, Design};
 use super::figures::{self, Figure};
 use super::model::{Anchor, Block, Chart, Colour, Deck, Layout, Picture, Place, Role, Shape, Slide, Title};
-use super::parts::{self, MOST_TITLE, line, notes};
+use super::parts::{self, MAX_TITLE, line, notes};
 use super::picture;
 use super::prompt::{self, Brief, Point, cut};
 
 const GAP: u32 = 228_600;
-const MOST_POINTS: usize = 6;
+const MAX_POINTS: usize = 6;
 
 /// What the arrangements work with.
 struct Matter<'a> {
@@ -29,7 +29,7 @@ pub fn single_slide(prompt: &str, variant: u32, template: Option<Design>, sent: 
     let has_figures = !brief.figures.is_empty();
     let said = figures::remarks(&charts, has_figures);
     let matter = Matter { charts, said, pictures: sent.to_vec(), brief: &brief };
-    let title = cut(&brief.title, MOST_TITLE);
+    let title = cut(&brief.title, MAX_TITLE);
     let (style, mut shapes) = match number % 4 {
         0 => argument(&matter),
         1 => columns(&matter),
@@ -100,13 +100,7 @@ fn points<'a>(matter: &Matter<'a>, most: usize) -> &'a [Point] {
 }
 
 fn body(matter: &Matter<'_>, place: Place, colour: Colour) -> Shape {
-    parts::text(
-        place,
-        Role::Body,
-        parts::points(points(matter, MOST_POINTS), 1600, colour, 2),
-        Anchor::Top,
-        1,
-    )
+    parts::text(place, Role::Body, parts::points(points(matter, MAX_POINTS), 1600, colour, 2), Anchor::Top, 1)
 }
 
 /// The lower part of a place for the pictures, if there are any.
@@ -190,7 +184,7 @@ fn numbers(matter: &Matter<'_>) -> Arranged {
         strip = text;
     }
     shapes.push(parts::panel(Place::inches(0.5, 5.6, 12.33, 0.03), Colour::Accent(1)));
-    let paragraphs = parts::points(points(matter, MOST_POINTS), 1400, Colour::Text, 2);
+    let paragraphs = parts::points(points(matter, MAX_POINTS), 1400, Colour::Text, 2);
     shapes.push(parts::text(strip, Role::Body, paragraphs, Anchor::Top, 2));
     (style, shapes)
 }

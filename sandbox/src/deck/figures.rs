@@ -4,8 +4,8 @@ use super::model::{Chart, Kind, Unit};
 use crate::hash;
 
 /// As many as are read at all.
-const MOST_IN_A_CHART: usize = super::prompt::MOST_FIGURES;
-const MOST_LABEL: usize = 36;
+const MAX_IN_A_CHART: usize = super::prompt::MAX_FIGURES;
+const MAX_LABEL: usize = 36;
 
 /// One figure: what it is of, and how much.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +85,7 @@ fn push_all(found: &mut Vec<Figure>, text: &str, label: Option<&str>, series: Op
         let after = next.as_ref().map_or(rest, |next| next.before);
         let label = label.take().unwrap_or(if before.is_empty() { trimmed(after) } else { before });
         found.push(Figure {
-            label: super::prompt::cut(&label, MOST_LABEL),
+            label: super::prompt::cut(&label, MAX_LABEL),
             value: number.value,
             unit: number.unit,
             decimals: number.decimals,
@@ -288,7 +288,7 @@ pub fn charted(line: &str) -> Option<(String, Chart)> {
 }
 
 fn chart(group: &[&Figure]) -> Chart {
-    let group = &group[..group.len().min(MOST_IN_A_CHART)];
+    let group = &group[..group.len().min(MAX_IN_A_CHART)];
     let unit = &group[0].unit;
     let mixed = group.iter().any(|figure| figure.unit != *unit);
     let label = |at: usize, figure: &Figure| {

@@ -9,10 +9,10 @@ use super::picture;
 use super::prompt::{Point, cut, printable};
 
 /// More characters than this are cut from a title.
-pub const MOST_TITLE: usize = 120;
+pub const MAX_TITLE: usize = 120;
 /// And from a line.
-pub const MOST_LINE: usize = 240;
-const MOST_NOTES: usize = 4000;
+pub const MAX_LINE: usize = 240;
+const MAX_NOTES: usize = 4000;
 
 /// A ground in one colour.
 pub fn panel(place: Place, colour: Colour) -> Shape {
@@ -82,7 +82,7 @@ pub fn pictures(place: Place, all: &[Picture]) -> impl Iterator<Item = Shape> {
 
 /// A line of text.
 pub fn line(text: &str, size: Size, colour: Colour) -> Paragraph {
-    Paragraph { text: cut(text, MOST_LINE), level: 0, mark: Mark::None, size, bold: false, colour }
+    Paragraph { text: cut(text, MAX_LINE), level: 0, mark: Mark::None, size, bold: false, colour }
 }
 
 impl Paragraph {
@@ -175,5 +175,5 @@ pub fn notes(text: &str) -> String {
     let flat: Vec<&str> = text.split_whitespace().collect();
     let clean = printable(&flat.join(" "));
     let clean = clean.trim();
-    if clean.is_empty() { "Notes".into() } else { cut(clean, MOST_NOTES) }
+    if clean.is_empty() { "Notes".into() } else { cut(clean, MAX_NOTES) }
 }

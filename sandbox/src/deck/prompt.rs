@@ -4,9 +4,9 @@
 use super::figures::{self, Figure};
 
 /// More points than this are left out.
-pub const MOST_POINTS: usize = 20;
+pub const MAX_POINTS: usize = 20;
 /// And more figures.
-pub const MOST_FIGURES: usize = 24;
+pub const MAX_FIGURES: usize = 24;
 /// What a prompt can have without a word in it still makes a slide.
 const UNTITLED: &str = "Untitled";
 
@@ -37,7 +37,7 @@ pub fn read(prompt: &str) -> Brief {
     let text = printable(&without_directives(prompt));
     let (title, points) = points(&text);
     let mut figures: Vec<Figure> = text.lines().flat_map(|line| figures::in_line(unmarked(line))).collect();
-    figures.truncate(MOST_FIGURES);
+    figures.truncate(MAX_FIGURES);
     Brief { title, points, figures, text }
 }
 
@@ -49,7 +49,7 @@ fn points(clean: &str) -> (String, Vec<Point>) {
     for line in lines {
         let nested = line.starts_with("  ") || line.starts_with('\t');
         let text = unmarked(line).to_owned();
-        let full = points.len() == MOST_POINTS;
+        let full = points.len() == MAX_POINTS;
         match points.last_mut() {
             Some(point) if nested => point.details.push(text),
             _ if full => break,
@@ -67,7 +67,7 @@ fn points(clean: &str) -> (String, Vec<Point>) {
         }
     };
     let title = if sentences.len() > 1 { sentences.into_iter().next().unwrap_or(title) } else { title };
-    (title, texts.into_iter().take(MOST_POINTS).map(|text| Point { text, details: Vec::new() }).collect())
+    (title, texts.into_iter().take(MAX_POINTS).map(|text| Point { text, details: Vec::new() }).collect())
 }
 
 /// A prompt without what it says to the sandbox.

@@ -5,10 +5,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::message::{Answer, Question};
 
-const MOST_HEAD_BYTES: usize = 64 << 10;
-const MOST_HEADERS: usize = 100;
+const MAX_HEAD_BYTES: usize = 64 << 10;
+const MAX_HEADERS: usize = 100;
 /// Above the client's 64 MiB, with room to say no.
-const MOST_BODY_BYTES: u64 = 96 << 20;
+const MAX_BODY_BYTES: u64 = 96 << 20;
 
 /// Why there is no request.
 pub enum Unread {
@@ -37,7 +37,7 @@ pub enum Length {
 impl Length {
     /// Whether it may be read, as far as can be said before.
     pub fn is_allowed(self) -> bool {
-        !matches!(self, Length::Known(length) if length > MOST_BODY_BYTES)
+        !matches!(self, Length::Known(length) if length > MAX_BODY_BYTES)
     }
 }
 
@@ -81,7 +81,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 self.buffer.advance(2);
             }
             let parsed = parse(&self.buffer)?;
-            if parsed.as_ref().map_or(self.buffer.len(), |(_, length)| *length) > MOST_HEAD_BYTES {
+            if parsed.as_ref().map_or(self.buffer.len(), |(_, length)| *length) > MAX_HEAD_BYTES {
                 return Err(bad(431, "the request's head is above 64 KiB"));
             }
             if let Some((head, length)) = parsed {
@@ -118,7 +118,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             };
             self.buffer.advance(start);
             // Not a sum: a chunk may claim 2^64 - 1 bytes.
-            if size > MOST_BODY_BYTES.saturating_sub(body.len() as u64) {
+            if size > MAX_BODY_BYTES.saturating_sub(body.len() as u64) {
                 return Err(bad(413, "the body is above 96 MiB"));
             }
             if size == 0 {
@@ -138,14 +138,14 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
                 self.buffer.advance(end + 2);
                 passed += end;
-                if passed > MOST_HEAD_BYTES {
+                if passed > MAX_HEAD_BYTES {
                     return Err(bad(431, "the trailers are above 64 KiB"));
                 }
                 if end == 0 {
                     return Ok(());
                 }
             }
-            if passed + self.buffer.len() > MOST_HEAD_BYTES {
+            if passed + self.buffer.len() > MAX_HEAD_BYTES {
                 return Err(bad(431, "the trailers are above 64 KiB"));
             }
             if !self.more().await {
@@ -190,7 +190,7 @@ fn cut() -> Unread {
 
 /// A head, and how many bytes it has; `None` when it is not whole yet.
 fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, Unread> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let length = match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,

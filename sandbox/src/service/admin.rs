@@ -19,9 +19,9 @@ use crate::tls::Certificate;
 
 /// Where it is.
 pub const PREFIX: &str = "/_sandbox/";
-const MOST_LISTED: usize = 1000;
+const MAX_LISTED: usize = 1000;
 /// Jobs on the page.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 const LONGEST_ADVANCE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 impl Service {
@@ -72,9 +72,9 @@ impl Service {
                 Ok(Answer::json(200, &clock(namespace)))
             }
             ("GET", "journal", "") => {
-                let most = count(question, "limit")?.map_or(100, |most| most.min(MOST_LISTED as u64));
+                let most = count(question, "limit")?.map_or(100, |most| most.min(MAX_LISTED as u64));
                 let after = namespace.journal.begins(count(question, "after")?, count(question, "newest")?);
-                let entries = namespace.journal.after(after, usize::try_from(most).unwrap_or(MOST_LISTED));
+                let entries = namespace.journal.after(after, usize::try_from(most).unwrap_or(MAX_LISTED));
                 list("entries", entries.map(super::Entry::describe).collect())
             }
             ("GET", "events", "") => {
@@ -83,7 +83,7 @@ impl Service {
                 answer.events = Some(Events { namespace: name.to_owned(), after });
                 Ok(answer)
             }
-            ("GET", "jobs", "") => list("jobs", namespace.jobs(MOST_LISTED)),
+            ("GET", "jobs", "") => list("jobs", namespace.jobs(MAX_LISTED)),
             ("GET", "jobs", rest) => match rest.split_once("/slides/") {
                 Some((id, file)) => slide(namespace, id, file, question).ok_or_else(no_job),
                 None => {
@@ -255,7 +255,7 @@ fn overview(name: &str, namespace: &Namespace) -> Value {
         keys::read(Some(&format!("Bearer {api_key}"))).ok().map(|bearer| bearer.key.fingerprint());
     json!({
         "namespace": name, "api_key": api_key, "key": fingerprint, "clock": clock(namespace),
-        "jobs": namespace.jobs(MOST_SHOWN), "rules": namespace.rules.list(),
+        "jobs": namespace.jobs(MAX_SHOWN), "rules": namespace.rules.list(),
         "credits": namespace.credits()["credits"],
     })
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::http::{Answer, Body, Question};
 
-const MOST_ENTRIES: usize = 2000;
+const MAX_ENTRIES: usize = 2000;
 /// What of any text is kept: a path can be 64 KiB long.
-const MOST_TEXT_BYTES: usize = 2048;
+const MAX_TEXT_BYTES: usize = 2048;
 
 /// One request and its answer.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +94,7 @@ fn unsigned(text: &str) -> String {
 }
 
 fn cut(text: &[u8]) -> String {
-    String::from_utf8_lossy(&text[..text.len().min(MOST_TEXT_BYTES)]).into_owned()
+    String::from_utf8_lossy(&text[..text.len().min(MAX_TEXT_BYTES)]).into_owned()
 }
 
 /// The newest entries.
@@ -105,11 +105,11 @@ impl Journal {
     /// Writes an entry; the oldest goes when there are too many.
     pub fn write(&mut self, mut entry: Entry) {
         for text in entry.faults.iter_mut().chain(&mut entry.job_id) {
-            if text.len() > MOST_TEXT_BYTES {
+            if text.len() > MAX_TEXT_BYTES {
                 *text = cut(text.as_bytes());
             }
         }
-        if self.0.len() == MOST_ENTRIES {
+        if self.0.len() == MAX_ENTRIES {
             self.0.pop_front();
         }
         self.0.push_back(entry);

@@ -48,7 +48,7 @@ const GENERATE: &str = "/api/v1/generate";
 const STATUS: &str = "/api/v1/status/";
 const FILES: &str = "/files/";
 const HEADER: &str = "x-perceptis-sandbox";
-const MOST_NAMESPACES: usize = 1000;
+const MAX_NAMESPACES: usize = 1000;
 
 /// The service's whole state, in memory.
 pub struct Service {
@@ -79,7 +79,7 @@ struct World {
 
 impl World {
     fn namespace(&mut self, name: &str, speed: f64) -> &mut Namespace {
-        if self.namespaces.len() >= MOST_NAMESPACES && !self.namespaces.contains_key(name) {
+        if self.namespaces.len() >= MAX_NAMESPACES && !self.namespaces.contains_key(name) {
             // A program that makes a thousand namespaces is done with the first of them.
             if let Some(oldest) = self.order.pop_front() {
                 self.namespaces.remove(&oldest);

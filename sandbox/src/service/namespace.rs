@@ -13,8 +13,8 @@ use super::scenario::{Fault, Layer, Scenario};
 use super::store::Store;
 use crate::clock::Clock;
 
-const MOST_VIOLATIONS: usize = 1000;
-const MOST_METERS: usize = 10_000;
+const MAX_VIOLATIONS: usize = 1000;
+const MAX_METERS: usize = 10_000;
 /// The documented ceiling: one poll a second for one job.
 const BETWEEN_POLLS: Duration = Duration::from_secs(1);
 
@@ -40,7 +40,7 @@ struct Meters(HashMap<(ApiKey, &'static str), (u64, u64)>);
 impl Meters {
     /// Counts a request; how many there were in its second, with this one.
     fn count(&mut self, key: &ApiKey, endpoint: &'static str, now: Duration) -> u64 {
-        if self.0.len() > MOST_METERS {
+        if self.0.len() > MAX_METERS {
             self.0.clear();
         }
         let (second, count) = self.0.entry((key.clone(), endpoint)).or_insert((now.as_secs(), 0));
@@ -81,7 +81,7 @@ impl Namespace {
     }
 
     fn violated(&mut self, job_id: &str, now: Duration, gap: Option<Duration>, rule: &str) {
-        if self.violations.len() == MOST_VIOLATIONS {
+        if self.violations.len() == MAX_VIOLATIONS {
             self.violations.pop_front();
         }
         let gap = gap.map(millis);

@@ -9,11 +9,11 @@ use crate::hash;
 use crate::http::{Answer, Question};
 
 /// The documentation has no limit; ten keep a mistake cheap.
-const MOST_VARIANTS: u64 = 10;
+const MAX_VARIANTS: u64 = 10;
 /// What of a prompt is kept: far more than fits on slides.
-const MOST_PROMPT_BYTES: usize = 64 << 10;
+const MAX_PROMPT_BYTES: usize = 64 << 10;
 /// So many of the reference images are on the slide.
-const MOST_PICTURES: usize = 4;
+const MAX_PICTURES: usize = 4;
 
 /// What kind of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +111,9 @@ pub fn read(question: &Question) -> Result<Wanted, Refusal> {
     }
     let variants = match field("variant_count").map(whole) {
         None => 1,
-        Some(Some(count @ 1..=MOST_VARIANTS)) => u32::try_from(count).unwrap_or(1),
+        Some(Some(count @ 1..=MAX_VARIANTS)) => u32::try_from(count).unwrap_or(1),
         Some(_) => {
-            return Err(format!("variant_count must be a whole number from 1 to {MOST_VARIANTS}").into());
+            return Err(format!("variant_count must be a whole number from 1 to {MAX_VARIANTS}").into());
         }
     };
     let template = match field("template_name").map(Value::as_str) {
@@ -133,17 +133,15 @@ pub fn read(question: &Question) -> Result<Wanted, Refusal> {
         Some(Some(images)) => {
             for (at, image) in images.iter().enumerate() {
                 let bytes = image_of(image).map_err(|wrong| format!("reference_images[{at}]{wrong}"))?;
-                if pictures.len() < MOST_PICTURES {
+                if pictures.len() < MAX_PICTURES {
                     pictures.extend(deck::picture(bytes));
                 }
             }
         }
     }
     let scenarios = Scenario::in_prompt(prompt)?;
-    let end = (0..=prompt.len().min(MOST_PROMPT_BYTES))
-        .rev()
-        .find(|end| prompt.is_char_boundary(*end))
-        .unwrap_or(0);
+    let end =
+        (0..=prompt.len().min(MAX_PROMPT_BYTES)).rev().find(|end| prompt.is_char_boundary(*end)).unwrap_or(0);
     Ok(Wanted {
         output_type,
         prompt: prompt[..end].to_owned(),

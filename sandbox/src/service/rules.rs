@@ -9,8 +9,8 @@ use super::request::whole;
 use super::scenario::{Endpoint, Layer, Scenario};
 use crate::hash;
 
-const MOST_RULES: usize = 1000;
-const MOST_COUNTERS: usize = 20_000;
+const MAX_RULES: usize = 1000;
+const MAX_COUNTERS: usize = 20_000;
 
 /// A rule of the admin API.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl Rules {
         if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(format!("unknown key {unknown:?}; known are {}", KEYS.join(", ")));
         }
-        if self.rules.len() >= MOST_RULES {
-            return Err(format!("there are {MOST_RULES} rules already"));
+        if self.rules.len() >= MAX_RULES {
+            return Err(format!("there are {MAX_RULES} rules already"));
         }
         let text = |name: &str| match fields.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -158,7 +158,7 @@ impl Rules {
         if scenario.times.is_none() && scenario.skip == 0 {
             return true;
         }
-        if self.counters.len() > MOST_COUNTERS {
+        if self.counters.len() > MAX_COUNTERS {
             self.counters.clear();
         }
         let seen = self.counters.entry(format!("{source} {}", scenario.text)).or_default();

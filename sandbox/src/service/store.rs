@@ -7,9 +7,9 @@ use super::keys::ApiKey;
 use super::request::Wanted;
 
 /// The oldest jobs are forgotten beyond this, and beyond so many bytes of prompts and images.
-const MOST_JOBS: usize = 100_000;
-const MOST_BYTES: usize = 512 << 20;
-const MOST_ERRORS: usize = 10_000;
+const MAX_JOBS: usize = 100_000;
+const MAX_BYTES: usize = 512 << 20;
+const MAX_ERRORS: usize = 10_000;
 
 /// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job,
 /// for the API key.
@@ -106,7 +106,7 @@ impl Store {
         self.jobs.insert(id.to_owned(), job);
         self.order.push_back(id.to_owned());
         let mut forgotten = Vec::new();
-        while self.order.len() > 1 && (self.order.len() > MOST_JOBS || self.bytes > MOST_BYTES) {
+        while self.order.len() > 1 && (self.order.len() > MAX_JOBS || self.bytes > MAX_BYTES) {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some(job) = self.jobs.remove(&oldest) {
                 self.bytes -= job.bytes();
@@ -127,7 +127,7 @@ impl Store {
 
     /// Keeps an error.
     pub fn keep_error(&mut self, key: &ApiKey, idempotency_key: &str, status: u16, body: &[u8]) {
-        if self.errors.len() < MOST_ERRORS {
+        if self.errors.len() < MAX_ERRORS {
             self.errors.insert((key.clone(), idempotency_key.to_owned()), (status, body.to_vec()));
         }
     }

@@ -182,7 +182,7 @@ fn an_empty_file_is_a_new_ledger() {
     new(&*place.open(), run("a"));
 }
 
-/// Starts the ledger's thread as somebody who may write nothing here; as that user the test may be running
+/// Starts the ledger's thread as a user who may write nothing here; as that user the test may be running
 /// anyway.
 fn spawn_as_nobody(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     let as_nobody = move || {
