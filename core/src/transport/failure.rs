@@ -6,6 +6,18 @@ use std::time::Duration;
 
 use crate::error::Error;
 
+/// Where a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Before it stood.
+    Connecting,
+    /// While its first request waited for the head of the answer. With TLS 1.3 a host judges the client's
+    /// certificate by then, and before it reads the request.
+    FirstRequest,
+    /// Later: a request was read on it.
+    Used,
+}
+
 /// What came of an attempt in the place of a good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Came {

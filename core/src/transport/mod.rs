@@ -24,6 +24,7 @@ use hyper::header::{
 };
 use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::client::legacy;
 use once_cell::sync::OnceCell;
 
 use crate::common::clock::Clock;
@@ -36,7 +37,7 @@ use crate::model::file_url::FileUrl;
 use crate::model::limits::MAX_BODY_BYTES;
 use crate::model::origin::Origin;
 use crate::transport::body::{FirstByte, Outgoing, Withheld};
-use crate::transport::failure::{Came, Miss, NotWithin};
+use crate::transport::failure::{Came, Miss, NotWithin, Stage};
 use crate::transport::file_server::{FileAnswer, FileServer};
 use crate::transport::intake::{Intake, MAX_KEPT_BYTES};
 use crate::transport::pool::{Connections, Failed};
@@ -167,9 +168,10 @@ impl Transport {
             self.put_submission(request.headers_mut(), key)?;
         }
         let response = connections.send(request).await.map_err(|failed| match failed {
-            Failed::Connect(error) => self.miss(true, error.as_ref()),
-            Failed::ConnectTimeout(timeout) => self.miss(true, &NotWithin(timeout)),
-            Failed::Lost(error) => self.miss(false, &error),
+            Failed::Connect(error) => self.miss(Stage::Connecting, error.as_ref()),
+            Failed::ConnectTimeout(timeout) => self.miss(Stage::Connecting, &NotWithin(timeout)),
+            Failed::Lost { error, reused: true } => self.miss(Stage::Used, &error),
+            Failed::Lost { error, reused: false } => self.miss(Stage::FirstRequest, &error),
         })?;
         let (head, mut body) = response.into_parts();
         self.check_login(head.status, self.asked.as_deref())?;
@@ -201,14 +203,17 @@ impl Transport {
             FileServer::new(self.connector().clone(), timeout, IDLE_CONNECTIONS)
         });
         let sent = self.idle(files.get(url, headers)).await?;
-        let answer = sent.map_err(|error| self.miss(error.is_connect(), &error))?;
+        // Whether its connection is a new one is not told; a download costs nothing.
+        let stage =
+            |error: &legacy::Error| if error.is_connect() { Stage::Connecting } else { Stage::FirstRequest };
+        let answer = sent.map_err(|error| self.miss(stage(&error), &error))?;
         self.check_login(answer.status, asked.map(Arc::as_ref))?;
         Ok(answer)
     }
 
     /// The next piece of a download; `None` at its end.
     pub(crate) async fn chunk(&self, answer: &mut FileAnswer) -> Result<Option<Bytes>, Miss> {
-        self.idle(answer.chunk()).await?.map_err(|error| self.miss(false, &error))
+        self.idle(answer.chunk()).await?.map_err(|error| self.miss(Stage::Used, &error))
     }
 
     async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
@@ -248,7 +253,7 @@ impl Transport {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
                 // Connections end in many ways: by a reset, or without TLS's own end.
                 Some(Err(_)) if intake.is_whole() => break false,
-                Some(Err(error)) if success => return Err(self.miss(false, &error)),
+                Some(Err(error)) if success => return Err(self.miss(Stage::Used, &error)),
                 // The status has decided already; of the explanation whatever comes is good enough.
                 Some(Err(_)) => break false,
             };
@@ -302,8 +307,8 @@ impl Transport {
         Err(Miss::new(Came::Status(status), Error::new(Kind::Transport, sentence).http_status(status)))
     }
 
-    /// What a failure on the way means. `connecting`: that it came before there was a connection.
-    fn miss(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Miss {
+    /// What a failure on the way means.
+    fn miss(&self, stage: Stage, error: &(dyn StdError + 'static)) -> Miss {
         if is_withheld(error) {
             let message = "the request was not sent: the call has ended, or the connection took too long";
             return Miss::new(Came::Withheld, Error::new(Kind::Transport, message));
@@ -311,20 +316,20 @@ impl Transport {
         if let Some(trouble) = find::<Trouble>(error) {
             return self.proxy_miss(trouble);
         }
-        if let Some(told) = self.told_by_tls(connecting, error) {
+        if let Some(told) = self.told_by_tls(stage, error) {
             return told;
         }
-        let (came, stage) = if connecting {
+        let (came, what) = if stage == Stage::Connecting {
             (Came::NotSent, "the host could not be reached")
         } else {
             (Came::Lost, "the connection failed")
         };
-        let error = Error::new(Kind::Transport, format!("{stage}: {}", self.scrubbed(deepest(error))));
+        let error = Error::new(Kind::Transport, format!("{what}: {}", self.scrubbed(deepest(error))));
         Miss::new(came, error.retryable())
     }
 
-    fn told_by_tls(&self, connecting: bool, error: &(dyn StdError + 'static)) -> Option<Miss> {
-        let told = tls::tell(find(error)?, connecting, self.identity.was_asked_for())?;
+    fn told_by_tls(&self, stage: Stage, error: &(dyn StdError + 'static)) -> Option<Miss> {
+        let told = tls::tell(find(error)?, stage, self.identity.was_asked_for())?;
         let error = Error::new(Kind::Transport, told.sentence);
         // A certificate that is not trusted now will not be in a second.
         let passes = told.came == Came::NotSent;
@@ -333,7 +338,7 @@ impl Transport {
 
     fn proxy_miss(&self, trouble: &Trouble) -> Miss {
         if let Some((proxy, error)) = trouble.unreachable() {
-            let told = self.told_by_tls(true, error);
+            let told = self.told_by_tls(Stage::Connecting, error);
             let (came, why) = match &told {
                 Some(miss) => (miss.came, miss.error.message().to_owned()),
                 None => (Came::NotSent, self.scrubbed(deepest(error))),

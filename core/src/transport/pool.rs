@@ -43,8 +43,8 @@ pub(crate) enum Failed {
     Connect(Box<dyn StdError + Send + Sync>),
     /// There was none within this time of the wall's.
     ConnectTimeout(Duration),
-    /// The request can have arrived.
-    Lost(hyper::Error),
+    /// The request can have arrived. `reused`: an earlier request was answered on this connection.
+    Lost { error: hyper::Error, reused: bool },
 }
 
 /// What a connection does: it has to be asked for it to happen.
@@ -164,7 +164,7 @@ impl Connections {
             match error.take_message() {
                 // It was closed while it waited, and nothing of the request had been written.
                 Some(unsent) if reused => request = unsent,
-                _ => return Err(Failed::Lost(error.into_error())),
+                _ => return Err(Failed::Lost { error: error.into_error(), reused }),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
 
-use crate::transport::failure::Came;
+use crate::transport::failure::{Came, Stage};
 
 /// The longest name of a certificate that is quoted.
 const MAX_NAME_CHARS: usize = 40;
@@ -16,11 +16,12 @@ pub(crate) struct Told {
     pub(crate) came: Came,
 }
 
-/// Judges what TLS says. `connecting`: before the handshake was done. `asked`: a host has asked for a
-/// certificate of this client. None: it is a failure like any other of a connection.
-pub(crate) fn tell(error: &TlsError, connecting: bool, asked: bool) -> Option<Told> {
+/// Judges what TLS says. `asked`: a host has asked for a certificate of this client. None: it is a failure
+/// like any other of a connection. On one that was used a request may have been read, whatever an alert says.
+pub(crate) fn tell(error: &TlsError, stage: Stage, asked: bool) -> Option<Told> {
     let told = |came, sentence: &str| Some(Told { sentence: sentence.to_owned(), came });
     match error {
+        _ if stage == Stage::Used => None,
         TlsError::InvalidCertificate(error) => {
             Some(Told { sentence: untrusted(error), came: Came::Untrusted })
         }
@@ -38,7 +39,7 @@ pub(crate) fn tell(error: &TlsError, connecting: bool, asked: bool) -> Option<To
             Came::Barred,
             "the host asks for a client's certificate: set client_cert_file and client_key_file",
         ),
-        _ if !connecting => None,
+        _ if stage == Stage::FirstRequest => None,
         TlsError::AlertReceived(AlertDescription::ProtocolVersion)
         | TlsError::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => told(
             Came::Untrusted,
@@ -177,7 +178,8 @@ mod tests {
             TlsError::AlertReceived(AlertDescription::CertificateRequired),
         ] {
             for asked in [false, true] {
-                let told = tell(&error, true, asked).unwrap();
+                assert!(tell(&error, Stage::Used, asked).is_none(), "{error}");
+                let told = tell(&error, Stage::Connecting, asked).unwrap();
                 assert!(told.sentence.len() <= 150, "{}: {}", told.sentence.len(), told.sentence);
                 assert!(told.sentence.contains(": ") && !told.sentence.contains('\n'), "{}", told.sentence);
             }
