@@ -55,6 +55,10 @@ endif
 
 # ---- tests -------------------------------------------------------------------------------------------------
 
+# The property tests play the same cases in each run, so that a change passes or fails by what it changes; `make
+# test-long` plays other ones.
+PROPERTY_SEED ?= 1
+
 # No test sees anybody's key, or a host that is not this machine: every other one is behind a proxy that is not
 # there. Nothing is written outside the tree and a temporary place.
 CLEAN := unset $$(env | sed -n 's/^\(PERCEPTIS_[A-Za-z0-9_]*\)=.*/\1/p'); \
@@ -74,7 +78,8 @@ test-rust: library
 	@tests/tools.sh
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace --no-run
-	@$(CLEAN) export PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; $(CARGO) test --locked --offline --workspace
+	@$(CLEAN) export PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so PROPTEST_RNG_SEED=$(PROPERTY_SEED); \
+		$(CARGO) test --locked --offline --workspace
 
 # The wheel carries the release build's library; the tests see what a user installs.
 $(VENV)/made: tests/python/requirements.txt
@@ -136,11 +141,13 @@ bench: library
 # under ThreadSanitizer and AddressSanitizer.
 SEEDS ?= 2000
 SEQUENCES ?= 20000
+PROPERTY_CASES ?= 20000
 SANITIZER_SEEDS ?= 20
 test-long: library
 	@tests/tools.sh
 	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --test faults --test crashes --test ledger_hosts --test sequences --no-run
+	@$(CLEAN) export PROPTEST_CASES=$(PROPERTY_CASES); $(CARGO) test --locked --offline --package perceptis-core --lib
 	@$(CLEAN) export TEST_SEEDS=$(SEEDS); $(CARGO) test --locked --offline --test faults mixtures
 	@$(CLEAN) export SEQUENCES_COUNT=$(SEQUENCES); $(CARGO) test --locked --offline --test sequences
 	@$(CLEAN) export TEST_LONG=1 PERCEPTIS_TEST_RELEASE_LIBRARY=$(RELEASE)/libperceptis.so; \

@@ -48,7 +48,7 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 fn wait(text: &str, from: SystemTime) -> Option<Duration> {
     let text = unquoted(text);
     if let Some(then) = any_date(text) {
-        return then.duration_since(from).ok().filter(|wait| !wait.is_zero());
+        return then.duration_since(from).ok().filter(|wait| !wait.is_zero()).map(|wait| wait.min(FOREVER));
     }
     text.split(',').filter_map(|one| quantity(unquoted(one))).max()
 }
@@ -173,6 +173,8 @@ mod tests {
             ("99999999999999999999999", Some(FOREVER.as_millis())),
             ("1795521600", Some(1_795_521_600_000)),
             ("inf", Some(FOREVER.as_millis())),
+            ("Wed, 01 Jan 2200 00:00:00 GMT", Some(FOREVER.as_millis())),
+            ("2200-01-01T00:00:00Z", Some(FOREVER.as_millis())),
             ("-5", None),
             ("0", None),
             ("soon", None),
