@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::sync::{Arc, LazyLock};
 
-use perceptis_core::{Client, Error, Hearing, JobId, Options, Tracker, Wanted};
+use perceptis_core::{Client, Error, Hearing, JobId, Operation as Name, Options, Tracker, Wanted};
 
 use crate::arguments;
 use crate::options::perceptis_options;
@@ -81,14 +81,14 @@ impl Call {
     /// Where it stands before its first step.
     pub(crate) fn tracker(&self) -> Tracker {
         match &self.operation {
-            Operation::GetStatus(job_id) => Tracker::for_job("get_status", job_id),
-            Operation::Generate(_) => Tracker::for_submission("generate", &self.options),
-            Operation::Wait(job_id) => Tracker::for_job("wait", job_id),
-            Operation::Download(job_id) => Tracker::for_job("download", job_id),
-            Operation::Run(_) => Tracker::for_submission("run", &self.options),
-            Operation::Recover => Tracker::new("recover"),
-            Operation::Jobs => Tracker::new("jobs"),
-            Operation::Forget(_) => Tracker::new("forget"),
+            Operation::GetStatus(job_id) => Tracker::for_job(Name::GetStatus, job_id),
+            Operation::Generate(_) => Tracker::for_submission(Name::Generate, &self.options),
+            Operation::Wait(job_id) => Tracker::for_job(Name::Wait, job_id),
+            Operation::Download(job_id) => Tracker::for_job(Name::Download, job_id),
+            Operation::Run(_) => Tracker::for_submission(Name::Run, &self.options),
+            Operation::Recover => Tracker::new(Name::Recover),
+            Operation::Jobs => Tracker::new(Name::Jobs),
+            Operation::Forget(_) => Tracker::new(Name::Forget),
         }
     }
 

@@ -77,7 +77,7 @@ mod tests {
     fn outcomes(work: Work, stop: bool) -> Vec<Outcome> {
         let _ = guard::guarded(|| Ok(()));
         let (sender, receiver) = mpsc::channel();
-        let operation = Arc::new(Operation::new(Tracker::new("run")));
+        let operation = Arc::new(Operation::new(Tracker::new(perceptis_core::Operation::Run)));
         let deliver = Box::new(move |end: End| sender.send(end.outcome).unwrap());
         let ending = Ending::new(Arc::clone(&operation), deliver);
         let worker = Worker::start(&Runtimes::new()).unwrap();

@@ -28,7 +28,8 @@ mod submission;
 mod transport;
 
 pub use activity::log::Sink;
-pub use activity::tracker::{Activity, Phase, StopReason, Tracker};
+pub use activity::stop::StopReason;
+pub use activity::tracker::{Activity, Phase, Tracker};
 pub use client::{Client, Surroundings};
 pub use common::blocking::STACK_BYTES;
 pub use common::runtime::Spawn;
@@ -40,6 +41,7 @@ pub use error::{Billed, Details, Error, Failure, Kind};
 pub use ledger::{fork, write_all_before_exit};
 pub use model::figure::{Figure, Product};
 pub use model::job_id::JobId;
+pub use model::operation::Operation;
 pub use operations::result::{End, Outcome};
 pub use perceptis_descriptors::{Process, notice as notice_process};
 pub use polling::{estimate, schedule};

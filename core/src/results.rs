@@ -85,7 +85,7 @@ impl DeckResult {
     pub(crate) fn of(job_id: &JobId, job: &Job, billed: Billed) -> Result<DeckResult, Error> {
         Ok(DeckResult {
             job_id: job_id.to_string(),
-            status: job.status.clone(),
+            status: job.status.to_string(),
             output_type: job.output_type.clone(),
             idempotency_key: None,
             billed,

@@ -21,7 +21,7 @@ fn every_order(model: impl Fn() + Sync + Send + 'static) {
 }
 
 fn operation() -> Arc<Operation> {
-    Arc::new(Operation::new(Tracker::new("run")))
+    Arc::new(Operation::new(Tracker::new(perceptis_core::Operation::Run)))
 }
 
 /// The ends that an operation was given, by their kinds; "ok" is none.

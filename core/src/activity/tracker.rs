@@ -1,25 +1,26 @@
 //! The state of an operation, readable at any time: for progress and the log, and for the error of an
 //! operation that is ended from outside, at any await.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::future::poll_fn;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use serde::Serialize;
 
+use crate::activity::attempts::{AttemptEvent, AttemptList};
+use crate::activity::bill::{self, Fate};
+use crate::activity::stop::{Stop, StopReason};
 use crate::common::clock::{Moment, Stopwatch};
 use crate::common::sync::lock;
 use crate::config::options::Options;
-use crate::error::{Billed, Details, Error, Kind, Tried, hint};
+use crate::error::{Billed, Error, Kind, message};
 use crate::model::idempotency_key::Key;
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
+use crate::model::operation::Operation;
 use crate::transport::body::FirstByte;
-use crate::transport::failure::{Came, Miss};
+use crate::transport::failure::Miss;
 
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,7 +42,7 @@ struct Situation {
     phase: Phase,
     idempotency_key: Option<Key>,
     job_id: Option<JobId>,
-    status: Option<Said>,
+    status: Option<JobStatus>,
     /// The ledger has not said yet whether another call has sent this submission.
     unchecked: bool,
     /// A submission is on its way, and no answer has come.
@@ -52,86 +53,10 @@ struct Situation {
     cause: Option<Error>,
     /// When it began, in the client's time.
     began: Option<Moment>,
-    /// The newest of its attempts, and how many came before them.
-    tried: Vec<Noted>,
-    omitted: u32,
+    attempts: AttemptList,
     eta: Option<Eta>,
     /// In a box: mostly there is none.
     observer: Option<Box<Observer>>,
-}
-
-/// One of them, smaller than it is told: a job that runs has three.
-#[derive(Clone, Debug)]
-struct Noted {
-    at_ms: u64,
-    what: What,
-}
-
-#[derive(Clone, Debug)]
-enum What {
-    Missed(Came, Option<u16>),
-    Accepted,
-    /// The job has this status, one of the documented.
-    Status(Status),
-    /// It has another; that can be anything.
-    Other(Box<Text>),
-}
-
-#[derive(Clone, Debug)]
-struct Text(String);
-
-/// The documented statuses.
-#[derive(Clone, Copy, Debug)]
-enum Status {
-    Pending,
-    Processing,
-    Completed,
-    Failed,
-}
-
-/// How the service says that a job stands.
-#[derive(Clone, Debug)]
-enum Said {
-    Documented(Status),
-    Other(Box<str>),
-}
-
-impl Said {
-    fn as_str(&self) -> &str {
-        match self {
-            Said::Documented(status) => status.name(),
-            Said::Other(text) => text,
-        }
-    }
-}
-
-impl Status {
-    fn of(text: &str) -> Option<Status> {
-        [Status::Pending, Status::Processing, Status::Completed, Status::Failed]
-            .into_iter()
-            .find(|status| status.name() == text)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Status::Pending => "pending",
-            Status::Processing => "processing",
-            Status::Completed => "completed",
-            Status::Failed => "failed",
-        }
-    }
-}
-
-impl Noted {
-    fn tell(&self) -> Tried {
-        let (outcome, http_status): (Cow<'static, str>, _) = match &self.what {
-            What::Missed(came, http_status) => (came.word().into(), *http_status),
-            What::Accepted => ("accepted".into(), None),
-            What::Status(status) => (status.name().into(), None),
-            What::Other(text) => (text.0.clone().into(), None),
-        };
-        Tried { at_ms: self.at_ms, outcome, http_status }
-    }
 }
 
 /// Who is told of changes.
@@ -143,9 +68,6 @@ impl fmt::Debug for Observer {
         f.write_str("Observer")
     }
 }
-
-/// How many attempts an error lists.
-const LISTED: usize = 12;
 
 /// When the job is likely to be done, from now on.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +88,7 @@ pub struct Tracker(Arc<Tracked>);
 
 #[derive(Debug)]
 struct Tracked {
-    operation: &'static str,
+    operation: Operation,
     started: Stopwatch,
     stop: Stop,
     /// How many milliseconds of the wall's it waited after it was ended from outside.
@@ -174,56 +96,10 @@ struct Tracked {
     situation: Mutex<Situation>,
 }
 
-/// Why an operation is stopped from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopReason {
-    /// The caller does not want to wait any longer.
-    Cancelled,
-    /// The client ends.
-    Closed,
-}
-
-impl StopReason {
-    /// The error's kind, and the beginning of its sentence.
-    fn words(self) -> (Kind, &'static str) {
-        match self {
-            StopReason::Cancelled => (Kind::Cancelled, "the call was cancelled"),
-            StopReason::Closed => (Kind::Closed, "the client was closed"),
-        }
-    }
-}
-
-/// Whether the operation is to stop. The first reason stays.
-#[derive(Debug, Default)]
-struct Stop {
-    reason: AtomicU8,
-    waker: AtomicWaker,
-}
-
-impl Stop {
-    fn get(&self) -> Option<StopReason> {
-        match self.reason.load(Ordering::Acquire) {
-            1 => Some(StopReason::Cancelled),
-            2 => Some(StopReason::Closed),
-            _ => None,
-        }
-    }
-
-    fn set(&self, reason: StopReason) {
-        let number = match reason {
-            StopReason::Cancelled => 1,
-            StopReason::Closed => 2,
-        };
-        // Err means that there is a reason already.
-        let _ = self.reason.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
-        self.waker.wake();
-    }
-}
-
 /// A situation as it is shown.
 #[derive(Debug, Serialize)]
 pub struct Activity {
-    operation: &'static str,
+    operation: Operation,
     phase: Phase,
     job_id: Option<String>,
     status: Option<String>,
@@ -241,7 +117,7 @@ fn milliseconds(duration: Duration) -> u64 {
 
 impl Tracker {
     /// For an operation of this name that begins now.
-    pub fn new(operation: &'static str) -> Tracker {
+    pub fn new(operation: Operation) -> Tracker {
         Tracker(Arc::new(Tracked {
             operation,
             started: Stopwatch::start(),
@@ -264,11 +140,7 @@ impl Tracker {
 
     /// Waits until the operation is to stop. From then on no attempt sends its first byte.
     pub(crate) async fn stopped(&self) -> StopReason {
-        let reason = poll_fn(|context| {
-            self.0.stop.waker.register(context.waker());
-            self.0.stop.get().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await;
+        let reason = self.0.stop.requested().await;
         self.revoke();
         reason
     }
@@ -292,7 +164,7 @@ impl Tracker {
     }
 
     /// For an operation about this job: even one that is ended before its first step can name it.
-    pub fn for_job(operation: &'static str, job_id: &JobId) -> Tracker {
+    pub fn for_job(operation: Operation, job_id: &JobId) -> Tracker {
         let tracker = Tracker::new(operation);
         tracker.lock().job_id = Some(job_id.clone());
         tracker
@@ -300,7 +172,7 @@ impl Tracker {
 
     /// For an operation that can cost money. With a key of the caller's another call may have sent the
     /// submission, as long as the ledger has not said that none has.
-    pub fn for_submission(operation: &'static str, options: &Options) -> Tracker {
+    pub fn for_submission(operation: Operation, options: &Options) -> Tracker {
         let tracker = Tracker::new(operation);
         if let Some(key) = &options.idempotency_key {
             let mut now = tracker.lock();
@@ -342,7 +214,7 @@ impl Tracker {
             operation: self.0.operation,
             phase: now.phase,
             job_id: now.job_id.as_ref().map(ToString::to_string),
-            status: now.status().map(str::to_owned),
+            status: now.status.as_ref().map(ToString::to_string),
             idempotency_key: now.idempotency_key.as_ref().map(ToString::to_string),
             elapsed_ms: milliseconds(self.0.started.elapsed()),
         }
@@ -352,66 +224,26 @@ impl Tracker {
     /// `Internal`): what is known of the job and the bill, and how to go on.
     pub fn end(&self, kind: Kind, reason: &str) -> Error {
         let now = self.lock();
-        if self.0.operation == "recover" {
-            let message = format!(
-                "{reason}; what has been settled is, the rest stays in the ledger for the next perceptis_recover, and \
-                 each job is billed if it is delivered, and once"
-            );
-            return Error::new(kind, message).with(|details| details.billed = Billed::Unknown);
+        let (operation, fate, cause) = (self.0.operation, now.fate(), now.cause.as_ref());
+        let billed = bill::billed(operation, fate);
+        let kind = bill::kind(kind, operation, fate, cause);
+        let sentence = bill::sentence(reason, operation, fate);
+        if operation == Operation::Recover {
+            return Error::new(kind, sentence).with(|details| details.billed = billed);
         }
-        let (kind, message, billed) = if matches!(self.0.operation, "jobs" | "forget") {
-            (kind, reason.to_owned(), Billed::No)
-        } else if let Some(job_id) = &now.job_id {
-            let done = now.status() == Some("completed");
-            let (state, next, billed) = if done {
-                ("is completed and billed", "perceptis_download", Billed::Yes)
-            } else {
-                let state = "goes on, and is billed if it is delivered, and once";
-                (state, "perceptis_wait and then perceptis_download", Billed::Unknown)
-            };
-            (kind, format!("{reason}; job {job_id} {state}: fetch it with {next}"), billed)
-        } else if now.was_sent() {
-            let key = now.idempotency_key.as_deref().unwrap_or_default();
-            let kind = if kind == Kind::Timeout { Kind::OutcomeUnknown } else { kind };
-            let message = format!(
-                "{reason}; whether the service accepted the request is unknown: the same request with the \
-                 idempotency key {key} settles it and is not billed twice"
-            );
-            (kind, message, Billed::Unknown)
-        } else if now.unchecked {
-            let key = now.idempotency_key.as_deref().unwrap_or_default();
-            let message = format!(
-                "{reason} before the ledger said whether another call has sent the request with the idempotency key \
-                 {key}; this call sent nothing, and the same call again is not billed twice"
-            );
-            (kind, message, Billed::Unknown)
-        } else {
-            (kind, format!("{reason}; nothing was submitted, and nothing is billed"), Billed::No)
-        };
-        let only_unchecked = now.unchecked && !now.was_sent();
-        // Where nothing is under way that a timeout could leave behind, what kept failing says more than that
-        // the time is over. It must not depend on which moment the deadline strikes in.
-        let asks_only = self.0.operation == "get_status";
-        let kind = match &now.cause {
-            Some(cause) if kind == Kind::Timeout && (asks_only || billed == Billed::No || only_unchecked) => {
-                cause.kind()
+        let error = match cause {
+            Some(cause) => {
+                let details = cause.details().clone();
+                Error::new(kind, format!("{sentence} (before that: {cause})")).with(|into| *into = details)
             }
-            _ => kind,
+            None => Error::new(kind, sentence),
         };
-        let mut error = Error::new(kind, message);
-        if let Some(cause) = &now.cause {
-            let details = cause.details().clone();
-            error = Error::new(kind, format!("{error} (before that: {cause})")).with(|into| *into = details);
-        }
         error.with(|details| {
             details.job_id = now.job_id.as_ref().map(ToString::to_string);
             details.idempotency_key = now.idempotency_key.as_ref().map(ToString::to_string);
             details.billed = billed;
-            now.list_attempts(details);
-            // A repeated `run` or `generate` without a key of the caller's would be another submission.
-            let asks = matches!(self.0.operation, "get_status" | "wait" | "download");
-            let ended = matches!(kind, Kind::Closed | Kind::Cancelled);
-            details.retryable = !ended && (asks || billed == Billed::No || only_unchecked);
+            details.retryable = bill::retryable(kind, operation, fate);
+            now.attempts.write_to(details);
         })
     }
 
@@ -421,14 +253,9 @@ impl Tracker {
         // Once there is a job, this operation's own or the one that it asks about, or may be one, "no" is no
         // longer true but of one that failed, and "yes" of one that is completed.
         let failed = error.kind() == Kind::JobFailed;
-        let billed = match now.status() {
-            Some("completed") => Billed::Yes,
-            _ if now.may_be_submitted() || self.0.operation == "recover" => Billed::Unknown,
-            _ => error.details().billed,
-        };
         let error = error.with(|details| {
             if !failed && details.billed == Billed::No {
-                details.billed = billed;
+                details.billed = bill::billed(self.0.operation, now.fate());
             }
             if let Some(job_id) = &now.job_id {
                 details.job_id.get_or_insert_with(|| job_id.to_string());
@@ -436,13 +263,13 @@ impl Tracker {
             if let Some(key) = &now.idempotency_key {
                 details.idempotency_key.get_or_insert_with(|| key.to_string());
             }
-            now.list_attempts(details);
+            now.attempts.write_to(details);
         });
         // The sentence is about the call or the ledger, and complete.
         let local =
             matches!(error.kind(), Kind::InvalidArgument | Kind::Configuration | Kind::OutcomeUnknown)
                 || error.kind() == Kind::NotFound && error.details().http_status.is_none();
-        if local { error } else { hint::explained(error) }
+        if local { error } else { message::render(error) }
     }
 
     /// The operation begins.
@@ -452,7 +279,8 @@ impl Tracker {
 
     /// An attempt failed.
     pub(crate) fn missed(&self, miss: &Miss, now: Moment) {
-        self.lock().list(now, What::Missed(miss.came, miss.error.details().http_status));
+        let event = AttemptEvent::Failed(miss.came, miss.error.details().http_status);
+        self.lock().list(now, event);
     }
 
     /// When the job is likely to be done.
@@ -511,7 +339,7 @@ impl Tracker {
     /// The service has the job: every doubt is settled.
     pub(crate) fn accepted(&self, job_id: &JobId, at: Moment) {
         self.change(|now| {
-            now.list(at, What::Accepted);
+            now.list(at, AttemptEvent::Accepted);
             now.in_flight = None;
             now.unchecked = false;
             now.unknown = false;
@@ -531,17 +359,13 @@ impl Tracker {
     }
 
     /// The service said how the job stands; whether that is news.
-    pub(crate) fn status(&self, status: &str, at: Moment) -> bool {
+    pub(crate) fn status(&self, status: &JobStatus, at: Moment) -> bool {
         self.change(|now| {
             now.cause = None;
-            let news = now.status() != Some(status);
+            let news = now.status.as_ref() != Some(status);
             if news {
-                let (status, what) = match Status::of(status) {
-                    Some(known) => (Said::Documented(known), What::Status(known)),
-                    None => (Said::Other(status.into()), What::Other(Box::new(Text(shown(status))))),
-                };
-                now.status = Some(status);
-                now.list(at, what);
+                now.status = Some(status.clone());
+                now.list(at, AttemptEvent::Status(status.clone()));
             }
             news
         })
@@ -570,11 +394,6 @@ impl Tracker {
     }
 }
 
-/// A status as a list of attempts names it; it can be anything.
-fn shown(status: &str) -> String {
-    status.chars().take(40).collect()
-}
-
 impl Situation {
     /// Whether the service may have heard of the submission, from this process or another.
     fn may_be_submitted(&self) -> bool {
@@ -586,24 +405,21 @@ impl Situation {
         self.unknown || self.job_id.is_some() || self.in_flight.as_ref().is_some_and(FirstByte::is_out)
     }
 
-    fn status(&self) -> Option<&str> {
-        self.status.as_ref().map(Said::as_str)
-    }
-
-    fn list(&mut self, at: Moment, what: What) {
-        if self.tried.len() == LISTED {
-            self.tried.remove(0);
-            self.omitted += 1;
+    /// What is known of the submission or the job.
+    fn fate(&self) -> Fate<'_> {
+        let key = self.idempotency_key.as_deref().unwrap_or_default();
+        match &self.job_id {
+            Some(id) if self.status == Some(JobStatus::Completed) => Fate::Completed { job_id: id.as_str() },
+            Some(id) => Fate::Accepted { job_id: id.as_str() },
+            None if self.was_sent() => Fate::Unknown { key },
+            None if self.unchecked => Fate::Unchecked { key },
+            None => Fate::NotSent,
         }
-        // Mostly there are three, and they are kept for as long as the job takes.
-        self.tried.reserve_exact(1);
-        let at_ms = self.began.map_or(0, |began| milliseconds(at.since(began)));
-        self.tried.push(Noted { at_ms, what });
     }
 
-    fn list_attempts(&self, details: &mut Details) {
-        details.attempts = self.tried.iter().map(Noted::tell).collect();
-        details.attempts_omitted = self.omitted;
+    fn list(&mut self, at: Moment, event: AttemptEvent) {
+        let at_ms = self.began.map_or(0, |began| milliseconds(at.since(began)));
+        self.attempts.add(at_ms, event);
     }
 }
 
@@ -615,7 +431,7 @@ mod tests {
 
     #[test]
     fn what_shows_is_told_once_and_with_no_lock_held() {
-        let (tracker, told) = (Tracker::new("run"), Arc::new(AtomicUsize::new(0)));
+        let (tracker, told) = (Tracker::new(Operation::Run), Arc::new(AtomicUsize::new(0)));
         let (watched, count) = (tracker.clone(), Arc::clone(&told));
         tracker.on_change(Arc::new(move || {
             // Would hang if the change still held the lock.
@@ -627,7 +443,7 @@ mod tests {
             tracker.phase(Phase::Submitting);
             tracker.key(&"k".into());
             tracker.accepted(&job_id, now);
-            tracker.status("pending", now);
+            tracker.status(&JobStatus::Pending, now);
             tracker.bears(&Error::new(Kind::Server, "down"), None);
         }
         assert_eq!(told.load(Ordering::Relaxed), 4, "the same again is no change");

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use crate::api::retry_after::retry_after;
 use crate::common::json;
 use crate::common::text;
-use crate::error::hint::NO_CREDITS;
+use crate::error::message::NO_CREDITS;
 use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
 use crate::transport::Reply;
 use crate::transport::intake;
 
@@ -27,7 +28,7 @@ pub(crate) struct Download {
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) json: String,
-    pub(crate) status: String,
+    pub(crate) status: JobStatus,
     pub(crate) output_type: Option<String>,
     pub(crate) downloads: Vec<Download>,
     /// Why a failed job failed, in the service's words.
@@ -60,7 +61,7 @@ pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Jo
         (None, None) => json::text(error).unwrap_or_else(|| error.get().to_owned()),
     });
     Ok(Job {
-        status,
+        status: status.into(),
         output_type: output_type.as_deref().and_then(json::text),
         downloads: downloads.collect(),
         error: error.map(|text| shortened(&key.scrub(&text))),
@@ -289,7 +290,8 @@ mod tests {
         let (key, job_id) = (parse_key("sk-1").unwrap(), JobId::from_caller("7").unwrap());
         let read = |body: &str| {
             let job = read_job(&reply(200, body.into()), &job_id, &key);
-            job.map(|job| (job.status, job.output_type)).map_err(|error| error.message().to_owned())
+            job.map(|job| (job.status.to_string(), job.output_type))
+                .map_err(|error| error.message().to_owned())
         };
         let good = |status: &str, output: Option<&str>| Ok((status.to_owned(), output.map(str::to_owned)));
         for (body, expected) in [

@@ -24,6 +24,7 @@ use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::{Destination, OutputFile};
 use crate::ledger::Step;
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
 use crate::polling::Poller;
 use crate::results::{Arrived, DeckResult, Made, MadeFailure};
 use crate::retry::Retrier;
@@ -134,7 +135,7 @@ impl Downloader {
     async fn found(&self, start: &Start, job_id: &JobId, files: Vec<Arrived>) -> Result<Made, Error> {
         Ok(Made::Deck(Box::new(DeckResult {
             job_id: job_id.to_string(),
-            status: "completed".to_owned(),
+            status: JobStatus::Completed.to_string(),
             output_type: Some(start.output_type.as_str().to_owned()),
             idempotency_key: Some(start.key.to_string()),
             billed: Billed::Yes,
@@ -215,7 +216,7 @@ impl Downloader {
         };
         if own_cause {
             let kind = first.kind();
-            return Err(billed(first.restate(kind, message)).into());
+            return Err(billed(first.restate(kind, message).says_next_step()).into());
         }
         let error = billed(first.restate(Kind::Incomplete, message));
         Err(Failure { error, result: Some(result) })

@@ -1,6 +1,6 @@
 //! What went wrong, whether it was billed, and what a program can branch on.
 
-pub(crate) mod hint;
+pub(crate) mod message;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -119,10 +119,18 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// What the sentence of an error says already, and `message::render` does not add.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Says {
+    pub(crate) bill: bool,
+    pub(crate) next_step: bool,
+}
+
 #[derive(Clone)]
 struct Inner {
     kind: Kind,
     message: String,
+    says: Says,
     details: Details,
 }
 
@@ -137,7 +145,7 @@ impl Error {
         if message.contains(char::is_control) {
             message = message.replace(char::is_control, " ");
         }
-        Error(Box::new(Inner { kind, message, details: Details::default() }))
+        Error(Box::new(Inner { kind, message, says: Says::default(), details: Details::default() }))
     }
 
     /// The call was wrong: which argument, and what is accepted.
@@ -163,6 +171,22 @@ impl Error {
     /// The details for programs.
     pub fn details(&self) -> &Details {
         &self.0.details
+    }
+
+    pub(crate) fn says(&self) -> Says {
+        self.0.says
+    }
+
+    /// The same error; its sentence says what is known of the bill.
+    pub(crate) fn says_bill(mut self) -> Error {
+        self.0.says.bill = true;
+        self
+    }
+
+    /// The same error; its sentence says what the caller should do next.
+    pub(crate) fn says_next_step(mut self) -> Error {
+        self.0.says.next_step = true;
+        self
     }
 
     /// Changes the details.

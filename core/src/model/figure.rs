@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::output_type::OutputType;
+
 /// So many jobs of each kind are remembered, those that were submitted last.
 pub(crate) const MAX_REMEMBERED: usize = 80;
 
@@ -15,9 +17,9 @@ pub enum Product {
 }
 
 impl Product {
-    /// The product of an `output_type`; what is not known takes as long as a deck.
-    pub fn of(output_type: &str) -> Product {
-        if output_type == "single_slide" { Product::Slide } else { Product::Deck }
+    /// The product of an output type; one that is not known takes as long as a deck.
+    pub(crate) fn of(output_type: &OutputType) -> Product {
+        if *output_type == OutputType::SingleSlide { Product::Slide } else { Product::Deck }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::download::order::Order;
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::Destination;
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
 use crate::operations::result::Outcome;
 use crate::polling::watch::{Seen, job_failed};
 use crate::results::{DeckResult, Made, MadeFailure};
@@ -48,13 +49,13 @@ impl Client {
         let course = Course::new(Asking::Look, deadline, tracker);
         let mut job = self.poller.look(job_id, course, tracker).await?;
         let asked = self.timing.own_job(job_id).map_or(1, |own| own.variants).max(1);
-        if job.status == "completed" && job.downloads.len() < asked as usize {
+        if job.status == JobStatus::Completed && job.downloads.len() < asked as usize {
             // Files can be late (`promise.md`, 7).
             job = self.poller.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
         }
-        match job.status.as_str() {
-            "completed" => {}
-            "failed" => return Err(job_failed(job_id, &job).into()),
+        match &job.status {
+            JobStatus::Completed => {}
+            JobStatus::Failed => return Err(job_failed(job_id, &job).into()),
             status => {
                 let message = format!("job {job_id} is {status}: it has no files yet; wait for it first");
                 let unfinished = DeckResult::of(job_id, &job, Billed::Unknown)?;

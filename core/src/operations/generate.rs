@@ -8,6 +8,7 @@ use crate::activity::tracker::Tracker;
 use crate::client::{Client, default_deadline};
 use crate::config::options::Options;
 use crate::error::{Billed, unwritable};
+use crate::model::operation::Operation;
 use crate::operations::result::{End, render};
 use crate::request::Wanted;
 use crate::results::{AcceptedResult, Made, MadeFailure};
@@ -32,7 +33,14 @@ impl Client {
             let resubmit = options.resubmit;
             let start = {
                 // Dropped at the end of this: the ledger has the request then.
-                let call = Call { operation: "generate", request, options, deadline, tracker, lease: &slot };
+                let call = Call {
+                    operation: Operation::Generate,
+                    request,
+                    options,
+                    deadline,
+                    tracker,
+                    lease: &slot,
+                };
                 self.submitter.begin(&call).await?
             };
             let (job_id, answer) = match &start.stage {

@@ -11,6 +11,8 @@ use crate::error::{Error, Kind};
 use crate::files::destination::Destination;
 use crate::ledger::Step;
 use crate::model::job_id::JobId;
+use crate::model::operation::Operation;
+use crate::model::output_type::OutputType;
 use crate::operations::result::End;
 use crate::polling::watch::Seen;
 use crate::request::Wanted;
@@ -33,8 +35,10 @@ impl Client {
         tracker: Tracker,
         hearing: Hearing,
     ) -> impl Future<Output = End> + Send {
-        let single = request.output_type.as_str() == "single_slide";
-        let default = if single { default_deadline::SLIDE } else { default_deadline::DECK };
+        let default = match request.output_type {
+            OutputType::SingleSlide => default_deadline::SLIDE,
+            OutputType::Deck | OutputType::Other(_) => default_deadline::DECK,
+        };
         let deadline = self.deadline(options.timeout, default);
         async move {
             let (tracker, slot) = (&tracker, OnceLock::new());
@@ -42,7 +46,8 @@ impl Client {
                 let resubmit = options.resubmit;
                 let start = {
                     // Dropped at the end of this: the ledger has the request then.
-                    let call = Call { operation: "run", request, options, deadline, tracker, lease: &slot };
+                    let call =
+                        Call { operation: Operation::Run, request, options, deadline, tracker, lease: &slot };
                     self.submitter.begin(&call).await?
                 };
                 self.carry_on(start, &CallContext { resubmit, deadline, tracker, lease: slot.get() }).await

@@ -7,6 +7,7 @@ use crate::client::{Client, default_deadline};
 use crate::config::options::Options;
 use crate::error::Kind;
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
 use crate::operations::result::Outcome;
 use crate::polling::watch::Seen;
 
@@ -27,13 +28,13 @@ impl Client {
                 tracker.phase(Phase::Waiting);
                 let end = self.poller.watch(&job_id, expected, Seen::Not, &tracker).await;
                 let status = match &end {
-                    Ok(job) => Some(job.status.as_str()),
-                    Err(error) if error.kind() == Kind::JobFailed => Some("failed"),
+                    Ok(job) => Some(job.status.clone()),
+                    Err(error) if error.kind() == Kind::JobFailed => Some(JobStatus::Failed),
                     Err(_) => None,
                 };
                 if let Some(status) = status {
                     // In a box of its own: a call waits for minutes before this, and should be small then.
-                    Box::pin(self.submitter.note_end(&job_id, status)).await;
+                    Box::pin(self.submitter.note_end(&job_id, &status)).await;
                 }
                 Ok(end?.json.clone())
             };

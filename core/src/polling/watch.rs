@@ -12,6 +12,7 @@ use crate::api::status::Polled;
 use crate::common::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
 use crate::polling::estimate::Followed;
 use crate::polling::schedule::Schedule;
 use crate::polling::timing::{OwnJob, Timing};
@@ -109,7 +110,7 @@ impl Watch {
         let mut tell = Tell { trackers, eta: None, ended: Vec::new() };
         let mut floor = Duration::ZERO;
         match polled {
-            Ok(job) if job.status == "completed" => {
+            Ok(job) if job.status == JobStatus::Completed => {
                 if let (Some(followed), Some(age)) = (self.followed.take(), age) {
                     followed.done(age);
                 }
@@ -120,7 +121,7 @@ impl Watch {
                     (enough || offered >= waiter.expected.max(1) as usize).then(|| Ok(Arc::clone(job)))
                 });
             }
-            Ok(job) if job.status == "failed" => {
+            Ok(job) if job.status == JobStatus::Failed => {
                 self.end(&mut tell, |_| Some(Err(job_failed(job_id, job))));
             }
             Ok(_) => {
@@ -217,7 +218,8 @@ fn unseen(job_id: &JobId, error: &Error) -> Error {
 /// The error of a job that the service gave up.
 pub(crate) fn job_failed(job_id: &JobId, job: &Job) -> Error {
     let why = job.error.as_deref().unwrap_or("the service gave no reason");
-    Error::new(Kind::JobFailed, format!("job {job_id} failed and is not billed: {why}")).with(|details| {
+    let message = format!("job {job_id} failed and is not billed: {why}");
+    Error::new(Kind::JobFailed, message).says_bill().with(|details| {
         details.billed = Billed::No;
         details.job_id = Some(job_id.to_string());
     })

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
-use std::ops::Deref;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use self::canonical::Document;
 use crate::common::text;
 use crate::error::{Error, Kind};
 use crate::model::limits::MAX_BODY_BYTES;
+use crate::model::output_type::OutputType;
 
 mod canonical;
 mod image;
@@ -50,31 +50,6 @@ pub struct Wanted {
     pub(crate) variants: u32,
 }
 
-/// `single_slide`, `deck`, or what the caller set as JSON. The usual ones take no memory of their own.
-#[derive(Clone, Debug)]
-pub(crate) struct OutputType(Cow<'static, str>);
-
-impl OutputType {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for OutputType {
-    fn from(text: &str) -> OutputType {
-        let usual = ["single_slide", "deck"].into_iter().find(|usual| *usual == text);
-        OutputType(usual.map_or_else(|| text.to_owned().into(), Cow::from))
-    }
-}
-
-impl Deref for OutputType {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
 impl Request {
     /// The largest request, as JSON: 64 MiB.
     pub const MAX_BYTES: usize = MAX_BODY_BYTES;
@@ -98,7 +73,9 @@ impl Request {
     /// `InvalidArgument` for an unknown field, with the known ones, or a value that it can't have.
     pub fn set(&mut self, field: &str, text: &str) -> Result<(), Error> {
         let value = match field {
-            "output_type" if matches!(text, "single_slide" | "deck") => Ok(json_string::canonical(text)),
+            "output_type" if !matches!(OutputType::from(text), OutputType::Other(_)) => {
+                Ok(json_string::canonical(text))
+            }
             "output_type" => Err("single_slide or deck".to_owned()),
             "prompt" | "template_name" => non_empty(text).map(json_string::canonical),
             "variant_count" => text::integer(text, 1..=MAX_VARIANTS).map(|count| count.to_string()),
@@ -202,7 +179,7 @@ impl Request {
     pub fn wanted(&self) -> Wanted {
         Wanted {
             body: self.body(),
-            output_type: self.output_type().as_str().into(),
+            output_type: self.output_type().unwrap_or_default(),
             variants: self.variants(),
         }
     }
@@ -217,7 +194,7 @@ impl Request {
                 return Err(Error::invalid(format!("the request has no {needed}")));
             }
         }
-        if self.output_type() == "deck" {
+        if self.output_type() == Some(OutputType::Deck) {
             for (there, field) in [
                 (self.fields.contains_key("variant_count"), "variant_count"),
                 (!self.images.is_empty(), IMAGES),
@@ -260,9 +237,9 @@ impl Request {
         parts
     }
 
-    /// `single_slide`, `deck`, or what the caller set as JSON.
-    fn output_type(&self) -> String {
-        self.read("output_type").as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+    /// What is asked for, once it is set.
+    fn output_type(&self) -> Option<OutputType> {
+        self.read("output_type").as_ref().and_then(Value::as_str).map(OutputType::from)
     }
 
     /// How many variants are asked for: one unless set.

@@ -333,6 +333,7 @@ mod tests {
     use super::*;
     use crate::common::clock::Clock;
     use crate::config::log_level::Level;
+    use crate::model::operation::Operation;
 
     /// Attempts that come to this, one after the other; the last one again and again.
     struct Scripted {
@@ -359,7 +360,7 @@ mod tests {
         let clock = Clock::new(10_000);
         let jitter = Arc::new(Jitter::new(Some(1)).unwrap());
         let retrier = Retrier::new(clock, jitter, Log::new(None, Level::Error));
-        let tracker = Tracker::new("run");
+        let tracker = Tracker::new(Operation::Run);
         let deadline = clock.now().after(Duration::from_secs(1_000_000));
         let mut course = change(Course::new(asking, deadline, &tracker));
         let mut attempt = Scripted { comes: comes.iter().copied().collect(), attempts: 0 };
@@ -404,7 +405,7 @@ mod tests {
 
     #[test]
     fn resubmit_window_ends_by_the_clock_that_says_most() {
-        let (now, tracker) = (Clock::new(1).now(), Tracker::new("run"));
+        let (now, tracker) = (Clock::new(1).now(), Tracker::new(Operation::Run));
         let window = Duration::from_secs(3600);
         let course = |change: fn(&mut Stamp)| {
             let mut first = Stamp::now();

@@ -20,9 +20,11 @@ use crate::ledger::{Claim, Claimed, Entry, Recorded};
 use crate::model::figure::Product;
 use crate::model::idempotency_key::{self, Key};
 use crate::model::job_id::JobId;
+use crate::model::operation::Operation;
+use crate::model::output_type::OutputType;
 use crate::model::submission_state::State;
 use crate::polling::timing::OwnJob;
-use crate::request::{OutputType, Wanted};
+use crate::request::Wanted;
 use crate::submission::Submitter;
 use crate::submission::lease::Lease;
 use crate::transport::body::FirstByte;
@@ -35,7 +37,7 @@ const MAX_LOOKS: u32 = 4;
 
 /// A call that costs money.
 pub(crate) struct Call<'a> {
-    pub(crate) operation: &'static str,
+    pub(crate) operation: Operation,
     pub(crate) request: Arc<Wanted>,
     pub(crate) options: Arc<Options>,
     pub(crate) deadline: Moment,
@@ -46,7 +48,7 @@ pub(crate) struct Call<'a> {
 
 impl Call<'_> {
     fn wants_files(&self) -> bool {
-        self.operation == "run" || self.options.directory.is_some()
+        self.operation == Operation::Run || self.options.directory.is_some()
     }
 }
 
@@ -204,7 +206,7 @@ impl Submitter {
         Ok(Claim {
             key: options.idempotency_key.clone(),
             fresh_key: idempotency_key::new_key()?,
-            operation: call.operation,
+            operation: call.operation.name(),
             request_hash: sha256::hex(&sha256::of(&body)),
             body,
             output_type: request.output_type.as_str().to_owned(),
@@ -335,7 +337,7 @@ impl Submitter {
             StampAge::Unknown => (Duration::MAX, false),
         };
         let submitted = self.clock.now().before(age);
-        let product = Product::of(&entry.output_type);
+        let product = Product::of(&entry.output_type.as_str().into());
         self.timing.remember(job_id, OwnJob { submitted, variants: entry.variants, product, is_dated });
     }
 }
@@ -354,7 +356,7 @@ fn earlier_deck(earlier: &Entry) -> String {
 
 fn failed_before(job_id: &JobId) -> Error {
     let message = format!("job {job_id} failed and is not billed; its idempotency key is used up");
-    Error::new(Kind::JobFailed, message).with(|details| {
+    Error::new(Kind::JobFailed, message).says_bill().with(|details| {
         details.billed = Billed::No;
         details.job_id = Some(job_id.to_string());
     })

@@ -9,6 +9,7 @@ use crate::activity::tracker::Tracker;
 use crate::error::{Billed, Failure, Kind};
 use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, Step, Written};
 use crate::model::job_id::JobId;
+use crate::model::job_status::JobStatus;
 use crate::model::submission_state::State;
 use crate::submission::Submitter;
 use crate::submission::receipt::{Hearing, Receipt};
@@ -209,10 +210,10 @@ impl Submitter {
     }
 
     /// Records how a job ended, for an operation that asked about it.
-    pub(crate) async fn note_end(&self, job_id: &JobId, status: &str) {
+    pub(crate) async fn note_end(&self, job_id: &JobId, status: &JobStatus) {
         let end = match status {
-            "completed" => Step::Completed { files: None },
-            "failed" => Step::Failed,
+            JobStatus::Completed => Step::Completed { files: None },
+            JobStatus::Failed => Step::Failed,
             _ => return,
         };
         let noted = async {
@@ -221,7 +222,7 @@ impl Submitter {
                 lease.step(end).await;
             }
             let wants_files = entry.calls.iter().any(|call| call.directory.is_some());
-            let settled = !wants_files && status == "completed" && entry.state.is_unsettled();
+            let settled = !wants_files && *status == JobStatus::Completed && entry.state.is_unsettled();
             let _ = lease.finish(Ok::<_, Failure>(()), settled, Hearing::AtReturn, Duration::ZERO).await;
             self.unsettled.changed();
         };
