@@ -3,6 +3,7 @@
 pub(crate) mod file;
 pub(crate) mod found;
 pub(crate) mod order;
+mod resume;
 pub(crate) mod transfer;
 
 use std::collections::HashSet;

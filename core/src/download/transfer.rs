@@ -4,10 +4,7 @@ use std::io;
 
 use bytes::{Buf as _, Bytes};
 use hyper::StatusCode;
-use hyper::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LOCATION,
-    RANGE, TRANSFER_ENCODING,
-};
+use hyper::header::{ACCEPT, HeaderMap, HeaderValue, IF_RANGE, LOCATION, RANGE};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -15,6 +12,7 @@ use crate::api::response;
 use crate::api::retry_after::retry_after;
 use crate::common::blocking::blocking;
 use crate::download::Downloader;
+use crate::download::resume::{self, Arrived, Plan, strong_etag};
 use crate::error::{Error, Kind};
 use crate::files::destination::file_error;
 use crate::files::partial::Partial;
@@ -153,33 +151,30 @@ impl Downloader {
             Ok(answer) => answer,
             Err(miss) => return Ok((part, Err(miss))),
         };
-        // 416 while resuming: nothing is missing, which verification will judge, or it is another file.
-        if answer.status == StatusCode::RANGE_NOT_SATISFIABLE
-            && unsatisfied_length(&answer.headers) == Some(asked)
-        {
-            return Ok((part, Ok(())));
-        }
         let is_presentation = part.output().names().is_presentation();
-        let rest = rest_of(&answer, asked, is_presentation).filter(|_| is_same(&answer, &part));
-        let Some(rest) = rest else {
-            let part = restarted(part).await?;
-            let error = Error::new(Kind::Protocol, "the file at the other end is not the one that was begun");
-            return Ok((part, Err(Miss::new(Came::Unreadable, error))));
+        let arrived = Arrived { length: asked, etag: part.etag.as_ref(), is_presentation };
+        let rest = match resume::plan(answer.status, &answer.headers, arrived) {
+            Plan::Done => return Ok((part, Ok(()))),
+            Plan::Restart => {
+                let part = restarted(part).await?;
+                let message = "the file at the other end is not the one that was begun";
+                return Ok((part, Err(Miss::new(Came::Unreadable, Error::new(Kind::Protocol, message)))));
+            }
+            Plan::Receive(rest) => rest,
         };
         if rest.total.is_some_and(|total| total > self.settings.max_file_bytes) {
             return Ok((part, Err(self.too_large())));
         }
         let strong = strong_etag(&answer.headers).cloned();
-        if rest.begins == 0 && answer.status == StatusCode::OK && part.length > 0 {
+        if rest.begins_anew {
             part = restarted(part).await?;
         }
-        // Of a part whose answer names nothing the name is known still.
+        // An answer to a resume that has no validator takes none away.
         if strong.is_some() || part.length == 0 {
             part.set_etag(strong);
         }
-        let known = part.length - rest.begins.min(part.length);
-        let coded = is_coded(&answer.headers) && rest.begins == 0;
-        let (part, result) = self.receive(answer, part, known, coded).await?;
+        let coded = is_coded(&answer.headers) && rest.from_first_byte;
+        let (part, result) = self.receive(answer, part, rest.known, coded).await?;
         let result = result.and_then(|()| match rest.total {
             Some(total) if total != part.length => {
                 let message = format!("{} of {total} bytes arrived", part.length);
@@ -318,68 +313,6 @@ fn judge(answer: FileAnswer, from: u64) -> Result<FileAnswer, Miss> {
     Err(Miss::new(Came::Status(status.as_u16()), error))
 }
 
-/// What an answer brings of a file.
-struct Rest {
-    /// From which byte on.
-    begins: u64,
-    /// How long the whole file is, where that is told.
-    total: Option<u64>,
-    /// Whether the end of the answer is that of the file, where its length is not told.
-    ends: bool,
-}
-
-/// What an answer brings that was asked for the file from a byte on; `None`: nothing that can be put to what
-/// is there.
-fn rest_of(answer: &FileAnswer, asked: u64, is_presentation: bool) -> Option<Rest> {
-    let headers = &answer.headers;
-    if answer.status == StatusCode::OK {
-        let ends = headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH);
-        return Some(Rest { begins: 0, total: answer.content_length(), ends });
-    }
-    if answer.status != StatusCode::PARTIAL_CONTENT {
-        return None;
-    }
-    if headers.contains_key(CONTENT_RANGE) {
-        let (begins, total) = content_range(headers)?;
-        return (begins <= asked).then_some(Rest { begins, total, ends: true });
-    }
-    // Of what was asked for it is likely the answer. Whether it was, a presentation tells.
-    let is_one = headers.get(CONTENT_TYPE).is_none_or(|kind| !kind.as_bytes().starts_with(b"multipart/"));
-    (is_presentation && is_one).then_some(Rest { begins: asked, total: None, ends: false })
-}
-
-/// Whether an answer is of the file that was begun, as far as it says: a proxy may drop what names it or make
-/// it weak.
-fn is_same(answer: &FileAnswer, part: &Partial) -> bool {
-    if answer.status == StatusCode::OK || part.length == 0 {
-        return true;
-    }
-    let opaque = |etag: &HeaderValue| {
-        let etag = etag.as_bytes();
-        etag.strip_prefix(b"W/").unwrap_or(etag).to_owned()
-    };
-    match (&part.etag, answer.headers.get(ETAG)) {
-        (Some(begun), Some(now)) => opaque(begun) == opaque(now),
-        _ => true,
-    }
-}
-
-fn strong_etag(headers: &HeaderMap) -> Option<&HeaderValue> {
-    headers.get(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/"))
-}
-
-/// Where a part of a file begins, and the whole file's length (RFC 9110, 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let (span, total) = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
-    let first = span.split_once('-')?.0.parse().ok()?;
-    Some((first, total.parse().ok()))
-}
-
-/// The whole file's length as a 416 tells it (RFC 9110, 14.4).
-fn unsatisfied_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes */")?.parse().ok()
-}
-
 fn download_error(status: StatusCode, what: &str) -> Error {
     let kind = match status.as_u16() {
         429 => Kind::RateLimited,
@@ -404,43 +337,4 @@ async fn on_disk(
         Err(error) => Err(file_error(&part.path(), "can't be written (it is kept as it is)", &error)),
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn headers(range: &[u8]) -> Option<HeaderMap> {
-        let value = HeaderValue::from_bytes(range).ok()?;
-        Some(HeaderMap::from_iter([(CONTENT_RANGE, value)]))
-    }
-
-    #[test]
-    fn ranges_are_read_as_rfc_9110_writes_them() {
-        for (text, range, unsatisfied) in [
-            ("bytes 5-9/10", Some((5, Some(10))), None),
-            ("bytes 5-9/*", Some((5, None)), None),
-            ("bytes */10", None, Some(10)),
-            ("bytes 18446744073709551616-/1", None, None),
-            ("items 5-9/10", None, None),
-            ("bytes -9/10", None, None),
-            ("bytes 5/10", None, None),
-            ("", None, None),
-        ] {
-            let headers = headers(text.as_bytes()).unwrap();
-            assert_eq!(content_range(&headers), range, "{text}");
-            assert_eq!(unsatisfied_length(&headers), unsatisfied, "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_range_is_read_or_refused(text in "(bytes )?[0-9*/ -]{0,60}", bytes: Vec<u8>) {
-            for headers in [headers(text.as_bytes()), headers(&bytes)].into_iter().flatten() {
-                let _ = (content_range(&headers), unsatisfied_length(&headers));
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ pub mod estimate;
 pub(crate) mod look;
 pub mod schedule;
 pub(crate) mod timing;
+mod verdict;
 pub(crate) mod watch;
 
 use std::cmp::Reverse;

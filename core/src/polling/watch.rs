@@ -12,14 +12,11 @@ use crate::api::status::Polled;
 use crate::common::clock::{Moment, Stopwatch};
 use crate::error::{Billed, Error, Kind};
 use crate::model::job_id::JobId;
-use crate::model::job_status::JobStatus;
 use crate::polling::estimate::Followed;
 use crate::polling::schedule::Schedule;
 use crate::polling::timing::{OwnJob, Timing};
-use crate::retry::policy::{self, Asking, Next};
+use crate::polling::verdict::{self, Verdict};
 
-/// How long after a submission "not found" can mean "not yet".
-const NOT_YET: Duration = Duration::from_secs(30);
 /// How often "completed" without all files is asked again before it counts.
 const LATE_FILES: u32 = 5;
 
@@ -108,47 +105,51 @@ impl Watch {
         let age = self.own.map(|own| now.since(own.submitted));
         let trackers = self.waiters.iter().map(|waiter| waiter.tracker.clone()).collect();
         let mut tell = Tell { trackers, eta: None, ended: Vec::new() };
-        let mut floor = Duration::ZERO;
-        match polled {
-            Ok(job) if job.status == JobStatus::Completed => {
-                if let (Some(followed), Some(age)) = (self.followed.take(), age) {
-                    followed.done(age);
-                }
-                let offered = job.downloads.len();
+        let verdict = verdict::of(polled, age);
+        self.learn(&verdict, age);
+        match &verdict {
+            Verdict::Completed { job, offered } => {
                 let enough = self.late == LATE_FILES;
                 self.late += 1;
                 self.end(&mut tell, |waiter| {
-                    (enough || offered >= waiter.expected.max(1) as usize).then(|| Ok(Arc::clone(job)))
+                    (enough || *offered >= waiter.expected.max(1)).then(|| Ok(Arc::clone(job)))
                 });
             }
-            Ok(job) if job.status == JobStatus::Failed => {
-                self.end(&mut tell, |_| Some(Err(job_failed(job_id, job))));
-            }
-            Ok(_) => {
-                if let (Some(followed), Some(age)) = (&mut self.followed, age) {
-                    followed.runs(age);
-                }
-            }
-            Err(miss) => {
-                floor = miss.floor().unwrap_or_default();
-                let young = age.is_some_and(|age| age < NOT_YET);
-                match policy::next(miss.came, Asking::Wait) {
-                    Next::Young if young => {}
-                    Next::Again => {}
-                    _ => self.end(&mut tell, |_| Some(Err(unseen(job_id, &miss.error)))),
-                }
-            }
+            Verdict::Failed { job } => self.end(&mut tell, |_| Some(Err(job_failed(job_id, job)))),
+            Verdict::Unseen { error } => self.end(&mut tell, |_| Some(Err(unseen(job_id, error)))),
+            Verdict::GoesOn | Verdict::AskAgain { .. } => {}
         }
         if self.waiters.is_empty() {
             return (tell, None);
         }
-        // The job was not done when it was asked about; how long the answer was on its way is no excuse for a
-        // delay.
-        let asked = if polled.is_ok() { begun } else { now };
+        // After an answer the distance counts from when it was asked for: the job was not done then, and the time
+        // of the answer on its way must not delay the next poll.
+        let (asked, floor) = match verdict {
+            Verdict::AskAgain { floor } => (now, floor),
+            _ => (begun, Duration::ZERO),
+        };
         let (distance, eta) = self.plan(timing, asked, now);
         tell.eta = eta;
         let next = asked.after(distance).max(now.after(timing.jitter.tenth_more(floor)));
         (tell, Some(next))
+    }
+
+    /// Tells the estimates how far the job has come.
+    fn learn(&mut self, verdict: &Verdict<'_>, age: Option<Duration>) {
+        let Some(age) = age else { return };
+        match verdict {
+            Verdict::Completed { .. } => {
+                if let Some(followed) = self.followed.take() {
+                    followed.done(age);
+                }
+            }
+            Verdict::GoesOn => {
+                if let Some(followed) = &mut self.followed {
+                    followed.runs(age);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// How long after a poll at `asked` to ask again, and when the job is likely to be done from now on.
