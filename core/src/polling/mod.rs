@@ -6,16 +6,14 @@
 //! a tracker is told something.
 
 pub mod estimate;
+mod job_queue;
 pub(crate) mod look;
 pub mod schedule;
 pub(crate) mod timing;
 mod verdict;
 pub(crate) mod watch;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -31,18 +29,13 @@ use crate::common::runtime::Home;
 use crate::common::sync::lock;
 use crate::error::{Error, Kind};
 use crate::model::job_id::JobId;
+pub(crate) use crate::polling::job_queue::SLOTS;
+use crate::polling::job_queue::{BETWEEN_POLLS, JobQueue, Next};
 use crate::polling::timing::Timing;
 use crate::polling::watch::{Seen, Watch};
 use crate::retry::Retrier;
 use crate::retry::rate_limit::Pace;
 use crate::transport::failure::{Came, Miss};
-
-/// The service's hard ceiling: one poll a second for one job.
-const BETWEEN_POLLS: Duration = Duration::from_secs(1);
-/// Polls at once.
-pub(crate) const SLOTS: usize = 8;
-/// Above this many jobs those without a waiter are forgotten.
-const PRUNE_ABOVE: usize = 1024;
 
 /// Asks about the jobs of a client: one poller a job, however many callers wait for it.
 #[derive(Clone, Debug)]
@@ -50,7 +43,7 @@ pub(crate) struct Poller(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    state: Mutex<State>,
+    queue: Mutex<JobQueue>,
     /// Something is due earlier than the task thinks, or a slot is free again.
     wake: Notify,
     pace: Pace,
@@ -59,44 +52,6 @@ struct Inner {
     retrier: Arc<Retrier>,
     home: Home,
     log: Log,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// In boxes, since a table has more places than entries.
-    jobs: HashMap<JobId, Box<Entry>>,
-    /// When which job is due. An entry counts only while it is its job's own.
-    due: BinaryHeap<Reverse<(Moment, JobId)>>,
-    polling: usize,
-    /// Whether the task runs, and until when it sleeps.
-    driven: bool,
-    sleeps_until: Option<Moment>,
-    next_number: u64,
-    prune_above: usize,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    /// When the last poll ended: the next second counts from there, so that no delay on the way can bring two
-    /// polls closer together at the service.
-    last: Option<Moment>,
-    polling: bool,
-    due: Option<Moment>,
-    /// How often this client has asked about it.
-    polls: u32,
-    looks: Vec<oneshot::Sender<Polled>>,
-    watch: Option<Watch>,
-}
-
-impl Entry {
-    fn is_wanted(&self) -> bool {
-        !self.looks.is_empty() || self.watch.is_some()
-    }
-
-    /// The first moment at which this job may be polled.
-    fn free_at(&self, now: Moment) -> Moment {
-        self.last.map_or(now, |last| last.after(BETWEEN_POLLS))
-    }
 }
 
 /// The right to poll one job now, given back with what the poll brought, or by being dropped.
@@ -128,8 +83,8 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.poller.lock();
-        if let Some(entry) = state.jobs.get_mut(self.job_id)
+        let mut queue = self.poller.lock();
+        if let Some(entry) = queue.get_mut(self.job_id)
             && let Some(watch) = &mut entry.watch
             && watch.leave(self.number)
         {
@@ -141,8 +96,8 @@ impl Drop for Place<'_> {
 impl Poller {
     pub(crate) fn new(api: StatusApi, timing: Arc<Timing>, retrier: Arc<Retrier>, home: Home) -> Poller {
         let log = api.log.clone();
-        let (state, wake, pace) = (Mutex::default(), Notify::default(), Pace::default());
-        Poller(Arc::new(Inner { state, wake, pace, api, timing, retrier, home, log }))
+        let (queue, wake, pace) = (Mutex::default(), Notify::default(), Pace::default());
+        Poller(Arc::new(Inner { queue, wake, pace, api, timing, retrier, home, log }))
     }
 
     /// One poll of a job, shared by all callers that ask about it meanwhile.
@@ -159,27 +114,14 @@ impl Poller {
 
     fn begin_look(&self, job_id: &JobId) -> Begun {
         let now = self.0.timing.clock.now();
-        let mut state = self.lock();
-        state.prune(now);
-        let free = state.polling < SLOTS;
-        let entry = state.jobs.entry(job_id.clone()).or_default();
-        if free && !entry.polling && entry.free_at(now) <= now && self.0.pace.start(now).is_ok() {
-            entry.polling = true;
-            entry.polls += 1;
-            let turn = Turn::new(self, job_id.clone(), now, entry.polls, false);
-            state.polling += 1;
-            return Begun::Yours(turn);
+        let mut queue = self.lock();
+        match queue.start_look(job_id, now, &self.0.pace) {
+            Ok(number) => Begun::Yours(Turn::new(self, job_id.clone(), now, number, false)),
+            Err(polled) => {
+                self.drive(queue);
+                Begun::Others(polled)
+            }
         }
-        let (sender, receiver) = oneshot::channel();
-        entry.looks.retain(|look| !look.is_closed());
-        entry.looks.push(sender);
-        if !entry.polling {
-            let then = entry.free_at(now).max(now);
-            let then = entry.due.map_or(then, |due| due.min(then));
-            state.schedule(job_id, then);
-        }
-        self.drive(state);
-        Begun::Others(receiver)
     }
 
     /// Waits until a job is completed with `expected` files, has failed, or can't be seen.
@@ -195,12 +137,9 @@ impl Poller {
         }
         let (ended, place) = {
             let now = self.0.timing.clock.now();
-            let mut state = self.lock();
-            state.prune(now);
-            let number = state.next_number;
-            state.next_number += 1;
-            let entry = state.jobs.entry(job_id.clone()).or_default();
-            let free_at = entry.free_at(now);
+            let mut queue = self.lock();
+            let number = queue.next_number();
+            let (entry, free_at) = queue.entry(job_id, now);
             let mut first = None;
             let watch = entry.watch.get_or_insert_with(|| {
                 let (watch, due) = Watch::new(&self.0.timing, job_id, seen, now);
@@ -208,13 +147,10 @@ impl Poller {
                 watch
             });
             let ended = watch.join(number, expected, tracker.clone());
-            if let Some(first) = first
-                && !entry.polling
-            {
-                let then = entry.due.map_or(first, |due| due.min(first));
-                state.schedule(job_id, then);
+            if let Some(first) = first {
+                queue.schedule_at_latest(job_id, first);
             }
-            self.drive(state);
+            self.drive(queue);
             (ended, Place { poller: self, job_id, number })
         };
         let end = ended.await.unwrap_or_else(|_| Err(lost_poll().error));
@@ -223,13 +159,13 @@ impl Poller {
     }
 
     /// Sees to it that the task runs and knows what is due.
-    fn drive(&self, mut state: MutexGuard<'_, State>) {
-        if state.due.is_empty() {
+    fn drive(&self, mut queue: MutexGuard<'_, JobQueue>) {
+        if queue.is_empty() {
             return;
         }
-        if state.driven {
-            let late = state.is_due_earlier();
-            drop(state);
+        if queue.driven {
+            let late = queue.is_due_earlier();
+            drop(queue);
             if late {
                 self.0.wake.notify_one();
             }
@@ -237,9 +173,8 @@ impl Poller {
         }
         // Without a runtime the client is being taken down, and all waiters with it.
         let Some(runtime) = self.0.home.handle() else { return };
-        state.driven = true;
-        state.sleeps_until = None;
-        drop(state);
+        queue.begin_driving();
+        drop(queue);
         runtime.spawn(drive(self.clone()));
     }
 }
@@ -282,14 +217,27 @@ struct Driving<'a>(&'a Poller);
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.driven = false;
         // The senders go with the entries, which ends the waiting of their receivers.
-        let jobs = std::mem::take(&mut state.jobs);
-        state.due.clear();
-        state.polling = 0;
-        drop(state);
+        let jobs = self.0.lock().end_driving();
         drop(jobs);
+    }
+}
+
+impl Poller {
+    /// What the task does next.
+    fn take(&self, is_idle: bool) -> Due {
+        let now = self.0.timing.clock.now();
+        let mut queue = self.lock();
+        match queue.take(now, is_idle, &self.0.pace) {
+            Next::Poll { job_id, number } => Due::Now(Turn::new(self, job_id, now, number, true)),
+            Next::At(then) => Due::At(then),
+            Next::Full => Due::Full,
+            Next::Nothing => Due::Nothing,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, JobQueue> {
+        lock(&self.0.queue)
     }
 }
 
@@ -301,82 +249,6 @@ enum Due {
     Full,
     /// No job has a waiter: the task has ended.
     Nothing,
-}
-
-impl Poller {
-    /// The next job that is due.
-    fn take(&self, idle: bool) -> Due {
-        let now = self.0.timing.clock.now();
-        let mut state = self.lock();
-        state.sleeps_until = None;
-        loop {
-            let Some(Reverse((then, job_id))) = state.due.peek() else {
-                if idle {
-                    state.driven = false;
-                    return Due::Nothing;
-                }
-                return Due::Full;
-            };
-            let (then, job_id) = (*then, job_id.clone());
-            let entry = state.jobs.get(&job_id).filter(|entry| entry.due == Some(then));
-            if !entry.is_some_and(|entry| entry.is_wanted()) {
-                // Left over from an earlier plan, or no waiter is left.
-                state.due.pop();
-                if let Some(entry) = state.jobs.get_mut(&job_id).filter(|entry| entry.due == Some(then)) {
-                    entry.due = None;
-                }
-                continue;
-            }
-            if state.polling >= SLOTS {
-                return Due::Full;
-            }
-            let start = if then > now { Err(then) } else { self.0.pace.start(now) };
-            if let Err(then) = start {
-                state.sleeps_until = Some(then);
-                return Due::At(then);
-            }
-            state.due.pop();
-            state.polling += 1;
-            let mut number = 1;
-            if let Some(entry) = state.jobs.get_mut(&job_id) {
-                entry.due = None;
-                entry.polling = true;
-                entry.polls += 1;
-                number = entry.polls;
-            }
-            return Due::Now(Turn::new(self, job_id, now, number, true));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0.state)
-    }
-}
-
-impl State {
-    fn schedule(&mut self, job_id: &JobId, then: Moment) {
-        if let Some(entry) = self.jobs.get_mut(job_id)
-            && entry.due != Some(then)
-        {
-            entry.due = Some(then);
-            self.due.push(Reverse((then, job_id.clone())));
-        }
-    }
-
-    /// Whether the task sleeps longer than the first job on the heap allows.
-    fn is_due_earlier(&self) -> bool {
-        let first = self.due.peek().map(|Reverse((then, _))| *then);
-        first.is_some_and(|first| self.sleeps_until.is_none_or(|until| first < until))
-    }
-
-    /// Forgets, now and then, jobs without a waiter whose second is over.
-    fn prune(&mut self, now: Moment) {
-        if self.jobs.len() <= self.prune_above.max(PRUNE_ABOVE) {
-            return;
-        }
-        self.jobs.retain(|_, entry| entry.is_wanted() || entry.polling || entry.free_at(now) > now);
-        self.prune_above = self.jobs.len() * 2;
-    }
 }
 
 impl Turn {
@@ -397,13 +269,13 @@ impl Turn {
             Err(_) => {}
         }
         let (mut looks, mut told) = (Vec::new(), None);
-        self.give_back(now, |state, job_id| {
-            let Some(entry) = state.jobs.get_mut(job_id) else { return };
+        self.give_back(now, |queue, job_id| {
+            let Some(entry) = queue.get_mut(job_id) else { return };
             looks = std::mem::take(&mut entry.looks);
             let Some(watch) = &mut entry.watch else { return };
             let (tell, next) = watch.judge(&poller.0.timing, job_id, &polled, (begun, now));
             match next {
-                Some(next) => state.schedule(job_id, next.max(now.after(BETWEEN_POLLS))),
+                Some(next) => queue.schedule(job_id, next.max(now.after(BETWEEN_POLLS))),
                 None => entry.watch = None,
             }
             told = Some(tell);
@@ -418,23 +290,17 @@ impl Turn {
     }
 
     /// Frees the slot and the job, decides what comes next for it, and wakes the task if need be.
-    fn give_back(&self, now: Moment, decide: impl FnOnce(&mut State, &JobId)) {
-        let mut state = self.poller.lock();
-        let was_full = state.polling >= SLOTS;
-        state.polling = state.polling.saturating_sub(1);
-        if let Some(entry) = state.jobs.get_mut(&self.job_id) {
-            entry.polling = false;
-            entry.last = Some(now);
-            entry.due = None;
-        }
-        decide(&mut state, &self.job_id);
+    fn give_back(&self, now: Moment, decide: impl FnOnce(&mut JobQueue, &JobId)) {
+        let mut queue = self.poller.lock();
+        let was_full = queue.finish(&self.job_id, now);
+        decide(&mut queue, &self.job_id);
         if self.of_task {
             return;
         }
-        if was_full && state.driven {
+        if was_full && queue.driven {
             self.poller.0.wake.notify_one();
         }
-        self.poller.drive(state);
+        self.poller.drive(queue);
     }
 }
 
@@ -445,9 +311,9 @@ impl Drop for Turn {
         }
         // Its caller was cancelled in the middle of the poll: others who want the answer ask again.
         let now = self.poller.0.timing.clock.now();
-        self.give_back(now, |state, job_id| {
-            if state.jobs.get(job_id).is_some_and(|entry| entry.is_wanted()) {
-                state.schedule(job_id, now.after(BETWEEN_POLLS));
+        self.give_back(now, |queue, job_id| {
+            if queue.get_mut(job_id).is_some_and(|entry| entry.is_wanted()) {
+                queue.schedule(job_id, now.after(BETWEEN_POLLS));
             }
         });
     }
