@@ -34,6 +34,7 @@ pub use client::{Client, Surroundings};
 pub use common::blocking::STACK_BYTES;
 pub use common::runtime::Spawn;
 pub use common::sync;
+pub use config::keys;
 pub use config::log_level::Level;
 pub use config::options::Options;
 pub use config::{Config, Settings};

@@ -3,9 +3,6 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-/// The largest wait that any key takes: a week, in milliseconds.
-pub(crate) const WEEK_MS: u64 = 7 * 24 * 3600 * 1000;
-
 /// `true` or `false`.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
@@ -21,6 +18,14 @@ pub(crate) fn integer(text: &str, range: RangeInclusive<u64>) -> Result<u64, Str
     match text.parse::<u64>() {
         Ok(value) if digits && range.contains(&value) => Ok(value),
         _ => Err(format!("a whole number from {} to {}", range.start(), range.end())),
+    }
+}
+
+/// One of a few words.
+pub(crate) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Ok(*value),
+        None => Err(words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Configuration: string keys, checked when they are set, completed from the environment once.
 
+pub mod keys;
 pub(crate) mod ledger_location;
 pub(crate) mod log_level;
 pub(crate) mod options;
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::text::{self, WEEK_MS};
+use crate::common::text;
+use crate::config::keys::{Accepts, CONFIGURATION, Key};
 use crate::config::ledger_location::Location;
 use crate::config::log_level::Level;
 use crate::config::proxies::Proxies;
@@ -20,42 +22,6 @@ use crate::config::trust::Trust;
 use crate::error::{Error, Kind};
 use crate::model::api_key::{self, ApiKey};
 use crate::model::origin::Origin;
-
-const PRODUCTION: &str = "https://app.perceptis.ai";
-
-const KEYS: [&str; 21] = [
-    "api_key",
-    "api_base_url",
-    "app_name",
-    "ca_file",
-    "client_cert_file",
-    "client_key_file",
-    "allow_http",
-    "connect_timeout_ms",
-    "submit_timeout_ms",
-    "status_timeout_ms",
-    "download_idle_timeout_ms",
-    "poll_first_ms",
-    "poll_max_ms",
-    "resubmit_window_ms",
-    "adopt_window_ms",
-    "max_concurrent_submissions",
-    "max_file_bytes",
-    "log_level",
-    "ledger",
-    "time_scale",
-    "jitter_seed",
-];
-
-/// Above this many submissions at once each would need a connection of its own for long.
-const MAX_SUBMISSIONS: u64 = 64;
-/// What `max_file_bytes` can be: 4 GiB.
-const MAX_FILE_BYTES: u64 = 4 << 30;
-/// The largest `jitter_seed`: what fits a signed integer of every language.
-const MAX_JITTER_SEED: u64 = (1 << 63) - 1;
-
-/// A year, in milliseconds: longer, an equal call is another purchase for sure.
-const MAX_ADOPT_WINDOW_MS: u64 = 365 * 24 * 3_600_000;
 
 /// What a client is made from.
 #[derive(Clone, Default)]
@@ -74,11 +40,12 @@ impl Config {
     /// `InvalidArgument` for an unknown key, with the known ones, or a value that it can't have;
     /// `Configuration` for a base URL that is more than an origin.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
-        let Some(known) = KEYS.into_iter().find(|known| *known == key) else {
-            return Err(Error::invalid(text::unknown("configuration key", key, &KEYS)));
+        let Some(known) = CONFIGURATION.iter().find(|known| known.name == key) else {
+            let names = CONFIGURATION.map(|known| known.name);
+            return Err(Error::invalid(text::unknown("configuration key", key, &names)));
         };
         Settings::default().apply(known, text)?;
-        self.0.insert(known, text.to_owned());
+        self.0.insert(known.name, text.to_owned());
         Ok(())
     }
 
@@ -95,12 +62,12 @@ impl Config {
             trust: Trust::read(&environment),
             ..Settings::default()
         };
-        for key in KEYS {
-            if let Some(text) = self.0.get(key) {
+        for key in &CONFIGURATION {
+            if let Some(text) = self.0.get(key.name) {
                 settings.apply(key, text)?;
                 continue;
             }
-            let variable = format!("PERCEPTIS_{}", key.to_ascii_uppercase());
+            let variable = format!("PERCEPTIS_{}", key.name.to_ascii_uppercase());
             let Some(value) = environment(&variable).filter(|value| !value.is_empty()) else { continue };
             let as_configuration = |message: &str| {
                 Error::configuration(format!("in the environment variable {variable}: {message}"))
@@ -145,25 +112,40 @@ pub struct Settings {
 }
 
 impl Default for Settings {
+    /// The defaults of the table.
     fn default() -> Settings {
+        let mut settings = Settings::blank();
+        for key in &CONFIGURATION {
+            if let Some(default) = key.default {
+                // A test holds that each default is accepted.
+                let _ = settings.apply(key, default);
+            }
+        }
+        settings
+    }
+}
+
+impl Settings {
+    /// Nothing set.
+    fn blank() -> Settings {
         Settings {
             api_key: None,
-            origin: Origin::parse(PRODUCTION).ok(),
+            origin: None,
             app_name: None,
             ca_file: None,
             client_cert_file: None,
             client_key_file: None,
             allow_http: false,
-            connect_timeout: Duration::from_millis(5_000),
-            submit_timeout: Duration::from_millis(60_000),
-            status_timeout: Duration::from_millis(15_000),
-            download_idle_timeout: Duration::from_millis(30_000),
-            poll_first: Duration::from_millis(2_000),
-            poll_max: Duration::from_millis(10_000),
-            resubmit_window: Duration::from_secs(3_600),
-            adopt_window: Duration::from_secs(24 * 3_600),
-            max_concurrent_submissions: 8,
-            max_file_bytes: 512 << 20,
+            connect_timeout: Duration::ZERO,
+            submit_timeout: Duration::ZERO,
+            status_timeout: Duration::ZERO,
+            download_idle_timeout: Duration::ZERO,
+            poll_first: Duration::ZERO,
+            poll_max: Duration::ZERO,
+            resubmit_window: Duration::ZERO,
+            adopt_window: Duration::ZERO,
+            max_concurrent_submissions: 1,
+            max_file_bytes: 0,
             log_level: Level::Info,
             ledger: Location::Nowhere,
             time_scale: 1,
@@ -172,9 +154,7 @@ impl Default for Settings {
             trust: Trust::default(),
         }
     }
-}
 
-impl Settings {
     pub(crate) fn api_key(&self) -> Result<&ApiKey, Error> {
         self.api_key.as_ref().ok_or_else(|| {
             Error::configuration(
@@ -183,11 +163,11 @@ impl Settings {
         })
     }
 
-    fn apply(&mut self, key: &'static str, text: &str) -> Result<(), Error> {
-        // Nothing below a second: the service's ceiling is one poll a second for a job.
-        let pace = || text::integer(text, 1_000..=3_600_000).map(Duration::from_millis);
-        let timeout = || text::integer(text, 1..=WEEK_MS).map(Duration::from_millis);
-        let applied = match key {
+    /// Sets one key from text.
+    fn apply(&mut self, key: &Key, text: &str) -> Result<(), Error> {
+        let number = || number_for(text, key);
+        let duration = || number().map(Duration::from_millis);
+        let applied = match key.name {
             "api_key" => api_key::parse_key(text).map(|value| self.api_key = Some(value)),
             "api_base_url" => {
                 let origin = Origin::parse(text).map_err(Error::configuration)?;
@@ -199,43 +179,28 @@ impl Settings {
             "client_cert_file" => pem_path(text).map(|path| self.client_cert_file = Some(path)),
             "client_key_file" => pem_path(text).map(|path| self.client_key_file = Some(path)),
             "allow_http" => text::boolean(text).map(|value| self.allow_http = value),
-            "connect_timeout_ms" => timeout().map(|value| self.connect_timeout = value),
-            "submit_timeout_ms" => timeout().map(|value| self.submit_timeout = value),
-            "status_timeout_ms" => timeout().map(|value| self.status_timeout = value),
-            "download_idle_timeout_ms" => timeout().map(|value| self.download_idle_timeout = value),
-            "poll_first_ms" => pace().map(|value| self.poll_first = value),
-            "poll_max_ms" => pace().map(|value| self.poll_max = value),
-            "resubmit_window_ms" => {
-                // Short enough that no service forgets a key in it, or none at all.
-                text::integer(text, 0..=WEEK_MS)
-                    .map(|value| self.resubmit_window = Duration::from_millis(value))
+            "connect_timeout_ms" => duration().map(|value| self.connect_timeout = value),
+            "submit_timeout_ms" => duration().map(|value| self.submit_timeout = value),
+            "status_timeout_ms" => duration().map(|value| self.status_timeout = value),
+            "download_idle_timeout_ms" => duration().map(|value| self.download_idle_timeout = value),
+            "poll_first_ms" => duration().map(|value| self.poll_first = value),
+            "poll_max_ms" => duration().map(|value| self.poll_max = value),
+            "resubmit_window_ms" => duration().map(|value| self.resubmit_window = value),
+            "adopt_window_ms" => duration().map(|value| self.adopt_window = value),
+            "max_concurrent_submissions" => {
+                number().map(|value| self.max_concurrent_submissions = usize::try_from(value).unwrap_or(1))
             }
-            "adopt_window_ms" => text::integer(text, 0..=MAX_ADOPT_WINDOW_MS)
-                .map(|value| self.adopt_window = Duration::from_millis(value)),
-            "max_concurrent_submissions" => text::integer(text, 1..=MAX_SUBMISSIONS)
-                .map(|value| self.max_concurrent_submissions = usize::try_from(value).unwrap_or(1)),
-            "max_file_bytes" => {
-                text::integer(text, 1..=MAX_FILE_BYTES).map(|value| self.max_file_bytes = value)
-            }
+            "max_file_bytes" => number().map(|value| self.max_file_bytes = value),
             "ledger" => Location::parse(text).map(|value| self.ledger = value),
-            "log_level" => match Level::NAMES.iter().find(|(name, _)| *name == text) {
-                Some((_, level)) => {
-                    self.log_level = *level;
-                    Ok(())
-                }
-                None => Err(Level::NAMES.map(|(name, _)| name).join(", ")),
-            },
-            "time_scale" => text::integer(text, 1..=10_000)
-                .map(|value| self.time_scale = u32::try_from(value).unwrap_or(1)),
-            "jitter_seed" => {
-                text::integer(text, 0..=MAX_JITTER_SEED).map(|value| self.jitter_seed = Some(value))
-            }
+            "log_level" => text::word(text, &Level::NAMES).map(|value| self.log_level = value),
+            "time_scale" => number().map(|value| self.time_scale = u32::try_from(value).unwrap_or(1)),
+            "jitter_seed" => number().map(|value| self.jitter_seed = Some(value)),
             _ => Err("nothing".to_owned()),
         };
         applied.map_err(|accepts| {
             // The key's value is a secret, also when it is not accepted.
-            let shown = if key == "api_key" { "[not shown]" } else { text };
-            Error::new(Kind::InvalidArgument, text::refused("configuration key", key, shown, &accepts))
+            let shown = if key.name == "api_key" { "[not shown]" } else { text };
+            Error::new(Kind::InvalidArgument, text::refused("configuration key", key.name, shown, &accepts))
         })
     }
 
@@ -281,6 +246,14 @@ impl Settings {
     }
 }
 
+/// A whole number that this key can have.
+pub(super) fn number_for(text: &str, key: &Key) -> Result<u64, String> {
+    match key.accepts {
+        Accepts::Number(min, max) => text::integer(text, min..=max),
+        _ => Err("nothing".to_owned()),
+    }
+}
+
 fn pem_path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() || text.contains('\0') {
         return Err("the path of a file in PEM form".to_owned());
@@ -305,6 +278,30 @@ mod tests {
             config.set(key, text)?;
         }
         config.settle(|name| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    #[test]
+    fn default_of_each_key_is_accepted() {
+        let mut settings = Settings::blank();
+        for key in &CONFIGURATION {
+            if let Some(default) = key.default {
+                settings.apply(key, default).unwrap();
+            }
+        }
+        assert_eq!(settings.origin().unwrap().url("/").as_str(), "https://app.perceptis.ai/");
+        assert!(settings.poll_first < settings.poll_max && settings.max_file_bytes == 512 << 20);
+        assert!(settings.adopt_window == Duration::from_secs(24 * 3600) && !settings.allow_http);
+    }
+
+    #[test]
+    fn words_of_the_table_are_those_of_the_parser() {
+        let words = |name: &str| match CONFIGURATION.iter().chain(&keys::OPTIONS).find(|key| key.name == name)
+        {
+            Some(Key { accepts: Accepts::Words(words), .. }) => words.to_vec(),
+            _ => panic!("{name} has no words"),
+        };
+        assert_eq!(words("log_level"), Level::NAMES.map(|(name, _)| name));
+        assert_eq!(words("state"), crate::model::submission_state::State::NAMES.map(|(name, _)| name));
     }
 
     #[test]

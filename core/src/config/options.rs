@@ -7,36 +7,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::text::{self, WEEK_MS};
+use crate::common::text;
+use crate::config::keys::{Key, OPTIONS};
+use crate::config::number_for;
 use crate::error::Error;
 use crate::model::idempotency_key;
 use crate::model::submission_state::State;
 
-/// A hundred years, in milliseconds.
-const CENTURY_MS: u64 = 100 * 365 * 24 * 3600 * 1000;
-
 /// The longest `name`, in bytes: with a job id and an ending it still fits a file system's 255.
 const MAX_NAME_BYTES: usize = 120;
-
-const KEYS: [&str; 15] = [
-    "timeout_ms",
-    "directory",
-    "name",
-    "overwrite",
-    "idempotency_key",
-    "resubmit",
-    "progress",
-    "adopt",
-    "on_other_key",
-    "job",
-    "state",
-    "unsettled",
-    "max_age_ms",
-    "limit",
-    "history",
-];
-
-const MAX_LISTED: u64 = 10_000;
 
 /// The options of one call.
 #[derive(Clone, Debug)]
@@ -94,16 +73,27 @@ impl Options {
     /// # Errors
     /// `InvalidArgument` for an unknown option, with the known ones, or a value that it can't have.
     pub fn set(&mut self, option: &str, text: &str) -> Result<(), Error> {
-        let result = match option {
-            "timeout_ms" => text::integer(text, 1..=WEEK_MS)
-                .map(|value| self.timeout = Some(Duration::from_millis(value))),
+        let Some(key) = OPTIONS.iter().find(|key| key.name == option) else {
+            let names = OPTIONS.map(|key| key.name);
+            return Err(Error::invalid(text::unknown("option", option, &names)));
+        };
+        let applied = self.apply(key, text);
+        applied.map_err(|accepts| Error::invalid(text::refused("option", option, text, &accepts)))
+    }
+
+    /// Sets one option from text; `Err` says what is accepted.
+    fn apply(&mut self, key: &Key, text: &str) -> Result<(), String> {
+        let number = || number_for(text, key);
+        let duration = || number().map(Duration::from_millis);
+        match key.name {
+            "timeout_ms" => duration().map(|value| self.timeout = Some(value)),
             "directory" => directory(text).map(|value| self.directory = Some(value)),
             "name" => name(text).map(|value| self.name = Some(value)),
             "overwrite" => text::boolean(text).map(|value| self.overwrite = value),
             "resubmit" => text::boolean(text).map(|value| self.resubmit = value),
             "progress" => text::boolean(text).map(|value| self.progress = value),
-            "adopt" => one_of(text, &[("on", true), ("off", false)]).map(|value| self.adopt = value),
-            "on_other_key" => one_of(text, &[("refuse", false), ("submit", true)])
+            "adopt" => text::word(text, &[("on", true), ("off", false)]).map(|value| self.adopt = value),
+            "on_other_key" => text::word(text, &[("refuse", false), ("submit", true)])
                 .map(|value| self.on_other_key_submit = value),
             "job" if (1..=255).contains(&text.len()) && !text.contains(char::is_control) => {
                 self.job = Some(text.to_owned());
@@ -112,21 +102,18 @@ impl Options {
             "job" => {
                 Err("a job id or an idempotency key, 1 to 255 bytes; job:ID or key:KEY says which".into())
             }
-            "state" => one_of(text, &State::NAMES).map(|value| self.state = Some(value)),
+            "state" => text::word(text, &State::NAMES).map(|value| self.state = Some(value)),
             "unsettled" => text::boolean(text).map(|value| self.unsettled = Some(value)),
-            "max_age_ms" => text::integer(text, 1..=CENTURY_MS)
-                .map(|value| self.max_age = Some(Duration::from_millis(value))),
-            "limit" => text::integer(text, 1..=MAX_LISTED)
-                .map(|value| self.limit = usize::try_from(value).unwrap_or(1)),
+            "max_age_ms" => duration().map(|value| self.max_age = Some(value)),
+            "limit" => number().map(|value| self.limit = usize::try_from(value).unwrap_or(1)),
             "history" => text::boolean(text).map(|value| self.history = value),
             "idempotency_key" if idempotency_key::is_sound(text) => {
                 self.idempotency_key = Some(text.to_owned());
                 Ok(())
             }
             "idempotency_key" => Err("1 to 255 visible ASCII characters".into()),
-            _ => return Err(Error::invalid(text::unknown("option", option, &KEYS))),
-        };
-        result.map_err(|accepts| Error::invalid(text::refused("option", option, text, &accepts)))
+            _ => Err("nothing".to_owned()),
+        }
     }
 
     /// Options from a JSON object; values are text, numbers or booleans.
@@ -155,14 +142,6 @@ impl Options {
             }
         }
         Ok(options)
-    }
-}
-
-/// One of a few words.
-fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
-    match words.iter().find(|(word, _)| *word == text) {
-        Some((_, value)) => Ok(*value),
-        None => Err(words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -213,7 +192,18 @@ mod tests {
             assert!(error.message().contains(option), "{option}={bad}: {error}");
         }
         let error = options.set("directry", "x").unwrap_err();
-        assert!(KEYS.iter().all(|key| error.message().contains(key)), "{error}");
+        assert!(OPTIONS.iter().all(|key| error.message().contains(key.name)), "{error}");
+    }
+
+    #[test]
+    fn default_of_each_option_is_that_of_the_table() {
+        let mut options = Options::default();
+        for key in &OPTIONS {
+            if let Some(default) = key.default {
+                options.set(key.name, default).unwrap();
+            }
+        }
+        assert_eq!(format!("{options:?}"), format!("{:?}", Options::default()));
     }
 
     #[test]
