@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::listing::rows_named;
-use super::session::{Identity, Session};
+use super::session::{Identity, Session, UNSETTLED};
 use super::{Forgotten, Name};
 use crate::error::Error;
 
@@ -41,10 +41,8 @@ pub(super) fn forget(
 }
 
 fn forget_settled(session: &mut Session<'_>, identity: &Identity, own: &[u8]) -> Result<Forgotten, Error> {
-    let doomed = session.doomed(
-        "origin = ?2 AND state NOT IN ('submitting', 'accepted', 'completed')",
-        params![own, identity.origin],
-    )?;
+    let doomed =
+        session.doomed(&format!("origin = ?2 AND NOT ({UNSETTLED})"), params![own, identity.origin])?;
     let mut count = 0;
     for one in doomed {
         if !session.is_doomed_live(&one)? {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::gate;
 use super::refusal::Trouble;
-use super::writer;
+use super::registry;
 use crate::error::{Error, Kind};
 
 /// How many threads open a ledger just now. SQLite holds a lock of the whole process meanwhile.
@@ -48,7 +48,7 @@ pub(super) fn check_usable() -> Result<(), Trouble> {
 /// Before a fork: closes the connections. Blocks at most 100 ms.
 pub fn before_fork() {
     gate::shut();
-    writer::close_all_for_fork();
+    registry::close_all_for_fork();
 }
 
 /// After a fork, in the parent: work goes on.

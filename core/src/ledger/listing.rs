@@ -2,12 +2,10 @@
 
 use rusqlite::params;
 
-use super::session::{Identity, Session, signed};
+use super::session::{Identity, Session, UNSETTLED, signed};
 use super::{Entry, Event, Filter, Name, Row};
 use crate::error::{Error, Kind};
 use crate::model::submission_state::State;
-
-const UNSETTLED: &str = "state IN ('submitting', 'accepted', 'completed')";
 
 /// The submissions that have a name, of every API key.
 ///

@@ -13,6 +13,7 @@ mod forget;
 pub mod fork;
 mod gate;
 mod holder;
+mod job;
 mod listing;
 mod name;
 mod network;
@@ -22,11 +23,13 @@ mod owner;
 mod prerelease;
 mod prune;
 mod refusal;
+mod registry;
 mod schema;
 mod session;
 mod sqlite;
 mod step;
 mod tombstones;
+mod work_queue;
 mod writer;
 
 use std::pin::Pin;
@@ -42,8 +45,8 @@ use crate::model::figure::Figure;
 use crate::model::submission_state::State;
 
 pub(crate) use outbox::Written;
+pub use registry::write_all_before_exit;
 pub(crate) use sqlite::open;
-pub use writer::write_all_before_exit;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::session::{Session, signed};
+use super::session::{Session, UNSETTLED, signed};
 use crate::error::Error;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -15,16 +15,20 @@ const CONFIRMED_MS: u64 = 7 * DAY_MS;
 const MAX_AT_ONCE: usize = 500;
 
 /// What can go: nothing is left to do, and every program that asked for it has its end.
-const OVER: &str = "state NOT IN ('submitting', 'accepted', 'completed') \
-    AND NOT EXISTS (SELECT 1 FROM calls WHERE submission = submissions.id AND told IS NULL)";
+fn over() -> String {
+    format!(
+        "NOT ({UNSETTLED}) AND NOT EXISTS (SELECT 1 FROM calls WHERE submission = submissions.id AND told IS NULL)"
+    )
+}
 
 /// Prunes the oldest of what is long settled; whether all of it is gone.
 pub(super) fn prune(session: &mut Session<'_>) -> Result<bool, Error> {
     let (now, most) = (session.now.unix_ms, i64::try_from(MAX_AT_ONCE).unwrap_or(i64::MAX));
     let (before, confirmed) = (now.saturating_sub(KEPT_MS), now.saturating_sub(CONFIRMED_MS));
+    let over = over();
     let old = session.doomed(
         &format!(
-            "changed_unix_ms < ?2 AND old_since_unix_ms <= ?3 AND {OVER} ORDER BY changed_unix_ms LIMIT ?4"
+            "changed_unix_ms < ?2 AND old_since_unix_ms <= ?3 AND {over} ORDER BY changed_unix_ms LIMIT ?4"
         ),
         params![Vec::<u8>::new(), signed(before), signed(confirmed), most],
     )?;
@@ -38,7 +42,7 @@ pub(super) fn prune(session: &mut Session<'_>) -> Result<bool, Error> {
     session.execute(
         &format!(
             "UPDATE submissions SET old_since_unix_ms = ?2 WHERE changed_unix_ms < ?1 \
-             AND (old_since_unix_ms IS NULL OR old_since_unix_ms > ?2) AND {OVER}"
+             AND (old_since_unix_ms IS NULL OR old_since_unix_ms > ?2) AND {over}"
         ),
         params![signed(before), signed(now)],
     )?;

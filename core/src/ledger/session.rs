@@ -17,6 +17,9 @@ const MAX_EVENTS: i64 = 50;
 /// How long a line of it can be, in characters.
 const MAX_EVENT_LENGTH: usize = 200;
 
+/// The condition of SQL for `State::is_unsettled`: something is left to do.
+pub(super) const UNSETTLED: &str = "state IN ('submitting', 'accepted', 'completed')";
+
 /// Whose view it is.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
@@ -233,4 +236,17 @@ pub(super) fn unsigned(number: i64) -> u64 {
 
 fn number(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UNSETTLED;
+    use crate::model::submission_state::State;
+
+    #[test]
+    fn condition_of_unsettled_names_the_unsettled_states() {
+        let unsettled = State::NAMES.iter().filter(|(_, state)| state.is_unsettled());
+        let names: Vec<_> = unsettled.map(|(name, _)| format!("'{name}'")).collect();
+        assert_eq!(UNSETTLED, format!("state IN ({})", names.join(", ")));
+    }
 }

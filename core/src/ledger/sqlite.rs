@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{self, Outcome};
+use super::job::{Answer, Recorder as _};
+use super::registry::Handle;
 use super::session::{Identity, Session};
-use super::writer::{Answer, Handle};
 use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Name, Pending, Row, Step, Written};
 use super::{figures, forget, listing};
 use crate::common::runtime::Spawn;
@@ -88,7 +89,7 @@ impl Ledger for Sqlite {
     }
 
     fn record_soon(&self, row: Row, steps: Vec<Step>) {
-        self.handle.writer().record_soon(row, steps);
+        Arc::clone(self.handle.writer()).record_soon(row, steps);
     }
 
     fn list(&self, filter: Filter) -> Pending<Vec<Entry>> {

@@ -6,13 +6,9 @@
 //! again at least each second; the jobs are answered with the error, but those that only read are done
 //! without it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError, Weak};
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
@@ -22,9 +18,11 @@ use tokio::sync::oneshot;
 use super::engine::{Engine, FileIdentity, Ran, Work};
 use super::figures::Figures;
 use super::gate;
+use super::job::{Answer, GiveBack, Job, Recorder, Task};
 use super::outbox::{Batch, Item};
 use super::refusal::{self, Trouble};
 use super::session::Session;
+use super::work_queue::{BUSY_RETRY, GroupPace, IDLE, MAX_BUSY, MAX_GROUP, Next, WRITE_RETRY, WorkQueue};
 use super::{Row, Step, Written};
 use crate::common::clock::{Stamp, Stopwatch};
 use crate::common::runtime::Spawn;
@@ -33,26 +31,10 @@ use crate::config::ledger_location::Location;
 use crate::error::{Error, Kind};
 use crate::model::figure::Figure;
 
-/// The largest group: no caller waits longer than for so many jobs.
-const MAX_GROUP: usize = 1_000;
-/// How long another program may keep the file locked before a caller is given the error.
-const MAX_BUSY: Duration = Duration::from_secs(30);
-/// How long to wait before a locked file is tried again: the end of another process's lock is no event.
-const BUSY_RETRY: Duration = Duration::from_millis(10);
-/// How long to wait before steps that could not be written are tried again.
-const WRITE_RETRY: Duration = Duration::from_secs(1);
-/// How long no job may come before the log is emptied.
-const IDLE: Duration = Duration::from_secs(1);
-/// The longest that a group waits for those that were in the one before.
-const MAX_GATHER: Duration = Duration::from_millis(2);
-
-/// What has to be recorded where no caller is there to take a result.
-pub(super) type GiveBack = Option<(Row, Vec<Step>)>;
-
 /// The thread, its queue and its file.
 pub(super) struct Writer {
     process: Process,
-    queue: Mutex<Queue>,
+    queue: Mutex<WorkQueue>,
     /// Something was queued, or the last handle is gone.
     wake: Condvar,
     /// Steps were written, or given up.
@@ -66,124 +48,19 @@ pub(super) struct Writer {
     pub(super) commits: std::sync::atomic::AtomicU64,
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Box<dyn Job>>,
-    outbox: VecDeque<Item>,
-    /// What was learned. It goes with steps that no job is beside, or when nothing else is to be done.
-    figures: Figures,
-    /// How many steps are being written.
-    writing: usize,
-    /// Whether a thread waits for the outbox to be empty, so that no step waits for company.
-    hurried: usize,
-    /// Not before this time after the last attempt, which failed or found the file locked.
-    pause: Option<(Stopwatch, Duration)>,
-    /// How often the steps could not be written.
-    failures: u64,
-    /// Whether there is a thread.
-    thread: bool,
-    handles: usize,
-}
-
-/// A caller's work and the way back to it.
-trait Job: Work {
-    fn work(&mut self) -> &mut dyn Work;
-
-    /// Whether the caller still waits.
-    fn is_wanted(&self) -> bool;
-
-    fn waited(&self) -> Duration;
-
-    /// Gives the caller what came of it.
-    fn end(self: Box<Self>, failed: Option<&Error>, writer: &Arc<Writer>);
-}
-
-/// The writers of this process, by the path of their ledger.
-type Writers = Mutex<BTreeMap<PathBuf, Weak<Writer>>>;
 /// Those that have their file open, by the file: two paths can lead to one file, which is opened once.
 type OpenFiles = Mutex<BTreeMap<FileIdentity, Weak<Writer>>>;
 
-static WRITERS: PerProcess<Writers> = PerProcess::new();
 static OPEN_FILES: PerProcess<OpenFiles> = PerProcess::new();
 
-/// What keeps a writer's thread: clients have one each.
-pub(super) struct Handle(Arc<Writer>);
-
-impl Handle {
-    /// The writer of this place: the process's, or for a ledger in memory a new one.
-    pub(super) fn new(location: &Location, spawn: Option<Spawn>) -> Handle {
-        let new = || Arc::new(Writer::new(location, spawn));
-        let writer = match location {
-            Location::Off | Location::Nowhere => new(),
-            Location::At(path) => {
-                let mut writers = lock(WRITERS.get(Writers::default));
-                writers.retain(|_, writer| writer.strong_count() > 0);
-                match writers.get(path).and_then(Weak::upgrade) {
-                    Some(writer) => writer,
-                    None => {
-                        let writer = new();
-                        writers.insert(path.clone(), Arc::downgrade(&writer));
-                        writer
-                    }
-                }
-            }
-        };
-        writer.lock().handles += 1;
-        Handle(writer)
+impl Recorder for Writer {
+    fn record_soon(self: Arc<Writer>, row: Row, steps: Vec<Step>) {
+        self.put(Item::soon(row, steps));
     }
-
-    pub(super) fn writer(&self) -> &Arc<Writer> {
-        &self.0
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if self.0.is_inherited() {
-            // In a forked child: what its locks guard is the parent's.
-            std::mem::forget(Arc::clone(&self.0));
-            return;
-        }
-        self.0.lock().handles -= 1;
-        self.0.wake.notify_one();
-    }
-}
-
-/// Every writer of this process.
-fn writers() -> Vec<Arc<Writer>> {
-    lock(WRITERS.get(Writers::default)).values().filter_map(Weak::upgrade).collect()
-}
-
-/// Closes the connections of all ledgers before a fork, but for those in use.
-pub(super) fn close_all_for_fork() {
-    for writer in writers() {
-        let mut engine = match writer.engine.try_lock() {
-            Ok(engine) => engine,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => continue,
-        };
-        engine.close_for_fork();
-        *lock(&writer.open_file) = None;
-    }
-}
-
-/// Writes what is not written yet before the process exits, and waits for that on this thread, at most so
-/// long. A disk that refuses them is asked once: the process can't wait for it.
-pub fn write_all_before_exit(timeout: Duration) {
-    let began = Stopwatch::start();
-    for writer in writers() {
-        writer.write_waiting(timeout.saturating_sub(began.elapsed()), 1);
-    }
-}
-
-/// How many writers there are for this path; for tests.
-#[cfg(test)]
-pub(super) fn count_at(path: &std::path::Path) -> usize {
-    lock(WRITERS.get(Writers::default)).get(path).map_or(0, Weak::strong_count)
 }
 
 impl Writer {
-    fn new(location: &Location, spawn: Option<Spawn>) -> Writer {
+    pub(super) fn new(location: &Location, spawn: Option<Spawn>) -> Writer {
         Writer {
             process: Process::current(),
             queue: Mutex::default(),
@@ -196,6 +73,38 @@ impl Writer {
             #[cfg(test)]
             commits: std::sync::atomic::AtomicU64::new(0),
         }
+    }
+
+    /// One more client uses the ledger.
+    pub(super) fn add_handle(&self) {
+        self.lock().handles += 1;
+    }
+
+    /// A client is gone. The thread ends with the last one, once all is written.
+    pub(super) fn remove_handle(self: &Arc<Writer>) {
+        if self.is_inherited() {
+            // In a forked child: what its locks guard is the parent's.
+            std::mem::forget(Arc::clone(self));
+            return;
+        }
+        self.lock().handles -= 1;
+        self.wake.notify_one();
+    }
+
+    /// Closes the connection before a fork, unless it is in use.
+    pub(super) fn close_for_fork(&self) {
+        let mut engine = match self.engine.try_lock() {
+            Ok(engine) => engine,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        engine.close_for_fork();
+        *lock(&self.open_file) = None;
+    }
+
+    /// The way by which jobs record what no caller takes.
+    fn recorder(self: &Arc<Writer>) -> Arc<dyn Recorder> {
+        Arc::clone(self) as Arc<dyn Recorder>
     }
 
     /// Queues work that may change something.
@@ -234,14 +143,14 @@ impl Writer {
         let since = Stopwatch::start();
         let task = Task { writes, work: Some(work), came: None, sender, give_back, since };
         if self.is_inherited() {
-            Box::new(task).end(Some(&inherited()), self);
+            Box::new(task).end(Some(&inherited()), &self.recorder());
         } else {
             let mut queue = self.lock();
             queue.jobs.push_back(Box::new(task));
             queue.pause = None;
             self.start(queue);
         }
-        Answer { receiver, give_back, writer: Arc::clone(self) }
+        Answer { receiver, give_back, recorder: self.recorder() }
     }
 
     /// Puts steps into the outbox. The future is ready when they are written.
@@ -254,11 +163,6 @@ impl Writer {
         let (sender, receiver) = oneshot::channel();
         self.put(Item::new(row, steps, written, sender));
         receiver
-    }
-
-    /// Puts steps into the outbox that no caller waits for.
-    pub(super) fn record_soon(self: &Arc<Writer>, row: Row, steps: Vec<Step>) {
-        self.put(Item::soon(row, steps));
     }
 
     fn put(self: &Arc<Writer>, item: Item) {
@@ -293,7 +197,7 @@ impl Writer {
     }
 
     /// The same, ended by so many failures.
-    fn write_waiting(self: &Arc<Writer>, timeout: Duration, max_failures: u64) -> usize {
+    pub(super) fn write_waiting(self: &Arc<Writer>, timeout: Duration, max_failures: u64) -> usize {
         if self.is_inherited() {
             return 0;
         }
@@ -319,7 +223,7 @@ impl Writer {
     }
 
     /// Wakes the thread, or starts it.
-    fn start(self: &Arc<Writer>, mut queue: MutexGuard<'_, Queue>) {
+    fn start(self: &Arc<Writer>, mut queue: MutexGuard<'_, WorkQueue>) {
         if queue.thread {
             drop(queue);
             self.wake.notify_one();
@@ -340,7 +244,7 @@ impl Writer {
                 let error =
                     Error::new(Kind::Ledger, format!("the ledger's thread can't be started: {error}"));
                 for job in jobs {
-                    job.end(Some(&error), self);
+                    job.end(Some(&error), &self.recorder());
                 }
             }
         }
@@ -348,7 +252,7 @@ impl Writer {
 
     /// The thread.
     fn run(self: Arc<Writer>) {
-        let mut pace = Pace::default();
+        let mut pace = GroupPace::default();
         loop {
             match self.next(&pace) {
                 Next::Group(batch, jobs, figures) => self.group(batch, jobs, figures, &mut pace),
@@ -369,7 +273,7 @@ impl Writer {
         }
     }
 
-    fn next(&self, pace: &Pace) -> Next {
+    fn next(&self, pace: &GroupPace) -> Next {
         let untidy = self.engine().is_untidy();
         let idle = Stopwatch::start();
         let mut queue = self.lock();
@@ -420,7 +324,7 @@ impl Writer {
         mut batch: Batch,
         jobs: Vec<Box<dyn Job>>,
         mut figures: Figures,
-        pace: &mut Pace,
+        pace: &mut GroupPace,
     ) {
         // What its caller does not wait for any more is not begun.
         let mut jobs: Vec<_> = jobs.into_iter().filter(|job| job.is_wanted()).collect();
@@ -457,7 +361,7 @@ impl Writer {
                 batch.committed();
                 self.lock().writing = 0;
                 self.written.notify_all();
-                jobs.into_iter().for_each(|job| job.end(None, self));
+                jobs.into_iter().for_each(|job| job.end(None, &self.recorder()));
             }
             Ran::Failed(error) => {
                 let stays = !batch.0.is_empty();
@@ -465,7 +369,7 @@ impl Writer {
                 self.put_back(batch, Vec::new(), WRITE_RETRY);
                 let (reads, writes): (Vec<_>, Vec<_>) =
                     jobs.into_iter().partition(|job| stays && !job.writes());
-                writes.into_iter().for_each(|job| job.end(Some(&error), self));
+                writes.into_iter().for_each(|job| job.end(Some(&error), &self.recorder()));
                 self.read_alone(reads);
             }
             Ran::Busy => {
@@ -473,7 +377,7 @@ impl Writer {
                     jobs.into_iter().partition(|job| job.waited() >= MAX_BUSY);
                 self.put_back(batch, wait, BUSY_RETRY);
                 let error = self.in_use();
-                late.into_iter().for_each(|job| job.end(Some(&error), self));
+                late.into_iter().for_each(|job| job.end(Some(&error), &self.recorder()));
             }
         }
     }
@@ -546,7 +450,7 @@ impl Writer {
             Ran::Failed(error) => Some(error),
             Ran::Busy => Some(self.in_use()),
         };
-        jobs.into_iter().for_each(|job| job.end(failed.as_ref(), self));
+        jobs.into_iter().for_each(|job| job.end(failed.as_ref(), &self.recorder()));
     }
 
     fn in_use(&self) -> Error {
@@ -576,7 +480,7 @@ impl Writer {
         self.process != Process::current()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, WorkQueue> {
         lock(&self.queue)
     }
 
@@ -588,139 +492,4 @@ impl Writer {
 
 fn inherited() -> Error {
     Error::new(Kind::Forked, "the ledger was opened before a fork, in the parent process")
-}
-
-impl Queue {
-    /// How long until there is something to do; none: nothing waits.
-    fn due_in(&self) -> Option<Duration> {
-        if !self.jobs.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        let hurried = self.hurried > 0 || self.handles == 0 || self.outbox.iter().any(Item::is_urgent);
-        let first = self.outbox.front()?;
-        Some(if hurried { Duration::ZERO } else { first.can_wait() })
-    }
-
-    /// How long not to try again. A new job or step ends the pause.
-    fn pause_left(&self) -> Duration {
-        self.pause.map_or(Duration::ZERO, |(since, pause)| pause.saturating_sub(since.elapsed()))
-    }
-}
-
-enum Next {
-    Group(Batch, Vec<Box<dyn Job>>, Figures),
-    Tidy,
-    End,
-}
-
-/// How large the last groups were and how long a commit takes: whether it pays to wait for more.
-#[derive(Default)]
-struct Pace {
-    last: usize,
-    before: usize,
-    took: Duration,
-}
-
-impl Pace {
-    fn ran(&mut self, size: usize, took: Duration) {
-        self.before = std::mem::replace(&mut self.last, size);
-        self.took = (self.took * 3 + took) / 4;
-    }
-
-    /// How many are worth waiting for, and for how long: less than a commit takes, nothing for one alone.
-    fn expects(&self) -> (usize, Duration) {
-        (self.last.max(self.before).min(MAX_GROUP), (self.took / 2).min(MAX_GATHER))
-    }
-}
-
-struct Task<T, W> {
-    writes: bool,
-    work: Option<W>,
-    came: Option<Result<T, Error>>,
-    sender: oneshot::Sender<Result<T, Error>>,
-    give_back: fn(&T) -> GiveBack,
-    since: Stopwatch,
-}
-
-impl<T, W> Work for Task<T, W>
-where
-    T: Send,
-    W: FnOnce(&mut Session<'_>) -> Result<T, Error> + Send,
-{
-    fn writes(&self) -> bool {
-        self.writes
-    }
-
-    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Error> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        let came = catch_unwind(AssertUnwindSafe(|| work(session))).unwrap_or_else(|_| {
-            Err(Error::new(Kind::Internal, "the ledger's work panicked; nothing of it was recorded"))
-        });
-        let failed = came.as_ref().err().cloned();
-        self.came = Some(came);
-        failed.map_or(Ok(()), Err)
-    }
-}
-
-impl<T, W> Job for Task<T, W>
-where
-    T: Send + 'static,
-    W: FnOnce(&mut Session<'_>) -> Result<T, Error> + Send,
-{
-    fn work(&mut self) -> &mut dyn Work {
-        self
-    }
-
-    fn is_wanted(&self) -> bool {
-        !self.sender.is_closed()
-    }
-
-    fn waited(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    fn end(self: Box<Self>, failed: Option<&Error>, writer: &Arc<Writer>) {
-        let came = match (failed, self.came) {
-            // Its own reason tells more than the group's.
-            (_, Some(Err(error))) => Err(error),
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(came)) => came,
-            (None, None) => Err(Error::new(Kind::Internal, "the ledger's work was not done")),
-        };
-        if let Err(Ok(unclaimed)) = self.sender.send(came) {
-            give_back(writer, self.give_back, &unclaimed);
-        }
-    }
-}
-
-fn give_back<T>(writer: &Arc<Writer>, how: fn(&T) -> GiveBack, value: &T) {
-    if let Some((row, steps)) = how(value) {
-        writer.record_soon(row, steps);
-    }
-}
-
-/// What a caller waits on. Dropped before it is ready, the work is not begun, or its result is given back.
-pub(super) struct Answer<T> {
-    receiver: oneshot::Receiver<Result<T, Error>>,
-    give_back: fn(&T) -> GiveBack,
-    writer: Arc<Writer>,
-}
-
-impl<T> Future for Answer<T> {
-    type Output = Result<T, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, Error>> {
-        Pin::new(&mut self.receiver).poll(context).map(|came| {
-            came.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the ledger's thread is gone")))
-        })
-    }
-}
-
-impl<T> Drop for Answer<T> {
-    fn drop(&mut self) {
-        self.receiver.close();
-        if let Ok(Ok(unclaimed)) = self.receiver.try_recv() {
-            give_back(&self.writer, self.give_back, &unclaimed);
-        }
-    }
 }

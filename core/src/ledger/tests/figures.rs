@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
-use crate::ledger::writer::{Handle, Writer};
+use crate::ledger::registry::Handle;
+use crate::ledger::writer::Writer;
 use crate::model::figure::{Figure, Product};
 use crate::model::submission_state::State;
 

@@ -45,7 +45,7 @@ fn made(place: &Place) -> Vec<u8> {
 /// Until the thread has closed the file and ended.
 fn close(ledger: Arc<dyn Ledger>, place: &Place) {
     drop(ledger);
-    until("the thread has ended", || crate::ledger::writer::count_at(&place.path()) == 0);
+    until("the thread has ended", || crate::ledger::registry::count_at(&place.path()) == 0);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn ledger_is_refused_under_a_second_name() {
     fs::remove_file(place.path()).unwrap();
     assert_eq!(all(&*other)[0].job_id.as_deref(), Some("job_1"));
     drop(other);
-    until("the thread has ended", || crate::ledger::writer::count_at(&second) == 0);
+    until("the thread has ended", || crate::ledger::registry::count_at(&second) == 0);
     fs::rename(&second, place.0.path().join("third.db")).unwrap();
     assert_eq!(all(&*open(&place.0.path().join("third.db"), "sk-one")).len(), 1);
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 use super::*;
-use crate::ledger::writer::{Handle, Writer};
+use crate::ledger::registry::Handle;
+use crate::ledger::writer::Writer;
 use crate::model::submission_state::State;
 
 /// The writer that the clients of this place share.
