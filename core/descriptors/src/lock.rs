@@ -27,12 +27,12 @@ impl Kind {
     }
 }
 
-/// Takes or gives back a lock on `length` bytes from `start` on (0: to the end of any file) without waiting. `false`:
-/// another open file description has a lock that conflicts. The range need not exist in the file.
+/// Takes or gives back a lock on `length` bytes from `start` on (0: to the end of any file) without waiting.
+/// `false`: another open file description has a lock that conflicts. The range need not exist in the file.
 ///
 /// # Errors
-/// What fcntl(2) says: `EINVAL` and `EOPNOTSUPP` where the kernel or the file system has no such locks, `EBADF` where the
-/// descriptor is not open for what `kind` needs.
+/// What fcntl(2) says: `EINVAL` and `EOPNOTSUPP` where the kernel or the file system has no such locks,
+/// `EBADF` where the descriptor is not open for what `kind` needs.
 pub fn lock(file: impl AsFd, kind: Kind, start: u64, length: u64) -> io::Result<bool> {
     match control(file.as_fd(), libc::F_OFD_SETLK, kind, start, length) {
         Ok(_) => Ok(true),
@@ -41,8 +41,8 @@ pub fn lock(file: impl AsFd, kind: Kind, start: u64, length: u64) -> io::Result<
     }
 }
 
-/// Whether another open file description has a lock on the range that conflicts with this kind. The descriptor may be
-/// read-only for both kinds.
+/// Whether another open file description has a lock on the range that conflicts with this kind. The
+/// descriptor may be read-only for both kinds.
 ///
 /// # Errors
 /// As [`lock`].

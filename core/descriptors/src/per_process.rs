@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::registry::Process;
 
-/// A value that each process makes at its first use and keeps for life. In a forked child the parent's is left alone,
-/// since a thread that the child does not have may hold a lock in it; the child makes its own.
+/// A value that each process makes at its first use and keeps for life. In a forked child the parent's is
+/// left alone, since a thread that the child does not have may hold a lock in it; the child makes its own.
 #[derive(Debug)]
 pub struct PerProcess<T: 'static>(AtomicPtr<Made<T>>);
 
@@ -23,12 +23,13 @@ impl<T: Send + Sync> PerProcess<T> {
         PerProcess(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// This process's value, made by `make` at the first use. Two threads that come first at once may both call it; one
-    /// value is kept.
+    /// This process's value, made by `make` at the first use. Two threads that come first at once may both
+    /// call it; one value is kept.
     pub fn get(&self, make: impl FnOnce() -> T) -> &'static T {
         let process = Process::current();
         let found = self.0.load(Ordering::Acquire);
-        // SAFETY: NULL or a pointer from `Box::into_raw` below, which is published with Release and never freed.
+        // SAFETY: NULL or a pointer from `Box::into_raw` below, which is published with Release and never
+        // freed.
         if let Some(made) = unsafe { found.as_ref() }
             && made.process == process
         {
@@ -41,7 +42,8 @@ impl<T: Send + Sync> PerProcess<T> {
             Err(other) => {
                 // SAFETY: it was not published, so nothing else has it.
                 drop(unsafe { Box::from_raw(made) });
-                // SAFETY: not NULL, since only values of this process come in after the parent's; never freed.
+                // SAFETY: not NULL, since only values of this process come in after the parent's; never
+                // freed.
                 unsafe { &(*other).value }
             }
         }
@@ -66,7 +68,8 @@ mod tests {
         let of_parent = VALUE.get(|| Mutex::new(1));
         assert!(ptr::eq(of_parent, VALUE.get(|| Mutex::new(2))));
         let held = of_parent.lock().unwrap();
-        // SAFETY: the child calls nothing that another thread of this test could have locked, and ends at once.
+        // SAFETY: the child calls nothing that another thread of this test could have locked, and ends at
+        // once.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let own = VALUE.get(|| Mutex::new(3));

@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::{Kind, lock};
 
-/// How many such descriptors a process can have at once: a ledger has five, a directory with reserved names two.
+/// How many such descriptors a process can have at once: a ledger has five, a directory with reserved names
+/// two.
 const MAX_DESCRIPTORS: usize = 2048;
 
 const FREE: RawFd = -1;
 const BEING_FILLED: RawFd = -2;
 
-/// A descriptor and the file that it is of, so that a child never closes what has its number by then. Atomics and no
-/// lock: a child may be born while another thread of its parent is in here.
+/// A descriptor and the file that it is of, so that a child never closes what has its number by then. Atomics
+/// and no lock: a child may be born while another thread of its parent is in here.
 struct Slot {
     descriptor: AtomicI32,
     device: AtomicU64,
@@ -35,8 +36,8 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 /// The process that the slots belong to; 0 before the first descriptor.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
-/// A process among its parents and children. The number alone may come twice: a child in a new pid namespace can have
-/// its parent's.
+/// A process among its parents and children. The number alone may come twice: a child in a new pid namespace
+/// can have its parent's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
     number: u32,
@@ -55,8 +56,8 @@ pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Acquire)
 }
 
-/// An open file that a forked child closes. Dropped, it gives its locks back: a child that was born in that very moment
-/// has the same file open, and would keep them.
+/// An open file that a forked child closes. Dropped, it gives its locks back: a child that was born in that
+/// very moment has the same file open, and would keep them.
 #[derive(Debug)]
 pub struct Owned {
     file: ManuallyDrop<File>,
@@ -132,7 +133,8 @@ fn used() -> &'static [Slot] {
     &SLOTS[..used.min(MAX_DESCRIPTORS)]
 }
 
-/// For a child's `pthread_atfork` handler: closes what the parent registered. Only async-signal-safe calls are made.
+/// For a child's `pthread_atfork` handler: closes what the parent registered. Only async-signal-safe calls
+/// are made.
 pub fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::AcqRel);
     OWNER.store(std::process::id(), Ordering::Release);
@@ -140,15 +142,15 @@ pub fn after_fork_in_child() {
         let descriptor = slot.descriptor.swap(FREE, Ordering::AcqRel);
         let known = (slot.device.load(Ordering::Relaxed), slot.inode.load(Ordering::Relaxed));
         if descriptor >= 0 && identity(descriptor).is_ok_and(|found| found == known) {
-            // SAFETY: a number that is open here and is of the registered file. Its owner is the parent's, and is never
-            // used in this process.
+            // SAFETY: a number that is open here and is of the registered file. Its owner is the parent's,
+            // and is never used in this process.
             unsafe { libc::close(descriptor) };
         }
     }
 }
 
-/// Finds out that this process is a child for which no handler ran (`_Fork`), and does what the handler would have done.
-/// To be called when the program enters the library; costs one getpid(2).
+/// Finds out that this process is a child for which no handler ran (`_Fork`), and does what the handler would
+/// have done. To be called when the program enters the library; costs one getpid(2).
 pub fn notice() {
     let process = std::process::id();
     match OWNER.compare_exchange(0, process, Ordering::AcqRel, Ordering::Acquire) {
@@ -174,7 +176,8 @@ mod tests {
     use super::*;
 
     fn child(body: impl FnOnce() -> bool) -> bool {
-        // SAFETY: the child does only what `body` does, which takes no lock of another thread, and ends at once.
+        // SAFETY: the child does only what `body` does, which takes no lock of another thread, and ends at
+        // once.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let well = body();
@@ -212,8 +215,8 @@ mod tests {
         let descriptor = owned.file().as_raw_fd();
         let other = tempfile::tempfile().unwrap();
         let kept = child(|| {
-            // As a daemon does that closes everything and opens its own: without a handler, before it calls the library.
-            // SAFETY: both are open in this process.
+            // As a daemon does that closes everything and opens its own: without a handler, before it calls
+            // the library. SAFETY: both are open in this process.
             unsafe { libc::dup2(other.as_raw_fd(), descriptor) };
             notice();
             identity(descriptor).is_ok()

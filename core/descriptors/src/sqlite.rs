@@ -1,15 +1,16 @@
 //! SQLite's system calls, replaced so that its locks hold and a forked child keeps nothing of it.
 //!
-//! SQLite's unix layer lets each system call be replaced at run time (`xSetSystemCall` of `sqlite3_vfs`). The SQLite that
-//! is changed is the one linked into this library; a program's own is another copy and stays as it is.
+//! SQLite's unix layer lets each system call be replaced at run time (`xSetSystemCall` of `sqlite3_vfs`). The
+//! SQLite that is changed is the one linked into this library; a program's own is another copy and stays as
+//! it is.
 //!
 //! - `fcntl`: open-file-description locks in the place of POSIX ones; see `fcntl.c`.
 //! - `open`, `close`: the descriptors are registered, so that a forked child closes them.
-//! - `mmap`: a forked child does not inherit shared memory (`MADV_DONTFORK`). A mapping keeps its file open, and with it
-//!   the locks.
-//! - `fstat`: in a forked child files get another device number. SQLite keeps a table of open files and their locks by
-//!   device and inode, and a child inherits the table of a connection that could not be closed in time: so it never takes
-//!   its parent's entry for its own.
+//! - `mmap`: a forked child does not inherit shared memory (`MADV_DONTFORK`). A mapping keeps its file open,
+//!   and with it the locks.
+//! - `fstat`: in a forked child files get another device number. SQLite keeps a table of open files and their
+//!   locks by device and inode, and a child inherits the table of a connection that could not be closed in
+//!   time: so it never takes its parent's entry for its own.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
@@ -51,7 +52,8 @@ unsafe fn replace(name: &CStr, function: *const c_void) -> Result<(), &'static s
     let vfs = unsafe { sqlite3_vfs_find(ptr::null()) };
     // SAFETY: NULL, or a VFS that lives as long as the process.
     let set = unsafe { vfs.as_ref() }.and_then(|vfs| vfs.xSetSystemCall).ok_or("SQLite has no unix VFS")?;
-    // SAFETY: function pointers have one representation; SQLite casts it back to the type of this system call.
+    // SAFETY: function pointers have one representation; SQLite casts it back to the type of this system
+    // call.
     let function = unsafe { std::mem::transmute::<*const c_void, sqlite3_syscall_ptr>(function) };
     // SAFETY: the VFS is SQLite's own, and the caller vouches for the signature.
     let code = unsafe { set(vfs, name.as_ptr(), function) };

@@ -9,8 +9,8 @@ use crate::model::operation::Operation;
 pub(super) enum Fate<'a> {
     /// No attempt was sent, by this call or an earlier one.
     NotSent,
-    /// This call sent nothing. The ledger has not said yet whether another call has sent the request under this
-    /// key of the caller's.
+    /// This call sent nothing. The ledger has not said yet whether another call has sent the request under
+    /// this key of the caller's.
     Unchecked { key: &'a str },
     /// An attempt was sent under this key, and no answer says what came of it.
     Unknown { key: &'a str },
@@ -56,12 +56,13 @@ pub(super) fn retryable(kind: Kind, operation: Operation, fate: Fate<'_>) -> boo
     operation.only_asks() || billed(operation, fate) == Billed::No || matches!(fate, Fate::Unchecked { .. })
 }
 
-/// The sentence of the error: why the operation ended, what is known of the job and the bill, and how to go on.
+/// The sentence of the error: why the operation ended, what is known of the job and the bill, and how to go
+/// on.
 pub(super) fn sentence(reason: &str, operation: Operation, fate: Fate<'_>) -> String {
     match fate {
         _ if operation == Operation::Recover => format!(
-            "{reason}; what has been settled is, the rest stays in the ledger for the next perceptis_recover, and \
-             each job is billed if it is delivered, and once"
+            "{reason}; what has been settled is, the rest stays in the ledger for the next \
+             perceptis_recover, and each job is billed if it is delivered, and once"
         ),
         _ if operation.is_local() => reason.to_owned(),
         Fate::Completed { job_id } => {
@@ -72,12 +73,12 @@ pub(super) fn sentence(reason: &str, operation: Operation, fate: Fate<'_>) -> St
              perceptis_wait and then perceptis_download"
         ),
         Fate::Unknown { key } => format!(
-            "{reason}; whether the service accepted the request is unknown: the same request with the idempotency \
-             key {key} settles it and is not billed twice"
+            "{reason}; whether the service accepted the request is unknown: the same request with the \
+             idempotency key {key} settles it and is not billed twice"
         ),
         Fate::Unchecked { key } => format!(
-            "{reason} before the ledger said whether another call has sent the request with the idempotency key \
-             {key}; this call sent nothing, and the same call again is not billed twice"
+            "{reason} before the ledger said whether another call has sent the request with the idempotency \
+             key {key}; this call sent nothing, and the same call again is not billed twice"
         ),
         Fate::NotSent => format!("{reason}; nothing was submitted, and nothing is billed"),
     }
@@ -100,8 +101,8 @@ mod tests {
     fn bill_of_an_ended_call_follows_the_table() {
         use Billed::{No, Unknown, Yes};
         use Operation::{Download, Forget, Generate, GetStatus, Jobs, Recover, Run, Wait};
-        // NotSent, Unchecked, Unknown, Accepted, Completed: the bill, and whether the same call may be repeated
-        // after a timeout.
+        // NotSent, Unchecked, Unknown, Accepted, Completed: the bill, and whether the same call may be
+        // repeated after a timeout.
         for (operation, bills, repeats) in [
             (Run,       [No, Unknown, Unknown, Unknown, Yes],      [true,  true,  false, false, false]),
             (Generate,  [No, Unknown, Unknown, Unknown, Yes],      [true,  true,  false, false, false]),

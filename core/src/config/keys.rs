@@ -76,21 +76,28 @@ pub const CONFIGURATION: [Key; 21] = [
     Key::new(
         "client_cert_file",
         Accepts::Text,
-        "the certificate that is shown to a host that asks for one, with those that lead to its authority, in PEM \
-         form; together with client_key_file, or not at all",
+        "the certificate that is shown to a host that asks for one, with those that lead to its authority, \
+         in PEM form; together with client_key_file, or not at all",
     ),
-    Key::new("client_key_file", Accepts::Text, "the private key of that certificate, not encrypted, in PEM form"),
+    Key::new(
+        "client_key_file",
+        Accepts::Text,
+        "the private key of that certificate, not encrypted, in PEM \
+                                                form",
+    ),
     Key::new("allow_http", Accepts::Boolean, "`true` to use plain http to another machine").default("false"),
     Key::new("connect_timeout_ms", TIMEOUT, "how long one attempt may take to connect").default("5000"),
     Key::new("submit_timeout_ms", TIMEOUT, "how long one attempt to submit may take").default("60000"),
     Key::new("status_timeout_ms", TIMEOUT, "how long one poll may take").default("15000"),
     Key::new("download_idle_timeout_ms", TIMEOUT, "how long a download may bring nothing").default("30000"),
-    Key::new("poll_first_ms", POLL_DISTANCE, "the shortest distance between two polls of a job").default("2000"),
+    Key::new("poll_first_ms", POLL_DISTANCE, "the shortest distance between two polls of a job")
+        .default("2000"),
     Key::new(
         "poll_max_ms",
         POLL_DISTANCE,
-        "the longest distance between two polls of a job. No distance is longer than 15 % of the job's age either, so \
-         that the end of a job is seen within 15 % of the time that it took, or poll_first_ms where that is longer",
+        "the longest distance between two polls of a job. No distance is longer than 15 % of the job's age \
+         either, so that the end of a job is seen within 15 % of the time that it took, or poll_first_ms \
+         where that is longer",
     )
     .default("10000"),
     Key::new(
@@ -104,8 +111,8 @@ pub const CONFIGURATION: [Key; 21] = [
         "adopt_window_ms",
         // Longer than a year, an equal call is another purchase for sure.
         Accepts::Number(0, YEAR),
-        "how long an equal call is given what another one settled for it, by `perceptis_recover`, say; after that it \
-         buys anew, and its result's `note` names the earlier deck",
+        "how long an equal call is given what another one settled for it, by `perceptis_recover`, say; after \
+         that it buys anew, and its result's `note` names the earlier deck",
     )
     .default("86400000"),
     Key::new(
@@ -115,7 +122,8 @@ pub const CONFIGURATION: [Key; 21] = [
         "how many submissions of this client are on their way at once",
     )
     .default("8"),
-    Key::new("max_file_bytes", Accepts::Number(1, 4 << 30), "the largest file that is fetched").default("536870912"),
+    Key::new("max_file_bytes", Accepts::Number(1, 4 << 30), "the largest file that is fetched")
+        .default("536870912"),
     Key::new(
         "log_level",
         Accepts::Words(&["error", "warning", "info", "debug"]),
@@ -125,8 +133,8 @@ pub const CONFIGURATION: [Key; 21] = [
     Key::new(
         "ledger",
         Accepts::Text,
-        "the path of the file in which submissions are recorded before they are sent, so that the death of the process \
-         costs nothing; or `off`: in memory, for the life of the client",
+        "the path of the file in which submissions are recorded before they are sent, so that the death of \
+         the process costs nothing; or `off`: in memory, for the life of the client",
     )
     .default_says("$XDG_STATE_HOME/perceptis/ledger.db, or the same in $HOME/.local/state"),
     Key::new(
@@ -139,8 +147,8 @@ pub const CONFIGURATION: [Key; 21] = [
         "jitter_seed",
         // What fits a signed integer of every language.
         Accepts::Number(0, (1 << 63) - 1),
-        "makes the spreads of waiting times the same in each run of a test; with a base URL on this machine only. \
-         Idempotency keys are random with it, too",
+        "makes the spreads of waiting times the same in each run of a test; with a base URL on this machine \
+         only. Idempotency keys are random with it, too",
     )
     .default_says("the operating system's randomness"),
 ];
@@ -156,61 +164,81 @@ pub const OPTIONS: [Key; 15] = [
     Key::new(
         "overwrite",
         Accepts::Boolean,
-        "`true` to replace the presentation that has that name when the call begins; one that is written meanwhile \
-         stays, and the new file goes beside it, as `<name>-<job_id>.pptx`",
+        "`true` to replace the presentation that has that name when the call begins; one that is written \
+         meanwhile stays, and the new file goes beside it, as `<name>-<job_id>.pptx`",
     )
     .default("false")
     .default_says("false: such a file is an error before anything is submitted"),
     Key::new(
         "idempotency_key",
         Accepts::Text,
-        "1 to 255 visible ASCII characters; the same key with the same request is the same job, however often it is \
-         submitted",
+        "1 to 255 visible ASCII characters; the same key with the same request is the same job, however \
+         often it is submitted",
     )
     .default_says("a random one"),
     Key::new(
         "resubmit",
         Accepts::Boolean,
-        "`true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the service may have \
-         forgotten its key and may bill a second job",
+        "`true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the \
+         service may have forgotten its key and may bill a second job",
     )
     .default("false"),
     Key::new(
         "adopt",
         Accepts::Words(&["on", "off"]),
-        "`off` to buy anew even where an equal call (operation, request, directory, name) is over, or its process gone, \
-         and its program was not told OK",
+        "`off` to buy anew even where an equal call (operation, request, directory, name) is over, or its \
+         process gone, and its program was not told OK",
     )
     .default("on")
     .default_says("on: that call's submission is continued"),
     Key::new(
         "on_other_key",
         Accepts::Words(&["refuse", "submit"]),
-        "`submit` to buy anew where the idempotency key is known under another API key, or an equal call under another \
-         API key is not settled",
+        "`submit` to buy anew where the idempotency key is known under another API key, or an equal call \
+         under another API key is not settled",
     )
     .default("refuse"),
     Key::new(
         "progress",
         Accepts::Boolean,
-        "`true` to get an event whenever the phase of the call or the status of its job has changed; for calls that \
-         end in a queue, since 0.2",
+        "`true` to get an event whenever the phase of the call or the status of its job has changed; for \
+         calls that end in a queue, since 0.2",
     )
     .default("false"),
-    Key::new("job", Accepts::Text, "a job id or an idempotency key; for `perceptis_jobs` and `perceptis_recover`"),
+    Key::new(
+        "job",
+        Accepts::Text,
+        "a job id or an idempotency key; for `perceptis_jobs` and \
+                                    `perceptis_recover`",
+    ),
     Key::new(
         "state",
         Accepts::Words(&["submitting", "accepted", "completed", "settled", "failed", "refused"]),
         "how far the submission has come; for `perceptis_jobs`",
     ),
-    Key::new("unsettled", Accepts::Boolean, "`true` for what is left to do, `false` for the rest; for `perceptis_jobs`"),
+    Key::new(
+        "unsettled",
+        Accepts::Boolean,
+        "`true` for what is left to do, `false` for the rest; for \
+                                             `perceptis_jobs`",
+    ),
     Key::new(
         "max_age_ms",
         Accepts::Number(1, CENTURY),
         "how long ago the last change of a submission may be; for `perceptis_jobs`",
     ),
-    Key::new("limit", Accepts::Number(1, 10_000), "how many submissions are listed at most; for `perceptis_jobs`")
-        .default("1000"),
-    Key::new("history", Accepts::Boolean, "`true` to list each call of a submission, too; for `perceptis_jobs`")
-        .default("false"),
+    Key::new(
+        "limit",
+        Accepts::Number(1, 10_000),
+        "how many submissions are listed at most; for \
+                                                   `perceptis_jobs`",
+    )
+    .default("1000"),
+    Key::new(
+        "history",
+        Accepts::Boolean,
+        "`true` to list each call of a submission, too; for \
+                                           `perceptis_jobs`",
+    )
+    .default("false"),
 ];

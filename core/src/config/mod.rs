@@ -217,7 +217,8 @@ impl Settings {
         let for_tests = [("time_scale", self.time_scale != 1), ("jitter_seed", self.jitter_seed.is_some())];
         if let Some((key, _)) = for_tests.iter().find(|(_, set)| *set && !origin.is_loopback()) {
             return Err(Error::configuration(format!(
-                "{key} is for a sandbox on this machine only; it can't be used with a base URL that is not loopback"
+                "{key} is for a sandbox on this machine only; it can't be used with a base URL that is not \
+                 loopback"
             )));
         }
         if self.poll_first > self.poll_max {

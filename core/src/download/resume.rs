@@ -1,5 +1,5 @@
-//! What an answer to a request for the rest of a file means for what has arrived of it. A pure function of the
-//! head of the answer and of what is there (RFC 9110, 14: range requests).
+//! What an answer to a request for the rest of a file means for what has arrived of it. A pure function of
+//! the head of the answer and of what is there (RFC 9110, 14: range requests).
 
 use hyper::StatusCode;
 use hyper::header::{

@@ -5,8 +5,8 @@ use crate::error::{Billed, Error, Kind};
 /// The service's code for a balance that is too low to begin.
 pub(crate) const NO_CREDITS: &str = "insufficient_credits";
 
-/// Renders the whole sentence of an error that says what happened: adds the job, the bill and what to do next,
-/// each unless the error says it already.
+/// Renders the whole sentence of an error that says what happened: adds the job, the bill and what to do
+/// next, each unless the error says it already.
 pub(crate) fn render(error: Error) -> Error {
     let details = error.details();
     let mut message = String::new();
@@ -32,8 +32,9 @@ pub(crate) fn render(error: Error) -> Error {
 
 /// The hint for a key that belongs to another request. It must not lead to the same request under a second
 /// key: another caller may have bought it under the first.
-pub(crate) const KEY_OF_ANOTHER_REQUEST: &str = "the key belongs to another request: that one, unchanged, gets its \
-    job; only a request that differs from it needs a key of its own";
+pub(crate) const KEY_OF_ANOTHER_REQUEST: &str = "the key belongs to another request: that one, unchanged, \
+                                                 gets its job; only a request that differs from it needs a \
+                                                 key of its own";
 
 /// What to do next, where the error does not say so itself.
 fn hint(error: &Error) -> Option<String> {
@@ -47,8 +48,8 @@ fn hint(error: &Error) -> Option<String> {
         Kind::Conflict => match details.api_code.as_deref() {
             Some("ambiguous_template_name") => "use a template name that is unique in your account",
             Some("idempotency_conflict") => KEY_OF_ANOTHER_REQUEST,
-            // The sentence says it itself. A key of its own would be a wrong hint here: another holder of this
-            // key may just have bought this request.
+            // The sentence says it itself. A key of its own would be a wrong hint here: another holder of
+            // this key may just have bought this request.
             _ => return None,
         },
         Kind::Rejected if details.api_code.as_deref() == Some(NO_CREDITS) => "buy credits, then call again",
@@ -90,7 +91,8 @@ mod tests {
         });
         assert_eq!(
             render(error).message(),
-            "job j1: the API key is revoked (401) (it is billed if it is delivered, and once; check the API key)"
+            "job j1: the API key is revoked (401) (it is billed if it is delivered, and once; check the API \
+             key)"
         );
         let error = Error::new(Kind::RateLimited, "too many requests (429)");
         let error = error.with(|details| details.retry_after_ms = Some(1_500));

@@ -41,11 +41,11 @@ impl Session<'_> {
         let own = if self.holder.has_token() { Some(self.token()?) } else { None };
         // Ten thousand equal calls of this process may be under way: the index passes over them.
         let mut calls = self.all(
-            "SELECT id, submission, owner FROM calls WHERE equal_hash = ?1 AND told IS NULL AND owner IS NULL \
-             UNION ALL SELECT id, submission, owner FROM calls \
-             WHERE equal_hash = ?1 AND told IS NULL AND (owner < ?2 OR owner > ?2 OR owner > '' AND ?2 IS NULL) \
-             UNION ALL SELECT id, submission, owner FROM calls WHERE equal_hash = ?1 AND told < ?3 \
-             UNION ALL SELECT id, submission, owner FROM calls WHERE equal_hash = ?1 AND told > ?3",
+            "SELECT id, submission, owner FROM calls WHERE equal_hash = ?1 AND told IS NULL AND owner IS \
+             NULL UNION ALL SELECT id, submission, owner FROM calls WHERE equal_hash = ?1 AND told IS NULL \
+             AND (owner < ?2 OR owner > ?2 OR owner > '' AND ?2 IS NULL) UNION ALL SELECT id, submission, \
+             owner FROM calls WHERE equal_hash = ?1 AND told < ?3 UNION ALL SELECT id, submission, owner \
+             FROM calls WHERE equal_hash = ?1 AND told > ?3",
             params![hash, own, TOLD_OK],
             |columns| {
                 Ok(EqualCall { number: columns.get(0)?, submission: columns.get(1)?, owner: columns.get(2)? })
@@ -79,8 +79,9 @@ impl Session<'_> {
         own: &[u8],
     ) -> Result<Vec<i64>, Error> {
         self.all(
-            "SELECT DISTINCT calls.submission FROM calls JOIN submissions ON submissions.id = calls.submission \
-             WHERE equal_hash = ?1 AND api_key_hash = ?2 ORDER BY calls.submission DESC LIMIT ?3",
+            "SELECT DISTINCT calls.submission FROM calls JOIN submissions ON submissions.id = \
+             calls.submission WHERE equal_hash = ?1 AND api_key_hash = ?2 ORDER BY calls.submission DESC \
+             LIMIT ?3",
             params![self.equal_hash(identity, claim), own, MAX_EQUAL],
             |columns| columns.get(0),
         )

@@ -184,15 +184,15 @@ fn record(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Resu
         ],
     )?;
     session.execute(
-        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, body, \
-         output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, changed_unix_ms) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'submitting', ?9, ?10, ?11, ?9) \
-         ON CONFLICT (origin, idempotency_key, api_key_hash) DO UPDATE SET \
-         request_version = excluded.request_version, request_hash = excluded.request_hash, \
-         body = excluded.body, output_type = excluded.output_type, variants = excluded.variants, \
-         state = 'submitting', job_id = NULL, recorded_unix_ms = excluded.recorded_unix_ms, \
-         recorded_boot_ms = excluded.recorded_boot_ms, recorded_boot = excluded.recorded_boot, \
-         settled_unix_ms = NULL, old_since_unix_ms = NULL WHERE state = 'refused'",
+        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, \
+         body, output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, \
+         changed_unix_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'submitting', ?9, ?10, ?11, ?9) ON \
+         CONFLICT (origin, idempotency_key, api_key_hash) DO UPDATE SET request_version = \
+         excluded.request_version, request_hash = excluded.request_hash, body = excluded.body, output_type = \
+         excluded.output_type, variants = excluded.variants, state = 'submitting', job_id = NULL, \
+         recorded_unix_ms = excluded.recorded_unix_ms, recorded_boot_ms = excluded.recorded_boot_ms, \
+         recorded_boot = excluded.recorded_boot, settled_unix_ms = NULL, old_since_unix_ms = NULL WHERE \
+         state = 'refused'",
         params![
             identity.origin,
             claim.key.as_deref().unwrap_or(&claim.fresh_key),

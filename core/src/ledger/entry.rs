@@ -16,8 +16,9 @@ pub(super) struct Found {
     pub(super) owner: Option<String>,
 }
 
-const COLUMNS: &str = "id, idempotency_key, api_key_hash, request_hash, output_type, variants, state, job_id, \
-    recorded_unix_ms, recorded_boot_ms, recorded_boot, settled_unix_ms, changed_unix_ms, owner, files_offered";
+const COLUMNS: &str = "id, idempotency_key, api_key_hash, request_hash, output_type, variants, state, \
+                       job_id, recorded_unix_ms, recorded_boot_ms, recorded_boot, settled_unix_ms, \
+                       changed_unix_ms, owner, files_offered";
 
 impl Session<'_> {
     /// The submissions that meet a condition, in the order that follows it; without calls, files, body and

@@ -40,8 +40,8 @@ pub(super) fn check_usable() -> Result<(), Trouble> {
     if !UNUSABLE.load(Ordering::Acquire) {
         return Ok(());
     }
-    let message = "this process was forked in the very moment in which its parent opened a ledger, and took longer than \
-                   100 ms for it; fork again, or call exec after the fork";
+    let message = "this process was forked in the very moment in which its parent opened a ledger, and took \
+                   longer than 100 ms for it; fork again, or call exec after the fork";
     Err(Trouble::Final(Error::new(Kind::Ledger, message)))
 }
 

@@ -56,12 +56,12 @@ fn copy_calls(transaction: &Transaction<'_>) -> Result<()> {
     // Of the submissions that are copied after this.
     transaction.pragma_update(None, "defer_foreign_keys", "ON")?;
     let mut read = transaction.prepare(
-        "SELECT id, origin, request_hash, operation, directory, name, overwrite, deadline_unix_ms, told, owner \
-         FROM old_submissions",
+        "SELECT id, origin, request_hash, operation, directory, name, overwrite, deadline_unix_ms, told, \
+         owner FROM old_submissions",
     )?;
     let mut write = transaction.prepare(
-        "INSERT INTO calls (submission, equal_hash, operation, directory, name, overwrite, deadline_unix_ms, told, owner) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO calls (submission, equal_hash, operation, directory, name, overwrite, deadline_unix_ms, \
+         told, owner) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let mut rows = read.query([])?;
     while let Some(row) = rows.next()? {
@@ -177,14 +177,12 @@ mod tests {
         old.pragma_update(None, "foreign_keys", "ON").unwrap();
         old.execute_batch(OLD).unwrap();
         old.execute_batch(
-            "PRAGMA application_id = 0x5050544c; PRAGMA user_version = 1; \
-             INSERT INTO meta VALUES ('secret', x'07'); \
-             INSERT INTO submissions VALUES (5, 'https://a', 'k', x'01', 'run', 'h', x'02', 'deck', 1, '/d', NULL, 0, \
-             9, 'submitting', NULL, 7, 8, NULL, 'o'), (6, 'https://a', 'l', x'01', 'generate', 'h', NULL, 'deck', 1, \
-             NULL, NULL, 0, 9, 'settled', 'job_1', 7, 8, 'OK', NULL); \
-             INSERT INTO events VALUES (5, 1, 7, 'recorded'); \
-             INSERT INTO files VALUES (6, '/d/a.pptx', 1, 'pptx', 3, 'ab', 1); \
-             INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
+            "PRAGMA application_id = 0x5050544c; PRAGMA user_version = 1; INSERT INTO meta VALUES ('secret', \
+             x'07'); INSERT INTO submissions VALUES (5, 'https://a', 'k', x'01', 'run', 'h', x'02', 'deck', \
+             1, '/d', NULL, 0, 9, 'submitting', NULL, 7, 8, NULL, 'o'), (6, 'https://a', 'l', x'01', \
+             'generate', 'h', NULL, 'deck', 1, NULL, NULL, 0, 9, 'settled', 'job_1', 7, 8, 'OK', NULL); \
+             INSERT INTO events VALUES (5, 1, 7, 'recorded'); INSERT INTO files VALUES (6, '/d/a.pptx', 1, \
+             'pptx', 3, 'ab', 1); INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
         )
         .unwrap();
         assert_eq!(standing(&old).unwrap(), Standing::Prerelease);

@@ -17,7 +17,8 @@ const MAX_AT_ONCE: usize = 500;
 /// What can go: nothing is left to do, and every program that asked for it has its end.
 fn over() -> String {
     format!(
-        "NOT ({UNSETTLED}) AND NOT EXISTS (SELECT 1 FROM calls WHERE submission = submissions.id AND told IS NULL)"
+        "NOT ({UNSETTLED}) AND NOT EXISTS (SELECT 1 FROM calls WHERE submission = submissions.id AND told IS \
+         NULL)"
     )
 }
 

@@ -8,7 +8,8 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Error, Kind};
 
-const WAYS_OUT: &str = "set PERCEPTIS_LEDGER=<path> to keep it in another file, or PERCEPTIS_LEDGER=off to keep it in memory only";
+const WAYS_OUT: &str = "set PERCEPTIS_LEDGER=<path> to keep it in another file, or PERCEPTIS_LEDGER=off to \
+                        keep it in memory only";
 
 pub(super) const NOT_TOUCHED: &str = "it was not touched";
 
@@ -66,8 +67,8 @@ pub(super) fn without_locks(path: &Path, why: impl Display) -> Error {
 
 pub(super) fn in_use_under_another_name(path: &Path) -> Error {
     let what = format!(
-        "is in use under another name (a hard link, or a bind mount of the file alone), which would destroy it; \
-         {NOT_TOUCHED}: use one name everywhere, and mount its directory rather than the file"
+        "is in use under another name (a hard link, or a bind mount of the file alone), which would destroy \
+         it; {NOT_TOUCHED}: use one name everywhere, and mount its directory rather than the file"
     );
     refusal(path, what)
 }
@@ -84,8 +85,8 @@ pub(super) fn mounted_alone(path: &Path) -> Error {
 /// Another name of the file may be in use by a process that can't be seen from here.
 pub(super) fn has_another_name(path: &Path, recorded: impl Display) -> Error {
     let what = format!(
-        "has two names (it was last used as {recorded}), and under a second one it would be destroyed; {NOT_TOUCHED}: \
-         use the first name, or remove the other"
+        "has two names (it was last used as {recorded}), and under a second one it would be destroyed; \
+         {NOT_TOUCHED}: use the first name, or remove the other"
     );
     refusal(path, what)
 }
@@ -93,8 +94,8 @@ pub(super) fn has_another_name(path: &Path, recorded: impl Display) -> Error {
 /// The file was moved by its name alone; what was written last is in the log.
 pub(super) fn moved_without_log(path: &Path, log: impl Display) -> Error {
     let what = format!(
-        "was moved without its log {log}, which has what was written last; {NOT_TOUCHED}: move the log as well, \
-         to {}-wal",
+        "was moved without its log {log}, which has what was written last; {NOT_TOUCHED}: move the log as \
+         well, to {}-wal",
         path.display()
     );
     refusal(path, what)

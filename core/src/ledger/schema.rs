@@ -213,13 +213,12 @@ mod tests {
     /// What each version was like when it was the newest: rows that a later one has to keep. One more with
     /// each step.
     const ROWS: [&str; STEPS.len()] = [
-        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, body, \
-        output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, changed_unix_ms) \
-        VALUES ('https://a', 'k', x'01', 1, 'h', x'02', 'deck', 1, 'submitting', 7, 8, 'b', 9); \
-        INSERT INTO calls VALUES (1, 1, x'04', 'run', '/d', 'a', 0, NULL, 9, NULL, 'o'); \
-        INSERT INTO events VALUES (1, 1, 7, 'recorded'); \
-        INSERT INTO files VALUES (1, '/d/a.pptx', 1, 'pptx', 3, 'ab', 0); \
-        INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
+        "INSERT INTO submissions (origin, idempotency_key, api_key_hash, request_version, request_hash, \
+         body, output_type, variants, state, recorded_unix_ms, recorded_boot_ms, recorded_boot, \
+         changed_unix_ms) VALUES ('https://a', 'k', x'01', 1, 'h', x'02', 'deck', 1, 'submitting', 7, 8, \
+         'b', 9); INSERT INTO calls VALUES (1, 1, x'04', 'run', '/d', 'a', 0, NULL, 9, NULL, 'o'); INSERT \
+         INTO events VALUES (1, 1, 7, 'recorded'); INSERT INTO files VALUES (1, '/d/a.pptx', 1, 'pptx', 3, \
+         'ab', 0); INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
         "INSERT INTO durations VALUES ('https://a', 'deck', 7, 5, 300000, 1);",
     ];
 

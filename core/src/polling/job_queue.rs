@@ -1,7 +1,7 @@
 //! Which job is polled when: plain data, without a lock, a clock or a network.
 //!
-//! What is due lies on one heap. At most [`SLOTS`] polls run at once, one for each job, and two polls of a job
-//! are a second apart.
+//! What is due lies on one heap. At most [`SLOTS`] polls run at once, one for each job, and two polls of a
+//! job are a second apart.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -122,8 +122,8 @@ impl Watch {
         if self.waiters.is_empty() {
             return (tell, None);
         }
-        // After an answer the distance counts from when it was asked for: the job was not done then, and the time
-        // of the answer on its way must not delay the next poll.
+        // After an answer the distance counts from when it was asked for: the job was not done then, and the
+        // time of the answer on its way must not delay the next poll.
         let (asked, floor) = match verdict {
             Verdict::AskAgain { floor } => (now, floor),
             _ => (begun, Duration::ZERO),

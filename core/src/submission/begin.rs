@@ -231,8 +231,8 @@ impl Submitter {
         let Ok(decks) = self.ledger.equal_decks(Arc::clone(claim)).await else { return error };
         let Ok(Some(equal)) = blocking(move || Ok(deck_of(decks, &taken))).await else { return error };
         let message = format!(
-            "{error}: it is the deck of an equal call, with the idempotency key {key}; the same call with that key \
-             returns the deck, and overwrite buys another",
+            "{error}: it is the deck of an equal call, with the idempotency key {key}; the same call with \
+             that key returns the deck, and overwrite buys another",
             key = equal.key
         );
         let kind = error.kind();
@@ -348,8 +348,8 @@ fn earlier_deck(earlier: &Entry) -> String {
     let file = file.map_or_else(String::new, |file| format!(", {}", file.path));
     let job_id = earlier.job_id.as_deref().unwrap_or_default();
     format!(
-        "an earlier equal call was left without its end; its deck (job {job_id}, idempotency key {}{file}) was settled \
-         longer ago than adopt_window_ms, so that this is another one",
+        "an earlier equal call was left without its end; its deck (job {job_id}, idempotency key {}{file}) \
+         was settled longer ago than adopt_window_ms, so that this is another one",
         earlier.key
     )
 }
@@ -368,15 +368,15 @@ fn other_api_key(call: &Call<'_>, entry: &Entry, equal: bool) -> Error {
     let billed = if same_request { Billed::Unknown } else { Billed::No };
     let message = if equal {
         format!(
-            "an equal call under another API key is not finished (idempotency key {}), and the service shows its job to \
-             that API key only: use that API key, or set on_other_key to submit, which buys anew, or forget the other \
-             submission",
+            "an equal call under another API key is not finished (idempotency key {}), and the service shows \
+             its job to that API key only: use that API key, or set on_other_key to submit, which buys anew, \
+             or forget the other submission",
             entry.key
         )
     } else {
         format!(
-            "the idempotency key {} was used with another API key, and the service shows its job to that API key only: \
-             use that API key, or set on_other_key to submit, which buys anew",
+            "the idempotency key {} was used with another API key, and the service shows its job to that API \
+             key only: use that API key, or set on_other_key to submit, which buys anew",
             entry.key
         )
     };
@@ -387,7 +387,8 @@ fn pruned(job_id: Option<String>, same_request: bool) -> Error {
     let (request, billed) =
         if same_request { ("this very request", Billed::Unknown) } else { ("another request", Billed::No) };
     let message = format!(
-        "the idempotency key was used before for {request}, and what came of it is no longer recorded; nothing was sent"
+        "the idempotency key was used before for {request}, and what came of it is no longer recorded; \
+         nothing was sent"
     );
     Error::new(Kind::Conflict, message).with(|details| {
         details.job_id = job_id;

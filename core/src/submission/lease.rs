@@ -105,8 +105,8 @@ impl Lease {
         false
     }
 
-    /// Ends the lease with the call's end. `settled`: nothing is left to do if the end is good. `overrun`: how
-    /// long the call has waited since its deadline or its stop, for which less is waited here. The ledger
+    /// Ends the lease with the call's end. `settled`: nothing is left to do if the end is good. `overrun`:
+    /// how long the call has waited since its deadline or its stop, for which less is waited here. The ledger
     /// has the end before the caller gets it; where it can't be written, an error no longer says that nothing
     /// is billed, since `recover` might send what was never sent.
     pub(crate) async fn finish<T, R>(
@@ -152,8 +152,8 @@ impl Lease {
         let Failure { error, result } = failure;
         let kind = error.kind();
         let message = format!(
-            "{error} (but the ledger could not be written, so that a later recover may send the request under its \
-             idempotency key, once)"
+            "{error} (but the ledger could not be written, so that a later recover may send the request \
+             under its idempotency key, once)"
         );
         let error = error.restate(kind, message).with(|details| details.billed = Billed::Unknown);
         Failure { error, result }

@@ -186,8 +186,8 @@ fn submission_error(ended: Ended, tracker: &Tracker, key: &str) -> Error {
     }
     let way_out = if matches!(why, Why::Stale(_)) {
         format!(
-            "it was not sent again, since after resubmit_window_ms the service may have forgotten the key {key} \
-             and make a second job; the option resubmit sends it all the same"
+            "it was not sent again, since after resubmit_window_ms the service may have forgotten the key \
+             {key} and make a second job; the option resubmit sends it all the same"
         )
     } else {
         format!("the same request with the idempotency key {key} settles it and is not billed twice")

@@ -33,7 +33,8 @@ pub(crate) fn tell(error: &TlsError, stage: Stage, asked: bool) -> Option<Told> 
         // that.
         TlsError::AlertReceived(alert) if asked && is_about_certificates(*alert) => told(
             Came::Barred,
-            "the host asks for a client's certificate: set client_cert_file and client_key_file to one it takes",
+            "the host asks for a client's certificate: set client_cert_file and client_key_file to one it \
+             takes",
         ),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => told(
             Came::Barred,
