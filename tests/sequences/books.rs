@@ -429,6 +429,15 @@ impl<'a> Books<'a> {
         })
     }
 
+    /// Whether a call that overwrites found this file under the name, and has left its own files to others:
+    /// `recover` replaces it then, also after an equal call was told of it.
+    pub fn is_left_to_be_replaced(&self, path: &Path, hash: &String) -> bool {
+        self.facts.calls.iter().any(|call| {
+            let left = !call.is_run() || !call.is_ok();
+            call.overwrites() && left && call.found.get(path) == Some(hash)
+        })
+    }
+
     pub fn body(&self, hash: Option<&String>) -> Option<&'a Body> {
         self.facts.bodies.iter().find(|body| Some(&body.hash) == hash)
     }
@@ -550,12 +559,16 @@ fn is_refusal(facts: &Facts, call: &Call) -> bool {
     call.ended.is_some() && early.contains(&call.code.as_str()) && nothing && !sent
 }
 
-/// A call has one key, and what surely is one call's is no other's.
+/// What only one call can have sent is that call's, and a call has one key. That a call can have sent only one thing
+/// says nothing: it may have sent none.
 fn single_out(senders: &mut [(&Call, Vec<(u8, String)>)]) {
     for _ in 0..senders.len() {
-        let sure: Vec<_> = senders.iter().filter(|(_, keys)| keys.len() == 1).cloned().collect();
-        for (call, keys) in senders.iter_mut() {
-            keys.retain(|key| sure.iter().all(|(other, own)| other.number == call.number || own[0] != *key));
+        for at in 0..senders.len() {
+            let is_alone =
+                |key: &&(u8, String)| senders.iter().filter(|(_, keys)| keys.contains(key)).count() == 1;
+            if let Some(own) = senders[at].1.iter().find(is_alone).cloned() {
+                senders[at].1 = vec![own];
+            }
         }
     }
 }

@@ -111,7 +111,7 @@ fn spoilt_deck(b: &Books<'_>, call: &Call) -> bool {
     let found = found.map(|(path, hash)| (path.as_path(), hash));
     call.decks().filter_map(|(path, hash)| Some((path, hash?))).chain(found).any(|(path, hash)| {
         let stays = b.facts.files.get(path) == Some(hash) || b.facts.handled.contains(hash);
-        !stays && !b.could_replace(path, call.began)
+        !stays && !b.could_replace(path, call.began) && !b.is_left_to_be_replaced(path, hash)
     })
 }
 
@@ -233,7 +233,13 @@ fn false_owner(b: &Books<'_>, call: &Call, line: &Value) -> bool {
 }
 
 fn touched(_: &Books<'_>, own: &Submission<'_>) -> bool {
-    let other = |call: &Call, process: usize, at: Stamp| call.process != process && call.is_under_way(at, at);
+    // A call that began while another process worked on it waits for that one, and works on nothing.
+    let waits = |call: &Call| {
+        own.calls.iter().any(|one| one.process != call.process && one.is_under_way(call.began, call.began))
+    };
+    let other = |call: &Call, process: usize, at: Stamp| {
+        call.process != process && call.is_under_way(at, at) && !waits(call)
+    };
     own.attempts.iter().any(|sent| own.calls.iter().any(|call| other(call, sent.process, sent.at)))
 }
 

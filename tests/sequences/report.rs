@@ -107,6 +107,9 @@ impl fmt::Display for Facts {
         {
             writeln!(f, "       recover by API key {api}: {report}")?;
         }
+        for (api, list) in &self.listed {
+            writeln!(f, "       jobs of API key {api}: {list}")?;
+        }
         Ok(())
     }
 }

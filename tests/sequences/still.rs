@@ -103,7 +103,10 @@ fn is_still(facts: &mut Facts, process: usize) -> bool {
     let still = operations(facts, process).iter().filter(waiting).count();
     let all = running == still || holds;
     let counted = running >= others.len() && running <= others.len() + kept.len();
-    if all && counted && kept.is_empty() {
+    // A call that waits for an equal one in another process has a job or a key, and no status: it works on nothing,
+    // and has reserved no name.
+    let joined = |operation: &&Value| operation["phase"] == "waiting" && operation["status"].is_null();
+    if all && counted && kept.is_empty() && !operations(facts, process).iter().any(joined) {
         let now = facts.next();
         for at in others {
             facts.calls[at].under_way.get_or_insert(now);

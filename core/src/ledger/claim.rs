@@ -1,12 +1,15 @@
 //! What a call that is about to cost money continues, or that it is new: `promise.md`, 12 to 15.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 
 use super::entry::Found;
+use super::job::Recorder;
 use super::session::{Identity, Session};
-use super::{AskedBefore, CallId, Claim, Claimed, Entry, Row};
+use super::{AskedBefore, CallId, Claim, Claimed, Entry, Row, Withdrawal};
 use crate::common::clock::Stamp;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::model::submission_state::State;
 use crate::request::CANONICAL_VERSION;
 
@@ -238,4 +241,19 @@ pub(super) fn withdrawal(outcome: &Outcome) -> Option<(Row, Vec<super::Step>)> {
         }
         _ => None,
     }
+}
+
+/// What the caller is given where the commit failed and the claim may be recorded all the same: it is withdrawn.
+pub(super) fn doubt(outcome: Outcome, error: &Error, recorder: &Arc<dyn Recorder>) -> Result<Outcome, Error> {
+    let Some((row, steps)) = withdrawal(&outcome) else { return Err(error.clone()) };
+    let withdrawn = Arc::clone(recorder).record(row, steps);
+    let withdrawal = Withdrawal(Box::pin(async move {
+        match withdrawn.await {
+            // Written; or there is nothing that could be withdrawn, since the commit has failed in truth.
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => error.kind() != Kind::Forked,
+            Err(_) => false,
+        }
+    }));
+    Ok(Claimed::InDoubt { error: error.clone(), withdrawal }.into())
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ring::hmac;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::fork;
 use super::holder::Holder;
@@ -45,6 +45,8 @@ pub(super) enum Ran {
     Committed { wrote: bool },
     /// Nothing of it is.
     Failed(Error),
+    /// The commit failed at a moment at which all of it may have reached the disk: the next transaction will see.
+    InDoubt(Error),
     /// Another process writes; nothing was begun.
     Busy,
 }
@@ -56,6 +58,16 @@ impl From<Trouble> for Ran {
             Trouble::Final(error) => Ran::Failed(error),
         }
     }
+}
+
+/// Whether a commit that fails with this error can be on the disk all the same. SQLite writes what marks the
+/// transaction as committed before it syncs the log and before it tells other processes of it. Of a full disk it
+/// hears while it writes.
+fn can_be_committed(error: &rusqlite::Error) -> bool {
+    !matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 /// A file by device and inode.
@@ -134,15 +146,12 @@ impl Engine {
 
     /// Does a group's work. The file is opened if it is not.
     pub(super) fn run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Ran {
-        match self.try_run(group, now) {
-            Ok(wrote) => Ran::Committed { wrote },
-            Err(trouble) => trouble.into(),
-        }
+        self.try_run(group, now).unwrap_or_else(Ran::from)
     }
 
-    fn try_run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Result<bool, Trouble> {
+    fn try_run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Result<Ran, Trouble> {
         self.ensure_open()?;
-        let Some(opened) = self.opened.take() else { return Ok(false) };
+        let Some(opened) = self.opened.take() else { return Ok(Ran::Committed { wrote: false }) };
         self.holder.begin();
         let writes = group.iter().any(|work| work.writes());
         match begin(opened.connection(), writes) {
@@ -159,15 +168,23 @@ impl Engine {
             }
         }
         let before = opened.connection().total_changes();
+        let mut in_doubt = false;
         let done = self.work(&opened, group, writes, now).and_then(|()| {
-            opened.connection().execute_batch("COMMIT").map_err(|error| by_sqlite(opened.path(), &error))
+            opened.connection().execute_batch("COMMIT").map_err(|error| {
+                in_doubt = writes && can_be_committed(&error);
+                by_sqlite(opened.path(), &error)
+            })
         });
         match done {
             Ok(()) => {
                 self.holder.commit();
                 let wrote = opened.connection().total_changes() != before;
                 self.opened = Some(opened);
-                Ok(wrote)
+                Ok(Ran::Committed { wrote })
+            }
+            Err(Trouble::Final(error)) if in_doubt => {
+                self.holder.take_back(0);
+                Ok(Ran::InDoubt(error))
             }
             Err(trouble) => {
                 self.holder.take_back(0);

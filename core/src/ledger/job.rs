@@ -17,10 +17,27 @@ use crate::error::{Error, Kind};
 /// What has to be recorded where no caller is there to take a result.
 pub(super) type GiveBack = Option<(Row, Vec<Step>)>;
 
-/// Records steps that no caller waits for.
+/// Records the steps that give something back.
 pub(super) trait Recorder: Send + Sync {
+    /// No caller waits for them.
     fn record_soon(self: Arc<Self>, row: Row, steps: Vec<Step>);
+
+    /// A caller waits for them: the receiver is told when they are written, or are found to be of no use.
+    fn record(self: Arc<Self>, row: Row, steps: Vec<Step>) -> oneshot::Receiver<Result<(), Error>>;
 }
+
+/// What came of the transaction that a job was in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Commit<'a> {
+    Done,
+    /// Nothing of it is on the disk.
+    Failed(&'a Error),
+    /// It may be on the disk all the same.
+    InDoubt(&'a Error),
+}
+
+/// What a caller is given whose work may be on the disk, though its commit failed.
+pub(super) type Doubt<T> = fn(T, &Error, &Arc<dyn Recorder>) -> Result<T, Error>;
 
 /// A caller's work and the way back to it.
 pub(super) trait Job: Work {
@@ -32,7 +49,7 @@ pub(super) trait Job: Work {
     fn waited(&self) -> Duration;
 
     /// Gives the caller what came of it.
-    fn end(self: Box<Self>, failed: Option<&Error>, recorder: &Arc<dyn Recorder>);
+    fn end(self: Box<Self>, commit: Commit<'_>, recorder: &Arc<dyn Recorder>);
 }
 
 /// The work of one caller, and where its result goes.
@@ -42,6 +59,7 @@ pub(super) struct Task<T, W> {
     pub(super) came: Option<Result<T, Error>>,
     pub(super) sender: oneshot::Sender<Result<T, Error>>,
     pub(super) give_back: fn(&T) -> GiveBack,
+    pub(super) doubt: Doubt<T>,
     pub(super) since: Stopwatch,
 }
 
@@ -82,13 +100,14 @@ where
         self.since.elapsed()
     }
 
-    fn end(self: Box<Self>, failed: Option<&Error>, recorder: &Arc<dyn Recorder>) {
-        let came = match (failed, self.came) {
+    fn end(self: Box<Self>, commit: Commit<'_>, recorder: &Arc<dyn Recorder>) {
+        let came = match (commit, self.came) {
             // Its own reason tells more than the group's.
             (_, Some(Err(error))) => Err(error),
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(came)) => came,
-            (None, None) => Err(Error::new(Kind::Internal, "the ledger's work was not done")),
+            (Commit::InDoubt(error), Some(Ok(value))) => (self.doubt)(value, error, recorder),
+            (Commit::Failed(error) | Commit::InDoubt(error), _) => Err(error.clone()),
+            (Commit::Done, Some(came)) => came,
+            (Commit::Done, None) => Err(Error::new(Kind::Internal, "the ledger's work was not done")),
         };
         if let Err(Ok(unclaimed)) = self.sender.send(came) {
             give_back(recorder, self.give_back, &unclaimed);

@@ -96,6 +96,15 @@ pub(crate) struct Claim {
     pub(crate) on_other_key_submit: bool,
 }
 
+/// The withdrawal of a claim that may be recorded: true when the ledger surely does not have it any more.
+pub(crate) struct Withdrawal(pub(crate) Pin<Box<dyn Future<Output = bool> + Send>>);
+
+impl std::fmt::Debug for Withdrawal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Withdrawal")
+    }
+}
+
 /// What a ledger makes of a claim.
 #[derive(Debug)]
 pub(crate) enum Claimed {
@@ -115,6 +124,9 @@ pub(crate) enum Claimed {
     OtherApiKey { entry: Box<Entry>, equal: bool },
     /// It was pruned or forgotten: this is all that is left of it.
     Pruned { job_id: Option<String>, same_request: bool },
+    /// The disk failed at a moment at which the claim may be recorded all the same. `withdrawal` says when it
+    /// no longer is.
+    InDoubt { error: Error, withdrawal: Withdrawal },
 }
 
 /// What is known of a submission.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claim::{self, Outcome};
-use super::job::{Answer, Recorder as _};
+use super::job::{Answer, Doubt, GiveBack, Recorder as _};
 use super::registry::Handle;
 use super::session::{Identity, Session};
 use super::{Claim, Claimed, Entry, Event, Filter, Forgotten, Ledger, Name, Pending, Row, Step, Written};
@@ -57,7 +57,7 @@ impl Sqlite {
     ) -> Pending<Claimed> {
         let identity = Arc::clone(&self.identity);
         let work = move |session: &mut Session<'_>| work(session, &identity);
-        let answer = self.handle.writer().hand_over(work, claim::withdrawal);
+        let answer = self.handle.writer().hand_over(work, claim::withdrawal, claim::doubt);
         Box::pin(async move { Ok(answer.await?.claimed) })
     }
 }
@@ -78,8 +78,16 @@ impl Ledger for Sqlite {
     fn take(&self, row: Row) -> Pending<Option<Entry>> {
         let identity = Arc::clone(&self.identity);
         let work = move |session: &mut Session<'_>| claim::take(session, &identity, row);
-        let give_back = |taken: &Option<Entry>| taken.as_ref().map(|entry| (entry.row, vec![Step::Released]));
-        Box::pin(self.handle.writer().hand_over(work, give_back))
+        fn give_back(taken: &Option<Entry>) -> GiveBack {
+            taken.as_ref().map(|entry| (entry.row, vec![Step::Released]))
+        }
+        let doubt: Doubt<_> = |taken, error, recorder| {
+            if let Some((row, steps)) = give_back(&taken) {
+                Arc::clone(recorder).record_soon(row, steps);
+            }
+            Err(error.clone())
+        };
+        Box::pin(self.handle.writer().hand_over(work, give_back, doubt))
     }
 
     fn record(&self, row: Row, steps: Vec<Step>, written: &Arc<Written>) -> Pending<()> {

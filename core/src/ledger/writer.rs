@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::engine::{Engine, FileIdentity, Ran, Work};
 use super::figures::Figures;
 use super::gate;
-use super::job::{Answer, GiveBack, Job, Recorder, Task};
+use super::job::{Answer, Commit, Doubt, GiveBack, Job, Recorder, Task};
 use super::outbox::{Batch, Item};
 use super::refusal::{self, Trouble};
 use super::session::Session;
@@ -56,6 +56,10 @@ static OPEN_FILES: PerProcess<OpenFiles> = PerProcess::new();
 impl Recorder for Writer {
     fn record_soon(self: Arc<Writer>, row: Row, steps: Vec<Step>) {
         self.put(Item::soon(row, steps));
+    }
+
+    fn record(self: Arc<Writer>, row: Row, steps: Vec<Step>) -> oneshot::Receiver<Result<(), Error>> {
+        Writer::record(&self, row, steps, &Arc::default())
     }
 }
 
@@ -112,7 +116,7 @@ impl Writer {
         self: &Arc<Writer>,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Answer<T> {
-        self.submit(true, work, |_| None)
+        self.submit(true, work, |_| None, |_, error, _| Err(error.clone()))
     }
 
     /// Queues work that only reads: it costs no sync.
@@ -120,17 +124,19 @@ impl Writer {
         self: &Arc<Writer>,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Answer<T> {
-        self.submit(false, work, |_| None)
+        self.submit(false, work, |_| None, |_, error, _| Err(error.clone()))
     }
 
-    /// Queues work whose result makes its caller responsible for something. Should no caller be there to take
-    /// it, it is given back.
+    /// Queues work whose result makes its caller responsible for something. If the caller is gone before it can
+    /// take the result, that is given back. `doubt`: what the caller is given where the commit failed and the
+    /// work may be on the disk all the same.
     pub(super) fn hand_over<T: Send + 'static>(
         self: &Arc<Writer>,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
         give_back: fn(&T) -> GiveBack,
+        doubt: Doubt<T>,
     ) -> Answer<T> {
-        self.submit(true, work, give_back)
+        self.submit(true, work, give_back, doubt)
     }
 
     fn submit<T: Send + 'static>(
@@ -138,12 +144,13 @@ impl Writer {
         writes: bool,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
         give_back: fn(&T) -> GiveBack,
+        doubt: Doubt<T>,
     ) -> Answer<T> {
         let (sender, receiver) = oneshot::channel();
         let since = Stopwatch::start();
-        let task = Task { writes, work: Some(work), came: None, sender, give_back, since };
+        let task = Task { writes, work: Some(work), came: None, sender, give_back, doubt, since };
         if self.is_inherited() {
-            Box::new(task).end(Some(&inherited()), &self.recorder());
+            Box::new(task).end(Commit::Failed(&inherited()), &self.recorder());
         } else {
             let mut queue = self.lock();
             queue.jobs.push_back(Box::new(task));
@@ -244,7 +251,7 @@ impl Writer {
                 let error =
                     Error::new(Kind::Ledger, format!("the ledger's thread can't be started: {error}"));
                 for job in jobs {
-                    job.end(Some(&error), &self.recorder());
+                    job.end(Commit::Failed(&error), &self.recorder());
                 }
             }
         }
@@ -361,15 +368,20 @@ impl Writer {
                 batch.committed();
                 self.lock().writing = 0;
                 self.written.notify_all();
-                jobs.into_iter().for_each(|job| job.end(None, &self.recorder()));
+                jobs.into_iter().for_each(|job| job.end(Commit::Done, &self.recorder()));
             }
-            Ran::Failed(error) => {
+            Ran::Failed(ref error) | Ran::InDoubt(ref error) => {
+                let commit = match ran {
+                    Ran::InDoubt(_) => Commit::InDoubt(error),
+                    _ => Commit::Failed(error),
+                };
                 let stays = !batch.0.is_empty();
                 self.lock().failures += u64::from(stays);
                 self.put_back(batch, Vec::new(), WRITE_RETRY);
                 let (reads, writes): (Vec<_>, Vec<_>) =
                     jobs.into_iter().partition(|job| stays && !job.writes());
-                writes.into_iter().for_each(|job| job.end(Some(&error), &self.recorder()));
+                // Behind the steps that were put back, and before the next job: nothing uses a row in between.
+                writes.into_iter().for_each(|job| job.end(commit, &self.recorder()));
                 self.read_alone(reads);
             }
             Ran::Busy => {
@@ -377,7 +389,7 @@ impl Writer {
                     jobs.into_iter().partition(|job| job.waited() >= MAX_BUSY);
                 self.put_back(batch, wait, BUSY_RETRY);
                 let error = self.in_use();
-                late.into_iter().for_each(|job| job.end(Some(&error), &self.recorder()));
+                late.into_iter().for_each(|job| job.end(Commit::Failed(&error), &self.recorder()));
             }
         }
     }
@@ -447,10 +459,11 @@ impl Writer {
         };
         let failed = match ran {
             Ran::Committed { .. } => None,
-            Ran::Failed(error) => Some(error),
+            Ran::Failed(error) | Ran::InDoubt(error) => Some(error),
             Ran::Busy => Some(self.in_use()),
         };
-        jobs.into_iter().for_each(|job| job.end(failed.as_ref(), &self.recorder()));
+        let commit = failed.as_ref().map_or(Commit::Done, Commit::Failed);
+        jobs.into_iter().for_each(|job| job.end(commit, &self.recorder()));
     }
 
     fn in_use(&self) -> Error {

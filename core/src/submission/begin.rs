@@ -16,7 +16,7 @@ use crate::config::options::Options;
 use crate::error::{Billed, Error, Kind};
 use crate::files::destination::{Destination, Refusal, file_error};
 use crate::files::persist::open_recorded;
-use crate::ledger::{Claim, Claimed, Entry, Recorded};
+use crate::ledger::{Claim, Claimed, Entry, Recorded, Withdrawal};
 use crate::model::figure::Product;
 use crate::model::idempotency_key::{self, Key};
 use crate::model::job_id::JobId;
@@ -26,7 +26,7 @@ use crate::model::submission_state::State;
 use crate::polling::timing::OwnJob;
 use crate::request::Wanted;
 use crate::submission::Submitter;
-use crate::submission::lease::Lease;
+use crate::submission::lease::{Lease, MAX_WAIT, unrecorded};
 use crate::transport::body::FirstByte;
 
 /// How often to look whether a submission that another process works on is free. The wall's time: another
@@ -149,6 +149,7 @@ impl Submitter {
         };
         // The ledger first, then the target: a known job's own file may have the name.
         let note = match self.ledger.find(Arc::clone(&claim)).await? {
+            Claimed::InDoubt { error, withdrawal } => return Err(withdrawn(error, withdrawal, &claim).await),
             Claimed::Unknown { earlier } => {
                 call.tracker.checked();
                 earlier.map(|earlier| earlier_deck(&earlier))
@@ -184,6 +185,10 @@ impl Submitter {
                     variants: claim.variants,
                     output_type: claim.output_type.as_str().into(),
                 })))
+            }
+            Claimed::InDoubt { error, withdrawal } => {
+                drop(target);
+                Err(withdrawn(error, withdrawal, &claim).await)
             }
             // Another process was faster.
             known => {
@@ -278,8 +283,8 @@ impl Submitter {
                 call.tracker.checked();
                 Err(pruned(job_id, same_request))
             }
-            // `find` answers the first, and `begin` the second: both are taken care of.
-            Claimed::Unknown { .. } | Claimed::New { .. } => Ok(None),
+            // The caller has taken care of these.
+            Claimed::Unknown { .. } | Claimed::New { .. } | Claimed::InDoubt { .. } => Ok(None),
         }
     }
 
@@ -339,6 +344,18 @@ impl Submitter {
         let submitted = self.clock.now().before(age);
         let product = Product::of(&entry.output_type.as_str().into());
         self.timing.remember(job_id, OwnJob { submitted, variants: entry.variants, product, is_dated });
+    }
+}
+
+/// The error of a call whose claim may be in the ledger, though it could not be written. Unless the claim is
+/// withdrawn in time, the error does not say that nothing is billed: `recover` might send the request.
+async fn withdrawn(error: Error, withdrawal: Withdrawal, claim: &Claim) -> Error {
+    match tokio::time::timeout(MAX_WAIT, withdrawal.0).await {
+        Ok(true) => error,
+        _ => {
+            let key = claim.key.as_ref().unwrap_or(&claim.fresh_key).clone();
+            unrecorded(error).with(|details| details.idempotency_key = Some(key))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::activity::log::Log;
 use crate::activity::tracker::Tracker;
-use crate::error::{Billed, Failure, Kind};
+use crate::error::{Billed, Error, Failure, Kind};
 use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, Step, Written};
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
@@ -141,23 +141,23 @@ impl Lease {
         self.released.store(true, Ordering::Relaxed);
         let written = self.write(steps, MAX_WAIT.saturating_sub(overrun)).await;
         let end = match end {
-            Err(failure) if refused.is_some() && !written => Err(self.unsure(failure)),
+            Err(Failure { error, result }) if refused.is_some() && !written => {
+                Err(Failure { error: unrecorded(error), result })
+            }
             end => end,
         };
         (end, receipt)
     }
+}
 
-    /// The failure of a call that sent nothing, where the ledger does not have that.
-    fn unsure<R>(&self, failure: Failure<R>) -> Failure<R> {
-        let Failure { error, result } = failure;
-        let kind = error.kind();
-        let message = format!(
-            "{error} (but the ledger could not be written, so that a later recover may send the request \
-             under its idempotency key, once)"
-        );
-        let error = error.restate(kind, message).with(|details| details.billed = Billed::Unknown);
-        Failure { error, result }
-    }
+/// The error of a call that sent nothing, where the ledger does not have that.
+pub(crate) fn unrecorded(error: Error) -> Error {
+    let kind = error.kind();
+    let message = format!(
+        "{error} (but the ledger could not be written, so that a later recover may send the request under its \
+         idempotency key, once)"
+    );
+    error.restate(kind, message).with(|details| details.billed = Billed::Unknown)
 }
 
 impl Drop for Lease {
