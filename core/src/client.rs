@@ -15,7 +15,7 @@ use crate::common::clock::{Clock, Moment, Stopwatch};
 use crate::common::jitter::Jitter;
 use crate::common::runtime::{Home, Spawn};
 use crate::config::Settings;
-use crate::download::{DOWNLOADS_AT_ONCE, Downloader};
+use crate::download::downloader::{DOWNLOADS_AT_ONCE, Downloader};
 use crate::error::{Error, Failure, Kind};
 use crate::ledger::{self, Ledger};
 use crate::polling::timing::Timing;
@@ -23,8 +23,8 @@ use crate::polling::{Poller, SLOTS};
 use crate::retry::Retrier;
 use crate::retry::rate_limit::Gate;
 use crate::submission::service_date::ServiceDate;
+use crate::submission::submitter::{BEGINNINGS_AT_ONCE, Submitter};
 use crate::submission::unsettled::Unsettled;
-use crate::submission::{BEGINNINGS_AT_ONCE, Submitter};
 use crate::transport::Transport;
 
 /// How long an operation may take where the caller does not say.
@@ -104,7 +104,7 @@ impl Client {
             unsettled: Arc::clone(&unsettled),
             beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
             submissions: Gate::new(settings.max_concurrent_submissions),
-            service_date: ServiceDate::default(),
+            service_date: ServiceDate::new(Arc::clone(&transport), Arc::clone(&settings), clock),
         };
         let downloader = Downloader {
             settings: Arc::clone(&settings),

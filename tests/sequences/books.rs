@@ -472,6 +472,13 @@ impl<'a> Submission<'a> {
         makers.next().is_none().then(|| (*maker, maker.deck().unwrap()))
     }
 
+    /// Whether it was sent again long after the first time. The service may have held a request for long that was sent
+    /// in time.
+    pub fn has_late_attempt(&self) -> bool {
+        let Some(first) = self.attempts.first() else { return false };
+        self.attempts.iter().any(|sent| sent.at_ms.saturating_sub(first.at_ms) > OLD_MS)
+    }
+
     /// Whether a call's process sent it while the call ran.
     pub fn has_sent(&self, call: &Call) -> bool {
         self.attempts.iter().any(|sent| sent.process == call.process && call.spans(sent.at))

@@ -65,7 +65,7 @@ fn bad_advice(b: &Books<'_>, call: &Call, deck: &Deck) -> bool {
 
 fn sent_too_late(b: &Books<'_>, own: &Submission<'_>) -> bool {
     let resubmits = b.facts.calls.iter().any(|call| call.api == own.api && call.resubmits());
-    own.jobs.len() > 1 && !resubmits && !b.looks_young(own)
+    own.jobs.len() > 1 && own.has_late_attempt() && !resubmits && !b.looks_young(own)
 }
 
 fn not_sent(b: &Books<'_>, own: &Submission<'_>) -> bool {

@@ -303,6 +303,13 @@ impl Tracker {
         now.in_flight = None;
     }
 
+    /// The ledger is asked to record the submission. Until it has answered, another call with the caller's
+    /// key may have sent it.
+    pub(crate) fn recording(&self) {
+        let mut now = self.lock();
+        now.unchecked = now.idempotency_key.is_some();
+    }
+
     /// The error of an operation that was stopped.
     pub(crate) fn stop_error(&self, reason: StopReason) -> Error {
         let (kind, words) = reason.words();

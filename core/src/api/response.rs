@@ -267,7 +267,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_answer_is_read_or_refused(status in 200_u16..600, bytes: Vec<u8>, json in near_json(), cut in 0_usize..400) {
+        fn any_answer_is_read_or_refused(
+            status in 200_u16..600,
+            bytes: Vec<u8>,
+            json in near_json(),
+            cut in 0_usize..400,
+        ) {
             let (key, job_id) = (parse_key("sk-1").unwrap(), JobId::from_caller("j1").unwrap());
             let mut short = json.clone().into_bytes();
             short.truncate(cut);

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::files::destination::{Destination, OutputFile};
+use crate::files::destination::Destination;
+use crate::files::output_file::OutputFile;
 use crate::files::partial::Partial;
 use crate::ledger::Recorded;
 use crate::model::job_id::JobId;

@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Stat};
 
+use super::abilities::Abilities;
 use super::directory::{self, Directory, Opened, Slot, identity, is_out_of_descriptors, withhold_slots};
+use super::failure::{file_error, message};
 use super::names::{FileNames, stem};
-use super::partial::{MAX_GENERATIONS, Partial};
-use super::persist::{Replaceable, finish_replacement};
-use super::rehearsal::{Abilities, try_characters};
+use super::output_file::OutputFile;
+use super::persist::finish_replacement;
+use super::rehearsal::{abilities_of, try_characters};
+use super::replaceable::Replaceable;
 use super::reservation::{Conflict, Reservation, remove_unused_lock_file, reserve};
 use crate::common::blocking::blocking;
 use crate::config::options::Options;
-use crate::error::{Error, Failure, Kind};
+use crate::error::{Error, Failure};
 use crate::model::job_id::JobId;
 
 /// The longest final name where the caller gave none: a job's id, a variant, the ending.
@@ -306,7 +309,9 @@ impl Ask {
         };
         let abilities = match self.wanted {
             Wanted::Look => directory.known_abilities(),
-            _ => directory.abilities().map_err(|error| Failed::Disk("can't be written to".into(), error))?,
+            _ => {
+                abilities_of(&directory).map_err(|error| Failed::Disk("can't be written to".into(), error))?
+            }
         };
         let mut destination = Destination {
             directory,
@@ -417,89 +422,4 @@ impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Failed {
         Failed::Refused(refusal)
     }
-}
-
-/// One file of a job: its directory and its names.
-#[derive(Clone, Debug)]
-pub(crate) struct OutputFile {
-    directory: Arc<Directory>,
-    path: Arc<Path>,
-    names: FileNames,
-    replaceable: Option<Replaceable>,
-    /// Whether the final name is another run's.
-    is_reserved: bool,
-}
-
-impl OutputFile {
-    pub(crate) fn names(&self) -> &FileNames {
-        &self.names
-    }
-
-    pub(super) fn directory(&self) -> &Directory {
-        &self.directory
-    }
-
-    /// Whether another run has reserved the final name, so that the file goes beside it.
-    pub(crate) fn is_reserved(&self) -> bool {
-        self.is_reserved && self.names.is_presentation()
-    }
-
-    /// What has the final name and may be replaced.
-    pub(crate) fn replaceable(&self) -> Option<&Replaceable> {
-        self.replaceable.as_ref()
-    }
-
-    /// Where a file of this name is.
-    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
-        self.directory.path(&self.path).join(name)
-    }
-
-    /// Whether the file of this name has these bytes.
-    pub(crate) fn is_same(&self, name: &str, length: u64, sha256: &str) -> bool {
-        super::persist::is_same(&self.directory, name, length, sha256)
-    }
-
-    /// Removes a file of this name, where it is there.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
-        let failed = |error: io::Error| file_error(&self.path_of(name), "can't be removed", &error);
-        self.directory.unlink_if_there(name).map_err(failed)
-    }
-
-    /// Removes what is there of the file on the way, where nothing has arrived: there is nothing to go on
-    /// with.
-    pub(crate) fn remove_empty_parts(&self) -> Result<(), Error> {
-        for generation in 1..=MAX_GENERATIONS {
-            let name = self.names.part(generation);
-            let failed = |error: io::Error| file_error(&self.path_of(&name), "can't be removed", &error);
-            if self.directory.stat(&name).map_err(failed)?.is_some_and(|found| found.st_size == 0) {
-                self.directory.unlink_if_there(&name).map_err(failed)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes all that is left of the download of a file that has its final name.
-    pub(crate) fn remove_all_parts(&self) -> Result<(), Error> {
-        (1..=MAX_GENERATIONS).try_for_each(|generation| self.remove(&self.names.part(generation)))
-    }
-
-    /// Removes the other files of a download, one of which now has its final name.
-    pub(super) fn remove_parts(&self, delivered: &Partial) -> io::Result<()> {
-        for generation in 1..=delivered.highest_generation() {
-            let name = self.names.part(generation);
-            if name != delivered.name() {
-                self.directory.unlink_if_there(&name)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An error of the disk about this path.
-pub(crate) fn file_error(path: &Path, what: &str, error: &io::Error) -> Error {
-    message(path, &format!("{what}: {error}"))
-}
-
-fn message(path: &Path, what: &str) -> Error {
-    Error::new(Kind::File, format!("{} {what}", path.display()))
 }

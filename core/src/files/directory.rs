@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::rehearsal::{self, Abilities};
-use super::reservation::LockedNames;
+use super::abilities::Abilities;
+use super::locked_names::LockedNames;
 use crate::common::sha256;
 use crate::common::sync::lock;
 use crate::error::{Error, Kind};
@@ -75,7 +75,7 @@ struct Registry {
 }
 
 /// What a rehearsal depends on: mode, user and group of the directory, and the user of the process.
-type Rights = (u32, u32, u32, u32);
+pub(super) type Rights = (u32, u32, u32, u32);
 
 fn registry() -> MutexGuard<'static, Registry> {
     static REGISTRY: PerProcess<Mutex<Registry>> = PerProcess::new();
@@ -147,42 +147,33 @@ impl Directory {
         Ok(Opened::Open(theirs.unwrap_or(ours)))
     }
 
-    /// What this directory can do: tried once, then only whether it still may be written to.
-    pub(super) fn abilities(&self) -> io::Result<Abilities> {
-        let mut known = lock(&self.abilities);
-        let rights = self.rights()?;
-        let abilities = match known.or_else(|| self.remembered(rights)) {
-            Some(abilities) => {
-                rehearsal::probe(self)?;
-                abilities
-            }
-            None => {
-                let abilities = rehearsal::rehearse(self)?;
-                let mut registry = registry();
-                if registry.rehearsed.len() >= MAX_REHEARSED {
-                    registry.rehearsed.clear();
-                }
-                registry.rehearsed.insert(self.identity, (rights, abilities));
-                abilities
-            }
-        };
-        *known = Some(abilities);
-        Ok(abilities)
+    /// What it can do, once that was tried; locked, so that two calls do not try at once.
+    pub(super) fn abilities(&self) -> MutexGuard<'_, Option<Abilities>> {
+        lock(&self.abilities)
     }
 
-    fn rights(&self) -> io::Result<Rights> {
+    /// Remembers what a rehearsal has found out, for when the directory is opened again.
+    pub(super) fn remember(&self, rights: Rights, abilities: Abilities) {
+        let mut registry = registry();
+        if registry.rehearsed.len() >= MAX_REHEARSED {
+            registry.rehearsed.clear();
+        }
+        registry.rehearsed.insert(self.identity, (rights, abilities));
+    }
+
+    pub(super) fn rights(&self) -> io::Result<Rights> {
         let found = self.own_stat()?;
         Ok((found.st_mode, found.st_uid, found.st_gid, rustix::process::geteuid().as_raw()))
     }
 
-    /// What was found out by [`Directory::abilities`] before, or what most directories can do.
+    /// What was found out by a rehearsal before, or what most directories can do.
     pub(super) fn known_abilities(&self) -> Abilities {
         let known = *lock(&self.abilities);
         known.or_else(|| self.remembered(self.rights().ok()?)).unwrap_or_default()
     }
 
     /// What an earlier rehearsal has found out.
-    fn remembered(&self, rights: Rights) -> Option<Abilities> {
+    pub(super) fn remembered(&self, rights: Rights) -> Option<Abilities> {
         let registry = registry();
         let (then, found) = registry.rehearsed.get(&self.identity)?;
         (*then == rights).then_some(*found)

@@ -8,16 +8,24 @@
 //! [`reservation`] of the final [`names`]. A file comes as a [`partial`], gets its sums ([`checksum`],
 //! [`crc`]), is checked ([`verify`]) and gets its final name ([`persist`], by the ways of [`rename`]).
 
+mod abilities;
+pub(crate) mod canonical;
 mod checksum;
 mod crc;
 pub(crate) mod destination;
 mod directory;
+pub(crate) mod failure;
+mod locked_names;
 mod names;
+pub(crate) mod output_file;
 pub(crate) mod partial;
 pub(crate) mod persist;
+pub(crate) mod recorded;
 mod rehearsal;
 mod rename;
+mod replaceable;
 mod reservation;
+mod sync;
 mod verify;
 
 pub(crate) use directory::is_out_of_descriptors;

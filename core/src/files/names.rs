@@ -2,6 +2,8 @@
 
 use crate::common::sha256;
 
+/// How many files of one download are kept while none is whole. The last one is begun anew in its place.
+pub(super) const MAX_GENERATIONS: u32 = 4;
 /// The longest name that any file gets, in bytes: `<name>-<variant>.<job>.<format>.restart-2.part` with a
 /// name of 120 bytes and a job of 96. A file system that has less gets shortened names.
 pub(super) const MAX_FILE_NAME: usize = 250;

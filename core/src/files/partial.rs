@@ -16,10 +16,11 @@ use rustix::fs::{Advice, Mode, OFlags, XattrFlags};
 use rustix::process::geteuid;
 
 use super::checksum::{Hashing, Sums};
-use super::destination::OutputFile;
 use super::directory::Directory;
-use super::persist;
-use super::rehearsal::sync_file;
+use super::names::MAX_GENERATIONS;
+use super::output_file::OutputFile;
+use super::recorded;
+use super::sync::sync_file;
 use super::verify;
 
 /// Where a part keeps its validator (RFC 9110, 8.8.3), so that another process can go on with it safely. A
@@ -28,8 +29,6 @@ const ETAG: &str = "user.perceptis.etag";
 const MAX_ETAG_BYTES: usize = 1024;
 /// How much the disk is given at a time.
 const WRITE_BACK: u64 = 8 << 20;
-/// How many files of one download are kept while none is whole. The last one is begun anew in its place.
-pub(super) const MAX_GENERATIONS: u32 = 4;
 /// How often to open a file again that was renamed by another process in between.
 const MAX_TRIES: u32 = 10;
 
@@ -92,7 +91,7 @@ impl Partial {
         length: u64,
         sha256: &str,
     ) -> io::Result<Option<Partial>> {
-        let Some(mut from) = persist::open_recorded(from, length, sha256)? else { return Ok(None) };
+        let Some(mut from) = recorded::open_recorded(from, length, sha256)? else { return Ok(None) };
         from.rewind()?;
         let mut part = Partial::open(output)?;
         part.restart()?;

@@ -1,59 +1,22 @@
 //! The last step of a file: from its name on the way to its final name, all at once or not at all.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::io::{self, ErrorKind};
 
-use rustix::fs::{FileType, OFlags, RenameFlags, Stat};
-use serde::{Deserialize, Serialize};
+use rustix::fs::{FileType, RenameFlags};
 
-use super::destination::file_error;
-use super::directory::{Directory, identity};
-use super::names::{FileNames, REPLACED};
-use super::partial::{MAX_GENERATIONS, Partial};
+use super::directory::Directory;
+use super::failure::file_error;
+use super::names::{FileNames, MAX_GENERATIONS, REPLACED};
+use super::partial::Partial;
+use super::recorded::is_same;
 use super::rename::{Renamed, is_not_offered, is_one_file, rename_new};
-use crate::common::sha256;
+use super::replaceable::{DIGEST_DIGITS, Replaceable};
 use crate::error::Error;
 
 /// How many damaged files of one name are kept apart.
 const MAX_UNVERIFIED: u32 = 100;
 /// How often to begin a replacement again whose other name was removed.
 const MAX_TRIES: u32 = 3;
-const DIGEST_DIGITS: usize = 16;
-
-/// The file that `overwrite` may replace: it had the final name when the call reserved that.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Replaceable {
-    /// The final name, without its directory.
-    pub(crate) name: String,
-    pub(crate) device: u64,
-    pub(crate) inode: u64,
-    pub(crate) size: u64,
-    /// When it was written last: seconds since 1970 and nanoseconds.
-    pub(crate) modified: (i64, i64),
-}
-
-impl Replaceable {
-    pub(super) fn of(name: String, found: &Stat) -> Replaceable {
-        let (device, inode) = identity(found);
-        let modified = (found.st_mtime, found.st_mtime_nsec);
-        Replaceable { name, device, inode, size: u64::try_from(found.st_size).unwrap_or(0), modified }
-    }
-
-    /// Whether this is the very file, unchanged.
-    fn is(&self, found: &Stat) -> bool {
-        *self == Replaceable::of(self.name.clone(), found)
-    }
-
-    /// The file in a few digits. Without the device, whose number can be another after a restart of the
-    /// machine.
-    fn digest(&self) -> String {
-        let (seconds, nanoseconds) = self.modified;
-        let text = format!("{} {} {seconds} {nanoseconds}", self.inode, self.size);
-        sha256::hex(&sha256::of(text.as_bytes()))[..DIGEST_DIGITS].to_owned()
-    }
-}
 
 /// What became of an attempt to give a file a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +48,7 @@ pub(crate) fn persist(
         Renamed::Done => {}
         Renamed::Exists if is_same(directory, to, part.length, sha256) => {
             directory.unlink_if_there(part.name()).map_err(stays)?;
-            output.remove_parts(part).map_err(stays)?;
+            remove_parts(part).map_err(stays)?;
             return Ok(Placed::Before);
         }
         Renamed::Exists => return Ok(Placed::Taken),
@@ -93,8 +56,20 @@ pub(crate) fn persist(
     let synced = directory.sync_names(part.file().file());
     let doubt =
         synced.err().map(|error| format!("a power loss may undo its name, which can't be synced: {error}"));
-    output.remove_parts(part).map_err(stays)?;
+    remove_parts(part).map_err(stays)?;
     Ok(Placed::Here { doubt })
+}
+
+/// Removes the other files of a download, one of which now has its final name.
+fn remove_parts(delivered: &Partial) -> io::Result<()> {
+    let output = delivered.output();
+    for generation in 1..=delivered.highest_generation() {
+        let name = output.names().part(generation);
+        if name != delivered.name() {
+            output.directory().unlink_if_there(&name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the part in the place of the file that may be replaced, or where the name is free by now.
@@ -214,45 +189,4 @@ fn stays(part: &Partial, to: &str, error: &io::Error) -> Error {
     let output = part.output();
     let what = format!("can't be made (the file stays at {})", output.path_of(part.name()).display());
     file_error(&output.path_of(to), &what, error)
-}
-
-/// Whether the file of this name has these bytes.
-pub(crate) fn is_same(directory: &Directory, name: &str, length: u64, sha256: &str) -> bool {
-    // The length first: another file is seldom as long, and can be large.
-    let is_as_long = |found: &Stat| {
-        FileType::from_raw_mode(found.st_mode) == FileType::RegularFile
-            && u64::try_from(found.st_size) == Ok(length)
-    };
-    directory.stat(name).is_ok_and(|found| found.as_ref().is_some_and(is_as_long))
-        && sha256_of(directory, name).is_ok_and(|found| found == sha256)
-}
-
-fn sha256_of(directory: &Directory, name: &str) -> io::Result<String> {
-    sha256_of_file(&directory.open_file(name, OFlags::RDONLY, 0)?)
-}
-
-/// The file at this path, read to its end, if it is one of this length and hash. Blocks on the disk.
-pub(crate) fn open_recorded(path: &Path, length: u64, sha256: &str) -> io::Result<Option<File>> {
-    // A pipe in its place must not be waited for.
-    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let found = file.metadata()?;
-    let is_it = found.is_file() && found.len() == length && sha256_of_file(&file)? == sha256;
-    Ok(is_it.then_some(file))
-}
-
-/// The hash of what follows in a file.
-pub(super) fn sha256_of_file(mut file: &File) -> io::Result<String> {
-    let mut hasher = sha256::Hasher::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.hex_so_far()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }

@@ -11,10 +11,12 @@ use perceptis_descriptors::{Kind, Owned, lock};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::abilities::{Abilities, Method};
 use super::directory::{Directory, token};
 use super::names::MAX_FILE_NAME;
 use super::persist::finish_replacement;
-use super::rename::{Method, Renamed, is_not_offered};
+use super::rename::{Renamed, is_not_offered};
+use super::sync::sync_file;
 
 /// How all trial files begin.
 pub(super) const PREFIX: &str = ".perceptis-rehearsal-";
@@ -23,23 +25,6 @@ const MAX_TRIES: u32 = 3;
 /// From which age on a trial file is a leftover where no lock can tell, in seconds by the file system's own
 /// clock.
 const LEFTOVER_AGE: i64 = 3600;
-
-/// What a directory can do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Abilities {
-    /// The system's error number where files can't be locked.
-    pub(super) lock_error: Option<i32>,
-    /// The best way to rename without replacing.
-    pub(super) method: Method,
-    /// The longest name that a file can have, up to the longest that is needed.
-    pub(super) max_name: usize,
-}
-
-impl Default for Abilities {
-    fn default() -> Abilities {
-        Abilities { lock_error: None, method: Method::default(), max_name: MAX_FILE_NAME }
-    }
-}
 
 /// A trial file, removed when this is dropped.
 struct Trial<'a> {
@@ -69,8 +54,27 @@ impl Drop for Trial<'_> {
     }
 }
 
+/// What this directory can do: tried once, then only whether it still may be written to.
+pub(super) fn abilities_of(directory: &Directory) -> io::Result<Abilities> {
+    let mut known = directory.abilities();
+    let rights = directory.rights()?;
+    let abilities = match known.or_else(|| directory.remembered(rights)) {
+        Some(abilities) => {
+            probe(directory)?;
+            abilities
+        }
+        None => {
+            let abilities = rehearse(directory)?;
+            directory.remember(rights, abilities);
+            abilities
+        }
+    };
+    *known = Some(abilities);
+    Ok(abilities)
+}
+
 /// Tries out the directory.
-pub(super) fn rehearse(directory: &Directory) -> io::Result<Abilities> {
+fn rehearse(directory: &Directory) -> io::Result<Abilities> {
     let mut tries = 1;
     loop {
         match try_all(directory) {
@@ -149,7 +153,7 @@ fn try_methods<'a>(directory: &'a Directory, one: &mut Trial<'a>, token: &str) -
 }
 
 /// Whether the directory may still be written to, found out by writing: permissions alone tell too little.
-pub(super) fn probe(directory: &Directory) -> io::Result<()> {
+fn probe(directory: &Directory) -> io::Result<()> {
     match directory.open_nameless() {
         Ok(_) => Ok(()),
         // Not every file system has such files.
@@ -163,18 +167,6 @@ pub(super) fn probe(directory: &Directory) -> io::Result<()> {
 /// Whether a file can have a name with these characters.
 pub(super) fn try_characters(directory: &Directory, characters: &str) -> io::Result<()> {
     Trial::create(directory, format!("{}-{characters}-", trial_name(&token()?, 1, 0))).map(drop)
-}
-
-/// Syncs a file, where the file system can.
-pub(super) fn sync_file(file: &File) -> io::Result<()> {
-    match file.sync_all() {
-        Err(error) if is_without_sync(&error) => Ok(()),
-        other => other,
-    }
-}
-
-fn is_without_sync(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::ROFS))
 }
 
 /// Removes what dead processes have left in the directory: trial files, and replacements that were cut short.

@@ -5,20 +5,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use rustix::fs::{OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::abilities::Method;
 use super::directory::{Directory, identity};
-
-/// How a file gets a new name without replacing one that has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Method {
-    /// The kernel refuses to replace (`RENAME_NOREPLACE`).
-    #[default]
-    NoReplace,
-    /// A second link, then the first one is removed: a link never replaces.
-    Link,
-    /// An empty file takes the name, and the rename replaces it. What another program writes into it in
-    /// between is lost: there is no better way where neither of the others works.
-    Placeholder,
-}
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +17,6 @@ pub(super) enum Renamed {
 }
 
 impl Method {
-    /// From the best to the worst.
-    pub(super) const ALL: [Method; 3] = [Method::NoReplace, Method::Link, Method::Placeholder];
-
     /// Renames in this one way.
     pub(super) fn rename(self, directory: &Directory, from: &str, to: &str) -> io::Result<Renamed> {
         let renamed = match self {

@@ -13,7 +13,6 @@
 //! What is not covered: of two users of whom neither can open the other's lock file each has a file of its
 //! own, and then only the second one who comes can see the first, and only if it may read that file.
 
-use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::directory::Directory;
+use super::locked_names::{LockFile, LockedNames};
 use crate::common::sha256;
 use crate::common::sync::lock;
 
@@ -39,19 +39,6 @@ const MAX_LOOKS: u32 = 300;
 const MAX_LOOKS_AT_MODE: u32 = 10;
 /// After so many looks one takes a millisecond. Another process has no way to wake this one.
 const QUICK_LOOKS: u32 = 50;
-
-/// What this process has reserved in a directory.
-#[derive(Debug, Default)]
-pub(super) struct LockedNames {
-    file: Option<LockFile>,
-    offsets: BTreeSet<u64>,
-}
-
-#[derive(Debug)]
-struct LockFile {
-    file: Owned,
-    name: String,
-}
 
 /// Names that no other run can take while this lives.
 #[derive(Debug)]

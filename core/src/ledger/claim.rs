@@ -243,7 +243,8 @@ pub(super) fn withdrawal(outcome: &Outcome) -> Option<(Row, Vec<super::Step>)> {
     }
 }
 
-/// What the caller is given where the commit failed and the claim may be recorded all the same: it is withdrawn.
+/// What the caller is given where the commit failed and the claim may be recorded all the same: it is
+/// withdrawn.
 pub(super) fn doubt(outcome: Outcome, error: &Error, recorder: &Arc<dyn Recorder>) -> Result<Outcome, Error> {
     let Some((row, steps)) = withdrawal(&outcome) else { return Err(error.clone()) };
     let withdrawn = Arc::clone(recorder).record(row, steps);

@@ -9,12 +9,12 @@ use std::path::Path;
 use ring::hmac;
 use rusqlite::{Connection, ErrorCode};
 
-use super::fork;
 use super::holder::Holder;
+use super::meta::{self, SECRET, TIDIED};
 use super::open::{self, OpenFile};
+use super::opening;
 use super::prune;
 use super::refusal::{self, Trouble, by_sqlite, by_system};
-use super::schema::{self, SECRET, TIDIED};
 use super::session::Session;
 use crate::common::clock::Stamp;
 use crate::common::sha256;
@@ -45,7 +45,8 @@ pub(super) enum Ran {
     Committed { wrote: bool },
     /// Nothing of it is.
     Failed(Error),
-    /// The commit failed at a moment at which all of it may have reached the disk: the next transaction will see.
+    /// The commit failed at a moment at which all of it may have reached the disk: the next transaction will
+    /// see.
     InDoubt(Error),
     /// Another process writes; nothing was begun.
     Busy,
@@ -61,8 +62,8 @@ impl From<Trouble> for Ran {
 }
 
 /// Whether a commit that fails with this error can be on the disk all the same. SQLite writes what marks the
-/// transaction as committed before it syncs the log and before it tells other processes of it. Of a full disk it
-/// hears while it writes.
+/// transaction as committed before it syncs the log and before it tells other processes of it. Of a full disk
+/// it hears while it writes.
 fn can_be_committed(error: &rusqlite::Error) -> bool {
     !matches!(
         error.sqlite_error_code(),
@@ -132,8 +133,8 @@ impl Engine {
     pub(super) fn ensure_open(&mut self) -> Result<Option<FileIdentity>, Trouble> {
         self.check_place()?;
         if self.opened.is_none() {
-            fork::check_usable()?;
-            let _opening = fork::Opening::begin();
+            opening::check_usable()?;
+            let _opening = opening::Opening::begin();
             self.opened = Some(self.open()?);
         }
         Ok(self.held.and_then(|held| held.file))
@@ -262,7 +263,7 @@ impl Engine {
             Location::At(path) => open::open(path)?,
             Location::Nowhere => return Err(Trouble::Final(refusal::nowhere())),
         };
-        let secret = schema::get(&file.connection, SECRET).map_err(|error| by_sqlite(&file.path, &error))?;
+        let secret = meta::get(&file.connection, SECRET).map_err(|error| by_sqlite(&file.path, &error))?;
         let secret = secret.unwrap_or_default();
         let ledger = sha256::of(&secret).first_chunk::<8>().map_or(0, |head| u64::from_be_bytes(*head));
         let on_disk = self.location != Location::Off;
@@ -293,7 +294,7 @@ impl Engine {
             if busy {
                 return Ok(());
             }
-            schema::put(opened.connection(), TIDIED, &now.unix_ms.to_be_bytes())
+            meta::put(opened.connection(), TIDIED, &now.unix_ms.to_be_bytes())
         };
         let result: rusqlite::Result<()> = emptied();
         result.map_err(|error| match by_sqlite(opened.path(), &error) {
@@ -331,7 +332,7 @@ impl Engine {
 /// others don't let it, nothing is begun.
 fn begin(connection: &Connection, writes: bool) -> rusqlite::Result<Vec<u8>> {
     connection.execute_batch(if writes { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
-    let secret = schema::get(connection, SECRET);
+    let secret = meta::get(connection, SECRET);
     if secret.is_err() {
         connection.execute_batch("ROLLBACK")?;
     }

@@ -10,10 +10,11 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use super::meta::{self, NAME, SECRET};
 use super::name::{self, Name, NameLock};
 use super::network;
 use super::refusal::{self, NOT_TOUCHED, Trouble, by_sqlite, by_system};
-use super::schema::{self, NAME, SECRET, SECRET_LENGTH, Standing};
+use super::schema::{self, SECRET_LENGTH, Standing};
 use crate::error::{Error, Kind};
 
 /// How long SQLite waits for another process before it says so.
@@ -204,7 +205,7 @@ fn recorded_untouched(path: &Path) -> rusqlite::Result<Option<Name>> {
 
 /// The name that is recorded in a ledger.
 fn recorded(connection: &Connection) -> rusqlite::Result<Option<Name>> {
-    let text = schema::get(connection, NAME)?;
+    let text = meta::get(connection, NAME)?;
     Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
@@ -263,7 +264,7 @@ fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<Found> {
     if bytes > MAX_CHECKED_BYTES {
         return Ok(found);
     }
-    let secret = schema::get(&transaction, SECRET)?;
+    let secret = meta::get(&transaction, SECRET)?;
     if secret.is_none_or(|secret| secret.len() != SECRET_LENGTH) {
         found.checked = "its secret is gone".to_owned();
     } else {
@@ -312,7 +313,7 @@ fn brought_up(connection: &mut Connection, secret: &[u8], name: Option<&Name>) -
     if let (true, Some(name)) = (moved, name) {
         let text = serde_json::to_vec(name)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        schema::put(&transaction, NAME, &text)?;
+        meta::put(&transaction, NAME, &text)?;
     }
     transaction.commit()?;
     if moved && name.is_some() {

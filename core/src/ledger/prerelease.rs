@@ -6,7 +6,7 @@
 use ring::hmac;
 use rusqlite::{Result, Transaction, params};
 
-use super::schema::SECRET;
+use super::meta::SECRET;
 use super::session::{CallParts, equal_hash};
 
 /// Puts the old tables aside; their indices would be in the way of the new ones.
@@ -25,14 +25,17 @@ const ASIDE: &str = "
 /// not known.
 const COPY: &str = "
     INSERT INTO meta SELECT name, value FROM old_meta;
-    INSERT INTO submissions (id, origin, idempotency_key, api_key_hash, request_version, request_hash, body, output_type,
-        variants, state, job_id, recorded_unix_ms, recorded_boot_ms, recorded_boot, settled_unix_ms, changed_unix_ms, owner)
-        SELECT id, origin, idempotency_key, api_key_hash, 0, request_hash, body, output_type, variants, state, job_id,
-        recorded_unix_ms, 0, '', CASE WHEN state = 'settled' THEN changed_unix_ms END, changed_unix_ms, owner
+    INSERT INTO submissions (id, origin, idempotency_key, api_key_hash, request_version, request_hash, body,
+        output_type, variants, state, job_id, recorded_unix_ms, recorded_boot_ms, recorded_boot,
+        settled_unix_ms, changed_unix_ms, owner)
+        SELECT id, origin, idempotency_key, api_key_hash, 0, request_hash, body, output_type, variants,
+        state, job_id, recorded_unix_ms, 0, '', CASE WHEN state = 'settled' THEN changed_unix_ms END,
+        changed_unix_ms, owner
         FROM old_submissions;
     INSERT INTO files SELECT submission, path, variant, format, size, sha256, delivered FROM old_files;
     INSERT INTO events SELECT submission, number, unix_ms, event FROM old_events;
-    INSERT INTO tombstones SELECT identity_hash, api_key_hash, request_hash, job_id, buried_unix_ms FROM old_tombstones;
+    INSERT INTO tombstones
+        SELECT identity_hash, api_key_hash, request_hash, job_id, buried_unix_ms FROM old_tombstones;
     DROP TABLE old_files;
     DROP TABLE old_events;
     DROP TABLE old_tombstones;

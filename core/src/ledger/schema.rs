@@ -6,6 +6,7 @@
 
 use rusqlite::{Connection, Result, Transaction};
 
+use super::meta::{SECRET, put};
 use super::prerelease;
 
 /// "PPTL" in the file's header: the file is a ledger of this library.
@@ -184,31 +185,12 @@ fn bring_up_by(transaction: &Transaction<'_>, steps: &[&str], secret: &[u8]) -> 
     transaction.pragma_update(None, "user_version", version(steps.len()))
 }
 
-/// The ledger's secret. Two ledgers never have the same one.
-pub(super) const SECRET: &str = "secret";
-/// The name under which the ledger was last used, as JSON.
-pub(super) const NAME: &str = "name";
-/// When the log was last emptied.
-pub(super) const TIDIED: &str = "tidied";
-
-/// What is kept under this name.
-pub(super) fn get(connection: &Connection, name: &str) -> Result<Option<Vec<u8>>> {
-    use rusqlite::OptionalExtension as _;
-    let sql = "SELECT value FROM meta WHERE name = ?1";
-    connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()
-}
-
-/// Keeps something under this name.
-pub(super) fn put(connection: &Connection, name: &str, value: &[u8]) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
-    connection.execute(sql, rusqlite::params![name, value]).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use rusqlite::params;
 
     use super::*;
+    use crate::ledger::meta::get;
 
     /// What each version was like when it was the newest: rows that a later one has to keep. One more with
     /// each step.

@@ -42,6 +42,20 @@ pub(super) struct WorkQueue {
 }
 
 impl WorkQueue {
+    /// Puts back what is tried again after a pause, in the place that it had.
+    pub(super) fn put_back(&mut self, batch: Batch, jobs: Vec<Box<dyn Job>>, pause: Duration) {
+        self.writing = 0;
+        if !batch.0.is_empty() || !jobs.is_empty() {
+            self.pause = Some((Stopwatch::start(), pause));
+        }
+        for item in batch.put_back().into_iter().rev() {
+            self.outbox.push_front(item);
+        }
+        for job in jobs.into_iter().rev() {
+            self.jobs.push_front(job);
+        }
+    }
+
     /// How long until there is something to do; none: nothing waits.
     pub(super) fn due_in(&self) -> Option<Duration> {
         if !self.jobs.is_empty() {

@@ -127,9 +127,9 @@ impl Writer {
         self.submit(false, work, |_| None, |_, error, _| Err(error.clone()))
     }
 
-    /// Queues work whose result makes its caller responsible for something. If the caller is gone before it can
-    /// take the result, that is given back. `doubt`: what the caller is given where the commit failed and the
-    /// work may be on the disk all the same.
+    /// Queues work whose result makes its caller responsible for something. If the caller is gone before it
+    /// can take the result, that is given back. `doubt`: what the caller is given where the commit failed and
+    /// the work may be on the disk all the same.
     pub(super) fn hand_over<T: Send + 'static>(
         self: &Arc<Writer>,
         work: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
@@ -380,7 +380,8 @@ impl Writer {
                 self.put_back(batch, Vec::new(), WRITE_RETRY);
                 let (reads, writes): (Vec<_>, Vec<_>) =
                     jobs.into_iter().partition(|job| stays && !job.writes());
-                // Behind the steps that were put back, and before the next job: nothing uses a row in between.
+                // Behind the steps that were put back, and before the next job: nothing uses a row in
+                // between.
                 writes.into_iter().for_each(|job| job.end(commit, &self.recorder()));
                 self.read_alone(reads);
             }
@@ -431,18 +432,7 @@ impl Writer {
 
     /// Puts back what is tried again, in the place that it had.
     fn put_back(&self, batch: Batch, jobs: Vec<Box<dyn Job>>, pause: Duration) {
-        let mut queue = self.lock();
-        queue.writing = 0;
-        if !batch.0.is_empty() || !jobs.is_empty() {
-            queue.pause = Some((Stopwatch::start(), pause));
-        }
-        for item in batch.put_back().into_iter().rev() {
-            queue.outbox.push_front(item);
-        }
-        for job in jobs.into_iter().rev() {
-            queue.jobs.push_front(job);
-        }
-        drop(queue);
+        self.lock().put_back(batch, jobs, pause);
         self.written.notify_all();
     }
 

@@ -12,10 +12,10 @@ use crate::model::operation::Operation;
 use crate::operations::result::{End, render};
 use crate::request::Wanted;
 use crate::results::{AcceptedResult, Made, MadeFailure};
-use crate::submission::CallContext;
 use crate::submission::begin::{Call, Stage};
 use crate::submission::lease::Lease;
 use crate::submission::receipt::Hearing;
+use crate::submission::send::CallContext;
 
 impl Client {
     /// Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",

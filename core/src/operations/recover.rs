@@ -17,10 +17,10 @@ use crate::error::{Billed, Error, Failure, Kind, unwritable};
 use crate::ledger::{AskingCall, Entry, Filter, Name, Row, TOLD_OK};
 use crate::operations::result::{Outcome, render};
 use crate::results::{Made, MadeFailure};
-use crate::submission::CallContext;
 use crate::submission::begin::Place;
 use crate::submission::lease::{Lease, MAX_OVERRUN};
 use crate::submission::receipt::Hearing;
+use crate::submission::send::CallContext;
 
 /// How many submissions one call settles; more are left to the next.
 const MAX_AT_ONCE: usize = 10_000;

@@ -17,9 +17,9 @@ use crate::operations::result::End;
 use crate::polling::watch::Seen;
 use crate::request::Wanted;
 use crate::results::{Made, MadeFailure};
-use crate::submission::CallContext;
 use crate::submission::begin::{Call, Place, Stage, Start};
 use crate::submission::receipt::Hearing;
+use crate::submission::send::CallContext;
 
 impl Client {
     /// Submits a request, waits for its job and fetches the files. What can be wrong with the call or its

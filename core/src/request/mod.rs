@@ -339,7 +339,8 @@ mod tests {
         one.set("variant_count", "2").unwrap();
         one.set_json("future", r#"{"b":1e400,"a":[12345678901234567890123]}"#).unwrap();
         let two = Request::from_json(
-            r#"{"future":{"b":1e400,"a":[12345678901234567890123]},"variant_count":2,"prompt":"p","output_type":"single_slide"}"#,
+            r#"{"future":{"b":1e400,"a":[12345678901234567890123]},"variant_count":2,"prompt":"p",
+            "output_type":"single_slide"}"#,
         )
         .unwrap();
         assert_eq!(one.body().unwrap(), two.body().unwrap());
@@ -348,10 +349,12 @@ mod tests {
 
     #[test]
     fn a_body_is_canonical_however_it_was_made() {
-        let json = r#" { "\u0070rompt" : "\u00fc\/" , "z" : { "b":[ ], "a":1.0 }, "\ue000":0, "\ud83d\ude00":0,
-            "gone":null, "output_type":"single_slide", "reference_images":[ {"mime_type":"image/png","data":"a\/b"} ] } "#;
+        let json = r#" { "\u0070rompt" : "\u00fc\/" , "z" : { "b":[ ], "a":1.0 }, "\ue000":0,
+            "\ud83d\ude00":0, "gone":null, "output_type":"single_slide",
+            "reference_images":[ {"mime_type":"image/png","data":"a\/b"} ] } "#;
         let expected = concat!(
-            r#"{"output_type":"single_slide","prompt":"ü/","reference_images":[{"data":"a/b","mime_type":"image/png"}],"#,
+            r#"{"output_type":"single_slide","prompt":"ü/","#,
+            r#""reference_images":[{"data":"a/b","mime_type":"image/png"}],"#,
             "\"z\":{\"a\":1.0,\"b\":[]},\"\u{1f600}\":0,\"\u{e000}\":0}"
         );
         assert_eq!(Request::from_json(json).unwrap().body().unwrap(), expected);

@@ -2,7 +2,7 @@
 //! 12 to 15.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use crate::common::clock::{Moment, Stamp, StampAge, unix_ms};
 use crate::common::sha256;
 use crate::config::options::Options;
 use crate::error::{Billed, Error, Kind};
-use crate::files::destination::{Destination, Refusal, file_error};
-use crate::files::persist::open_recorded;
+use crate::files::canonical::directory_of;
+use crate::files::destination::{Destination, Refusal};
+use crate::files::recorded::open_recorded;
 use crate::ledger::{Claim, Claimed, Entry, Recorded, Withdrawal};
 use crate::model::figure::Product;
 use crate::model::idempotency_key::{self, Key};
@@ -25,8 +26,9 @@ use crate::model::output_type::OutputType;
 use crate::model::submission_state::State;
 use crate::polling::timing::OwnJob;
 use crate::request::Wanted;
-use crate::submission::Submitter;
 use crate::submission::lease::{Lease, MAX_WAIT, unrecorded};
+use crate::submission::refusals::{conflict, earlier_deck, failed_before, other_api_key, pruned};
+use crate::submission::submitter::Submitter;
 use crate::transport::body::FirstByte;
 
 /// How often to look whether a submission that another process works on is free. The wall's time: another
@@ -169,8 +171,10 @@ impl Submitter {
             }
         }
         let replaceable = target.as_deref().and_then(Destination::replaceable);
+        call.tracker.recording();
         match self.ledger.begin(Arc::clone(&claim), replaceable).await? {
             Claimed::New { call: id } => {
+                call.tracker.checked();
                 // One call claims once.
                 let _ = call.lease.set(Lease::new(self, id, call.tracker));
                 Ok(Some(Box::new(Start {
@@ -277,7 +281,7 @@ impl Submitter {
             }
             Claimed::OtherApiKey { entry, equal } => {
                 call.tracker.checked();
-                Err(other_api_key(call, &entry, equal))
+                Err(other_api_key(&call.request, &entry, equal))
             }
             Claimed::Pruned { job_id, same_request } => {
                 call.tracker.checked();
@@ -359,68 +363,6 @@ async fn withdrawn(error: Error, withdrawal: Withdrawal, claim: &Claim) -> Error
     }
 }
 
-/// What a result says about an equal call's deck that is too old to be adopted.
-fn earlier_deck(earlier: &Entry) -> String {
-    let file = earlier.files.iter().find(|file| file.delivered);
-    let file = file.map_or_else(String::new, |file| format!(", {}", file.path));
-    let job_id = earlier.job_id.as_deref().unwrap_or_default();
-    format!(
-        "an earlier equal call was left without its end; its deck (job {job_id}, idempotency key {}{file}) \
-         was settled longer ago than adopt_window_ms, so that this is another one",
-        earlier.key
-    )
-}
-
-fn failed_before(job_id: &JobId) -> Error {
-    let message = format!("job {job_id} failed and is not billed; its idempotency key is used up");
-    Error::new(Kind::JobFailed, message).says_bill().with(|details| {
-        details.billed = Billed::No;
-        details.job_id = Some(job_id.to_string());
-    })
-}
-
-fn other_api_key(call: &Call<'_>, entry: &Entry, equal: bool) -> Error {
-    let same_request = equal
-        || call.request.body.as_ref().is_ok_and(|body| sha256::hex(&sha256::of(body)) == entry.request_hash);
-    let billed = if same_request { Billed::Unknown } else { Billed::No };
-    let message = if equal {
-        format!(
-            "an equal call under another API key is not finished (idempotency key {}), and the service shows \
-             its job to that API key only: use that API key, or set on_other_key to submit, which buys anew, \
-             or forget the other submission",
-            entry.key
-        )
-    } else {
-        format!(
-            "the idempotency key {} was used with another API key, and the service shows its job to that API \
-             key only: use that API key, or set on_other_key to submit, which buys anew",
-            entry.key
-        )
-    };
-    conflict(entry, billed, message)
-}
-
-fn pruned(job_id: Option<String>, same_request: bool) -> Error {
-    let (request, billed) =
-        if same_request { ("this very request", Billed::Unknown) } else { ("another request", Billed::No) };
-    let message = format!(
-        "the idempotency key was used before for {request}, and what came of it is no longer recorded; \
-         nothing was sent"
-    );
-    Error::new(Kind::Conflict, message).with(|details| {
-        details.job_id = job_id;
-        details.billed = billed;
-    })
-}
-
-fn conflict(entry: &Entry, billed: Billed, message: String) -> Error {
-    Error::new(Kind::Conflict, message).with(|details| {
-        details.job_id.clone_from(&entry.job_id);
-        details.idempotency_key = Some(entry.key.clone());
-        details.billed = billed;
-    })
-}
-
 /// The deck that these files are of: by what is in them, else by where they are. Blocks on the disk.
 fn deck_of(decks: Vec<Entry>, taken: &[PathBuf]) -> Option<Entry> {
     let is_there = |file: &&Recorded| taken.iter().any(|taken| is_one_file(Path::new(&file.path), taken));
@@ -439,65 +381,4 @@ fn deck_of(decks: Vec<Entry>, taken: &[PathBuf]) -> Option<Entry> {
 fn is_one_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
-}
-
-/// The directory of a call as the ledger knows it: the canonical path, so that another process finds it. A
-/// tail that does not exist is appended to the canonical path of the part that does. Blocks on the disk.
-fn directory_of(given: Option<&Path>) -> Result<String, Error> {
-    let given = given.unwrap_or(Path::new("."));
-    let absolute =
-        std::path::absolute(given).map_err(|error| file_error(given, "is not a usable directory", &error))?;
-    let real = canonical(&absolute);
-    real.into_os_string().into_string().map_err(|name| {
-        let path = PathBuf::from(name);
-        Error::new(
-            Kind::File,
-            format!("{} is not UTF-8, so that a result could not name the file", path.display()),
-        )
-    })
-}
-
-fn canonical(path: &Path) -> PathBuf {
-    let (mut there, mut missing) = (path.to_owned(), Vec::new());
-    loop {
-        if let Ok(real) = std::fs::canonicalize(&there) {
-            return missing.into_iter().rev().fold(real, |mut real, component| {
-                match component {
-                    Component::ParentDir => drop(real.pop()),
-                    component => real.push(component),
-                }
-                real
-            });
-        }
-        let Some(last) = path.components().nth(there.components().count().saturating_sub(1)) else {
-            return path.to_owned();
-        };
-        missing.push(last);
-        if !there.pop() {
-            return path.to_owned();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn canonical_directory_has_the_missing_tail() {
-        let place = tempfile::tempdir().unwrap();
-        let real = std::fs::canonicalize(place.path()).unwrap();
-        std::fs::create_dir(real.join("there")).unwrap();
-        std::os::unix::fs::symlink(real.join("there"), real.join("link")).unwrap();
-        for (given, expected) in [
-            ("there", "there"),
-            ("link", "there"),
-            ("link/a/b", "there/a/b"),
-            ("link/../there/a", "there/a"),
-            ("a/../b", "b"),
-            ("a/b/../../link/c", "link/c"),
-        ] {
-            assert_eq!(canonical(&real.join(given)), real.join(expected), "{given}");
-        }
-    }
 }

@@ -11,8 +11,8 @@ use crate::ledger::{CallId, Entry, Filter, Ledger, Name, Row, Step, Written};
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
 use crate::model::submission_state::State;
-use crate::submission::Submitter;
 use crate::submission::receipt::{Hearing, Receipt};
+use crate::submission::submitter::Submitter;
 
 /// How long a call waits for one step to be written. Its end comes within [`MAX_OVERRUN`] of its deadline.
 pub(crate) const MAX_WAIT: Duration = Duration::from_millis(1_800);
@@ -154,8 +154,8 @@ impl Lease {
 pub(crate) fn unrecorded(error: Error) -> Error {
     let kind = error.kind();
     let message = format!(
-        "{error} (but the ledger could not be written, so that a later recover may send the request under its \
-         idempotency key, once)"
+        "{error} (but the ledger could not be written, so that a later recover may send the request under \
+         its idempotency key, once)"
     );
     error.restate(kind, message).with(|details| details.billed = Billed::Unknown)
 }

@@ -1,5 +1,6 @@
 //! The service's date, which says whether this machine's can be believed: `promise.md`, 4.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Mutex;
@@ -7,9 +8,10 @@ use tokio::sync::Mutex;
 use crate::api::endpoints::status_path;
 use crate::api::retry_after;
 use crate::common::clock::{Clock, Moment, Stamp, unix_ms};
+use crate::config::Settings;
 use crate::model::job_id::JobId;
 use crate::retry::CLOCK_TOLERANCE;
-use crate::submission::Submitter;
+use crate::transport::Transport;
 
 /// How long an answer is good for, also one that has not come. Many submissions can be in doubt at once.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -17,8 +19,13 @@ const MAX_AGE: Duration = Duration::from_secs(60);
 const RESOLUTION: Duration = Duration::from_secs(2);
 
 /// The service's date as of the last minute, asked for by one call for all.
-#[derive(Debug, Default)]
-pub(crate) struct ServiceDate(Mutex<Option<Asked>>);
+#[derive(Debug)]
+pub(crate) struct ServiceDate {
+    transport: Arc<Transport>,
+    settings: Arc<Settings>,
+    clock: Clock,
+    asked: Mutex<Option<Asked>>,
+}
 
 /// What the service said, and when, by the clock that nothing sets.
 #[derive(Debug)]
@@ -27,20 +34,24 @@ struct Asked {
     date: Option<SystemTime>,
 }
 
-impl Submitter {
+impl ServiceDate {
+    pub(crate) fn new(transport: Arc<Transport>, settings: Arc<Settings>, clock: Clock) -> ServiceDate {
+        ServiceDate { transport, settings, clock, asked: Mutex::default() }
+    }
+
     /// Whether the service confirms the date of this machine, which is all that is left of a record's age
     /// after a start of the machine.
-    pub(crate) async fn confirms_date(&self, recorded: &Stamp) -> bool {
-        let Some(date) = self.service_date().await else { return false };
+    pub(crate) async fn confirms(&self, recorded: &Stamp) -> bool {
+        let Some(date) = self.date().await else { return false };
         let date = date.duration_since(UNIX_EPOCH).unwrap_or_default();
         let here = Duration::from_millis(unix_ms());
         let tolerance = self.clock.wall(CLOCK_TOLERANCE).max(RESOLUTION);
         here.abs_diff(date) <= tolerance && Duration::from_millis(recorded.unix_ms) <= date + tolerance
     }
 
-    async fn service_date(&self) -> Option<SystemTime> {
+    async fn date(&self) -> Option<SystemTime> {
         let clock = Clock::wall_clock();
-        let mut asked = self.service_date.0.lock().await;
+        let mut asked = self.asked.lock().await;
         let since = |asked: &Asked| clock.now().since(asked.at);
         if let Some(known) = asked.as_ref().filter(|known| since(known) < MAX_AGE) {
             return known.date.map(|date| date + since(known));

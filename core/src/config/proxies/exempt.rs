@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::bare;
+use super::host::bare;
 
 /// The list. Entries are apart by commas or spaces.
 #[derive(Clone, Debug, Default)]

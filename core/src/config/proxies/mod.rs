@@ -4,6 +4,7 @@
 //! `all_proxy` and `no_proxy`. This machine is never reached through a proxy.
 
 mod exempt;
+pub(crate) mod host;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +16,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 
+use self::host::bare;
 use crate::error::Error;
 use crate::model::origin::is_loopback_name;
 use exempt::Exempt;
@@ -180,11 +182,6 @@ impl Proxies {
         let port = there.port_u16().unwrap_or(if is_https { 443 } else { 80 });
         proxy.as_ref().filter(|_| !is_loopback_name(host) && !self.exempt.has(host, port))
     }
-}
-
-/// A host without the brackets of an IPv6 address.
-pub(crate) fn bare(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 #[cfg(test)]

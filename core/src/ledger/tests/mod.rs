@@ -5,6 +5,7 @@ mod figures;
 mod files;
 mod groups;
 mod processes;
+mod steps;
 mod times;
 
 use std::path::{Path, PathBuf};
@@ -143,4 +144,9 @@ pub(super) fn all(ledger: &dyn Ledger) -> Vec<Entry> {
 
 pub(super) fn history(ledger: &dyn Ledger, row: Row) -> Vec<String> {
     wait(ledger.history(row)).unwrap().into_iter().map(|event| event.event).collect()
+}
+
+/// What the calls of the newest submission were told.
+pub(super) fn told(ledger: &dyn Ledger) -> Vec<Option<String>> {
+    all(ledger)[0].calls.iter().map(|call| call.told.clone()).collect()
 }

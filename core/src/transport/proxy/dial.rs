@@ -15,7 +15,8 @@ use tower_service::Service;
 use super::trouble::{Trouble, What};
 use super::tunnel;
 use crate::common::runtime::Home;
-use crate::config::proxies::{Proxies, Proxy, Scheme, bare};
+use crate::config::proxies::host::bare;
+use crate::config::proxies::{Proxies, Proxy, Scheme};
 use crate::transport::resolver::lookup;
 use crate::transport::tcp::{Quiet, Tcp};
 
