@@ -128,7 +128,10 @@ impl World {
     /// Later processes use the ledger by another name, or by its own again.
     pub fn link_ledger(&mut self, symbolic: bool) {
         let own = self.own_ledger();
-        if self.ledger != own || !own.exists() {
+        // One that could not be finished has no first name, and is refused under any as long as it has two.
+        let is_finished =
+            own.metadata().is_ok_and(|found| found.len() > 0) && !own.with_extension("db-journal").exists();
+        if self.ledger != own || !is_finished {
             (self.ledger, self.alias) = (own, false);
             return;
         }

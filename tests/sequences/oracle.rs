@@ -248,8 +248,13 @@ fn forgotten_key(b: &Books<'_>, forget: &Call) -> bool {
     let known = |own: &&Submission<'_>| own.was_told_ok(forget) && !b.is_forgotten(own, forget.began);
     // A text that is a key and another's job id has to be told apart.
     let both = b.submissions.iter().filter(known).filter(|own| own.is_named(name)).count() > 1;
-    let bought =
-        |own: &&Submission<'_>| own.is_key(name) && own.jobs.iter().any(|job| job.made < forget.began);
+    // Where the name is this API key's, another one's submission under it is not meant.
+    let is_own = |own: &Submission<'_>| own.api == forget.api;
+    let means_own = b.submissions.iter().any(|own| own.is_named(name) && is_own(own));
+    let bought = |own: &&Submission<'_>| {
+        let meant = own.is_key(name) && (is_own(own) || !means_own);
+        meant && own.jobs.iter().any(|job| job.made < forget.began)
+    };
     let again =
         |own: &Submission<'_>| own.calls.iter().any(|call| call.began > forget.over && own.has_sent(call));
     both || b.submissions.iter().filter(bought).any(again)

@@ -103,10 +103,12 @@ fn is_still(facts: &mut Facts, process: usize) -> bool {
     let still = operations(facts, process).iter().filter(waiting).count();
     let all = running == still || holds;
     let counted = running >= others.len() && running <= others.len() + kept.len();
-    // A call that waits for an equal one in another process has a job or a key, and no status: it works on nothing,
-    // and has reserved no name.
-    let joined = |operation: &&Value| operation["phase"] == "waiting" && operation["status"].is_null();
-    if all && counted && kept.is_empty() && !operations(facts, process).iter().any(joined) {
+    // A call that has sent nothing, or waits for an equal one in another process, works on nothing, and has perhaps
+    // reserved no name. The second has a job or a key, and no status.
+    let idle = |operation: &&Value| {
+        operation["phase"] == "preparing" || operation["phase"] == "waiting" && operation["status"].is_null()
+    };
+    if all && counted && kept.is_empty() && !operations(facts, process).iter().any(idle) {
         let now = facts.next();
         for at in others {
             facts.calls[at].under_way.get_or_insert(now);

@@ -303,9 +303,9 @@ impl Tracker {
         now.in_flight = None;
     }
 
-    /// The ledger is asked to record the submission. Until it has answered, another call with the caller's
-    /// key may have sent it.
-    pub(crate) fn recording(&self) {
+    /// The ledger is asked once more. Until it has answered, another call with the caller's key may have sent the
+    /// submission.
+    pub(crate) fn asks_ledger(&self) {
         let mut now = self.lock();
         now.unchecked = now.idempotency_key.is_some();
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::meta::{self, NAME, SECRET};
@@ -181,7 +181,12 @@ fn check_links(path: &Path, held: &NameLock, name: &Name) -> Result<(), Trouble>
     if held.links().map_err(|error| Trouble::Final(by_system(path, &error)))? < 2 {
         return Ok(());
     }
-    match recorded_untouched(path).map_err(|error| by_sqlite(path, &error))? {
+    // A file that is not finished, beside its journal, can't be read alone: it has no name yet.
+    let recorded = match recorded_untouched(path) {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => None,
+        recorded => recorded.map_err(|error| by_sqlite(path, &error))?,
+    };
+    match recorded {
         Some(recorded) if recorded.became(name) => Ok(()),
         Some(recorded) => Err(Trouble::Final(refusal::has_another_name(path, recorded.path().display()))),
         None => Err(Trouble::Final(refusal::has_another_name(path, "another file"))),
@@ -226,7 +231,7 @@ fn inspect(path: &Path, name: &Name) -> Result<(), Trouble> {
     let closed = close_untouched(connection);
     let found = found.map_err(|error| match &error {
         // A journal is beside the file: a process died while it made the file, and SQLite puts that right.
-        rusqlite::Error::SqliteFailure(failure, _) if failure.code == rusqlite::ErrorCode::ReadOnly => None,
+        rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::ReadOnly => None,
         _ => Some(by_sqlite(path, &error)),
     });
     closed.map_err(|error| by_sqlite(path, &error))?;

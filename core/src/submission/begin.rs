@@ -149,6 +149,7 @@ impl Submitter {
                 Arc::clone(looks.claim.insert(claim))
             }
         };
+        call.tracker.asks_ledger();
         // The ledger first, then the target: a known job's own file may have the name.
         let note = match self.ledger.find(Arc::clone(&claim)).await? {
             Claimed::InDoubt { error, withdrawal } => return Err(withdrawn(error, withdrawal, &claim).await),
@@ -171,7 +172,7 @@ impl Submitter {
             }
         }
         let replaceable = target.as_deref().and_then(Destination::replaceable);
-        call.tracker.recording();
+        call.tracker.asks_ledger();
         match self.ledger.begin(Arc::clone(&claim), replaceable).await? {
             Claimed::New { call: id } => {
                 call.tracker.checked();
