@@ -2,13 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 
-mod arguments;
-mod exec;
-mod serve;
+mod cli;
 
 use std::process::ExitCode;
 
-use arguments::Command;
+use cli::arguments::{self, Command};
+use cli::{exec, serve};
 
 fn main() -> ExitCode {
     let command = match arguments::read(std::env::args_os().skip(1)) {

@@ -321,8 +321,8 @@ fn a_client_that_has_just_asked_stays_when_others_are_quiet_longer() {
 
 #[test]
 fn answers_that_nobody_reads_keep_nobody_out() {
-    let answer = Duration::from_secs(1);
-    let sandbox = start(Limits { answer, ..places(10) });
+    let response = Duration::from_secs(1);
+    let sandbox = start(Limits { response, ..places(10) });
     let url = sandbox.base_url();
     let job = accepted(url, SLIDE);
     let path = format!("GET /api/v1/status/{job} HTTP/1.1");

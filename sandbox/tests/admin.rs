@@ -99,7 +99,7 @@ fn every_path_and_method_is_in_the_description_and_nothing_else() {
         paths.keys().filter_map(|path| path.strip_prefix("/_sandbox/")).filter(|area| !area.contains('/'));
     assert_eq!(has, areas.collect::<Vec<_>>());
     // What the help names, it has.
-    let help = include_str!("../src/arguments.rs");
+    let help = include_str!("../src/cli/arguments.rs");
     let also = help.split("also: ").nth(1).unwrap().split('.').next().unwrap();
     for area in also.split([',', ' ', '\n']).filter(|word| !word.is_empty()) {
         assert!(paths.contains_key(&format!("/_sandbox/{area}")), "{area}");

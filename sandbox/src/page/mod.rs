@@ -1,6 +1,8 @@
 //! The page for people, at `/`: files within the binary, which ask for nothing from anywhere else.
 
-use crate::http::{Answer, Question};
+pub mod svg;
+
+use crate::http::{Request, Response};
 
 /// Each file's path, type and text.
 const FILES: [(&str, &str, &str); 9] = [
@@ -23,16 +25,16 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The file of the page that is asked for, where it is one.
-pub fn answer(question: &Question) -> Option<Answer> {
-    if !matches!(question.method.as_str(), "GET" | "HEAD") {
+pub fn answer(request: &Request) -> Option<Response> {
+    if !matches!(request.method.as_str(), "GET" | "HEAD") {
         return None;
     }
-    let (_, kind, text) = FILES.iter().find(|(path, ..)| *path == question.path)?;
-    let answer = Answer::new(200, kind, *text)
+    let (_, kind, text) = FILES.iter().find(|(path, ..)| *path == request.path)?;
+    let response = Response::new(200, kind, *text)
         .with("content-security-policy", POLICY)
         .with("x-content-type-options", "nosniff")
         .with("referrer-policy", "no-referrer")
         // The next sandbox on this port may be of another version.
         .with("cache-control", "no-store");
-    Some(answer)
+    Some(response)
 }

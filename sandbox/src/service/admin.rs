@@ -13,8 +13,8 @@ use super::request::whole;
 use super::scenario::LONGEST_REFUSAL_MS;
 use super::{Service, table};
 use crate::clock::SPEEDS;
-use crate::http::{Answer, Events, Question, Wire};
-use crate::svg;
+use crate::http::{EventStream, Request, Response, Wire};
+use crate::page::svg;
 use crate::tls::Certificate;
 
 /// Where it is.
@@ -26,36 +26,36 @@ const LONGEST_ADVANCE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 impl Service {
     /// Answers a request of the admin API.
-    pub(super) fn administer(&self, question: &Question) -> Answer {
-        match self.administered(question) {
-            Ok(answer) | Err(answer) => answer,
+    pub(super) fn administer(&self, request: &Request) -> Response {
+        match self.administered(request) {
+            Ok(response) | Err(response) => response,
         }
     }
 
-    fn administered(&self, question: &Question) -> Result<Answer, Answer> {
-        let path = question.path.strip_prefix(PREFIX).unwrap_or_default();
+    fn administered(&self, request: &Request) -> Result<Response, Response> {
+        let path = request.path.strip_prefix(PREFIX).unwrap_or_default();
         let (area, rest) = path.split_once('/').unwrap_or((path, ""));
         let allowed = allowed(area, rest).ok_or_else(no_path)?;
-        if !allowed.split(", ").any(|method| method == question.method) {
+        if !allowed.split(", ").any(|method| method == request.method) {
             let message = format!("this path takes {allowed}");
-            return Err(Answer::error(405, "invalid_request", message).with("allow", allowed));
+            return Err(Response::error(405, "invalid_request", message).with("allow", allowed));
         }
-        let body = read_body(question)?;
-        let name = namespace_of(question, &body).ok_or_else(|| bad(NAMESPACES))?;
+        let body = read_body(request)?;
+        let name = namespace_of(request, &body).ok_or_else(|| bad(NAMESPACES))?;
         let mut world = self.lock();
         let namespace = world.namespace(name, self.speed);
-        let list = |name: &str, values: Vec<Value>| Ok(Answer::json(200, &json!({ name: values })));
-        match (question.method.as_str(), area, rest) {
+        let list = |name: &str, values: Vec<Value>| Ok(Response::json(200, &json!({ name: values })));
+        match (request.method.as_str(), area, rest) {
             ("GET", "scenarios", "") => {
                 // By default as people read it: it is mostly asked for by hand.
-                if question.header("accept").is_some_and(|accept| accept.contains("application/json")) {
+                if request.header("accept").is_some_and(|accept| accept.contains("application/json")) {
                     return list("scenarios", table::described());
                 }
-                Ok(Answer::new(200, "text/plain; charset=utf-8", super::listing()))
+                Ok(Response::new(200, "text/plain; charset=utf-8", super::listing()))
             }
             ("GET", "rules", "") => list("rules", namespace.rules.list()),
             ("POST", "rules", "") => match namespace.rules.add(&body) {
-                Ok(rule) => Ok(Answer::json(201, &rule)),
+                Ok(rule) => Ok(Response::json(201, &rule)),
                 Err(message) => Err(bad(message)),
             },
             ("DELETE", "rules", "") => {
@@ -64,42 +64,43 @@ impl Service {
             }
             ("DELETE", "rules", id) => match id.parse().ok().filter(|id| namespace.rules.remove(Some(*id))) {
                 Some(_) => Ok(done()),
-                None => Err(Answer::error(404, "not_found", "there is no such rule")),
+                None => Err(Response::error(404, "not_found", "there is no such rule")),
             },
-            ("GET", "clock", "") => Ok(Answer::json(200, &clock(namespace))),
+            ("GET", "clock", "") => Ok(Response::json(200, &clock(namespace))),
             ("POST", "clock", "") => {
                 set_clock(namespace, &body)?;
-                Ok(Answer::json(200, &clock(namespace)))
+                Ok(Response::json(200, &clock(namespace)))
             }
             ("GET", "journal", "") => {
-                let most = count(question, "limit")?.map_or(100, |most| most.min(MAX_LISTED as u64));
-                let after = namespace.journal.begins(count(question, "after")?, count(question, "newest")?);
+                let most = count(request, "limit")?.map_or(100, |most| most.min(MAX_LISTED as u64));
+                let after = namespace.journal.begins(count(request, "after")?, count(request, "newest")?);
                 let entries = namespace.journal.after(after, usize::try_from(most).unwrap_or(MAX_LISTED));
                 list("entries", entries.map(super::Entry::describe).collect())
             }
             ("GET", "events", "") => {
-                let after = namespace.journal.begins(count(question, "after")?, count(question, "newest")?);
-                let mut answer = Answer::new(200, "text/event-stream", "").with("cache-control", "no-store");
-                answer.events = Some(Events { namespace: name.to_owned(), after });
-                Ok(answer)
+                let after = namespace.journal.begins(count(request, "after")?, count(request, "newest")?);
+                let mut response =
+                    Response::new(200, "text/event-stream", "").with("cache-control", "no-store");
+                response.events = Some(EventStream { namespace: name.to_owned(), after });
+                Ok(response)
             }
             ("GET", "jobs", "") => list("jobs", namespace.jobs(MAX_LISTED)),
             ("GET", "jobs", rest) => match rest.split_once("/slides/") {
-                Some((id, file)) => slide(namespace, id, file, question).ok_or_else(no_job),
+                Some((id, file)) => slide(namespace, id, file, request).ok_or_else(no_job),
                 None => {
                     let url =
                         |variant| files::url(&self.base_url, &self.signer, &namespace.clock, rest, variant);
-                    Ok(Answer::json(200, &namespace.job(rest, url).ok_or_else(no_job)?))
+                    Ok(Response::json(200, &namespace.job(rest, url).ok_or_else(no_job)?))
                 }
             },
             ("GET", "overview", "") => {
                 let mut told = overview(name, namespace);
                 told["namespaces"] = world.names().into();
-                Ok(Answer::json(200, &told))
+                Ok(Response::json(200, &told))
             }
-            ("GET", "credits", "") => Ok(Answer::json(200, &namespace.credits())),
+            ("GET", "credits", "") => Ok(Response::json(200, &namespace.credits())),
             ("GET", "violations", "") => {
-                Ok(Answer::json(200, &json!({ "violations": namespace.violations() })))
+                Ok(Response::json(200, &json!({ "violations": namespace.violations() })))
             }
             ("GET", "namespaces", "") => list("namespaces", world.names()),
             ("POST", "reset", "") => {
@@ -110,14 +111,14 @@ impl Service {
                 Ok(done())
             }
             ("GET", "tls", "") => match &self.tls {
-                Some(tls) => Ok(Answer::json(200, &tls.describe())),
+                Some(tls) => Ok(Response::json(200, &tls.describe())),
                 None => Err(no_tls()),
             },
             ("POST", "tls", "") => {
                 let tls = self.tls.as_ref().ok_or_else(no_tls)?;
                 let (certificate, times) = certificate(&body)?;
                 tls.show(certificate, times);
-                Ok(Answer::json(200, &tls.describe()))
+                Ok(Response::json(200, &tls.describe()))
             }
             ("POST", "refuse", "") => {
                 check_keys(&body, &["namespace", "ms"])?;
@@ -125,9 +126,9 @@ impl Service {
                 let Some(time) = time.filter(|ms| *ms <= LONGEST_REFUSAL_MS) else {
                     return Err(bad(format!("ms must be a whole number from 0 to {LONGEST_REFUSAL_MS}")));
                 };
-                let mut answer = done();
-                answer.wire = Wire::ThenRefused(time);
-                Ok(answer)
+                let mut response = done();
+                response.wire = Wire::ThenRefused(time);
+                Ok(response)
             }
             _ => Err(no_job()),
         }
@@ -160,15 +161,15 @@ fn allowed(area: &str, rest: &str) -> Option<&'static str> {
     }
 }
 
-fn no_path() -> Answer {
+fn no_path() -> Response {
     let known: Vec<&str> = AREAS.iter().map(|(area, _)| *area).collect();
     let message = format!("the admin API has no such path; it has {}", known.join(", "));
-    Answer::error(404, "not_found", message)
+    Response::error(404, "not_found", message)
 }
 
 /// Which namespace a request is about: its body's, its query's, or the default.
-fn namespace_of<'a>(question: &'a Question, body: &'a Value) -> Option<&'a str> {
-    let asked = question.parameter("namespace").unwrap_or(DEFAULT);
+fn namespace_of<'a>(request: &'a Request, body: &'a Value) -> Option<&'a str> {
+    let asked = request.parameter("namespace").unwrap_or(DEFAULT);
     let named = match body.get("namespace") {
         None => asked,
         Some(name) => name.as_str()?,
@@ -177,8 +178,8 @@ fn namespace_of<'a>(question: &'a Question, body: &'a Value) -> Option<&'a str> 
 }
 
 /// A whole number out of the query.
-fn count(question: &Question, name: &str) -> Result<Option<u64>, Answer> {
-    let Some(text) = question.parameter(name) else { return Ok(None) };
+fn count(request: &Request, name: &str) -> Result<Option<u64>, Response> {
+    let Some(text) = request.parameter(name) else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Beyond 64 bits it is more than there will ever be.
     match digits.then(|| text.parse().unwrap_or(u64::MAX)) {
@@ -187,7 +188,7 @@ fn count(question: &Question, name: &str) -> Result<Option<u64>, Answer> {
     }
 }
 
-fn check_keys(body: &Value, known: &[&str]) -> Result<(), Answer> {
+fn check_keys(body: &Value, known: &[&str]) -> Result<(), Response> {
     let unknown =
         body.as_object().and_then(|fields| fields.keys().find(|key| !known.contains(&key.as_str())));
     match unknown {
@@ -196,17 +197,17 @@ fn check_keys(body: &Value, known: &[&str]) -> Result<(), Answer> {
     }
 }
 
-fn read_body(question: &Question) -> Result<Value, Answer> {
-    if question.body.is_empty() {
+fn read_body(request: &Request) -> Result<Value, Response> {
+    if request.body.is_empty() {
         return Ok(json!({}));
     }
-    match serde_json::from_slice::<Value>(&question.body) {
+    match serde_json::from_slice::<Value>(&request.body) {
         Ok(value) if value.is_object() => Ok(value),
         _ => Err(bad("the body must be a JSON object")),
     }
 }
 
-fn set_clock(namespace: &mut Namespace, body: &Value) -> Result<(), Answer> {
+fn set_clock(namespace: &mut Namespace, body: &Value) -> Result<(), Response> {
     check_keys(body, &["namespace", "advance_ms", "speed", "frozen"])?;
     let fields = body.as_object().ok_or_else(|| bad("the body must be a JSON object"))?;
     // All is checked before anything is done.
@@ -261,27 +262,27 @@ fn overview(name: &str, namespace: &Namespace) -> Value {
 }
 
 /// `NUMBER.svg`: a slide of a variant, drawn.
-fn slide(namespace: &Namespace, id: &str, file: &str, question: &Question) -> Option<Answer> {
+fn slide(namespace: &Namespace, id: &str, file: &str, request: &Request) -> Option<Response> {
     let number: usize = file.strip_suffix(".svg")?.parse().ok()?;
     let job = namespace.store.job(id)?;
-    let variant = question.parameter("variant").map_or(Ok(1), str::parse).ok()?;
+    let variant = request.parameter("variant").map_or(Ok(1), str::parse).ok()?;
     if !(1..=job.wanted.variants).contains(&variant) {
         return None;
     }
     let deck = job.deck(variant);
     let drawn = svg::draw(&deck, deck.slides.get(number.checked_sub(1)?)?);
-    let answer = Answer::new(200, "image/svg+xml", drawn)
+    let response = Response::new(200, "image/svg+xml", drawn)
         .with("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
         .with("x-content-type-options", "nosniff")
         .with("cache-control", "no-store");
-    Some(answer)
+    Some(response)
 }
 
-fn no_job() -> Answer {
-    Answer::error(404, "not_found", "there is no such job or slide in this namespace")
+fn no_job() -> Response {
+    Response::error(404, "not_found", "there is no such job or slide in this namespace")
 }
 
-fn certificate(body: &Value) -> Result<(Certificate, Option<u64>), Answer> {
+fn certificate(body: &Value) -> Result<(Certificate, Option<u64>), Response> {
     check_keys(body, &["namespace", "certificate", "times"])?;
     let name = body.get("certificate").and_then(Value::as_str).unwrap_or_default();
     let certificate = Certificate::parse(name).map_err(bad)?;
@@ -294,14 +295,14 @@ fn certificate(body: &Value) -> Result<(Certificate, Option<u64>), Answer> {
     }
 }
 
-fn no_tls() -> Answer {
-    Answer::error(404, "not_found", "this sandbox speaks no TLS: it was started without --tls")
+fn no_tls() -> Response {
+    Response::error(404, "not_found", "this sandbox speaks no TLS: it was started without --tls")
 }
 
-fn done() -> Answer {
-    Answer::json(200, &json!({ "done": true }))
+fn done() -> Response {
+    Response::json(200, &json!({ "done": true }))
 }
 
-fn bad(message: impl Into<String>) -> Answer {
-    Answer::error(400, "invalid_request", message)
+fn bad(message: impl Into<String>) -> Response {
+    Response::error(400, "invalid_request", message)
 }

@@ -4,21 +4,21 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::scenario::{Fault, Scenario};
-use crate::http::{Answer, Body, Wire};
+use crate::http::{Body, Response, Wire};
 
 /// A proxy's page, as hotels and offices send it.
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to the network</h1>\
     <form action=\"https://portal.test/login?session=f00d\"></form></body></html>";
 
 /// Breaks a body.
-pub fn break_body(answer: &mut Answer, scenario: &Scenario) {
-    let Body::Bytes(bytes) = &answer.body else { return };
+pub fn break_body(response: &mut Response, scenario: &Scenario) {
+    let Body::Bytes(bytes) = &response.body else { return };
     let bytes = bytes.clone();
     let size = scenario.number() as u64;
     let new: Vec<u8> = match scenario.fault {
         Fault::Html => {
-            answer.status = 200;
-            answer.set("content-type", "text/html; charset=utf-8");
+            response.status = 200;
+            response.set("content-type", "text/html; charset=utf-8");
             PAGE.into()
         }
         Fault::Empty => Vec::new(),
@@ -35,19 +35,19 @@ pub fn break_body(answer: &mut Answer, scenario: &Scenario) {
         }
         Fault::DuplicateKeys => duplicated(&bytes),
         Fault::Large => {
-            answer.body = Body::Filler(size);
+            response.body = Body::Filler(size);
             return;
         }
         Fault::Gzip => {
-            answer.set("content-encoding", "gzip");
+            response.set("content-encoding", "gzip");
             gzip(&bytes)
         }
         Fault::GzipBomb => {
-            answer.set("content-encoding", "gzip");
+            response.set("content-encoding", "gzip");
             bomb()
         }
         Fault::WrongContentType => {
-            answer.set("content-type", "text/plain");
+            response.set("content-type", "text/plain");
             bytes.to_vec()
         }
         Fault::LoneSurrogate => with_fields(&bytes, r#""title":"A deck about \ud83d""#),
@@ -56,12 +56,12 @@ pub fn break_body(answer: &mut Answer, scenario: &Scenario) {
             with_fields(&bytes, &format!("\"request\":\"{}\"", "x".repeat(size.min(64 << 20) as usize)))
         }
         Fault::ContentEncoding => {
-            answer.set("content-encoding", scenario.value.clone());
+            response.set("content-encoding", scenario.value.clone());
             bytes.to_vec()
         }
         _ => return,
     };
-    answer.body = Body::Bytes(new.into());
+    response.body = Body::Bytes(new.into());
 }
 
 /// An object with these fields before its own.
@@ -166,37 +166,38 @@ pub fn break_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
 }
 
 /// What is done to a file's answer.
-pub fn break_delivery(answer: &mut Answer, scenario: &Scenario) {
-    let length = answer.body.length();
+pub fn break_delivery(response: &mut Response, scenario: &Scenario) {
+    let length = response.body.length();
     match scenario.fault {
         // What is said stays the whole length; what comes is less.
         Fault::CutAt | Fault::EtagChanges => {
             let whole = scenario.fault == Fault::EtagChanges && scenario.number() == 0.0;
-            if let (false, Body::Bytes(bytes)) = (whole, &answer.body) {
+            if let (false, Body::Bytes(bytes)) = (whole, &response.body) {
                 let end = usize::try_from((scenario.number() as u64).min(length)).unwrap_or(0);
                 let cut = bytes.slice(..end);
-                answer.set("content-length", length.to_string());
-                answer.body = Body::Bytes(cut);
-                answer.wire = Wire::LengthLong;
+                response.set("content-length", length.to_string());
+                response.body = Body::Bytes(cut);
+                response.wire = Wire::LengthLong;
             }
         }
         Fault::WrongLength => {
-            answer.headers.retain(|(name, _)| *name != "content-length");
-            answer.wire = Wire::LengthShort;
+            response.remove("content-length");
+            response.wire = Wire::LengthShort;
         }
-        Fault::ResumeWithoutEtag | Fault::ResumeWeakEtag if answer.status == 206 => {
-            let etag = answer.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
-            answer.headers.retain(|(name, _)| *name != "etag");
+        Fault::ResumeWithoutEtag | Fault::ResumeWeakEtag if response.status == 206 => {
+            let etag =
+                response.headers.iter().find(|(name, _)| *name == "etag").map(|(_, etag)| etag.clone());
+            response.remove("etag");
             if let (Some(etag), Fault::ResumeWeakEtag) = (etag, scenario.fault) {
-                answer.set("etag", format!("W/{etag}"));
+                response.set("etag", format!("W/{etag}"));
             }
         }
-        Fault::ResumeWithoutRange => answer.headers.retain(|(name, _)| *name != "content-range"),
+        Fault::ResumeWithoutRange => response.remove("content-range"),
         Fault::Gigabyte => {
-            answer.status = 200;
-            answer.headers.retain(|(name, _)| *name != "content-range");
-            answer.body = Body::Filler(scenario.number() as u64);
-            answer.headers.retain(|(name, _)| *name != "content-length");
+            response.status = 200;
+            response.remove("content-range");
+            response.body = Body::Filler(scenario.number() as u64);
+            response.remove("content-length");
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::FILES;
 use crate::clock::Clock;
 use crate::hash::{self, Signer};
-use crate::http::{Answer, Part, Question, part_of};
+use crate::http::{ByteRange, Request, Response, requested_range};
 use bytes::Bytes;
 
 /// How long a URL holds, in virtual time. The docs say "short-lived".
@@ -32,17 +32,17 @@ pub fn url(base_url: &str, signer: &Signer, clock: &Clock, job_id: &str, variant
 }
 
 /// Whether a URL is one of ours and still holds. The docs leave open how an expired one answers: 403 here.
-pub fn check(question: &Question, signer: &Signer, clock: &Clock) -> Result<Asked, Answer> {
-    let refused = |message: &str| Err(Answer::error(403, "forbidden", message));
-    let parameter = |name: &str| question.parameter(name).unwrap_or_default();
+pub fn check(request: &Request, signer: &Signer, clock: &Clock) -> Result<Asked, Response> {
+    let refused = |message: &str| Err(Response::error(403, "forbidden", message));
+    let parameter = |name: &str| request.parameter(name).unwrap_or_default();
     let (expires, signature) = (parameter("expires"), parameter("signature"));
-    if !signer.verify(&signed_text(&question.path, expires), signature) {
+    if !signer.verify(&signed_text(&request.path, expires), signature) {
         return refused("the signature is not of this URL");
     }
     if expires.parse::<u128>().map_or(true, |expires| clock.now().as_millis() >= expires) {
         return refused("the URL has expired; poll the job for a fresh one");
     }
-    let parsed = question.path.strip_prefix(FILES).and_then(|rest| {
+    let parsed = request.path.strip_prefix(FILES).and_then(|rest| {
         let (job_id, file) = rest.split_once('/')?;
         Some(Asked { job_id: job_id.to_owned(), variant: file.strip_suffix(".pptx")?.parse().ok()? })
     });
@@ -50,39 +50,39 @@ pub fn check(question: &Question, signer: &Signer, clock: &Clock) -> Result<Aske
 }
 
 /// To the same file elsewhere, by a URL that says what led there.
-pub fn redirect(question: &Question, base_url: &str, again: &str) -> Answer {
-    let url = format!("{base_url}{}?{}&again={again}", question.path, question.query);
-    Answer::new(302, "text/plain", "").with("location", url)
+pub fn redirect(request: &Request, base_url: &str, again: &str) -> Response {
+    let url = format!("{base_url}{}?{}&again={again}", request.path, request.query);
+    Response::new(302, "text/plain", "").with("location", url)
 }
 
 /// The bytes, or the part of them that is asked for where `ranges` are honoured. It begins `overlap` bytes
 /// before that.
-pub fn deliver(bytes: Vec<u8>, question: &Question, ranges: bool, overlap: usize) -> Answer {
+pub fn deliver(bytes: Vec<u8>, request: &Request, ranges: bool, overlap: usize) -> Response {
     let etag = format!("\"{}\"", hash::hex(&hash::sha256(&[&bytes])[..16]));
     // If-Range: the part only of the file that was begun, else the whole of the new one.
-    let same = question.header("if-range").is_none_or(|validator| validator == etag);
+    let same = request.header("if-range").is_none_or(|validator| validator == etag);
     // A range is of a GET alone (RFC 9110, 14.2).
-    let applies = same && ranges && question.method == "GET";
-    let part = part_of(question.header("range").filter(|_| applies), bytes.len());
+    let applies = same && ranges && request.method == "GET";
+    let part = requested_range(request.header("range").filter(|_| applies), bytes.len());
     let length = bytes.len();
     let bytes = Bytes::from(bytes);
     let (status, body, range) = match part {
-        Part::Whole => (200, bytes, None),
-        Part::Bytes(first, last) => {
+        ByteRange::Whole => (200, bytes, None),
+        ByteRange::Bytes(first, last) => {
             let first = first.saturating_sub(overlap);
             (206, bytes.slice(first..=last), Some(format!("bytes {first}-{last}/{length}")))
         }
-        Part::Unsatisfiable => {
-            return Answer::error(416, "invalid_request", "no such range")
+        ByteRange::Unsatisfiable => {
+            return Response::error(416, "invalid_request", "no such range")
                 .with("content-range", format!("bytes */{length}"));
         }
     };
-    let answer =
-        Answer::new(status, PPTX, body).with("etag", etag).with("cache-control", "private, no-store");
-    let answer = if ranges { answer.with("accept-ranges", "bytes") } else { answer };
+    let response =
+        Response::new(status, PPTX, body).with("etag", etag).with("cache-control", "private, no-store");
+    let response = if ranges { response.with("accept-ranges", "bytes") } else { response };
     match range {
-        Some(range) => answer.with("content-range", range),
-        None => answer,
+        Some(range) => response.with("content-range", range),
+        None => response,
     }
 }
 
@@ -101,11 +101,11 @@ mod tests {
         let mut clock = Clock::new(1.0);
         let url = url("", &signer, &clock, "job_1", 1);
         let (path, query) = url.split_once('?').unwrap();
-        let question = Question { path: path.to_owned(), query: query.to_owned(), ..Question::default() };
+        let request = Request { path: path.to_owned(), query: query.to_owned(), ..Request::default() };
         let ask = |signer: &Signer, clock: &Clock| {
-            check(&question, signer, clock)
+            check(&request, signer, clock)
                 .map(|asked| (asked.job_id, asked.variant))
-                .map_err(|answer| answer.status)
+                .map_err(|response| response.status)
         };
         clock.advance(Duration::from_secs(14 * 60));
         assert_eq!(ask(&signer, &clock), Ok(("job_1".to_owned(), 1)));

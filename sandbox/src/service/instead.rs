@@ -5,28 +5,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::not_found;
 use super::scenario::{Fault, RetryAfter, Scenario};
-use crate::http::Answer;
+use crate::http::Response;
 
 impl Scenario {
     /// What is answered in the place of the service's answer, if anything is.
-    pub(super) fn instead(&self) -> Option<Answer> {
+    pub(super) fn instead(&self) -> Option<Response> {
         let scenario = self;
         let error = |status: u16, code: &str| {
-            Answer::error(status, code, format!("the scenario {} asks for it", scenario.text))
+            Response::error(status, code, format!("the scenario {} asks for it", scenario.text))
         };
         match scenario.fault {
             Fault::Http(status, code) => {
-                let mut answer = error(status, code);
+                let mut response = error(status, code);
                 if !scenario.value.is_empty() {
-                    answer.set("retry-after", scenario.value.clone());
+                    response.set("retry-after", scenario.value.clone());
                 }
                 if status == 416 {
-                    answer.set("content-range", "bytes */0");
+                    response.set("content-range", "bytes */0");
                 }
-                Some(answer)
+                Some(response)
             }
             Fault::Limited(form) => {
-                let answer = error(429, "rate_limit_exceeded");
+                let response = error(429, "rate_limit_exceeded");
                 let date = |ahead: f64| {
                     let ahead = Duration::try_from_secs_f64(ahead.abs()).unwrap_or_default();
                     crate::http::http_date(
@@ -35,21 +35,21 @@ impl Scenario {
                 };
                 Some(match form {
                     RetryAfter::Seconds | RetryAfter::Fraction | RetryAfter::Text => {
-                        answer.with("retry-after", scenario.value.clone())
+                        response.with("retry-after", scenario.value.clone())
                     }
-                    RetryAfter::Date => answer.with("retry-after", date(scenario.number())),
-                    RetryAfter::Negative => answer.with("retry-after", "-5"),
+                    RetryAfter::Date => response.with("retry-after", date(scenario.number())),
+                    RetryAfter::Negative => response.with("retry-after", "-5"),
                     RetryAfter::Past => {
                         let past =
                             SystemTime::now().checked_sub(Duration::from_secs(3600)).unwrap_or(UNIX_EPOCH);
-                        answer.with("retry-after", crate::http::http_date(past))
+                        response.with("retry-after", crate::http::http_date(past))
                     }
-                    RetryAfter::Huge => answer.with("retry-after", "99999999999999999999"),
-                    RetryAfter::Missing => answer,
+                    RetryAfter::Huge => response.with("retry-after", "99999999999999999999"),
+                    RetryAfter::Missing => response,
                 })
             }
             Fault::Redirect(status) => {
-                Some(Answer::new(status, "text/plain", "").with("location", scenario.value.clone()))
+                Some(Response::new(status, "text/plain", "").with("location", scenario.value.clone()))
             }
             Fault::NotFoundAtFirst => Some(not_found()),
             Fault::NoCredits => {

@@ -217,7 +217,7 @@ impl Job {
             .into_iter()
             .map(|variant| json!({ "url": url(variant), "format": format, "variant": variant }))
             .collect();
-        let mut answer = json!({
+        let mut response = json!({
             "job_id": id,
             "status": state.name(),
             "output_type": self.wanted.output_type.name(),
@@ -226,16 +226,16 @@ impl Job {
         });
         match (fault, struck) {
             (Some(Fault::UnknownStatus), Some(scenario)) => {
-                answer["status"] = json!(scenario.value);
+                response["status"] = json!(scenario.value);
             }
-            (Some(Fault::DownloadsNull), _) => answer["downloads"] = Value::Null,
+            (Some(Fault::DownloadsNull), _) => response["downloads"] = Value::Null,
             (Some(Fault::UnknownFields), _) => {
-                answer["progress"] = json!({ "percent": 41.5, "stage": "drawing" });
-                answer["x_new"] = json!([1, null, { "deep": true }]);
+                response["progress"] = json!({ "percent": 41.5, "stage": "drawing" });
+                response["x_new"] = json!([1, null, { "deep": true }]);
             }
             (Some(Fault::NumbersForText), _) => {
-                answer["output_type"] = json!(7);
-                if let Some(downloads) = answer["downloads"].as_array_mut() {
+                response["output_type"] = json!(7);
+                if let Some(downloads) = response["downloads"].as_array_mut() {
                     for download in downloads {
                         download["variant"] = json!(download["variant"].to_string());
                     }
@@ -243,7 +243,7 @@ impl Job {
             }
             _ => {}
         }
-        answer
+        response
     }
 
     /// Why it failed, as a poll tells it.

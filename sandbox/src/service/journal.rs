@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Body, Question};
+use crate::http::{Body, Request, Response};
 
 const MAX_ENTRIES: usize = 2000;
 /// What of any text is kept: a path can be 64 KiB long.
@@ -36,7 +36,7 @@ pub struct Entry {
     /// The status that was meant.
     pub status: u16,
     /// The beginning of the answer's body, where it is text, without the signatures of URLs.
-    pub answer: String,
+    pub response: String,
     /// The scenarios that struck.
     pub faults: Vec<String>,
     /// The length of the answer's body.
@@ -47,25 +47,25 @@ pub struct Entry {
 
 impl Entry {
     /// What is asked, before anything is known of the answer.
-    pub fn of(question: &Question) -> Entry {
+    pub fn of(request: &Request) -> Entry {
         Entry {
-            method: cut(question.method.as_bytes()),
-            path: cut(question.path.as_bytes()),
-            idempotency_key: question.header("idempotency-key").map(|text| cut(text.as_bytes())),
-            range: question.header("range").map(|text| cut(text.as_bytes())),
-            body: cut(&question.body),
+            method: cut(request.method.as_bytes()),
+            path: cut(request.path.as_bytes()),
+            idempotency_key: request.header("idempotency-key").map(|text| cut(text.as_bytes())),
+            range: request.header("range").map(|text| cut(text.as_bytes())),
+            body: cut(&request.body),
             ..Entry::default()
         }
     }
 
     /// What is answered.
-    pub fn answered(&mut self, answer: &Answer) {
-        self.status = answer.status;
-        self.answer_bytes = answer.body.length();
-        let kind = answer.headers.iter().find(|(name, _)| *name == "content-type");
+    pub fn answered(&mut self, response: &Response) {
+        self.status = response.status;
+        self.answer_bytes = response.body.length();
+        let kind = response.headers.iter().find(|(name, _)| *name == "content-type");
         let is_text = kind.is_some_and(|(_, kind)| kind.starts_with("text/") || kind == "application/json");
-        if let (true, Body::Bytes(body)) = (is_text, &answer.body) {
-            self.answer = unsigned(&cut(body));
+        if let (true, Body::Bytes(body)) = (is_text, &response.body) {
+            self.response = unsigned(&cut(body));
         }
     }
 
@@ -74,7 +74,7 @@ impl Entry {
         json!({
             "number": self.number, "at_ms": self.at_ms, "real_ms": self.real_ms, "method": self.method,
             "path": self.path, "key": self.key, "idempotency_key": self.idempotency_key, "range": self.range,
-            "job_id": self.job_id, "body": self.body, "status": self.status, "answer": self.answer, "faults": self.faults,
+            "job_id": self.job_id, "body": self.body, "status": self.status, "answer": self.response, "faults": self.faults,
             "answer_bytes": self.answer_bytes, "sent_bytes": self.sent_bytes,
         })
     }

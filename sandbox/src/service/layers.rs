@@ -3,14 +3,14 @@
 use super::rules::{Source, Target};
 use super::scenario::{Endpoint, Fault, Layer, Scenario};
 use super::{Call, Service, World, breakage, unauthorized};
-use crate::http::{Answer, Body, Wire};
+use crate::http::{Body, Response, Wire};
 
 /// What is struck while a request is answered. Access and idempotency are judged where they belong.
 const LAYERS: [Layer; 4] = [Layer::Request, Layer::Body, Layer::File, Layer::Wire];
 
 impl Service {
     /// One request through all layers: who may ask, what is answered, and what is done to that.
-    pub(super) fn through_the_layers(&self, call: &mut Call<'_>, endpoint: Endpoint) -> Answer {
+    pub(super) fn through_the_layers(&self, call: &mut Call<'_>, endpoint: Endpoint) -> Response {
         if let (Endpoint::Status, Some(job), Some(bearer)) = (endpoint, &call.job, &call.bearer) {
             self.lock().namespace(&call.namespace, self.speed).watch_pace(job, &bearer.key);
         }
@@ -19,7 +19,7 @@ impl Service {
             Some(Fault::Revoked) => return unauthorized("the API key was revoked"),
             Some(Fault::UnknownKey) => return unauthorized("the API key is unknown"),
             Some(Fault::Trial) => {
-                return Answer::error(
+                return Response::error(
                     403,
                     "not_eligible",
                     "the API needs a paid Business or Enterprise plan",
@@ -34,8 +34,8 @@ impl Service {
         call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
         let on = |layer: Layer| struck.iter().find(|scenario| scenario.layer == layer);
         let request = on(Layer::Request);
-        let mut answer = match kept.or_else(|| request.and_then(Scenario::instead)) {
-            Some(answer) => answer,
+        let mut response = match kept.or_else(|| request.and_then(Scenario::instead)) {
+            Some(response) => response,
             None => match endpoint {
                 Endpoint::Generate => self.generate(call),
                 Endpoint::Status => self.status(call),
@@ -43,46 +43,46 @@ impl Service {
             },
         };
         if let Some(Fault::MadeThen(status)) = request.map(|scenario| scenario.fault) {
-            answer = Answer::error(status, "internal", "the job was made all the same");
+            response = Response::error(status, "internal", "the job was made all the same");
             if status == 302 {
-                answer.set("location", "/elsewhere");
+                response.set("location", "/elsewhere");
             }
         }
         // Over once the other request is answered.
         call.conflicts |=
             request.is_some_and(|scenario| scenario.fault == Fault::Http(409, "request_in_progress"));
-        self.keep_error(call, &answer);
+        self.keep_error(call, &response);
         if let Some(scenario) = on(Layer::File) {
-            breakage::break_delivery(&mut answer, scenario);
+            breakage::break_delivery(&mut response, scenario);
         }
         if let Some(scenario) = on(Layer::Body) {
-            answer.headers.retain(|(name, _)| *name != "content-length");
-            breakage::break_body(&mut answer, scenario);
+            response.remove("content-length");
+            breakage::break_body(&mut response, scenario);
         }
         if let Some(Fault::OnTheWire(wire)) = on(Layer::Wire).map(|scenario| scenario.fault) {
-            answer.wire = wire;
+            response.wire = wire;
             if matches!(wire, Wire::LengthLong | Wire::LengthShort | Wire::EndsByReset) {
-                answer.headers.retain(|(name, _)| *name != "content-length");
+                response.remove("content-length");
             }
         }
-        answer
+        response
     }
 
     /// The error that is repeated to this submission, if errors are kept and there was one.
-    fn kept_error(&self, call: &Call<'_>) -> Option<Answer> {
+    fn kept_error(&self, call: &Call<'_>) -> Option<Response> {
         let (key, text) = call.keeps_errors()?;
         let mut world = self.lock();
         let (status, body) = world.namespace(&call.namespace, self.speed).store.error(key, text)?;
-        Some(Answer::new(*status, "application/json", body.clone()))
+        Some(Response::new(*status, "application/json", body.clone()))
     }
 
     /// Keeps an error. Not a limit, which no client would ever get under again, nor that the key is another
     /// submission's.
-    fn keep_error(&self, call: &Call<'_>, answer: &Answer) {
-        let (Some((key, text)), Body::Bytes(body)) = (call.keeps_errors(), &answer.body) else { return };
-        if answer.status >= 400 && answer.status != 429 && !call.conflicts {
+    fn keep_error(&self, call: &Call<'_>, response: &Response) {
+        let (Some((key, text)), Body::Bytes(body)) = (call.keeps_errors(), &response.body) else { return };
+        if response.status >= 400 && response.status != 429 && !call.conflicts {
             let mut world = self.lock();
-            world.namespace(&call.namespace, self.speed).store.keep_error(key, text, answer.status, body);
+            world.namespace(&call.namespace, self.speed).store.keep_error(key, text, response.status, body);
         }
     }
 
@@ -123,12 +123,12 @@ pub(super) fn strike(
     ];
     let target = Target {
         endpoint,
-        method: &call.question.method,
-        path: &call.question.path,
+        method: &call.request.method,
+        path: &call.request.path,
         job,
         key: call.bearer.as_ref().map(|bearer| &bearer.key),
-        idempotency_key: call.question.header("idempotency-key"),
-        again: call.question.parameter("again").is_some(),
+        idempotency_key: call.request.header("idempotency-key"),
+        again: call.request.parameter("again").is_some(),
     };
     namespace.strike(&target, &sources, layers)
 }

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::hash::{self, Signer};
-use crate::http::{Answer, Events, Question, Refuse};
+use crate::http::{EventStream, RefuseConnections, Request, Response};
 use crate::page;
 use crate::tls::Tls;
 use journal::Entry;
@@ -60,9 +60,9 @@ pub struct Service {
     seed: u64,
     log: bool,
     world: Mutex<World>,
-    news: watch::Sender<u64>,
+    journal_changes: watch::Sender<u64>,
     tls: Option<Arc<Tls>>,
-    control: mpsc::Sender<Refuse>,
+    control: mpsc::Sender<RefuseConnections>,
 }
 
 /// What the lock guards.
@@ -106,7 +106,7 @@ impl World {
 
 /// A request on its way through the layers.
 struct Call<'a> {
-    question: &'a Question,
+    request: &'a Request,
     namespace: String,
     bearer: Option<Bearer>,
     header: Vec<Scenario>,
@@ -121,9 +121,9 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(question: &'a Question, namespace: String, entry: Entry) -> Call<'a> {
+    fn new(request: &'a Request, namespace: String, entry: Entry) -> Call<'a> {
         Call {
-            question,
+            request,
             namespace,
             bearer: None,
             header: Vec::new(),
@@ -138,13 +138,13 @@ impl<'a> Call<'a> {
     /// Whose errors are kept under which key, if they are.
     fn keeps_errors(&self) -> Option<(&ApiKey, &str)> {
         let keeps = self.keeping.as_ref().is_some_and(|scenario| scenario.fault == Fault::ErrorsKept);
-        let (bearer, text) = (self.bearer.as_ref()?, self.question.header("idempotency-key")?);
+        let (bearer, text) = (self.bearer.as_ref()?, self.request.header("idempotency-key")?);
         keeps.then_some((&bearer.key, text))
     }
 }
 
 /// Where a request is in the journals.
-pub struct Noted {
+pub struct EntryPosition {
     namespace: String,
     number: u64,
 }
@@ -164,7 +164,7 @@ pub struct Setup {
     /// Its TLS, where it speaks it.
     pub tls: Option<Arc<Tls>>,
     /// Where the listener is told what to do.
-    pub control: mpsc::Sender<Refuse>,
+    pub control: mpsc::Sender<RefuseConnections>,
 }
 
 impl Service {
@@ -178,7 +178,7 @@ impl Service {
             seed: setup.seed,
             log: setup.log,
             world: Mutex::default(),
-            news: watch::Sender::new(0),
+            journal_changes: watch::Sender::new(0),
             tls: setup.tls,
             control: setup.control,
         }
@@ -190,31 +190,31 @@ impl Service {
     }
 
     /// Notes what a connection was shown in the place of a sound certificate.
-    pub fn shown(&self, certificate: &str) {
+    pub fn record_certificate(&self, certificate: &str) {
         let entry = Entry { faults: vec![format!("tls_{certificate}")], ..Entry::default() };
-        let (_, number) = self.journaled(Answer::new(0, "", ""), DEFAULT, entry);
-        self.sent(number, 0);
+        let (_, number) = self.journaled(Response::new(0, "", ""), DEFAULT, entry);
+        self.record_sent(number, 0);
     }
 
     /// Answers a request, and says where it is in the journals, if it is.
-    pub fn answer(&self, question: &Question) -> (Answer, Option<Noted>) {
-        if let Err(refusal) = self.check_host(question) {
-            return self.journaled(refusal, DEFAULT, Entry::of(question));
+    pub fn answer(&self, request: &Request) -> (Response, Option<EntryPosition>) {
+        if let Err(refusal) = self.check_host(request) {
+            return self.journaled(refusal, DEFAULT, Entry::of(request));
         }
-        if question.path.starts_with(admin::PREFIX) {
-            return (self.administer(question), None);
+        if request.path.starts_with(admin::PREFIX) {
+            return (self.administer(request), None);
         }
-        if question.path == "/openapi.json" && question.method == "GET" {
-            return (Answer::new(200, "application/json", OPENAPI), None);
+        if request.path == "/openapi.json" && request.method == "GET" {
+            return (Response::new(200, "application/json", OPENAPI), None);
         }
-        if let Some(answer) = page::answer(question) {
-            return (answer, None);
+        if let Some(response) = page::answer(request) {
+            return (response, None);
         }
-        let mut call = match self.call(question) {
+        let mut call = match self.call(request) {
             Ok(call) => call,
-            Err((answer, entry)) => return self.journaled(answer, DEFAULT, *entry),
+            Err((response, entry)) => return self.journaled(response, DEFAULT, *entry),
         };
-        let path = question.path.as_str();
+        let path = request.path.as_str();
         let (allowed, endpoint) = if path == GENERATE {
             ("POST", Endpoint::Generate)
         } else if job_in(path, STATUS).is_some() {
@@ -224,44 +224,45 @@ impl Service {
         } else {
             return self.journaled(not_found(), &call.namespace, call.entry);
         };
-        let answer = if allowed.split(", ").any(|method| question.method == method) {
+        let response = if allowed.split(", ").any(|method| request.method == method) {
             self.through_the_layers(&mut call, endpoint)
         } else {
-            Answer::error(405, "invalid_request", format!("this path takes {allowed}")).with("allow", allowed)
+            Response::error(405, "invalid_request", format!("this path takes {allowed}"))
+                .with("allow", allowed)
         };
-        self.journaled(answer, &call.namespace, call.entry)
+        self.journaled(response, &call.namespace, call.entry)
     }
 
-    /// Whether a request is reset before it is read. Asked before [`Service::answer`].
-    pub fn resets_before(&self, question: &Question) -> bool {
-        if self.check_host(question).is_err() || question.path.starts_with(admin::PREFIX) {
+    /// Whether a request is reset before it is read. Asked before [`Service::response`].
+    pub fn resets_before(&self, request: &Request) -> bool {
+        if self.check_host(request).is_err() || request.path.starts_with(admin::PREFIX) {
             return false;
         }
-        let Ok(mut call) = self.call(question) else { return false };
-        let Some(endpoint) = endpoint_of(&question.path) else { return false };
+        let Ok(mut call) = self.call(request) else { return false };
+        let Some(endpoint) = endpoint_of(&request.path) else { return false };
         let struck = strike(&mut self.lock(), self.speed, &call, endpoint, &[Layer::Before]);
         let resets = !struck.is_empty();
         if resets {
             call.entry.faults = struck.into_iter().map(|scenario| scenario.text).collect();
-            let (_, noted) = self.journaled(Answer::new(0, "", ""), &call.namespace, call.entry);
-            self.sent(noted, 0);
+            let (_, noted) = self.journaled(Response::new(0, "", ""), &call.namespace, call.entry);
+            self.record_sent(noted, 0);
         }
         resets
     }
 
     /// Notes a request that could not be read, but perhaps its head.
-    pub fn malformed(&self, answer: &Answer, head: Option<&Question>) -> Option<Noted> {
+    pub fn record_bad_request(&self, response: &Response, head: Option<&Request>) -> Option<EntryPosition> {
         let (namespace, entry) = match head.map(|head| self.call(head)) {
             Some(Ok(call)) => (call.namespace, call.entry),
             Some(Err((_, entry))) => (DEFAULT.to_owned(), *entry),
             None => (DEFAULT.to_owned(), Entry::default()),
         };
-        self.journaled(answer.clone(), &namespace, entry).1
+        self.journaled(response.clone(), &namespace, entry).1
     }
 
     /// Notes how many bytes really went onto the wire.
-    pub fn sent(&self, noted: Option<Noted>, bytes: u64) {
-        let Some(Noted { namespace, number }) = noted else { return };
+    pub fn record_sent(&self, noted: Option<EntryPosition>, bytes: u64) {
+        let Some(EntryPosition { namespace, number }) = noted else { return };
         let mut world = self.lock();
         let namespace = world.namespaces.get_mut(&namespace);
         let entry = namespace.and_then(|namespace| namespace.journal.sent(number, bytes));
@@ -272,12 +273,12 @@ impl Service {
             // Who reads it may be gone; the sandbox stays.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
-        self.news.send_replace(number);
+        self.journal_changes.send_replace(number);
     }
 
     /// Changes whenever the journal does.
-    pub fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    pub fn journal_changes(&self) -> watch::Receiver<u64> {
+        self.journal_changes.subscribe()
     }
 
     /// Reads or changes a namespace's clock.
@@ -292,7 +293,7 @@ impl Service {
     }
 
     /// What is new in a journal, as server-sent events; passes over it.
-    pub fn journal_events(&self, events: &mut Events) -> String {
+    pub fn journal_events(&self, events: &mut EventStream) -> String {
         let mut world = self.lock();
         let namespace = world.namespace(&events.namespace, self.speed);
         let mut text = String::new();
@@ -304,84 +305,87 @@ impl Service {
     }
 
     /// Who asks, in which namespace, with which scenarios.
-    fn call<'a>(&self, question: &'a Question) -> Result<Call<'a>, (Answer, Box<Entry>)> {
-        let mut entry = Entry::of(question);
-        let header = match Scenario::parse_list(question.header(HEADER).unwrap_or_default()) {
+    fn call<'a>(&self, request: &'a Request) -> Result<Call<'a>, (Response, Box<Entry>)> {
+        let mut entry = Entry::of(request);
+        let header = match Scenario::parse_list(request.header(HEADER).unwrap_or_default()) {
             Ok(header) => header,
-            Err(message) => return Err((Answer::error(400, "invalid_request", message), Box::new(entry))),
+            Err(message) => return Err((Response::error(400, "invalid_request", message), Box::new(entry))),
         };
-        let file = question.path.strip_prefix(FILES).and_then(|rest| rest.split('/').next());
-        let job = job_in(&question.path, STATUS).or(file).map(str::to_owned);
+        let file = request.path.strip_prefix(FILES).and_then(|rest| rest.split('/').next());
+        let job = job_in(&request.path, STATUS).or(file).map(str::to_owned);
         entry.job_id.clone_from(&job);
-        if question.path.starts_with(FILES) {
+        if request.path.starts_with(FILES) {
             // A download needs no key: it is its job's.
             let home = job.as_ref().and_then(|job| self.lock().homes.get(job).cloned());
             let namespace = home.unwrap_or_else(|| DEFAULT.to_owned());
-            if let Ok(bearer) = keys::read(question.header("authorization")) {
+            if let Ok(bearer) = keys::read(request.header("authorization")) {
                 entry.key = Some(bearer.key.fingerprint());
             }
-            return Ok(Call { header, job, ..Call::new(question, namespace, entry) });
+            return Ok(Call { header, job, ..Call::new(request, namespace, entry) });
         }
-        match keys::read(question.header("authorization")) {
+        match keys::read(request.header("authorization")) {
             Ok(bearer) => {
                 entry.key = Some(bearer.key.fingerprint());
                 let namespace = bearer.namespace.clone();
                 // A submission's own directives strike it, too, where they name a layer above the job's.
-                let own = if question.path == GENERATE { directives(&question.body) } else { Vec::new() };
+                let own = if request.path == GENERATE { directives(&request.body) } else { Vec::new() };
                 let bearer = Some(bearer);
-                Ok(Call { bearer, header, job, own, ..Call::new(question, namespace, entry) })
+                Ok(Call { bearer, header, job, own, ..Call::new(request, namespace, entry) })
             }
             Err(Refused::Form(message)) => {
-                Err((Answer::error(400, "invalid_request", message), Box::new(entry)))
+                Err((Response::error(400, "invalid_request", message), Box::new(entry)))
             }
-            Err(Refused::Key(message)) if endpoint_of(&question.path).is_some() => {
+            Err(Refused::Key(message)) if endpoint_of(&request.path).is_some() => {
                 Err((unauthorized(message), Box::new(entry)))
             }
-            Err(Refused::Key(_)) => {
-                Ok(Call { header, job, ..Call::new(question, DEFAULT.to_owned(), entry) })
-            }
+            Err(Refused::Key(_)) => Ok(Call { header, job, ..Call::new(request, DEFAULT.to_owned(), entry) }),
         }
     }
 
     /// Has connections refused for so long; returns when none is accepted any more.
-    pub async fn refuse(&self, time: Duration) {
+    pub async fn refuse_connections(&self, time: Duration) {
         let (done, refused) = oneshot::channel();
-        if self.control.send(Refuse { time, done }).await.is_ok() {
+        if self.control.send(RefuseConnections { time, done }).await.is_ok() {
             // An error is a listener that has gone for good: it refuses, too.
             let _ = refused.await;
         }
     }
 
     /// Writes the journal and hands the answer on.
-    fn journaled(&self, answer: Answer, name: &str, mut entry: Entry) -> (Answer, Option<Noted>) {
+    fn journaled(
+        &self,
+        response: Response,
+        name: &str,
+        mut entry: Entry,
+    ) -> (Response, Option<EntryPosition>) {
         let mut world = self.lock();
         world.entries += 1;
         entry.number = world.entries;
-        entry.answered(&answer);
+        entry.answered(&response);
         entry.real_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, namespace::millis);
         let number = entry.number;
         let namespace = world.namespace(name, self.speed);
         entry.at_ms = namespace::millis(namespace.clock.now());
         namespace.journal.write(entry);
-        (answer, Some(Noted { namespace: name.to_owned(), number }))
+        (response, Some(EntryPosition { namespace: name.to_owned(), number }))
     }
 
-    fn check_host(&self, question: &Question) -> Result<(), Answer> {
+    fn check_host(&self, request: &Request) -> Result<(), Response> {
         let port = self.authority.rsplit(':').next().unwrap_or_default();
         let is_own = |host: &str| {
             host == self.authority
                 || host.eq_ignore_ascii_case(&format!("localhost:{port}"))
                 || host == format!("[::1]:{port}")
         };
-        if !question.header("host").is_some_and(is_own) {
+        if !request.header("host").is_some_and(is_own) {
             let message = "the Host header names another host than this machine";
-            return Err(Answer::error(421, "invalid_request", message));
+            return Err(Response::error(421, "invalid_request", message));
         }
-        let foreign = question
+        let foreign = request
             .header("origin")
             .is_some_and(|origin| !origin.split_once("://").is_some_and(|(_, host)| is_own(host)));
         if foreign {
-            return Err(Answer::error(403, "forbidden", "no page of another origin drives this sandbox"));
+            return Err(Response::error(403, "forbidden", "no page of another origin drives this sandbox"));
         }
         Ok(())
     }
@@ -418,12 +422,12 @@ fn job_in<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     path.strip_prefix(prefix).filter(|id| !id.is_empty() && !id.contains('/'))
 }
 
-fn unauthorized(message: &str) -> Answer {
-    Answer::error(401, "unauthorized", message).with("www-authenticate", "Bearer")
+fn unauthorized(message: &str) -> Response {
+    Response::error(401, "unauthorized", message).with("www-authenticate", "Bearer")
 }
 
-fn not_found() -> Answer {
-    Answer::error(404, "not_found", "there is nothing here that this key can see")
+fn not_found() -> Response {
+    Response::error(404, "not_found", "there is nothing here that this key can see")
 }
 
 /// A job id: opaque, and the same for the same seed and the same number of jobs before it.

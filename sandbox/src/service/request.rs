@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::scenario::Scenario;
 use crate::deck::{self, Design, Picture};
 use crate::hash;
-use crate::http::{Answer, Question};
+use crate::http::{Request, Response};
 
 /// The documentation has no limit; ten keep a mistake cheap.
 const MAX_VARIANTS: u64 = 10;
@@ -65,8 +65,8 @@ pub struct Refusal {
 
 impl Refusal {
     /// What is answered.
-    pub fn answer(&self) -> Answer {
-        Answer::error(self.status, self.code, self.message.as_str())
+    pub fn response(&self) -> Response {
+        Response::error(self.status, self.code, self.message.as_str())
     }
 }
 
@@ -83,14 +83,14 @@ impl From<&str> for Refusal {
 }
 
 /// Reads and validates a body, or says what is wrong with it.
-pub fn read(question: &Question) -> Result<Wanted, Refusal> {
-    let kind = question.header("content-type").unwrap_or_default();
+pub fn read(request: &Request) -> Result<Wanted, Refusal> {
+    let kind = request.header("content-type").unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err("Content-Type must be application/json".into());
     }
     let body: Value =
-        serde_json::from_slice(&question.body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        serde_json::from_slice(&request.body).map_err(|error| format!("the body is not JSON: {error}"))?;
     let Some(fields) = body.as_object() else { return Err("the body must be a JSON object".into()) };
     // An explicit null counts as left out.
     let field = |name: &str| fields.get(name).filter(|value| !value.is_null());

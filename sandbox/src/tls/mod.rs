@@ -5,13 +5,11 @@ mod stream;
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::http::Question;
 use crate::temporary::Temporary;
 use certificates::Certificates;
 pub use stream::Stream;
@@ -157,11 +155,4 @@ impl Tls {
     fn lock(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether this is answered without TLS on a port that speaks it: what makes it sound again, and where a
-/// redirect of ours leads from https to http.
-pub fn is_open(question: &Question) -> bool {
-    Path::new(&question.path).starts_with("/_sandbox")
-        || (question.path.starts_with("/files/") && question.parameter("again") == Some("http"))
 }

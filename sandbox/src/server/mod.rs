@@ -1,4 +1,10 @@
-//! A sandbox: a service on a port of this machine.
+//! The server: a sandbox on a port of this machine. Its connections bring requests to the service.
+
+mod connection;
+mod connection_limit;
+mod limits;
+mod listener;
+mod namespace_clock;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -10,10 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::http::{self, Limits};
-use crate::namespace_clock::NamespaceClock;
+use crate::http::RefuseConnections;
 use crate::service::{Service, Setup};
 use crate::tls::{Certificate, Tls};
+pub use limits::Limits;
+pub use namespace_clock::NamespaceClock;
 
 /// How a sandbox is run.
 #[derive(Clone, Debug)]
@@ -44,7 +51,7 @@ pub struct Sandbox {
     service: Arc<Service>,
     limits: Limits,
     tls: Option<Arc<Tls>>,
-    control: mpsc::Receiver<http::Refuse>,
+    control: mpsc::Receiver<RefuseConnections>,
 }
 
 impl Sandbox {
@@ -54,7 +61,7 @@ impl Sandbox {
     /// When the port is taken, the system gives no random bytes, or a setting is out of its bounds.
     pub async fn bind(settings: &Settings) -> io::Result<Sandbox> {
         clock::check(settings.speed)?;
-        let listener = http::bind((Ipv4Addr::LOCALHOST, settings.port).into())?;
+        let listener = listener::bind((Ipv4Addr::LOCALHOST, settings.port).into())?;
         let address = listener.local_addr()?;
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
@@ -93,7 +100,7 @@ impl Sandbox {
 
     /// Answers for ever.
     pub async fn serve(self) {
-        http::serve(self.listener, self.service, self.limits, self.tls, self.control).await;
+        listener::serve(self.listener, self.service, self.limits, self.tls, self.control).await;
     }
 
     /// Runs a sandbox on a thread of its own, for a test.

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::shown;
+use super::arguments::shown;
 
 /// Runs the command with a sandbox and returns its exit code.
 pub async fn exec(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> ExitCode {
