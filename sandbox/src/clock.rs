@@ -5,11 +5,11 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How fast a clock can run.
-pub const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
+pub const SPEED_RANGE: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
 
 /// Whether a clock can run this fast.
 pub fn check(speed: f64) -> io::Result<()> {
-    if SPEEDS.contains(&speed) {
+    if SPEED_RANGE.contains(&speed) {
         return Ok(());
     }
     let message = format!("the speed can't be {speed}; accepted is a number from 0.001 to 100000");

@@ -1,17 +1,18 @@
-//! What is done to bodies and files.
+//! Corruption: how scenarios damage bodies, files and the delivery of files.
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::scenario::{Fault, Scenario};
+use super::fault::Fault;
+use super::scenario::Scenario;
 use crate::http::{Body, Response, Wire};
 
-/// A proxy's page, as hotels and offices send it.
+/// The sign-in page of a proxy, as networks of hotels and offices send it.
 const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to the network</h1>\
     <form action=\"https://portal.test/login?session=f00d\"></form></body></html>";
 
-/// Breaks a body.
-pub fn break_body(response: &mut Response, scenario: &Scenario) {
+/// Damages the body of a response.
+pub fn corrupt_body(response: &mut Response, scenario: &Scenario) {
     let Body::Bytes(bytes) = &response.body else { return };
     let bytes = bytes.clone();
     let size = scenario.number() as u64;
@@ -64,7 +65,7 @@ pub fn break_body(response: &mut Response, scenario: &Scenario) {
     response.body = Body::Bytes(new.into());
 }
 
-/// An object with these fields before its own.
+/// A JSON object with these fields before its own.
 fn with_fields(bytes: &Bytes, fields: &str) -> Vec<u8> {
     match bytes.strip_prefix(b"{") {
         Some(rest) => [b"{", fields.as_bytes(), b",", rest].concat(),
@@ -72,16 +73,16 @@ fn with_fields(bytes: &Bytes, fields: &str) -> Vec<u8> {
     }
 }
 
-/// Every key twice, first with null: the last one counts, as parsers read it.
+/// A JSON object with every key twice, first with null. Parsers take the last value.
 fn duplicated(bytes: &Bytes) -> Vec<u8> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(bytes) else { return bytes.to_vec() };
     let first: Vec<String> = fields.keys().map(|key| format!("{}:null", Value::from(key.as_str()))).collect();
-    let again: Vec<String> =
+    let second: Vec<String> =
         fields.iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
-    format!("{{{},{}}}", first.join(","), again.join(",")).into()
+    format!("{{{},{}}}", first.join(","), second.join(",")).into()
 }
 
-/// Gzip (RFC 1952) of stored blocks: it need not be small.
+/// Gzip (RFC 1952) with stored blocks, which does not make the bytes fewer.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
     let mut blocks = bytes.chunks(0xffff).peekable();
@@ -100,8 +101,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Gzip of 100 MB of zeros in 100 kB: one byte, then matches of 258 at distance 1, each in the fixed Huffman
-/// code (RFC 1951, 3.2.6), which is one period of bits over and over.
+/// Gzip of 100 MB of zeros in 650 kB: one byte, then matches of length 258 at distance 1, in the fixed Huffman
+/// code (RFC 1951, 3.2.6).
 fn bomb() -> Vec<u8> {
     const MATCHES: usize = 400_000;
     let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
@@ -115,14 +116,14 @@ fn bomb() -> Vec<u8> {
             count -= 8;
         }
     };
-    push(0b011, 3, &mut out); // the last block, fixed codes
+    push(0b011, 3, &mut out); // last block, fixed codes
     push(0b0000_1100, 8, &mut out); // literal 0: code 00110000, its first bit first
     for _ in 0..MATCHES {
         push(0b1010_0011, 8, &mut out); // length 258: code 11000101
         push(0, 5, &mut out); // distance 1
     }
-    push(0, 7, &mut out); // the end
-    push(0, 7, &mut out); // up to a whole byte
+    push(0, 7, &mut out); // end of block
+    push(0, 7, &mut out); // fill the last byte
     let length = MATCHES * 258 + 1;
     out.extend_from_slice(&crc32_of_zeros(length).to_le_bytes());
     out.extend_from_slice(&u32::try_from(length).unwrap_or(0).to_le_bytes());
@@ -141,14 +142,14 @@ fn crc32_of_zeros(count: usize) -> u32 {
     hasher.finalize()
 }
 
-/// What a file is, once it is broken. `None`: as it was.
-pub fn break_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
+/// The damaged bytes of a file. `None`: the scenario does not change the bytes.
+pub fn corrupt_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
     Some(match scenario.fault {
         Fault::ZipCut => bytes[..bytes.len() * 2 / 3].to_vec(),
         Fault::ZipBadCrc => {
             let mut bytes = bytes.to_vec();
-            // The CRC in the first entry's central record (APPNOTE 4.3.12), and its copy before the data. The
-            // record is found by the archive's end (4.3.16): a workbook within has records of its own.
+            // The CRC in the central record of the first entry (APPNOTE 4.3.12), and its copy before the data. The
+            // end of the archive (4.3.16) leads to the record: a workbook inside has records of its own.
             let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06");
             let start = end.and_then(|end| bytes.get(end + 16..end + 20)?.try_into().ok());
             if let Some(crc) = start.and_then(|start| bytes.get_mut(u32::from_le_bytes(start) as usize + 16))
@@ -158,25 +159,25 @@ pub fn break_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
             bytes[14] ^= 1;
             bytes
         }
-        Fault::NotAZip => b"These bytes are no presentation.\n".repeat(100),
+        Fault::NotAZip => b"These bytes are not a presentation.\n".repeat(100),
         Fault::ZipWithoutPresentation => crate::ooxml::other_zip().ok()?,
         Fault::ZeroBytes => Vec::new(),
         _ => return None,
     })
 }
 
-/// What is done to a file's answer.
-pub fn break_delivery(response: &mut Response, scenario: &Scenario) {
+/// Damages the response that delivers a file.
+pub fn corrupt_delivery(response: &mut Response, scenario: &Scenario) {
     let length = response.body.length();
     match scenario.fault {
-        // What is said stays the whole length; what comes is less.
+        // Content-Length stays the length of the whole file, and fewer bytes are sent.
         Fault::CutAt | Fault::EtagChanges => {
             let whole = scenario.fault == Fault::EtagChanges && scenario.number() == 0.0;
             if let (false, Body::Bytes(bytes)) = (whole, &response.body) {
                 let end = usize::try_from((scenario.number() as u64).min(length)).unwrap_or(0);
-                let cut = bytes.slice(..end);
+                let first = bytes.slice(..end);
                 response.set("content-length", length.to_string());
-                response.body = Body::Bytes(cut);
+                response.body = Body::Bytes(first);
                 response.wire = Wire::LengthLong;
             }
         }

@@ -1,4 +1,4 @@
-//! The body of a submission, validated as the documentation says.
+//! Submissions: the body of one, validated as the documentation says.
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -8,14 +8,14 @@ use crate::deck::{self, Design, Picture};
 use crate::hash;
 use crate::http::{Request, Response};
 
-/// The documentation has no limit; ten keep a mistake cheap.
+/// The documentation has no limit. This one keeps a mistake cheap.
 const MAX_VARIANTS: u64 = 10;
-/// What of a prompt is kept: far more than fits on slides.
+/// The length to which a prompt is cut. It is far more than fits on slides.
 const MAX_PROMPT_BYTES: usize = 64 << 10;
-/// So many of the reference images are on the slide.
+/// The number of reference images that a slide shows.
 const MAX_PICTURES: usize = 4;
 
-/// What kind of output.
+/// The kind of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputType {
     /// One slide, in one or more variants.
@@ -25,7 +25,7 @@ pub enum OutputType {
 }
 
 impl OutputType {
-    /// As the API names it.
+    /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             OutputType::SingleSlide => "single_slide",
@@ -34,65 +34,65 @@ impl OutputType {
     }
 }
 
-/// A valid request.
+/// A valid submission.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// What kind of output.
+pub struct Submission {
+    /// The kind of output.
     pub output_type: OutputType,
-    /// What to make, cut to what can matter.
+    /// The prompt, cut to the length that is kept.
     pub prompt: String,
-    /// How many files.
+    /// The number of files.
     pub variants: u32,
-    /// The template that was asked for.
+    /// The template that it names.
     pub template: Option<Design>,
-    /// The reference images that can be shown.
+    /// The reference images that a slide can show.
     pub pictures: Vec<Picture>,
-    /// How many slides its deck has; what a deck costs.
+    /// The number of slides, which is the price of a deck.
     pub slides: usize,
-    /// What its prompt asks to go wrong.
+    /// The scenarios of its prompt.
     pub scenarios: Vec<Scenario>,
-    /// The digest of the body's meaning: the order of its fields and white space do not count.
+    /// A digest of the JSON value of the body: white space and the order of fields do not change it.
     pub digest: [u8; 32],
 }
 
-/// Why a body is not accepted.
+/// Why a submission is not valid.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct InvalidSubmission {
     status: u16,
     code: &'static str,
     message: String,
 }
 
-impl Refusal {
-    /// What is answered.
+impl InvalidSubmission {
+    /// The response that says so.
     pub fn response(&self) -> Response {
         Response::error(self.status, self.code, self.message.as_str())
     }
 }
 
-impl From<String> for Refusal {
-    fn from(message: String) -> Refusal {
-        Refusal { status: 400, code: "invalid_request", message }
+impl From<String> for InvalidSubmission {
+    fn from(message: String) -> InvalidSubmission {
+        InvalidSubmission { status: 400, code: "invalid_request", message }
     }
 }
 
-impl From<&str> for Refusal {
-    fn from(message: &str) -> Refusal {
+impl From<&str> for InvalidSubmission {
+    fn from(message: &str) -> InvalidSubmission {
         message.to_owned().into()
     }
 }
 
-/// Reads and validates a body, or says what is wrong with it.
-pub fn read(request: &Request) -> Result<Wanted, Refusal> {
-    let kind = request.header("content-type").unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
+/// Reads and validates the body of a request.
+pub fn read(request: &Request) -> Result<Submission, InvalidSubmission> {
+    let content_type = request.header("content-type").unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err("Content-Type must be application/json".into());
     }
     let body: Value =
         serde_json::from_slice(&request.body).map_err(|error| format!("the body is not JSON: {error}"))?;
     let Some(fields) = body.as_object() else { return Err("the body must be a JSON object".into()) };
-    // An explicit null counts as left out.
+    // A field that is null counts as absent.
     let field = |name: &str| fields.get(name).filter(|value| !value.is_null());
 
     let prompt = match field("prompt").map(Value::as_str) {
@@ -106,7 +106,7 @@ pub fn read(request: &Request) -> Result<Wanted, Refusal> {
     };
     for name in ["variant_count", "reference_images"] {
         if output_type == OutputType::Deck && field(name).is_some() {
-            return Err(format!("{name} goes with single_slide only").into());
+            return Err(format!("{name} is accepted with single_slide only").into());
         }
     }
     let variants = match field("variant_count").map(whole) {
@@ -126,23 +126,11 @@ pub fn read(request: &Request) -> Result<Wanted, Refusal> {
             return Err(format!("{name} must be true or false").into());
         }
     }
-    let mut pictures = Vec::new();
-    match field("reference_images").map(Value::as_array) {
-        None => {}
-        Some(None) => return Err("reference_images must be an array".into()),
-        Some(Some(images)) => {
-            for (at, image) in images.iter().enumerate() {
-                let bytes = image_of(image).map_err(|wrong| format!("reference_images[{at}]{wrong}"))?;
-                if pictures.len() < MAX_PICTURES {
-                    pictures.extend(deck::picture(bytes));
-                }
-            }
-        }
-    }
+    let pictures = pictures(field("reference_images"))?;
     let scenarios = Scenario::in_prompt(prompt)?;
     let end =
         (0..=prompt.len().min(MAX_PROMPT_BYTES)).rev().find(|end| prompt.is_char_boundary(*end)).unwrap_or(0);
-    Ok(Wanted {
+    Ok(Submission {
         output_type,
         prompt: prompt[..end].to_owned(),
         variants,
@@ -150,32 +138,46 @@ pub fn read(request: &Request) -> Result<Wanted, Refusal> {
         pictures,
         slides: if output_type == OutputType::Deck { deck::slides_of(&prompt[..end]) } else { 1 },
         scenarios,
-        // serde_json keeps an object's fields sorted, so equal objects are equal texts.
+        // serde_json sorts the fields of an object, so that equal objects become equal texts.
         digest: hash::sha256(&[body.to_string().as_bytes()]),
     })
 }
 
-/// A whole number; 3.0 is one, too (JSON Schema, 6.1.1).
+/// The reference images that a slide can show. All of them are validated.
+fn pictures(images: Option<&Value>) -> Result<Vec<Picture>, InvalidSubmission> {
+    let Some(images) = images else { return Ok(Vec::new()) };
+    let images = images.as_array().ok_or("reference_images must be an array")?;
+    let mut pictures = Vec::new();
+    for (at, image) in images.iter().enumerate() {
+        let bytes = image_of(image).map_err(|wrong| format!("reference_images[{at}]{wrong}"))?;
+        if pictures.len() < MAX_PICTURES {
+            pictures.extend(deck::picture(bytes));
+        }
+    }
+    Ok(pictures)
+}
+
+/// A whole number. 3.0 is one, too (JSON Schema, 6.1.1).
 pub fn whole(value: &Value) -> Option<u64> {
-    // Every number below this is an f64 exactly.
+    // An f64 holds every whole number below this exactly.
     const EXACT: f64 = (1_u64 << 53) as f64;
     let of_float =
         |number: f64| (number.fract() == 0.0 && (0.0..EXACT).contains(&number)).then_some(number as u64);
     value.as_u64().or_else(|| value.as_f64().and_then(of_float))
 }
 
-/// The docs say neither which templates there are nor how an unknown one is refused: as `not_found` here,
-/// which they have for resources that a key can't see.
-fn template(name: &str) -> Result<Design, Refusal> {
+/// The template of this name. The documentation says neither which templates there are nor how an unknown one is
+/// refused. Here the error is `not_found`, as for every other resource that a key can't see.
+fn template(name: &str) -> Result<Design, InvalidSubmission> {
     if name == deck::AMBIGUOUS {
         let message = format!("more than one template has the name {name:?}");
-        return Err(Refusal { status: 409, code: "ambiguous_template_name", message });
+        return Err(InvalidSubmission { status: 409, code: "ambiguous_template_name", message });
     }
     deck::template(name).ok_or_else(|| {
         let name: String = name.chars().take(60).collect();
         let message =
             format!("there is no template {name:?}; the sandbox has {}", deck::templates().join(", "));
-        Refusal { status: 404, code: "not_found", message }
+        InvalidSubmission { status: 404, code: "not_found", message }
     })
 }
 
