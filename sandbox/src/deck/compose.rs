@@ -1,11 +1,14 @@
 //! A deck: title, agenda, a slide for each point, the figures, a table, a picture, and a close.
 
+use super::charts;
+use super::colour::Colour;
 use super::design::Design;
 use super::figures::{self, Figure};
-use super::model::{Anchor, Colour, Deck, Layout, Mark, Paragraph, Place, Role, Shape, Slide, Title};
-use super::parts::{self, MAX_LINE, MAX_TITLE, headline, line, notes};
+use super::model::{Anchor, Deck, Layout, Mark, Paragraph, Rect, Role, Shape, Slide, Title};
 use super::picture;
-use super::prompt::{self, Brief, Point, cut, split};
+use super::prompt::{self, Brief, Point};
+use super::shapes::{self, MAX_LINE, MAX_TITLE, headline, line, notes};
+use super::words::{cut, split};
 
 const MAX_BULLETS: usize = 7;
 const MAX_CALLOUTS: usize = 3;
@@ -13,14 +16,14 @@ const MAX_CALLOUTS: usize = 3;
 const FRAME: usize = 6;
 
 /// Where the layout has a slide's body.
-pub fn body() -> Place {
-    Place::inches(0.9167, 2.0833, 11.5, 4.5833)
+pub fn body() -> Rect {
+    Rect::inches(0.9167, 2.0833, 11.5, 4.5833)
 }
 
 /// The same without the room that a text keeps at its sides.
-fn evidence() -> Place {
-    let place = body();
-    Place { x: place.x + 91_440, width: place.width - 182_880, ..place }
+fn evidence() -> Rect {
+    let rect = body();
+    Rect { x: rect.x + 91_440, width: rect.width - 182_880, ..rect }
 }
 
 /// How many slides the deck of a prompt has.
@@ -55,9 +58,9 @@ fn closing(title: &str) -> Slide {
 }
 
 fn title_slide(title: &str, subtitle: &str, spoken: &str) -> Slide {
-    let place = Place::inches(0.9167, 4.5, 11.5, 1.1667);
+    let rect = Rect::inches(0.9167, 4.5, 11.5, 1.1667);
     let subtitle =
-        parts::text(place, Role::Subtitle, vec![line(subtitle, 2400, Colour::Muted)], Anchor::Top, 1);
+        shapes::text(rect, Role::Subtitle, vec![line(subtitle, 2400, Colour::Muted)], Anchor::Top, 1);
     Slide {
         layout: Layout::Title,
         title: Title { text: cut(title, MAX_TITLE), style: None },
@@ -74,17 +77,17 @@ fn agenda(brief: &Brief) -> Slide {
     };
     let paragraphs: Vec<Paragraph> = brief.points.iter().map(numbered).collect();
     let columns = if paragraphs.len() > 7 { 2 } else { 1 };
-    let shape = parts::text(body(), Role::Body, paragraphs, Anchor::Top, columns);
+    let shape = shapes::text(body(), Role::Body, paragraphs, Anchor::Top, columns);
     slide("Agenda", vec![shape], "What comes, in this order")
 }
 
 fn content(point: &Point, title: &str) -> Slide {
-    if let (true, Some((name, chart))) = (point.details.is_empty(), figures::charted(&point.text)) {
+    if let (true, Some((name, chart))) = (point.details.is_empty(), charts::of_line(&point.text)) {
         let (left, right) = evidence().columns(0.66, 304_800);
-        let said = figures::insights(&chart, true).into_iter();
+        let said = charts::insights(&chart, true).into_iter();
         let paragraphs = said.map(|text| line(&text, 2400, Colour::Text).bullet()).collect();
         let shapes =
-            vec![parts::chart(left, &chart), parts::text(right, Role::Body, paragraphs, Anchor::Middle, 1)];
+            vec![shapes::chart(left, &chart), shapes::text(right, Role::Body, paragraphs, Anchor::Middle, 1)];
         return slide(&name, shapes, &point.text);
     }
     let mut texts: Vec<String> = point.details.clone();
@@ -105,40 +108,40 @@ fn content(point: &Point, title: &str) -> Slide {
     if figures.is_empty() {
         return slide(
             &point.text,
-            vec![parts::text(body(), Role::Body, paragraphs, Anchor::Top, 1)],
+            vec![shapes::text(body(), Role::Body, paragraphs, Anchor::Top, 1)],
             &point.text,
         );
     }
     let (left, right) = body().columns(0.66, 304_800);
-    let mut shapes = vec![parts::text(left, Role::Body, paragraphs, Anchor::Top, 1)];
+    let mut shapes = vec![shapes::text(left, Role::Body, paragraphs, Anchor::Top, 1)];
     for (at, figure) in (0..).zip(&figures) {
         let height = 1_234_440;
-        let place = Place { y: right.y + at * (height + 152_400), height, ..right };
-        shapes.extend(parts::callout(place, figure));
+        let rect = Rect { y: right.y + at * (height + 152_400), height, ..right };
+        shapes.extend(shapes::callout(rect, figure));
     }
     slide(&point.text, shapes, &point.text)
 }
 
 fn chart(brief: &Brief) -> Slide {
-    let charts = figures::charts(&brief.figures, 3, &brief.text);
+    let charts = charts::of_figures(&brief.figures, 3, &brief.text);
     let has_figures = !brief.figures.is_empty();
-    let said = figures::remarks(&charts, has_figures).into_iter();
+    let said = charts::remarks(&charts, has_figures).into_iter();
     let paragraphs: Vec<Paragraph> = said.map(|text| line(&text, 2000, Colour::Text).bullet()).collect();
     let (left, right) = evidence().columns(if charts.len() > 1 { 0.72 } else { 0.64 }, 304_800);
-    let mut shapes = parts::charts(left, &charts);
-    shapes.push(parts::text(right, Role::Body, paragraphs, Anchor::Middle, 1));
+    let mut shapes = shapes::charts(left, &charts);
+    shapes.push(shapes::text(right, Role::Body, paragraphs, Anchor::Middle, 1));
     slide("What the figures say", shapes, "The chart can be edited: its data are in it")
 }
 
 fn table(brief: &Brief) -> Slide {
     let (upper, lower) = evidence().rows(0.86, 152_400);
-    let (table, count) = parts::table(upper, &brief.points, 1400);
+    let (table, count) = shapes::table(upper, &brief.points, 1400);
     let told = if count == brief.points.len() {
         "All points of this deck, with what was said of each".to_owned()
     } else {
         format!("The first {count} points of {}", brief.points.len())
     };
-    let caption = parts::text(lower, Role::Body, vec![line(&told, 1400, Colour::Muted)], Anchor::Top, 1);
+    let caption = shapes::text(lower, Role::Body, vec![line(&told, 1400, Colour::Muted)], Anchor::Top, 1);
     slide("The points side by side", vec![table, caption], &told)
 }
 
@@ -151,9 +154,9 @@ fn drawing(brief: &Brief, design: &Design) -> Slide {
         .map(|point| line(&cut(&headline(point), 90), 2000, Colour::Text).bullet());
     let mut shapes: Vec<Shape> = Vec::new();
     if let Some(picture) = picture::drawn(design, &brief.text) {
-        shapes.extend(parts::pictures(left, &[picture]));
+        shapes.extend(shapes::pictures(left, &[picture]));
     }
-    shapes.push(parts::text(right, Role::Body, first.collect(), Anchor::Middle, 1));
+    shapes.push(shapes::text(right, Role::Body, first.collect(), Anchor::Middle, 1));
     slide("In one picture", shapes, "A drawing; a single slide shows the reference images that were sent")
 }
 

@@ -1,6 +1,6 @@
 //! Designs: colours and fonts.
 
-use super::model::Colour;
+use super::colour::Colour;
 
 /// A palette, as six hexadecimal digits each, and a typeface. Also a template by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! How much room text takes. No font is at hand: widths are those of a common sans-serif, rounded up, so that
 //! what is measured to fit does.
 
-use super::model::{Mark, Paragraph, Place, Size};
+use super::model::{Mark, Paragraph, Rect, Size};
 
 /// English Metric Units in a point.
 pub const POINT: f64 = 12_700.0;
@@ -103,16 +103,16 @@ pub fn height(paragraphs: &[Paragraph], frame: f64) -> f64 {
 }
 
 /// A frame's width and height inside, in points.
-pub fn inside(place: Place, columns: u8) -> (f64, f64) {
+pub fn inside(rect: Rect, columns: u8) -> (f64, f64) {
     let columns = f64::from(columns.max(1));
-    let wide = f64::from(place.width) / POINT - 2.0 * INSET.0;
-    ((wide / columns).max(1.0), (f64::from(place.height) / POINT - 2.0 * INSET.1) * columns)
+    let wide = f64::from(rect.width) / POINT - 2.0 * INSET.0;
+    ((wide / columns).max(1.0), (f64::from(rect.height) / POINT - 2.0 * INSET.1) * columns)
 }
 
 /// Makes paragraphs smaller, all in proportion, until they fit or would be below this size; then takes away
 /// from the end what does not fit.
-pub fn fit(paragraphs: &mut Vec<Paragraph>, place: Place, columns: u8, least: Size) {
-    let (wide, high) = inside(place, columns);
+pub fn fit(paragraphs: &mut Vec<Paragraph>, rect: Rect, columns: u8, least: Size) {
+    let (wide, high) = inside(rect, columns);
     // A column that ends early costs a line.
     let high = if columns > 1 { high * 0.9 } else { high };
     while height(paragraphs, wide) > high {
@@ -142,7 +142,7 @@ pub fn fit(paragraphs: &mut Vec<Paragraph>, place: Place, columns: u8, least: Si
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deck::model::Colour;
+    use crate::deck::colour::Colour;
 
     #[test]
     fn lines_are_no_wider_than_asked_and_lose_nothing() {
@@ -170,17 +170,17 @@ mod tests {
             };
             vec![line; count]
         };
-        let place = Place::inches(1.0, 1.0, 5.0, 2.0);
+        let rect = Rect::inches(1.0, 1.0, 5.0, 2.0);
         for count in [1, 3, 8, 100] {
             let mut paragraphs = of(count);
-            fit(&mut paragraphs, place, 1, 1000);
-            let (wide, high) = inside(place, 1);
+            fit(&mut paragraphs, rect, 1, 1000);
+            let (wide, high) = inside(rect, 1);
             assert!(height(&paragraphs, wide) <= high, "{count}");
             assert!(!paragraphs.is_empty() && paragraphs.iter().all(|paragraph| paragraph.size >= 1000));
         }
         let mut one = of(1);
         one[0].text = "x".repeat(10_000);
-        fit(&mut one, place, 1, 1000);
+        fit(&mut one, rect, 1, 1000);
         assert!(one[0].text.ends_with('…'));
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::colour::Colour;
 use super::design::Design;
 
 /// A slide's width, in English Metric Units (914,400 an inch): 16:9.
@@ -48,12 +49,12 @@ pub struct Title {
     /// What it says.
     pub text: String,
     /// Where, how large and in which colour, where that is not as the layout has it.
-    pub style: Option<(Place, Size, Colour)>,
+    pub style: Option<(Rect, Size, Colour)>,
 }
 
 /// A rectangle of a slide, in English Metric Units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Rect {
     /// From the left edge.
     pub x: u32,
     /// From the top.
@@ -64,60 +65,48 @@ pub struct Place {
     pub height: u32,
 }
 
-impl Place {
+impl Rect {
+    /// A rectangle in English Metric Units.
+    pub const fn new(x: u32, y: u32, width: u32, height: u32) -> Rect {
+        Rect { x, y, width, height }
+    }
+
     /// A rectangle in inches.
-    pub fn inches(x: f64, y: f64, width: f64, height: f64) -> Place {
+    pub fn inches(x: f64, y: f64, width: f64, height: f64) -> Rect {
         let emu = |inches: f64| (inches * 914_400.0).round() as u32;
-        Place { x: emu(x), y: emu(y), width: emu(width), height: emu(height) }
+        Rect { x: emu(x), y: emu(y), width: emu(width), height: emu(height) }
     }
 
     /// Cut in two, the left with this share of the width, with a gap between them.
-    pub fn columns(self, share: f64, gap: u32) -> (Place, Place) {
+    pub fn columns(self, share: f64, gap: u32) -> (Rect, Rect) {
         let left = (f64::from(self.width.saturating_sub(gap)) * share) as u32;
-        let right = Place { x: self.x + left + gap, width: self.width - left - gap, ..self };
-        (Place { width: left, ..self }, right)
+        let right = Rect { x: self.x + left + gap, width: self.width - left - gap, ..self };
+        (Rect { width: left, ..self }, right)
     }
 
     /// Cut in two, the upper with this share of the height, with a gap between them.
-    pub fn rows(self, share: f64, gap: u32) -> (Place, Place) {
+    pub fn rows(self, share: f64, gap: u32) -> (Rect, Rect) {
         let upper = (f64::from(self.height.saturating_sub(gap)) * share) as u32;
-        let lower = Place { y: self.y + upper + gap, height: self.height - upper - gap, ..self };
-        (Place { height: upper, ..self }, lower)
+        let lower = Rect { y: self.y + upper + gap, height: self.height - upper - gap, ..self };
+        (Rect { height: upper, ..self }, lower)
     }
 
     /// Cut into so many columns of the same width.
-    pub fn split(self, count: usize, gap: u32) -> Vec<Place> {
+    pub fn split(self, count: usize, gap: u32) -> Vec<Rect> {
         let count = u32::try_from(count).unwrap_or(1).max(1);
         let width = self.width.saturating_sub(gap * (count - 1)) / count;
-        (0..count).map(|at| Place { x: self.x + at * (width + gap), width, ..self }).collect()
+        (0..count).map(|at| Rect { x: self.x + at * (width + gap), width, ..self }).collect()
     }
 }
 
 /// The size of type, in hundredths of a point.
 pub type Size = u32;
 
-/// A colour of the design.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    /// Of running text.
-    Text,
-    /// Of what stands back.
-    Muted,
-    /// White.
-    White,
-    /// The dark ground, and the titles.
-    Dark,
-    /// The light ground.
-    Light,
-    /// An accent, from 1.
-    Accent(u8),
-}
-
 /// One thing on a slide.
 #[derive(Debug, PartialEq)]
 pub struct Shape {
     /// Where.
-    pub place: Place,
+    pub rect: Rect,
     /// What.
     pub block: Block,
 }

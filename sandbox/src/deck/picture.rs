@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::design::Design;
-use super::model::{Format, Picture, Place};
+use super::model::{Format, Picture, Rect};
 use crate::hash;
 
 const WIDTH: u32 = 800;
@@ -104,12 +104,12 @@ fn rgb(digits: &str) -> [u8; 3] {
 }
 
 /// Where a picture is when it is shown whole in a place, in its middle.
-pub fn within(place: Place, (width, height): (u32, u32)) -> Place {
-    let (wide, high) = (f64::from(place.width), f64::from(place.height));
+pub fn within(rect: Rect, (width, height): (u32, u32)) -> Rect {
+    let (wide, high) = (f64::from(rect.width), f64::from(rect.height));
     let scale = (wide / f64::from(width)).min(high / f64::from(height));
     let size = |pixels: u32, most: u32| ((f64::from(pixels) * scale) as u32).clamp(1, most.max(1));
-    let (width, height) = (size(width, place.width), size(height, place.height));
-    Place { x: place.x + (place.width - width) / 2, y: place.y + (place.height - height) / 2, width, height }
+    let (width, height) = (size(width, rect.width), size(height, rect.height));
+    Rect { x: rect.x + (rect.width - width) / 2, y: rect.y + (rect.height - height) / 2, width, height }
 }
 
 #[cfg(test)]
@@ -138,10 +138,10 @@ mod tests {
 
     #[test]
     fn a_picture_keeps_its_proportions() {
-        let place = Place { x: 100, y: 100, width: 1000, height: 500 };
-        assert_eq!(within(place, (10, 10)), Place { x: 350, y: 100, width: 500, height: 500 });
-        assert_eq!(within(place, (100, 1)), Place { x: 100, y: 345, width: 1000, height: 10 });
-        let thin = within(place, (100_000, 1));
+        let rect = Rect { x: 100, y: 100, width: 1000, height: 500 };
+        assert_eq!(within(rect, (10, 10)), Rect { x: 350, y: 100, width: 500, height: 500 });
+        assert_eq!(within(rect, (100, 1)), Rect { x: 100, y: 345, width: 1000, height: 10 });
+        let thin = within(rect, (100_000, 1));
         assert!(thin.height >= 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Workbook};
 
-use super::Error;
+use super::error::Error;
 use super::package::Package;
 use super::xml::escaped;
 use crate::deck::{Chart, Kind, Unit};

@@ -6,7 +6,7 @@ use std::io::{Cursor, Write as _};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::Error;
+use super::error::Error;
 use super::xml::{DECLARATION, escaped};
 
 /// The kinds of relationships, by the last words of their types.

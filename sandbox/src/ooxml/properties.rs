@@ -1,9 +1,16 @@
 //! The document's properties.
 
-use super::Properties;
 use super::package::Package;
 use super::xml::escaped;
 use crate::deck::Deck;
+
+/// The properties of a file.
+pub struct Properties<'a> {
+    /// Its identifier.
+    pub id: &'a str,
+    /// When it was created, in seconds since 1970.
+    pub created: u64,
+}
 
 /// Adds `docProps/core.xml` and `docProps/app.xml`, and what the package begins with.
 pub fn add(package: &mut Package, deck: &Deck, properties: &Properties<'_>) {

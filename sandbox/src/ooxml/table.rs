@@ -2,13 +2,13 @@
 
 use super::text::{fill, is_right_to_left};
 use super::xml::escaped;
-use crate::deck::{Colour, Place, Table};
+use crate::deck::{Colour, Rect, Table};
 
 /// The table in a place.
-pub fn table(table: &Table, place: Place) -> String {
-    let widths: Vec<u32> = table.widths.iter().map(|share| (share * f64::from(place.width)) as u32).collect();
+pub fn table(table: &Table, rect: Rect) -> String {
+    let widths: Vec<u32> = table.widths.iter().map(|share| (share * f64::from(rect.width)) as u32).collect();
     let grid: String = widths.iter().map(|width| format!("<a:gridCol w=\"{width}\"/>")).collect();
-    let height = row_height(table, place);
+    let height = row_height(table, rect);
     let rows: String = table
         .rows
         .iter()
@@ -23,10 +23,10 @@ pub fn table(table: &Table, place: Place) -> String {
 }
 
 /// A row's height, in English Metric Units: the place's share, but no more than looks like a row.
-pub fn row_height(table: &Table, place: Place) -> u32 {
+pub fn row_height(table: &Table, rect: Rect) -> u32 {
     const HIGHEST: u32 = 480_000;
     let count = u32::try_from(table.rows.len()).unwrap_or(1).max(1);
-    (place.height / count).min(HIGHEST)
+    (rect.height / count).min(HIGHEST)
 }
 
 fn cell(table: &Table, row: usize, column: usize, text: &str) -> String {

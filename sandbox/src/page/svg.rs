@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 
 use crate::deck::{
-    Anchor, Block, Chart, Colour, Deck, Design, Format, HEIGHT, Kind, Layout, Mark, Paragraph, Picture,
-    Place, Slide, Table, Text, WIDTH, measure, shown,
+    Anchor, Block, Chart, Colour, Deck, Design, Format, HEIGHT, Kind, Layout, Mark, Paragraph, Picture, Rect,
+    Slide, Table, Text, WIDTH, formatted, measure,
 };
 use crate::ooxml::escaped;
 
@@ -21,22 +21,22 @@ pub fn draw(deck: &Deck, slide: &Slide) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONTS}\"><title>{}</title>",
         escaped(&slide.title.text)
     );
-    out.rectangle(Place { x: 0, y: 0, width: WIDTH, height: HEIGHT }, Colour::White);
-    out.rectangle(Place::inches(0.0, 0.0, 0.25, 7.5), Colour::Accent(1));
+    out.rectangle(Rect { x: 0, y: 0, width: WIDTH, height: HEIGHT }, Colour::White);
+    out.rectangle(Rect::inches(0.0, 0.0, 0.25, 7.5), Colour::Accent(1));
     let is_panel = |block: &Block| matches!(block, Block::Panel(_));
     for shape in slide.shapes.iter().filter(|shape| is_panel(&shape.block)) {
         if let Block::Panel(colour) = shape.block {
-            out.rectangle(shape.place, colour);
+            out.rectangle(shape.rect, colour);
         }
     }
     out.title(slide);
     for shape in &slide.shapes {
         match &shape.block {
             Block::Panel(_) => {}
-            Block::Text(text) => out.body(shape.place, text),
-            Block::Chart(chart) => out.chart(shape.place, chart),
-            Block::Table(table) => out.table(shape.place, table),
-            Block::Picture(picture) => out.picture(shape.place, picture),
+            Block::Text(text) => out.body(shape.rect, text),
+            Block::Chart(chart) => out.chart(shape.rect, chart),
+            Block::Table(table) => out.table(shape.rect, table),
+            Block::Picture(picture) => out.picture(shape.rect, picture),
         }
     }
     out.text + "</svg>"
@@ -48,8 +48,8 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    fn rectangle(&mut self, place: Place, colour: Colour) {
-        self.bar(points(place.x), points(place.y), points(place.width), points(place.height), colour);
+    fn rectangle(&mut self, rect: Rect, colour: Colour) {
+        self.bar(points(rect.x), points(rect.y), points(rect.width), points(rect.height), colour);
     }
 
     fn bar(&mut self, x: f64, y: f64, width: f64, height: f64, colour: Colour) {
@@ -73,9 +73,9 @@ impl Drawing<'_> {
     }
 
     fn title(&mut self, slide: &Slide) {
-        let (place, size, colour) = slide.title.style.unwrap_or_else(|| match slide.layout {
-            Layout::Title => (Place::inches(0.9167, 1.5833, 11.5, 2.5), 3600, Colour::Dark),
-            Layout::Content => (Place::inches(0.9167, 0.5, 11.5, 1.3333), 3600, Colour::Dark),
+        let (rect, size, colour) = slide.title.style.unwrap_or_else(|| match slide.layout {
+            Layout::Title => (Rect::inches(0.9167, 1.5833, 11.5, 2.5), 3600, Colour::Dark),
+            Layout::Content => (Rect::inches(0.9167, 0.5, 11.5, 1.3333), 3600, Colour::Dark),
         });
         let paragraph = Paragraph {
             text: slide.title.text.clone(),
@@ -85,22 +85,22 @@ impl Drawing<'_> {
             bold: true,
             colour,
         };
-        let (wide, high) = measure::inside(place, 1);
+        let (wide, high) = measure::inside(rect, 1);
         let tall = measure::height(std::slice::from_ref(&paragraph), wide);
         // At the foot of its place, but where it has a style of its own.
         let above = if slide.title.style.is_some() { (high - tall) / 2.0 } else { high - tall };
-        let mut y = points(place.y) + measure::INSET.1 + above.max(0.0);
-        self.paragraph(&paragraph, points(place.x) + measure::INSET.0, wide, &mut y, 0);
+        let mut y = points(rect.y) + measure::INSET.1 + above.max(0.0);
+        self.paragraph(&paragraph, points(rect.x) + measure::INSET.0, wide, &mut y, 0);
         if slide.layout == Layout::Title {
-            self.rectangle(Place::inches(1.0167, 4.25, 2.0, 0.0833), Colour::Accent(1));
+            self.rectangle(Rect::inches(1.0167, 4.25, 2.0, 0.0833), Colour::Accent(1));
         }
     }
 
-    fn body(&mut self, place: Place, text: &Text) {
+    fn body(&mut self, rect: Rect, text: &Text) {
         if let Some(ground) = text.fill {
-            self.rectangle(place, ground);
+            self.rectangle(rect, ground);
         }
-        let (wide, high) = measure::inside(place, text.columns);
+        let (wide, high) = measure::inside(rect, text.columns);
         let column = high / f64::from(text.columns.max(1));
         let tall = measure::height(&text.paragraphs, wide);
         let above = if text.anchor == Anchor::Middle && text.columns < 2 {
@@ -108,8 +108,8 @@ impl Drawing<'_> {
         } else {
             0.0
         };
-        let top = points(place.y) + measure::INSET.1;
-        let mut x = points(place.x) + measure::INSET.0;
+        let top = points(rect.y) + measure::INSET.1;
+        let mut x = points(rect.x) + measure::INSET.0;
         let mut y = top + above;
         for (at, paragraph) in text.paragraphs.iter().enumerate() {
             let tall = measure::height(std::slice::from_ref(paragraph), wide);
@@ -151,11 +151,11 @@ impl Drawing<'_> {
         }
     }
 
-    fn table(&mut self, place: Place, table: &Table) {
+    fn table(&mut self, rect: Rect, table: &Table) {
         let size = f64::from(table.size) / 100.0;
-        let widths: Vec<f64> = table.widths.iter().map(|share| share * points(place.width)).collect();
-        let least = points(place.height) / table.rows.len().max(1) as f64;
-        let mut y = points(place.y);
+        let widths: Vec<f64> = table.widths.iter().map(|share| share * points(rect.width)).collect();
+        let least = points(rect.height) / table.rows.len().max(1) as f64;
+        let mut y = points(rect.y);
         for (at, row) in table.rows.iter().enumerate() {
             let wrapped: Vec<Vec<String>> = row
                 .iter()
@@ -169,8 +169,8 @@ impl Drawing<'_> {
                 (_, 0) => (Colour::Light, Colour::Text),
                 _ => (Colour::White, Colour::Text),
             };
-            self.bar(points(place.x), y, points(place.width), height, ground);
-            let mut x = points(place.x);
+            self.bar(points(rect.x), y, points(rect.width), height, ground);
+            let mut x = points(rect.x);
             for (column, (lines, wide)) in wrapped.iter().zip(&widths).enumerate() {
                 let is_last = column + 1 == widths.len();
                 let above = (height - lines.len() as f64 * size * measure::LINE) / 2.0;
@@ -182,11 +182,11 @@ impl Drawing<'_> {
                 x += wide;
             }
             y += height;
-            self.bar(points(place.x), y - 0.5, points(place.width), 0.5, Colour::Muted);
+            self.bar(points(rect.x), y - 0.5, points(rect.width), 0.5, Colour::Muted);
         }
     }
 
-    fn picture(&mut self, place: Place, picture: &Picture) {
+    fn picture(&mut self, rect: Rect, picture: &Picture) {
         let kind = match picture.format {
             Format::Png => "png",
             Format::Jpeg => "jpeg",
@@ -196,17 +196,16 @@ impl Drawing<'_> {
         let _ = write!(
             self.text,
             "<image x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" href=\"data:image/{kind};base64,{data}\"><title>{}</title></image>",
-            points(place.x),
-            points(place.y),
-            points(place.width),
-            points(place.height),
+            points(rect.x),
+            points(rect.y),
+            points(rect.width),
+            points(rect.height),
             escaped(&picture.description)
         );
     }
 
-    fn chart(&mut self, place: Place, chart: &Chart) {
-        let (x, y, wide, high) =
-            (points(place.x), points(place.y), points(place.width), points(place.height));
+    fn chart(&mut self, rect: Rect, chart: &Chart) {
+        let (x, y, wide, high) = (points(rect.x), points(rect.y), points(rect.width), points(rect.height));
         let size = f64::from(chart.size) / 100.0;
         let title = Paragraph {
             text: chart.title.clone(),
@@ -250,7 +249,7 @@ impl Drawing<'_> {
                 let thick = (step * 0.62).min(90.0);
                 self.bar(middle - thick / 2.0, from.min(to), thick, (from - to).abs(), Colour::Accent(1));
             }
-            let told = shown(*value, &chart.unit, chart.decimals);
+            let told = formatted(*value, &chart.unit, chart.decimals);
             let above = if *value < 0.0 { to + 13.0 } else { to - 6.0 };
             self.line(
                 (middle, above),
@@ -287,7 +286,7 @@ impl Drawing<'_> {
             let (from, to) = (level(0.0_f64.max(low)), level(*value));
             let thick = (step * 0.62).min(40.0);
             self.bar(from.min(to), middle - thick / 2.0, (to - from).abs(), thick, Colour::Accent(1));
-            let told = shown(*value, &chart.unit, chart.decimals);
+            let told = formatted(*value, &chart.unit, chart.decimals);
             self.line(
                 (from.max(to) + 4.0, middle + 4.0),
                 Looks { size: area.size, bold: false, colour: Colour::Text, anchor: "start" },
@@ -335,7 +334,7 @@ impl Drawing<'_> {
             let down = area.y + radius * 2.0 + 8.0 + row * at as f64;
             let legend = area.x + area.wide * 0.2;
             self.bar(legend, down, area.size * 0.75, area.size * 0.75, colour);
-            let told = format!("{name} {}", shown(*value, &chart.unit, chart.decimals));
+            let told = format!("{name} {}", formatted(*value, &chart.unit, chart.decimals));
             let looks = Looks { size: area.size * 0.92, bold: false, colour: Colour::Text, anchor: "start" };
             self.line((legend + area.size * 1.1, down + area.size * 0.72), looks, &told);
         }

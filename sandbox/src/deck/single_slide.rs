@@ -1,12 +1,15 @@
 //! A single slide, as dense as a consultant's: a claim, a chart, points, a table, and what follows from them.
 //! Variants differ in their arrangement and their colours, and say the same.
 
+use super::charts;
+use super::colour::Colour;
 use super::design::{self, Design};
-use super::figures::{self, Figure};
-use super::model::{Anchor, Block, Chart, Colour, Deck, Layout, Picture, Place, Role, Shape, Slide, Title};
-use super::parts::{self, MAX_TITLE, line, notes};
+use super::figures::Figure;
+use super::model::{Anchor, Block, Chart, Deck, Layout, Picture, Rect, Role, Shape, Slide, Title};
 use super::picture;
-use super::prompt::{self, Brief, Point, cut};
+use super::prompt::{self, Brief, Point};
+use super::shapes::{self, MAX_TITLE, line, notes};
+use super::words::cut;
 
 const GAP: u32 = 228_600;
 const MAX_POINTS: usize = 6;
@@ -25,9 +28,9 @@ pub fn single_slide(prompt: &str, variant: u32, template: Option<Design>, sent: 
     let number = variant.saturating_sub(1) as usize;
     // Four arrangements; those that come again differ in their colours.
     let design = template.unwrap_or_else(|| design::of(number)).turned(number / 4);
-    let charts = figures::charts(&brief.figures, 3, &brief.text);
+    let charts = charts::of_figures(&brief.figures, 3, &brief.text);
     let has_figures = !brief.figures.is_empty();
-    let said = figures::remarks(&charts, has_figures);
+    let said = charts::remarks(&charts, has_figures);
     let matter = Matter { charts, said, pictures: sent.to_vec(), brief: &brief };
     let title = cut(&brief.title, MAX_TITLE);
     let (style, mut shapes) = match number % 4 {
@@ -38,8 +41,8 @@ pub fn single_slide(prompt: &str, variant: u32, template: Option<Design>, sent: 
     };
     // The dark panel ends before it.
     let x = if number % 4 == 3 { 4.65 } else { 0.5 };
-    shapes.push(parts::text(
-        Place::inches(x, 7.08, 8.0, 0.32),
+    shapes.push(shapes::text(
+        Rect::inches(x, 7.08, 8.0, 0.32),
         Role::Note,
         vec![line(source(has_figures), 1000, Colour::Muted)],
         Anchor::Middle,
@@ -63,15 +66,15 @@ fn source(has_figures: bool) -> &'static str {
 }
 
 /// The title over the whole width, and the line under it.
-fn head(matter: &Matter<'_>) -> ((Place, u32, Colour), Shape) {
-    let place = Place::inches(0.5, 0.3, 12.33, 0.85);
+fn head(matter: &Matter<'_>) -> ((Rect, u32, Colour), Shape) {
+    let rect = Rect::inches(0.5, 0.3, 12.33, 0.85);
     let mut title = vec![line(&matter.brief.title, 2600, Colour::Dark).bold()];
-    super::measure::fit(&mut title, place, 1, 1800);
+    super::measure::fit(&mut title, rect, 1, 1800);
     let size = title.first().map_or(1800, |title| title.size);
     (
-        (place, size, Colour::Dark),
-        parts::text(
-            Place::inches(0.5, 1.12, 12.33, 0.42),
+        (rect, size, Colour::Dark),
+        shapes::text(
+            Rect::inches(0.5, 1.12, 12.33, 0.42),
             Role::Note,
             vec![line(&lead(matter), 1400, Colour::Muted)],
             Anchor::Middle,
@@ -90,42 +93,48 @@ fn lead(matter: &Matter<'_>) -> String {
 }
 
 /// What follows, in one line on the deck's own colour.
-fn conclusion(matter: &Matter<'_>, place: Place) -> Shape {
+fn conclusion(matter: &Matter<'_>, rect: Rect) -> Shape {
     let last = matter.brief.points.last().map(|point| point.text.as_str()).unwrap_or_default();
-    parts::bar(place, &format!("So what: {}", cut(last, 130)), 1600, Colour::Accent(1), Colour::White)
+    shapes::bar(rect, &format!("So what: {}", cut(last, 130)), 1600, Colour::Accent(1), Colour::White)
 }
 
 fn points<'a>(matter: &Matter<'a>, most: usize) -> &'a [Point] {
     &matter.brief.points[..matter.brief.points.len().min(most)]
 }
 
-fn body(matter: &Matter<'_>, place: Place, colour: Colour) -> Shape {
-    parts::text(place, Role::Body, parts::points(points(matter, MAX_POINTS), 1600, colour, 2), Anchor::Top, 1)
+fn body(matter: &Matter<'_>, rect: Rect, colour: Colour) -> Shape {
+    shapes::text(
+        rect,
+        Role::Body,
+        shapes::points(points(matter, MAX_POINTS), 1600, colour, 2),
+        Anchor::Top,
+        1,
+    )
 }
 
 /// The lower part of a place for the pictures, if there are any.
-fn with_pictures(matter: &Matter<'_>, place: Place, shapes: &mut Vec<Shape>) -> Place {
+fn with_pictures(matter: &Matter<'_>, rect: Rect, shapes: &mut Vec<Shape>) -> Rect {
     if matter.pictures.is_empty() {
-        return place;
+        return rect;
     }
-    let (upper, lower) = place.rows(0.55, GAP);
-    shapes.extend(parts::pictures(lower, &matter.pictures));
+    let (upper, lower) = rect.rows(0.55, GAP);
+    shapes.extend(shapes::pictures(lower, &matter.pictures));
     upper
 }
 
-type Arranged = ((Place, u32, Colour), Vec<Shape>);
+type Arranged = ((Rect, u32, Colour), Vec<Shape>);
 
 /// The chart at the left, the points at the right, the conclusion under both.
 fn argument(matter: &Matter<'_>) -> Arranged {
     let (style, lead) = head(matter);
-    let (left, right) = Place::inches(0.5, 1.7, 12.33, 4.45).columns(0.56, GAP);
+    let (left, right) = Rect::inches(0.5, 1.7, 12.33, 4.45).columns(0.56, GAP);
     let mut shapes = vec![panel_behind(left), lead];
     let (chart, said) = inner(left).rows(0.8, 76_200);
-    shapes.extend(parts::charts(chart, &matter.charts));
+    shapes.extend(shapes::charts(chart, &matter.charts));
     shapes.push(remarks(matter, said));
     let right = with_pictures(matter, right, &mut shapes);
     shapes.push(body(matter, right, Colour::Text));
-    shapes.push(conclusion(matter, Place::inches(0.5, 6.35, 12.33, 0.6)));
+    shapes.push(conclusion(matter, Rect::inches(0.5, 6.35, 12.33, 0.6)));
     (style, shapes)
 }
 
@@ -134,30 +143,30 @@ fn columns(matter: &Matter<'_>) -> Arranged {
     let (style, lead) = head(matter);
     let mut shapes = vec![lead];
     let cards = points(matter, 4);
-    for (at, (place, point)) in
-        Place::inches(0.5, 1.65, 12.33, 1.95).split(cards.len(), GAP).into_iter().zip(cards).enumerate()
+    for (at, (rect, point)) in
+        Rect::inches(0.5, 1.65, 12.33, 1.95).split(cards.len(), GAP).into_iter().zip(cards).enumerate()
     {
-        let stripe = Place { height: 54_864, ..place };
-        shapes.push(parts::panel(place, Colour::Light));
-        shapes.push(parts::panel(stripe, Colour::Accent(u8::try_from(at % 5).unwrap_or(0) + 1)));
+        let stripe = Rect { height: 54_864, ..rect };
+        shapes.push(shapes::panel(rect, Colour::Light));
+        shapes.push(shapes::panel(stripe, Colour::Accent(u8::try_from(at % 5).unwrap_or(0) + 1)));
         let mut paragraphs =
             vec![line(&format!("{}  {}", at + 1, cut(&point.text, 90)), 1600, Colour::Dark).bold()];
         paragraphs.extend(point.details.iter().take(3).map(|text| line(text, 1200, Colour::Text)));
-        let below = Place { y: place.y + stripe.height, height: place.height - stripe.height, ..place };
-        shapes.push(parts::text(below, Role::Note, paragraphs, Anchor::Top, 1));
+        let below = Rect { y: rect.y + stripe.height, height: rect.height - stripe.height, ..rect };
+        shapes.push(shapes::text(below, Role::Note, paragraphs, Anchor::Top, 1));
     }
-    let (left, right) = Place::inches(0.5, 3.75, 12.33, 2.5).columns(0.5, GAP);
-    shapes.extend(parts::charts(left, &matter.charts));
+    let (left, right) = Rect::inches(0.5, 3.75, 12.33, 2.5).columns(0.5, GAP);
+    shapes.extend(shapes::charts(left, &matter.charts));
     let right = match matter.pictures.as_slice() {
         [] => right,
         pictures => {
             let (text, picture) = right.columns(0.5, GAP);
-            shapes.extend(parts::pictures(picture, pictures));
+            shapes.extend(shapes::pictures(picture, pictures));
             text
         }
     };
     shapes.push(body(matter, right, Colour::Text));
-    shapes.push(conclusion(matter, Place::inches(0.5, 6.4, 12.33, 0.55)));
+    shapes.push(conclusion(matter, Rect::inches(0.5, 6.4, 12.33, 0.55)));
     (style, shapes)
 }
 
@@ -167,73 +176,74 @@ fn numbers(matter: &Matter<'_>) -> Arranged {
     let mut shapes = vec![lead];
     let mut told: Vec<Figure> = matter.brief.figures.iter().take(5).cloned().collect();
     if told.is_empty() {
-        told = matter.charts.iter().flat_map(figures::of_chart).take(5).collect();
+        told = matter.charts.iter().flat_map(charts::figures_of).take(5).collect();
     }
-    for (place, figure) in Place::inches(0.5, 1.65, 12.33, 1.3).split(told.len(), GAP).into_iter().zip(&told)
-    {
-        shapes.extend(parts::callout(place, figure));
+    for (rect, figure) in Rect::inches(0.5, 1.65, 12.33, 1.3).split(told.len(), GAP).into_iter().zip(&told) {
+        shapes.extend(shapes::callout(rect, figure));
     }
-    let (left, right) = Place::inches(0.5, 3.1, 12.33, 2.35).columns(0.55, GAP);
-    shapes.push(parts::table(left, points(matter, 5), 1100).0);
-    shapes.extend(parts::charts(right, &matter.charts));
-    let mut strip = Place::inches(0.5, 5.68, 12.33, 1.35);
+    let (left, right) = Rect::inches(0.5, 3.1, 12.33, 2.35).columns(0.55, GAP);
+    shapes.push(shapes::table(left, points(matter, 5), 1100).0);
+    shapes.extend(shapes::charts(right, &matter.charts));
+    let mut strip = Rect::inches(0.5, 5.68, 12.33, 1.35);
     if !matter.pictures.is_empty() {
         // Beside the points: a chart that shares its height is none.
         let (text, picture) = strip.columns(0.74, GAP);
-        shapes.extend(parts::pictures(picture, &matter.pictures));
+        shapes.extend(shapes::pictures(picture, &matter.pictures));
         strip = text;
     }
-    shapes.push(parts::panel(Place::inches(0.5, 5.6, 12.33, 0.03), Colour::Accent(1)));
-    let paragraphs = parts::points(points(matter, MAX_POINTS), 1400, Colour::Text, 2);
-    shapes.push(parts::text(strip, Role::Body, paragraphs, Anchor::Top, 2));
+    shapes.push(shapes::panel(Rect::inches(0.5, 5.6, 12.33, 0.03), Colour::Accent(1)));
+    let paragraphs = shapes::points(points(matter, MAX_POINTS), 1400, Colour::Text, 2);
+    shapes.push(shapes::text(strip, Role::Body, paragraphs, Anchor::Top, 2));
     (style, shapes)
 }
 
 /// The claim and the points on a dark panel at the left, the evidence at the right.
 fn beside(matter: &Matter<'_>, design: &Design) -> Arranged {
-    let panel = Place::inches(0.0, 0.0, 4.45, 7.5);
-    let place = Place::inches(0.4, 0.45, 3.75, 1.9);
+    let panel = Rect::inches(0.0, 0.0, 4.45, 7.5);
+    let rect = Rect::inches(0.4, 0.45, 3.75, 1.9);
     let mut title = vec![line(&matter.brief.title, 2600, Colour::White).bold()];
-    super::measure::fit(&mut title, place, 1, 1400);
+    super::measure::fit(&mut title, rect, 1, 1400);
     let size = title.first().map_or(1400, |title| title.size);
-    let mut shapes = vec![parts::panel(panel, Colour::Dark)];
-    shapes.push(parts::panel(Place::inches(0.5, 2.5, 0.9, 0.05), Colour::Accent(1)));
-    shapes.push(body(matter, Place::inches(0.4, 2.7, 3.75, 4.2), Colour::White));
-    let right = Place::inches(4.75, 0.45, 8.1, 6.5);
+    let mut shapes = vec![shapes::panel(panel, Colour::Dark)];
+    shapes.push(shapes::panel(Rect::inches(0.5, 2.5, 0.9, 0.05), Colour::Accent(1)));
+    shapes.push(body(matter, Rect::inches(0.4, 2.7, 3.75, 4.2), Colour::White));
+    let right = Rect::inches(4.75, 0.45, 8.1, 6.5);
     let (upper, lower) = right.rows(0.52, GAP);
     let (chart, shown) = upper.columns(0.62, GAP);
-    shapes.extend(parts::charts(chart, &matter.charts));
+    shapes.extend(shapes::charts(chart, &matter.charts));
     match matter.pictures.as_slice() {
-        [] => shapes.extend(picture::drawn(design, &matter.brief.text).map(|drawn| Shape {
-            place: picture::within(shown, drawn.pixels),
-            block: Block::Picture(drawn),
-        })),
-        pictures => shapes.extend(parts::pictures(shown, pictures)),
+        [] => {
+            shapes.extend(picture::drawn(design, &matter.brief.text).map(|drawn| Shape {
+                rect: picture::within(shown, drawn.pixels),
+                block: Block::Picture(drawn),
+            }))
+        }
+        pictures => shapes.extend(shapes::pictures(shown, pictures)),
     }
     let (table, said) = lower.rows(0.78, 76_200);
-    shapes.push(parts::table(table, points(matter, 5), 1100).0);
+    shapes.push(shapes::table(table, points(matter, 5), 1100).0);
     shapes.push(remarks(matter, said));
-    ((place, size, Colour::White), shapes)
+    ((rect, size, Colour::White), shapes)
 }
 
 /// What the figures say, in small type.
-fn remarks(matter: &Matter<'_>, place: Place) -> Shape {
+fn remarks(matter: &Matter<'_>, rect: Rect) -> Shape {
     let paragraphs =
         matter.said.iter().take(4).map(|text| line(text, 1200, Colour::Muted).bullet()).collect();
-    parts::text(place, Role::Note, paragraphs, Anchor::Middle, 2)
+    shapes::text(rect, Role::Note, paragraphs, Anchor::Middle, 2)
 }
 
-fn panel_behind(place: Place) -> Shape {
-    parts::panel(place, Colour::Light)
+fn panel_behind(rect: Rect) -> Shape {
+    shapes::panel(rect, Colour::Light)
 }
 
-fn inner(place: Place) -> Place {
+fn inner(rect: Rect) -> Rect {
     const MARGIN: u32 = 91_440;
-    Place {
-        x: place.x + MARGIN,
-        y: place.y + MARGIN,
-        width: place.width - 2 * MARGIN,
-        height: place.height - 2 * MARGIN,
+    Rect {
+        x: rect.x + MARGIN,
+        y: rect.y + MARGIN,
+        width: rect.width - 2 * MARGIN,
+        height: rect.height - 2 * MARGIN,
     }
 }
 
@@ -284,7 +294,7 @@ mod tests {
         for prompt in [PROMPT, "Rust", &long, "四半期計画\n- 成長、品質"] {
             for number in 1..=4 {
                 for shape in &single_slide(prompt, number, None, &[]).slides[0].shapes {
-                    let Place { x, y, width, height } = shape.place;
+                    let Rect { x, y, width, height } = shape.rect;
                     assert!(
                         x + width <= super::super::WIDTH && y + height <= super::super::HEIGHT,
                         "{shape:?}"

@@ -1,4 +1,4 @@
-//! The authority and what it signs. Keys are in memory only.
+//! The certificate authority, and the certificates that it signs. Keys are kept in memory only.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,86 +13,93 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::Certificate;
+use super::certificate::Certificate;
 
-/// As long as clients take certificates at all (CA/Browser Forum, 398 days), from a day ago: clocks differ.
-const DAYS: u64 = 397;
-const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+/// The longest validity that clients accept is 398 days (CA/Browser Forum). It begins a day ago: clocks differ.
+const VALID_DAYS: u64 = 397;
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Everything that can be shown.
-pub struct Certificates {
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The authority, and a TLS configuration for each certificate.
+pub struct Authority {
     /// The authority's certificate, as PEM.
-    pub authority: String,
+    pub pem: String,
     configs: Vec<(Certificate, Arc<ServerConfig>)>,
 }
 
-impl Certificates {
+impl Authority {
     /// A new authority, and a certificate of each kind.
-    pub fn new() -> Result<Certificates, Box<dyn std::error::Error + Send + Sync>> {
+    pub fn new() -> Result<Authority, BoxError> {
         let today = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 86_400;
-        let now = (day(today.saturating_sub(1)), day(today + DAYS));
+        let now = (day(today.saturating_sub(1)), day(today + VALID_DAYS));
+        let (past, future) = ((day(18_262), day(18_628)), (day(43_830), day(44_195)));
         let mut params = params("Perceptis sandbox CA", &[], now)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
         let own = params.self_signed(&key)?;
-        let authority = own.pem();
         let issuer = Issuer::new(params, key);
-        let (past, to_come) = ((day(18_262), day(18_628)), (day(43_830), day(44_195)));
         let client_verifier = client_verifier(own.der())?;
         let mut configs = Vec::new();
         for (certificate, hosts, valid) in [
-            (Certificate::Sound, &HERE[..], now),
-            (Certificate::SelfSigned, &HERE[..], now),
-            (Certificate::Expired, &HERE[..], past),
-            (Certificate::NotYetValid, &HERE[..], to_come),
+            (Certificate::Sound, &LOCAL_NAMES[..], now),
+            (Certificate::SelfSigned, &LOCAL_NAMES[..], now),
+            (Certificate::Expired, &LOCAL_NAMES[..], past),
+            (Certificate::NotYetValid, &LOCAL_NAMES[..], future),
             (Certificate::WrongHost, &["elsewhere.example"][..], now),
-            (Certificate::Authority, &HERE[..], now),
-            (Certificate::ClientCertificate, &HERE[..], now),
+            (Certificate::Authority, &LOCAL_NAMES[..], now),
+            (Certificate::ClientCertificate, &LOCAL_NAMES[..], now),
         ] {
-            let mut params = self::params("Perceptis sandbox", hosts, valid)?;
-            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            if certificate == Certificate::Authority {
-                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            }
-            let key = KeyPair::generate()?;
-            let signed = match certificate {
-                Certificate::SelfSigned => params.self_signed(&key)?,
-                _ => params.signed_by(&key, &issuer)?,
-            };
-            let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?;
-            let builder = match certificate {
-                Certificate::ClientCertificate => {
-                    builder.with_client_cert_verifier(Arc::clone(&client_verifier))
-                }
-                _ => builder.with_no_client_auth(),
-            };
-            let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-            let config = builder.with_single_cert(vec![signed.der().clone()], key)?;
+            let params = self::params("Perceptis sandbox", hosts, valid)?;
+            let config = config(certificate, params, &issuer, &client_verifier)?;
             configs.push((certificate, Arc::new(config)));
         }
-        Ok(Certificates { authority, configs })
+        Ok(Authority { pem: own.pem(), configs })
     }
 
-    /// How a handshake with this certificate is done; `None`: not at all.
+    /// The configuration of this certificate. `None`: connections get plain HTTP.
     pub fn config(&self, certificate: Certificate) -> Option<Arc<ServerConfig>> {
         self.configs.iter().find(|(known, _)| *known == certificate).map(|(_, config)| Arc::clone(config))
     }
 }
 
+/// The configuration of a server that shows a new certificate of this kind.
+fn config(
+    certificate: Certificate,
+    mut params: CertificateParams,
+    issuer: &Issuer<'_, KeyPair>,
+    client_verifier: &Arc<dyn ClientCertVerifier>,
+) -> Result<ServerConfig, BoxError> {
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    if certificate == Certificate::Authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let key = KeyPair::generate()?;
+    let signed = match certificate {
+        Certificate::SelfSigned => params.self_signed(&key)?,
+        _ => params.signed_by(&key, issuer)?,
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let builder = match certificate {
+        Certificate::ClientCertificate => builder.with_client_cert_verifier(Arc::clone(client_verifier)),
+        _ => builder.with_no_client_auth(),
+    };
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    Ok(builder.with_single_cert(vec![signed.der().clone()], key)?)
+}
+
 /// Asks clients for a certificate that this authority has signed.
-fn client_verifier(
-    authority: &CertificateDer<'_>,
-) -> Result<Arc<dyn ClientCertVerifier>, Box<dyn std::error::Error + Send + Sync>> {
+fn client_verifier(authority: &CertificateDer<'_>) -> Result<Arc<dyn ClientCertVerifier>, BoxError> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone().into_owned())?;
     let provider = Arc::new(ring::default_provider());
     Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
 }
 
-/// A day since 1970, as year, month and day.
+/// A day since 1970 as year, month and day.
 fn day(days: u64) -> (i32, u8, u8) {
     let (year, month, day) = crate::clock::civil(days);
     (

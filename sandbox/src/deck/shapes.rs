@@ -1,12 +1,15 @@
 //! The parts that slides of all kinds are made of.
 
+use super::charts::of_line;
+use super::colour::Colour;
 use super::figures::{self, Figure};
 use super::measure;
 use super::model::{
-    Anchor, Block, Chart, Colour, Kind, Mark, Paragraph, Picture, Place, Role, Shape, Size, Table, Text,
+    Anchor, Block, Chart, Kind, Mark, Paragraph, Picture, Rect, Role, Shape, Size, Table, Text,
 };
 use super::picture;
-use super::prompt::{Point, cut, printable};
+use super::prompt::Point;
+use super::words::{cut, printable};
 
 /// More characters than this are cut from a title.
 pub const MAX_TITLE: usize = 120;
@@ -15,19 +18,19 @@ pub const MAX_LINE: usize = 240;
 const MAX_NOTES: usize = 4000;
 
 /// A ground in one colour.
-pub fn panel(place: Place, colour: Colour) -> Shape {
-    Shape { place, block: Block::Panel(colour) }
+pub fn panel(rect: Rect, colour: Colour) -> Shape {
+    Shape { rect, block: Block::Panel(colour) }
 }
 
 /// Text that is made to fit its place.
-pub fn text(place: Place, role: Role, mut paragraphs: Vec<Paragraph>, anchor: Anchor, columns: u8) -> Shape {
-    measure::fit(&mut paragraphs, place, columns, 900);
-    Shape { place, block: Block::Text(Text { role, paragraphs, fill: None, anchor, columns }) }
+pub fn text(rect: Rect, role: Role, mut paragraphs: Vec<Paragraph>, anchor: Anchor, columns: u8) -> Shape {
+    measure::fit(&mut paragraphs, rect, columns, 900);
+    Shape { rect, block: Block::Text(Text { role, paragraphs, fill: None, anchor, columns }) }
 }
 
 /// One line on a ground.
-pub fn bar(place: Place, words: &str, size: Size, ground: Colour, colour: Colour) -> Shape {
-    let mut shape = text(place, Role::Note, vec![line(words, size, colour).bold()], Anchor::Middle, 1);
+pub fn bar(rect: Rect, words: &str, size: Size, ground: Colour, colour: Colour) -> Shape {
+    let mut shape = text(rect, Role::Note, vec![line(words, size, colour).bold()], Anchor::Middle, 1);
     if let Block::Text(text) = &mut shape.block {
         text.fill = Some(ground);
     }
@@ -35,26 +38,26 @@ pub fn bar(place: Place, words: &str, size: Size, ground: Colour, colour: Colour
 }
 
 /// A figure in large type with what it is of, on a light ground.
-pub fn callout(place: Place, figure: &Figure) -> [Shape; 3] {
-    let (upper, lower) = place.rows(0.6, 0);
-    let told = figures::shown(figure.value, &figure.unit, figure.decimals);
+pub fn callout(rect: Rect, figure: &Figure) -> [Shape; 3] {
+    let (upper, lower) = rect.rows(0.6, 0);
+    let told = figures::formatted(figure.value, &figure.unit, figure.decimals);
     [
-        panel(place, Colour::Light),
+        panel(rect, Colour::Light),
         text(upper, Role::Note, vec![line(&told, 3200, Colour::Accent(1)).bold()], Anchor::Middle, 1),
         text(lower, Role::Note, vec![line(&figure.label, 1200, Colour::Muted)], Anchor::Top, 1),
     ]
 }
 
 /// A chart.
-pub fn chart(place: Place, chart: &Chart) -> Shape {
-    Shape { place, block: Block::Chart(chart.clone()) }
+pub fn chart(rect: Rect, chart: &Chart) -> Shape {
+    Shape { rect, block: Block::Chart(chart.clone()) }
 }
 
 /// Charts beside each other, those with more figures wider.
-pub fn charts(place: Place, all: &[Chart]) -> Vec<Shape> {
+pub fn charts(rect: Rect, all: &[Chart]) -> Vec<Shape> {
     const GAP: u32 = 152_400;
     let weight = |chart: &Chart| chart.values.len().clamp(4, 7) as f64;
-    let mut rest = place;
+    let mut rest = rect;
     let mut shapes = Vec::new();
     for (at, one) in all.iter().enumerate() {
         let share = weight(one) / all[at..].iter().map(weight).sum::<f64>();
@@ -73,9 +76,9 @@ pub fn charts(place: Place, all: &[Chart]) -> Vec<Shape> {
 }
 
 /// Pictures beside each other, each whole.
-pub fn pictures(place: Place, all: &[Picture]) -> impl Iterator<Item = Shape> {
-    place.split(all.len(), 152_400).into_iter().zip(all).map(|(place, one)| Shape {
-        place: picture::within(place, one.pixels),
+pub fn pictures(rect: Rect, all: &[Picture]) -> impl Iterator<Item = Shape> {
+    rect.split(all.len(), 152_400).into_iter().zip(all).map(|(rect, one)| Shape {
+        rect: picture::within(rect, one.pixels),
         block: Block::Picture(one.clone()),
     })
 }
@@ -107,7 +110,7 @@ impl Paragraph {
 
 /// A point without the figures that are drawn for it.
 pub fn headline(point: &Point) -> String {
-    let charted = if point.details.is_empty() { figures::charted(&point.text) } else { None };
+    let charted = if point.details.is_empty() { of_line(&point.text) } else { None };
     charted.map_or_else(|| point.text.clone(), |(name, _)| name)
 }
 
@@ -126,12 +129,12 @@ const WIDTHS: [f64; 4] = [0.07, 0.41, 0.36, 0.16];
 
 /// A table of points, as many as fit: number, point, what is said of it, and its first figure. Also how many
 /// are in it.
-pub fn table(place: Place, all: &[Point], size: Size) -> (Shape, usize) {
+pub fn table(rect: Rect, all: &[Point], size: Size) -> (Shape, usize) {
     let points = f64::from(size) / 100.0;
     // At most two lines of a cell.
     let shown = |text: &str, column: usize| {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let wide = (f64::from(place.width) * WIDTHS[column] / measure::POINT - 12.0) * 0.92 / points;
+        let wide = (f64::from(rect.width) * WIDTHS[column] / measure::POINT - 12.0) * 0.92 / points;
         let lines = measure::wrap(&text, wide);
         let kept: usize = lines.iter().take(2).map(|line| line.chars().count()).sum();
         (if lines.len() > 2 { cut(&text, kept.max(2)) } else { text }, lines.len().min(2))
@@ -143,7 +146,7 @@ pub fn table(place: Place, all: &[Point], size: Size) -> (Shape, usize) {
     };
     let mut rows = vec![["No.", "Point", "What it covers", "Figure"].map(String::from).to_vec()];
     let row_of = |lines: usize| lines as f64 * points * measure::LINE + 6.0;
-    let mut left = f64::from(place.height) / measure::POINT - row_of(1);
+    let mut left = f64::from(rect.height) / measure::POINT - row_of(1);
     for (at, point) in all.iter().enumerate() {
         let name = headline(point);
         let (text, one) = shown(&name, 1);
@@ -163,11 +166,11 @@ pub fn table(place: Place, all: &[Point], size: Size) -> (Shape, usize) {
             break;
         }
         let figure = figure(point)
-            .map_or("–".into(), |figure| figures::shown(figure.value, &figure.unit, figure.decimals));
+            .map_or("–".into(), |figure| figures::formatted(figure.value, &figure.unit, figure.decimals));
         rows.push(vec![(at + 1).to_string(), text, covers, figure]);
     }
     let count = rows.len() - 1;
-    (Shape { place, block: Block::Table(Table { widths: WIDTHS.to_vec(), rows, size }) }, count)
+    (Shape { rect, block: Block::Table(Table { widths: WIDTHS.to_vec(), rows, size }) }, count)
 }
 
 /// What the speaker reads.
