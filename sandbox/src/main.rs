@@ -1,6 +1,6 @@
-//! The program: `serve` and `exec`.
+//! The program `perceptis-sandbox`.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
 mod cli;
 
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             runtime.block_on(exec::exec(&settings, &program, &arguments))
         }
     };
-    // A read of standard input can't be cancelled; it is not waited for.
+    // A read of standard input can't be cancelled. The program does not wait for it.
     runtime.shutdown_background();
     code
 }

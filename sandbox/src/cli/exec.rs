@@ -1,4 +1,4 @@
-//! `exec`: runs a command beside a sandbox of its own.
+//! `exec`: runs a program with a sandbox of its own.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::shown;
 
-/// Runs the command with a sandbox and returns its exit code.
+/// Runs the program with a sandbox. Returns the exit code of the program.
 pub async fn exec(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> ExitCode {
     match run(settings, program, arguments).await {
         Ok(code) => ExitCode::from(code),
@@ -24,7 +24,7 @@ pub async fn exec(settings: &Settings, program: &OsStr, arguments: &[OsString]) 
 }
 
 async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io::Result<u8> {
-    // Before the command starts: a signal from now on is the command's.
+    // Before the program starts: from now on signals go to it.
     let mut signals = [
         (signal(SignalKind::interrupt())?, Signal::INT),
         (signal(SignalKind::terminate())?, Signal::TERM),
@@ -37,7 +37,7 @@ async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io
         .args(arguments)
         .env("PERCEPTIS_API_BASE_URL", sandbox.base_url())
         .env("PERCEPTIS_API_KEY", sandbox.api_key())
-        // The client's scale is whole; a clock a little faster than its client is harmless.
+        // The client takes a whole scale. A sandbox that is a little faster than its client is harmless.
         .env("PERCEPTIS_TIME_SCALE", format!("{}", settings.speed.floor()))
         .env("PERCEPTIS_LEDGER", directory.path().join("ledger.db"))
         .kill_on_drop(true);
@@ -47,7 +47,7 @@ async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            eprintln!("perceptis-sandbox: {} can't be run: {error}", shown(program));
+            eprintln!("perceptis-sandbox: can't run {}: {error}", shown(program));
             return Ok(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 });
         }
     };
@@ -58,7 +58,7 @@ async fn run(settings: &Settings, program: &OsStr, arguments: &[OsString]) -> io
     Ok(code_of(status))
 }
 
-/// Waits for the command, and hands it the signals that are meant to end it.
+/// Waits for the program, and passes on the signals that are meant to end it.
 async fn wait(
     child: &mut Child,
     [interrupt, terminate, hangup]: &mut [(tokio::signal::unix::Signal, Signal); 3],
@@ -66,20 +66,20 @@ async fn wait(
     loop {
         let signal = tokio::select! {
             status = child.wait() => return status,
-            // A terminal sends these to the command, too; there it is the command's to decide.
+            // A terminal sends these to the program, too. The program decides what to do.
             _ = interrupt.0.recv() => interrupt.1,
             _ = terminate.0.recv() => terminate.1,
             _ = hangup.0.recv() => hangup.1,
         };
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // It may have ended this moment.
+            // The program may have ended meanwhile.
             let _ = kill_process(pid, signal);
         }
     }
 }
 
-/// As a shell tells it.
+/// The exit code that a shell would report.
 fn code_of(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)

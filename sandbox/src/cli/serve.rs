@@ -1,4 +1,4 @@
-//! `serve`: answers until it is told to end.
+//! `serve`: runs a sandbox until a signal ends it.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ pub async fn serve(settings: &Settings, exit_on_stdin_eof: bool) -> ExitCode {
     }
     let mut output = std::io::stdout();
     if writeln!(output, "{ready}").and_then(|()| output.flush()).is_err() {
-        // The program that started it is gone already.
+        // The program that started this one is gone already.
         return ExitCode::FAILURE;
     }
     tokio::select! {

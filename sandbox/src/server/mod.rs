@@ -22,20 +22,20 @@ use crate::tls::{Certificate, Tls};
 pub use limits::Limits;
 pub use namespace_clock::NamespaceClock;
 
-/// How a sandbox is run.
+/// The settings of a sandbox.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The port on 127.0.0.1; 0 for any that is free.
+    /// The port on 127.0.0.1. 0 is any free port.
     pub port: u16,
-    /// How many times as fast as the wall's its clocks run at first: 0.001 to 100,000.
+    /// How many times as fast as real time its clocks run at first: 0.001 to 100,000.
     pub speed: f64,
-    /// What its job ids come from; `None` for chance.
+    /// What its job ids are made from. `None`: they are random.
     pub seed: Option<u64>,
-    /// Whether the journal goes to standard error, a line of JSON a request.
+    /// Whether the journal goes to standard error, a line of JSON for each request.
     pub log: bool,
     /// What connections may take.
     pub limits: Limits,
-    /// Whether it speaks TLS, and what it shows; can be changed while it runs.
+    /// Whether it speaks TLS, and its certificate, which can be changed while it runs.
     pub tls: Option<Certificate>,
 }
 
@@ -45,7 +45,7 @@ impl Default for Settings {
     }
 }
 
-/// A sandbox that has its port, and begins to answer when it is served.
+/// A sandbox that has its port. It answers from [`Sandbox::serve`] on.
 pub struct Sandbox {
     listener: TcpListener,
     service: Arc<Service>,
@@ -83,27 +83,27 @@ impl Sandbox {
         Ok(Sandbox { listener, service: Arc::new(service), limits: settings.limits, tls, control })
     }
 
-    /// Where it is: `http://127.0.0.1:port`, or `https`.
+    /// Its URL: `http://127.0.0.1:port`, or `https`.
     pub fn base_url(&self) -> String {
         self.service.base_url().to_owned()
     }
 
-    /// The certificate of its authority, as PEM, where it speaks TLS. Gone when the sandbox is.
+    /// The file with the certificate of its authority (PEM), if it speaks TLS. It is removed with the sandbox.
     pub fn ca_file(&self) -> Option<PathBuf> {
         self.tls.as_ref().map(|tls| tls.ca_file())
     }
 
-    /// A key that it accepts. Any that looks like `sk-...` is one.
+    /// An API key that it accepts, like every key that looks like `sk-...`.
     pub fn api_key(&self) -> &'static str {
         "sk-sandbox-default"
     }
 
-    /// Answers for ever.
+    /// Answers requests. This never ends.
     pub async fn serve(self) {
         listener::serve(self.listener, self.service, self.limits, self.tls, self.control).await;
     }
 
-    /// Runs a sandbox on a thread of its own, for a test.
+    /// Runs a sandbox on its own thread, for a test.
     ///
     /// # Errors
     /// As [`Sandbox::bind`].
@@ -126,7 +126,7 @@ impl Sandbox {
     }
 }
 
-/// A sandbox on a thread of its own; ends when it is dropped.
+/// A sandbox on its own thread. It ends when this is dropped.
 pub struct Running {
     base_url: String,
     ca_file: Option<PathBuf>,
@@ -136,18 +136,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it is: `http://127.0.0.1:port`.
+    /// Its URL: `http://127.0.0.1:port`.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// The certificate of its authority, as PEM, where it speaks TLS. Gone when the sandbox is.
+    /// The file with the certificate of its authority (PEM), if it speaks TLS. It is removed with the sandbox.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// The clock of a namespace; keys without one of their own are in `default`. The same as
-    /// `/_sandbox/clock`, without HTTP. From any thread.
+    /// The clock of a namespace, as `/_sandbox/clock` has it. Keys that name no namespace are in `default`. Any
+    /// thread may use it.
     ///
     /// # Errors
     /// When the namespace's name is not 1 to 64 letters, digits, `-`, `_` and `.`.

@@ -1,4 +1,4 @@
-//! The clock of a namespace, in the hands of a Rust test.
+//! The clock of a namespace, for Rust tests.
 
 use std::io;
 use std::time::Duration;
@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::clock::{self, Clock};
 use crate::service::Service;
 
-/// The clock of a namespace: states of jobs are computed from it, and nothing waits for it, so that what it
-/// is put to is so at once.
+/// The clock of a namespace. The states of jobs are computed from it, so that a change takes effect at once.
 #[derive(Clone, Copy)]
 pub struct NamespaceClock<'a> {
     service: &'a Service,
@@ -15,44 +14,44 @@ pub struct NamespaceClock<'a> {
 }
 
 impl<'a> NamespaceClock<'a> {
-    /// The clock of this namespace, which is made where there is none.
+    /// The clock of this namespace. The namespace is created where there is none.
     pub(crate) fn new(service: &'a Service, namespace: &'a str) -> io::Result<NamespaceClock<'a>> {
         let known = service.clock(namespace, |_| ());
         known.map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
         Ok(NamespaceClock { service, namespace })
     }
 
-    /// Virtual time since the namespace was made.
+    /// The virtual time since the namespace was created.
     pub fn now(&self) -> Duration {
         self.with(|clock| clock.now())
     }
 
-    /// Puts it forward, frozen or not.
+    /// Advances it, stopped or not.
     pub fn advance(&self, by: Duration) {
         self.with(|clock| clock.advance(by));
     }
 
-    /// How many times as fast as the wall's it runs.
+    /// How many times as fast as real time it runs.
     pub fn speed(&self) -> f64 {
         self.with(|clock| clock.speed())
     }
 
-    /// Makes it run at another speed from now on.
+    /// Changes its speed from now on.
     ///
     /// # Errors
-    /// When that is not from 0.001 to 100,000.
+    /// When the speed is not from 0.001 to 100,000.
     pub fn set_speed(&self, speed: f64) -> io::Result<()> {
         clock::check(speed)?;
         self.with(|clock| clock.set_speed(speed));
         Ok(())
     }
 
-    /// Whether it stands still.
+    /// Whether it is stopped.
     pub fn is_frozen(&self) -> bool {
         self.with(|clock| clock.is_frozen())
     }
 
-    /// Stops it, or lets it run on.
+    /// Stops it, or starts it again.
     pub fn set_frozen(&self, frozen: bool) {
         self.with(|clock| clock.set_frozen(frozen));
     }
