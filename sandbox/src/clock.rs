@@ -1,5 +1,5 @@
-//! The virtual clock: real time that can be sped up, advanced or stopped. Nothing waits for it: states are computed
-//! from it.
+//! The virtual clock: real time that can be sped up, advanced or stopped. Nothing waits for it: states are
+//! computed from it.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -1,4 +1,5 @@
-//! A local Perceptis service: real HTTP, real state and real `.pptx` files, without an API key, a network or costs.
+//! A local Perceptis service: real HTTP, real state and real `.pptx` files, without an API key, a network or
+//! costs.
 //!
 //! [`Sandbox::start`] runs one inside a test. The program `perceptis-sandbox` runs one for other programs.
 //!

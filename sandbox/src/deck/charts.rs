@@ -4,9 +4,9 @@ use super::figures::{Figure, MAX_FIGURES, formatted, in_line};
 use super::model::{Chart, Kind, Unit};
 use crate::hash;
 
-/// The figures as at most `max` charts. A series with a name and two or more figures has a chart for each unit; the
-/// other figures have one chart for each unit. Where that makes too many, the last chart takes all that is left.
-/// Without figures there is an illustration, whose title says so.
+/// The figures as at most `max` charts. A series with a name and two or more figures has a chart for each
+/// unit; the other figures have one chart for each unit. Where that makes too many, the last chart takes all
+/// that is left. Without figures there is an illustration, whose title says so.
 pub fn of_figures(figures: &[Figure], max: usize, seed: &str) -> Vec<Chart> {
     let is_named = |one: &Figure| {
         let same = |other: &&Figure| other.series == one.series && other.unit == one.unit;

@@ -1,5 +1,5 @@
-//! Reading a prompt. Its lines and sentences become the points of the deck, unchanged, so that a test knows what
-//! must be in the file.
+//! Reading a prompt. Its lines and sentences become the points of the deck, unchanged, so that a test knows
+//! what must be in the file.
 
 use super::figures::{self, Figure, MAX_FIGURES};
 use super::words::{printable, split};

@@ -1,4 +1,4 @@
-//! The parts that slides of all kinds are made of.
+//! The shapes that slides of all kinds are made of.
 
 use super::charts::of_line;
 use super::colour::Colour;
@@ -11,24 +11,24 @@ use super::picture;
 use super::prompt::Point;
 use super::words::{cut, printable};
 
-/// More characters than this are cut from a title.
-pub const MAX_TITLE: usize = 120;
-/// And from a line.
-pub const MAX_LINE: usize = 240;
-const MAX_NOTES: usize = 4000;
+/// The length to which titles are cut.
+pub const MAX_TITLE_CHARS: usize = 120;
+/// The length to which lines are cut.
+pub const MAX_LINE_CHARS: usize = 240;
+const MAX_NOTES_CHARS: usize = 4000;
 
-/// A ground in one colour.
+/// A background in one colour.
 pub fn panel(rect: Rect, colour: Colour) -> Shape {
     Shape { rect, block: Block::Panel(colour) }
 }
 
-/// Text that is made to fit its place.
+/// A text that is made to fit its rectangle.
 pub fn text(rect: Rect, role: Role, mut paragraphs: Vec<Paragraph>, anchor: Anchor, columns: u8) -> Shape {
     measure::fit(&mut paragraphs, rect, columns, 900);
     Shape { rect, block: Block::Text(Text { role, paragraphs, fill: None, anchor, columns }) }
 }
 
-/// One line on a ground.
+/// One line on a background.
 pub fn bar(rect: Rect, words: &str, size: Size, ground: Colour, colour: Colour) -> Shape {
     let mut shape = text(rect, Role::Note, vec![line(words, size, colour).bold()], Anchor::Middle, 1);
     if let Block::Text(text) = &mut shape.block {
@@ -37,13 +37,13 @@ pub fn bar(rect: Rect, words: &str, size: Size, ground: Colour, colour: Colour) 
     shape
 }
 
-/// A figure in large type with what it is of, on a light ground.
+/// A figure in large type with its label, on a light background.
 pub fn callout(rect: Rect, figure: &Figure) -> [Shape; 3] {
     let (upper, lower) = rect.rows(0.6, 0);
-    let told = figures::formatted(figure.value, &figure.unit, figure.decimals);
+    let value = figures::formatted(figure.value, &figure.unit, figure.decimals);
     [
         panel(rect, Colour::Light),
-        text(upper, Role::Note, vec![line(&told, 3200, Colour::Accent(1)).bold()], Anchor::Middle, 1),
+        text(upper, Role::Note, vec![line(&value, 3200, Colour::Accent(1)).bold()], Anchor::Middle, 1),
         text(lower, Role::Note, vec![line(&figure.label, 1200, Colour::Muted)], Anchor::Top, 1),
     ]
 }
@@ -53,7 +53,7 @@ pub fn chart(rect: Rect, chart: &Chart) -> Shape {
     Shape { rect, block: Block::Chart(chart.clone()) }
 }
 
-/// Charts beside each other, those with more figures wider.
+/// Charts side by side. Those with more figures are wider.
 pub fn charts(rect: Rect, all: &[Chart]) -> Vec<Shape> {
     const GAP: u32 = 152_400;
     let weight = |chart: &Chart| chart.values.len().clamp(4, 7) as f64;
@@ -62,7 +62,7 @@ pub fn charts(rect: Rect, all: &[Chart]) -> Vec<Shape> {
     for (at, one) in all.iter().enumerate() {
         let share = weight(one) / all[at..].iter().map(weight).sum::<f64>();
         let (left, right) = if at + 1 == all.len() { (rest, rest) } else { rest.columns(share, GAP) };
-        // A bar's name takes two lines where it stands beside other charts; those that overlap are left out.
+        // Beside other charts the labels of bars take two lines. Programs leave out labels that overlap.
         let room = left.height / u32::try_from(one.values.len() + 1).unwrap_or(u32::MAX);
         let size = match all.len() {
             1 => one.size,
@@ -75,7 +75,7 @@ pub fn charts(rect: Rect, all: &[Chart]) -> Vec<Shape> {
     shapes
 }
 
-/// Pictures beside each other, each whole.
+/// Pictures side by side, each whole.
 pub fn pictures(rect: Rect, all: &[Picture]) -> impl Iterator<Item = Shape> {
     rect.split(all.len(), 152_400).into_iter().zip(all).map(|(rect, one)| Shape {
         rect: picture::within(rect, one.pixels),
@@ -85,36 +85,36 @@ pub fn pictures(rect: Rect, all: &[Picture]) -> impl Iterator<Item = Shape> {
 
 /// A line of text.
 pub fn line(text: &str, size: Size, colour: Colour) -> Paragraph {
-    Paragraph { text: cut(text, MAX_LINE), level: 0, mark: Mark::None, size, bold: false, colour }
+    Paragraph { text: cut(text, MAX_LINE_CHARS), level: 0, mark: Mark::None, size, bold: false, colour }
 }
 
 impl Paragraph {
-    /// The same with a bullet.
+    /// The same paragraph with a bullet.
     pub fn bullet(mut self) -> Paragraph {
         self.mark = Mark::Bullet;
         self
     }
 
-    /// The same, bold.
+    /// The same paragraph in bold type.
     pub fn bold(mut self) -> Paragraph {
         self.bold = true;
         self
     }
 
-    /// The same, further in.
+    /// The same paragraph on the second level.
     pub fn nested(mut self) -> Paragraph {
         self.level = 1;
         self
     }
 }
 
-/// A point without the figures that are drawn for it.
+/// The text of a point, or its name alone where its figures are drawn.
 pub fn headline(point: &Point) -> String {
     let charted = if point.details.is_empty() { of_line(&point.text) } else { None };
     charted.map_or_else(|| point.text.clone(), |(name, _)| name)
 }
 
-/// Points and what is said of them, as bullets.
+/// Points and their details, as bullets.
 pub fn points(all: &[Point], size: Size, colour: Colour, details: usize) -> Vec<Paragraph> {
     let mut paragraphs = Vec::new();
     for point in all {
@@ -127,8 +127,8 @@ pub fn points(all: &[Point], size: Size, colour: Colour, details: usize) -> Vec<
 
 const WIDTHS: [f64; 4] = [0.07, 0.41, 0.36, 0.16];
 
-/// A table of points, as many as fit: number, point, what is said of it, and its first figure. Also how many
-/// are in it.
+/// A table of points: number, point, details and first figure. It has as many points as fit. Also returns
+/// their number.
 pub fn table(rect: Rect, all: &[Point], size: Size) -> (Shape, usize) {
     let points = f64::from(size) / 100.0;
     // At most two lines of a cell.
@@ -151,7 +151,7 @@ pub fn table(rect: Rect, all: &[Point], size: Size) -> (Shape, usize) {
         let name = headline(point);
         let (text, one) = shown(&name, 1);
         let covers = match point.details.as_slice() {
-            // What of the point is not its name.
+            // The rest of the point, without its name.
             [] => point
                 .text
                 .get(name.len()..)
@@ -173,10 +173,10 @@ pub fn table(rect: Rect, all: &[Point], size: Size) -> (Shape, usize) {
     (Shape { rect, block: Block::Table(Table { widths: WIDTHS.to_vec(), rows, size }) }, count)
 }
 
-/// What the speaker reads.
+/// The notes for the speaker.
 pub fn notes(text: &str) -> String {
     let flat: Vec<&str> = text.split_whitespace().collect();
     let clean = printable(&flat.join(" "));
     let clean = clean.trim();
-    if clean.is_empty() { "Notes".into() } else { cut(clean, MAX_NOTES) }
+    if clean.is_empty() { "Notes".into() } else { cut(clean, MAX_NOTES_CHARS) }
 }

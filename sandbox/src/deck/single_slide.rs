@@ -1,5 +1,5 @@
-//! A single slide, as dense as a consultant's: a claim, a chart, points, a table, and what follows from them.
-//! Variants differ in their arrangement and their colours, and say the same.
+//! The single slide of a prompt: a claim, a chart, points, a table and a conclusion on one slide. Variants
+//! have the same content, and differ in arrangement and colours.
 
 use super::charts;
 use super::colour::Colour;
@@ -8,38 +8,38 @@ use super::figures::Figure;
 use super::model::{Anchor, Block, Chart, Deck, Layout, Picture, Rect, Role, Shape, Slide, Title};
 use super::picture;
 use super::prompt::{self, Brief, Point};
-use super::shapes::{self, MAX_TITLE, line, notes};
+use super::shapes::{self, MAX_TITLE_CHARS, line, notes};
 use super::words::cut;
 
 const GAP: u32 = 228_600;
 const MAX_POINTS: usize = 6;
 
-/// What the arrangements work with.
-struct Matter<'a> {
+/// The content of the slide, for every arrangement.
+struct Content<'a> {
     brief: &'a Brief,
     charts: Vec<Chart>,
     said: Vec<String>,
     pictures: Vec<Picture>,
 }
 
-/// The slide of a prompt in one of its variants, from 1. `template` is the design that was asked for by name.
+/// The slide of a prompt in one of its variants, from 1. `template` is the design that the request names.
 pub fn single_slide(prompt: &str, variant: u32, template: Option<Design>, sent: &[Picture]) -> Deck {
     let brief = prompt::read(prompt);
     let number = variant.saturating_sub(1) as usize;
-    // Four arrangements; those that come again differ in their colours.
+    // There are four arrangements. They come again in other colours.
     let design = template.unwrap_or_else(|| design::of(number)).turned(number / 4);
     let charts = charts::of_figures(&brief.figures, 3, &brief.text);
     let has_figures = !brief.figures.is_empty();
     let said = charts::remarks(&charts, has_figures);
-    let matter = Matter { charts, said, pictures: sent.to_vec(), brief: &brief };
-    let title = cut(&brief.title, MAX_TITLE);
+    let content = Content { charts, said, pictures: sent.to_vec(), brief: &brief };
+    let title = cut(&brief.title, MAX_TITLE_CHARS);
     let (style, mut shapes) = match number % 4 {
-        0 => argument(&matter),
-        1 => columns(&matter),
-        2 => numbers(&matter),
-        _ => beside(&matter, &design),
+        0 => argument(&content),
+        1 => columns(&content),
+        2 => numbers(&content),
+        _ => beside(&content, &design),
     };
-    // The dark panel ends before it.
+    // The line begins to the right of the dark panel.
     let x = if number % 4 == 3 { 4.65 } else { 0.5 };
     shapes.push(shapes::text(
         Rect::inches(x, 7.08, 8.0, 0.32),
@@ -65,10 +65,10 @@ fn source(has_figures: bool) -> &'static str {
     }
 }
 
-/// The title over the whole width, and the line under it.
-fn head(matter: &Matter<'_>) -> ((Rect, u32, Colour), Shape) {
+/// The title over the whole width, and the line below it.
+fn head(content: &Content<'_>) -> ((Rect, u32, Colour), Shape) {
     let rect = Rect::inches(0.5, 0.3, 12.33, 0.85);
-    let mut title = vec![line(&matter.brief.title, 2600, Colour::Dark).bold()];
+    let mut title = vec![line(&content.brief.title, 2600, Colour::Dark).bold()];
     super::measure::fit(&mut title, rect, 1, 1800);
     let size = title.first().map_or(1800, |title| title.size);
     (
@@ -76,73 +76,73 @@ fn head(matter: &Matter<'_>) -> ((Rect, u32, Colour), Shape) {
         shapes::text(
             Rect::inches(0.5, 1.12, 12.33, 0.42),
             Role::Note,
-            vec![line(&lead(matter), 1400, Colour::Muted)],
+            vec![line(&lead(content), 1400, Colour::Muted)],
             Anchor::Middle,
             1,
         ),
     )
 }
 
-fn lead(matter: &Matter<'_>) -> String {
+fn lead(content: &Content<'_>) -> String {
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let points = count(matter.brief.points.len(), "point");
-    match matter.brief.figures.len() {
+    let points = count(content.brief.points.len(), "point");
+    match content.brief.figures.len() {
         0 => points,
         figures => format!("{points}, {}", count(figures, "figure")),
     }
 }
 
-/// What follows, in one line on the deck's own colour.
-fn conclusion(matter: &Matter<'_>, rect: Rect) -> Shape {
-    let last = matter.brief.points.last().map(|point| point.text.as_str()).unwrap_or_default();
+/// The conclusion: one line on the colour of the deck.
+fn conclusion(content: &Content<'_>, rect: Rect) -> Shape {
+    let last = content.brief.points.last().map(|point| point.text.as_str()).unwrap_or_default();
     shapes::bar(rect, &format!("So what: {}", cut(last, 130)), 1600, Colour::Accent(1), Colour::White)
 }
 
-fn points<'a>(matter: &Matter<'a>, most: usize) -> &'a [Point] {
-    &matter.brief.points[..matter.brief.points.len().min(most)]
+fn points<'a>(content: &Content<'a>, most: usize) -> &'a [Point] {
+    &content.brief.points[..content.brief.points.len().min(most)]
 }
 
-fn body(matter: &Matter<'_>, rect: Rect, colour: Colour) -> Shape {
+fn body(content: &Content<'_>, rect: Rect, colour: Colour) -> Shape {
     shapes::text(
         rect,
         Role::Body,
-        shapes::points(points(matter, MAX_POINTS), 1600, colour, 2),
+        shapes::points(points(content, MAX_POINTS), 1600, colour, 2),
         Anchor::Top,
         1,
     )
 }
 
-/// The lower part of a place for the pictures, if there are any.
-fn with_pictures(matter: &Matter<'_>, rect: Rect, shapes: &mut Vec<Shape>) -> Rect {
-    if matter.pictures.is_empty() {
+/// Adds the pictures in the lower part of a rectangle, if there are any. Returns the part that is left.
+fn with_pictures(content: &Content<'_>, rect: Rect, shapes: &mut Vec<Shape>) -> Rect {
+    if content.pictures.is_empty() {
         return rect;
     }
     let (upper, lower) = rect.rows(0.55, GAP);
-    shapes.extend(shapes::pictures(lower, &matter.pictures));
+    shapes.extend(shapes::pictures(lower, &content.pictures));
     upper
 }
 
 type Arranged = ((Rect, u32, Colour), Vec<Shape>);
 
-/// The chart at the left, the points at the right, the conclusion under both.
-fn argument(matter: &Matter<'_>) -> Arranged {
-    let (style, lead) = head(matter);
+/// The chart at the left, the points at the right, the conclusion below both.
+fn argument(content: &Content<'_>) -> Arranged {
+    let (style, lead) = head(content);
     let (left, right) = Rect::inches(0.5, 1.7, 12.33, 4.45).columns(0.56, GAP);
     let mut shapes = vec![panel_behind(left), lead];
     let (chart, said) = inner(left).rows(0.8, 76_200);
-    shapes.extend(shapes::charts(chart, &matter.charts));
-    shapes.push(remarks(matter, said));
-    let right = with_pictures(matter, right, &mut shapes);
-    shapes.push(body(matter, right, Colour::Text));
-    shapes.push(conclusion(matter, Rect::inches(0.5, 6.35, 12.33, 0.6)));
+    shapes.extend(shapes::charts(chart, &content.charts));
+    shapes.push(remarks(content, said));
+    let right = with_pictures(content, right, &mut shapes);
+    shapes.push(body(content, right, Colour::Text));
+    shapes.push(conclusion(content, Rect::inches(0.5, 6.35, 12.33, 0.6)));
     (style, shapes)
 }
 
-/// The points as cards, the chart and a table under them.
-fn columns(matter: &Matter<'_>) -> Arranged {
-    let (style, lead) = head(matter);
+/// The points as cards, the chart and the points again below them.
+fn columns(content: &Content<'_>) -> Arranged {
+    let (style, lead) = head(content);
     let mut shapes = vec![lead];
-    let cards = points(matter, 4);
+    let cards = points(content, 4);
     for (at, (rect, point)) in
         Rect::inches(0.5, 1.65, 12.33, 1.95).split(cards.len(), GAP).into_iter().zip(cards).enumerate()
     {
@@ -156,8 +156,8 @@ fn columns(matter: &Matter<'_>) -> Arranged {
         shapes.push(shapes::text(below, Role::Note, paragraphs, Anchor::Top, 1));
     }
     let (left, right) = Rect::inches(0.5, 3.75, 12.33, 2.5).columns(0.5, GAP);
-    shapes.extend(shapes::charts(left, &matter.charts));
-    let right = match matter.pictures.as_slice() {
+    shapes.extend(shapes::charts(left, &content.charts));
+    let right = match content.pictures.as_slice() {
         [] => right,
         pictures => {
             let (text, picture) = right.columns(0.5, GAP);
@@ -165,55 +165,57 @@ fn columns(matter: &Matter<'_>) -> Arranged {
             text
         }
     };
-    shapes.push(body(matter, right, Colour::Text));
-    shapes.push(conclusion(matter, Rect::inches(0.5, 6.4, 12.33, 0.55)));
+    shapes.push(body(content, right, Colour::Text));
+    shapes.push(conclusion(content, Rect::inches(0.5, 6.4, 12.33, 0.55)));
     (style, shapes)
 }
 
 /// The figures in large type, then a table and the chart.
-fn numbers(matter: &Matter<'_>) -> Arranged {
-    let (style, lead) = head(matter);
+fn numbers(content: &Content<'_>) -> Arranged {
+    let (style, lead) = head(content);
     let mut shapes = vec![lead];
-    let mut told: Vec<Figure> = matter.brief.figures.iter().take(5).cloned().collect();
-    if told.is_empty() {
-        told = matter.charts.iter().flat_map(charts::figures_of).take(5).collect();
+    let mut figures: Vec<Figure> = content.brief.figures.iter().take(5).cloned().collect();
+    if figures.is_empty() {
+        figures = content.charts.iter().flat_map(charts::figures_of).take(5).collect();
     }
-    for (rect, figure) in Rect::inches(0.5, 1.65, 12.33, 1.3).split(told.len(), GAP).into_iter().zip(&told) {
+    for (rect, figure) in
+        Rect::inches(0.5, 1.65, 12.33, 1.3).split(figures.len(), GAP).into_iter().zip(&figures)
+    {
         shapes.extend(shapes::callout(rect, figure));
     }
     let (left, right) = Rect::inches(0.5, 3.1, 12.33, 2.35).columns(0.55, GAP);
-    shapes.push(shapes::table(left, points(matter, 5), 1100).0);
-    shapes.extend(shapes::charts(right, &matter.charts));
+    shapes.push(shapes::table(left, points(content, 5), 1100).0);
+    shapes.extend(shapes::charts(right, &content.charts));
     let mut strip = Rect::inches(0.5, 5.68, 12.33, 1.35);
-    if !matter.pictures.is_empty() {
-        // Beside the points: a chart that shares its height is none.
+    if !content.pictures.is_empty() {
+        // The pictures stand beside the points: beside the chart they would make it too small.
         let (text, picture) = strip.columns(0.74, GAP);
-        shapes.extend(shapes::pictures(picture, &matter.pictures));
+        shapes.extend(shapes::pictures(picture, &content.pictures));
         strip = text;
     }
     shapes.push(shapes::panel(Rect::inches(0.5, 5.6, 12.33, 0.03), Colour::Accent(1)));
-    let paragraphs = shapes::points(points(matter, MAX_POINTS), 1400, Colour::Text, 2);
+    let paragraphs = shapes::points(points(content, MAX_POINTS), 1400, Colour::Text, 2);
     shapes.push(shapes::text(strip, Role::Body, paragraphs, Anchor::Top, 2));
     (style, shapes)
 }
 
-/// The claim and the points on a dark panel at the left, the evidence at the right.
-fn beside(matter: &Matter<'_>, design: &Design) -> Arranged {
+/// The claim and the points on a dark panel at the left; charts, pictures and a table at the right.
+fn beside(content: &Content<'_>, design: &Design) -> Arranged {
     let panel = Rect::inches(0.0, 0.0, 4.45, 7.5);
     let rect = Rect::inches(0.4, 0.45, 3.75, 1.9);
-    let mut title = vec![line(&matter.brief.title, 2600, Colour::White).bold()];
+    let mut title = vec![line(&content.brief.title, 2600, Colour::White).bold()];
     super::measure::fit(&mut title, rect, 1, 1400);
     let size = title.first().map_or(1400, |title| title.size);
     let mut shapes = vec![shapes::panel(panel, Colour::Dark)];
     shapes.push(shapes::panel(Rect::inches(0.5, 2.5, 0.9, 0.05), Colour::Accent(1)));
-    shapes.push(body(matter, Rect::inches(0.4, 2.7, 3.75, 4.2), Colour::White));
+    shapes.push(body(content, Rect::inches(0.4, 2.7, 3.75, 4.2), Colour::White));
     let right = Rect::inches(4.75, 0.45, 8.1, 6.5);
     let (upper, lower) = right.rows(0.52, GAP);
     let (chart, shown) = upper.columns(0.62, GAP);
-    shapes.extend(shapes::charts(chart, &matter.charts));
-    match matter.pictures.as_slice() {
+    shapes.extend(shapes::charts(chart, &content.charts));
+    match content.pictures.as_slice() {
         [] => {
-            shapes.extend(picture::drawn(design, &matter.brief.text).map(|drawn| Shape {
+            shapes.extend(picture::drawn(design, &content.brief.text).map(|drawn| Shape {
                 rect: picture::within(shown, drawn.pixels),
                 block: Block::Picture(drawn),
             }))
@@ -221,15 +223,15 @@ fn beside(matter: &Matter<'_>, design: &Design) -> Arranged {
         pictures => shapes.extend(shapes::pictures(shown, pictures)),
     }
     let (table, said) = lower.rows(0.78, 76_200);
-    shapes.push(shapes::table(table, points(matter, 5), 1100).0);
-    shapes.push(remarks(matter, said));
+    shapes.push(shapes::table(table, points(content, 5), 1100).0);
+    shapes.push(remarks(content, said));
     ((rect, size, Colour::White), shapes)
 }
 
-/// What the figures say, in small type.
-fn remarks(matter: &Matter<'_>, rect: Rect) -> Shape {
+/// What the charts show, in small type.
+fn remarks(content: &Content<'_>, rect: Rect) -> Shape {
     let paragraphs =
-        matter.said.iter().take(4).map(|text| line(text, 1200, Colour::Muted).bullet()).collect();
+        content.said.iter().take(4).map(|text| line(text, 1200, Colour::Muted).bullet()).collect();
     shapes::text(rect, Role::Note, paragraphs, Anchor::Middle, 2)
 }
 
@@ -255,7 +257,7 @@ mod tests {
         "Rust pays\n- Defects: 2022 70, 2023 50, 2024 30\n  - memory\n- Speed\n- Hiring\n- Cost 12 %";
 
     #[test]
-    fn every_variant_is_another_design_and_says_the_same() {
+    fn variants_differ_in_design_and_have_the_same_content() {
         for template in [None, design::named("Plum")] {
             let all: Vec<Deck> = (1..=10).map(|number| single_slide(PROMPT, number, template, &[])).collect();
             for (at, deck) in all.iter().enumerate() {
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_on_every_variant() {
+    fn variants_show_the_pictures_of_the_request() {
         let sent = picture::drawn(&design::of(0), "x").unwrap();
         for number in 1..=4 {
             let deck = single_slide(PROMPT, number, None, std::slice::from_ref(&sent));
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_on_the_slide() {
+    fn shapes_are_inside_the_slide() {
         let long = format!(
             "{}\n{}",
             "Title ".repeat(40),

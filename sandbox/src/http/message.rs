@@ -88,7 +88,8 @@ pub enum Wire {
     EndsByReset,
     /// A correct response. The connection stays open, and is reset when the next request begins.
     DiesBetween,
-    /// A correct response. Before it is written, the listener begins to refuse connections for so many milliseconds.
+    /// A correct response. Before it is written, the listener begins to refuse connections for so many
+    /// milliseconds.
     ThenRefused(u64),
     /// `100 Continue` before the response, though the request did not ask for it.
     Continue,

@@ -1,5 +1,5 @@
-//! HTTP/1.1 messages: requests are read, responses are written. It is written by hand because half of all faults
-//! are faults of the wire: a library that keeps the protocol can't break it.
+//! HTTP/1.1 messages: requests are read, responses are written. It is written by hand because half of all
+//! faults are faults of the wire: a library that keeps the protocol can't break it.
 
 mod message;
 mod range;

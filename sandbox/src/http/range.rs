@@ -11,8 +11,8 @@ pub enum ByteRange {
     Unsatisfiable,
 }
 
-/// Reads a `Range` header for a body of this length. Several ranges, other units and text that can't be read ask
-/// for the whole body, as the RFC allows.
+/// Reads a `Range` header for a body of this length. Several ranges, other units and text that can't be read
+/// ask for the whole body, as the RFC allows.
 pub fn requested_range(header: Option<&str>, length: usize) -> ByteRange {
     let Some((first, last)) =
         header.and_then(|text| text.strip_prefix("bytes=")).and_then(|range| range.trim().split_once('-'))

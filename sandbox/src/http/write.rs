@@ -175,7 +175,8 @@ fn head_of(response: &Response, length: u64, keep_alive: bool) -> Vec<u8> {
         }
         Wire::FoldedHeaders => head += "x-folded: one\r\n  two\r\n",
         Wire::ForbiddenHeaders => {
-            head += "bad header: has a space in its name\r\nno colon at all\r\nx-nul: a\0b\r\n folded: onto the next line\r\n";
+            head += "bad header: has a space in its name\r\nno colon at all\r\nx-nul: a\0b\r\n\
+                \x20folded: onto the next line\r\n";
         }
         _ => {}
     }

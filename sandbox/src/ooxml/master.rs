@@ -11,7 +11,7 @@ const NOTES_PART: &str = "ppt/notesMasters/notesMaster1.xml";
 const TITLE: Rect = Rect::new(838_200, 457_200, 10_515_600, 1_219_200);
 const BODY: Rect = Rect::new(838_200, 1_905_000, 10_515_600, 4_191_000);
 
-/// Adds everything that slides stand on.
+/// Adds the master, the layouts and the other parts that every presentation has.
 pub fn add(package: &mut Package, design: &Design) {
     add_themes(package, design);
     add_master(package);
@@ -61,11 +61,15 @@ fn add_master(package: &mut Package) {
             };
             let indent = 228_600 + (level - 1) * 457_200;
             format!(
-                "<a:lvl{level}pPr marL=\"{indent}\" indent=\"-228600\" algn=\"l\" defTabSz=\"914400\" rtl=\"0\" \
-                 eaLnBrk=\"1\" latinLnBrk=\"0\" hangingPunct=\"1\"><a:lnSpc><a:spcPct val=\"100000\"/></a:lnSpc>\
-                 <a:spcBef><a:spcPts val=\"900\"/></a:spcBef><a:buClr><a:schemeClr val=\"accent1\"/></a:buClr>\
+                "<a:lvl{level}pPr marL=\"{indent}\" indent=\"-228600\" algn=\"l\" defTabSz=\"914400\" \
+                 rtl=\"0\" \
+                 eaLnBrk=\"1\" latinLnBrk=\"0\" hangingPunct=\"1\"><a:lnSpc><a:spcPct val=\"100000\"/>\
+                 </a:lnSpc>\
+                 <a:spcBef><a:spcPts val=\"900\"/></a:spcBef><a:buClr><a:schemeClr val=\"accent1\"/>\
+                 </a:buClr>\
                  <a:buFont typeface=\"Arial\"/><a:buChar char=\"&#8226;\"/>\
-                 <a:defRPr sz=\"{size}\" kern=\"1200\"><a:solidFill><a:schemeClr val=\"tx1\"/></a:solidFill>{}\
+                 <a:defRPr sz=\"{size}\" kern=\"1200\"><a:solidFill><a:schemeClr val=\"tx1\"/>\
+                 </a:solidFill>{}\
                  </a:defRPr></a:lvl{level}pPr>",
                 fonts("mn")
             )
@@ -75,7 +79,8 @@ fn add_master(package: &mut Package) {
         MASTER_PART,
         "application/vnd.openxmlformats-officedocument.presentationml.slideMaster+xml",
         &format!(
-            "<p:sldMaster {NAMESPACES}><p:cSld><p:bg><p:bgRef idx=\"1001\"><a:schemeClr val=\"bg1\"/></p:bgRef>\
+            "<p:sldMaster {NAMESPACES}><p:cSld><p:bg><p:bgRef idx=\"1001\"><a:schemeClr val=\"bg1\"/>\
+             </p:bgRef>\
              </p:bg><p:spTree>{GROUP}{shapes}</p:spTree></p:cSld>{COLOURS}\
              <p:sldLayoutIdLst>{layouts}</p:sldLayoutIdLst><p:txStyles><p:titleStyle>\
              <a:lvl1pPr algn=\"l\" defTabSz=\"914400\" rtl=\"0\" eaLnBrk=\"1\" latinLnBrk=\"0\" \
@@ -209,7 +214,8 @@ fn footer(id: u32, kind: &str, index: u32, rect: Rect, align: &str, field: &str)
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"{kind} {id}\"/><p:cNvSpPr><a:spLocks noGrp=\"1\"/>\
          </p:cNvSpPr><p:nvPr><p:ph type=\"{kind}\" sz=\"quarter\" idx=\"{index}\"/></p:nvPr></p:nvSpPr>\
          <p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom></p:spPr><p:txBody>\
-         <a:bodyPr anchor=\"ctr\"/><a:lstStyle><a:lvl1pPr algn=\"{align}\"><a:defRPr sz=\"1200\"/></a:lvl1pPr>\
+         <a:bodyPr anchor=\"ctr\"/><a:lstStyle><a:lvl1pPr algn=\"{align}\"><a:defRPr sz=\"1200\"/>\
+         </a:lvl1pPr>\
          </a:lstStyle><a:p>{content}</a:p></p:txBody></p:sp>",
         transform("a", rect)
     )
@@ -247,13 +253,15 @@ fn theme(design: &Design) -> String {
     colours += &(colour("hlink", design.accents[0]) + &colour("folHlink", design.accents[3]));
     let font = |name: &str, face: &str| {
         format!(
-            "<a:{name}Font><a:latin typeface=\"{face}\"/><a:ea typeface=\"\"/><a:cs typeface=\"\"/></a:{name}Font>"
+            "<a:{name}Font><a:latin typeface=\"{face}\"/><a:ea typeface=\"\"/><a:cs typeface=\"\"/>\
+             </a:{name}Font>"
         )
     };
     let fill = "<a:solidFill><a:schemeClr val=\"phClr\"/></a:solidFill>";
     let line = |width: u32| {
         format!(
-            "<a:ln w=\"{width}\" cap=\"flat\" cmpd=\"sng\" algn=\"ctr\">{fill}<a:prstDash val=\"solid\"/></a:ln>"
+            "<a:ln w=\"{width}\" cap=\"flat\" cmpd=\"sng\" algn=\"ctr\">{fill}<a:prstDash val=\"solid\"/>\
+             </a:ln>"
         )
     };
     let effect = "<a:effectStyle><a:effectLst/></a:effectStyle>";

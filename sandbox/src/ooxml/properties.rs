@@ -1,4 +1,4 @@
-//! The document's properties.
+//! The properties of the document.
 
 use super::package::Package;
 use super::xml::escaped;
@@ -12,7 +12,7 @@ pub struct Properties<'a> {
     pub created: u64,
 }
 
-/// Adds `docProps/core.xml` and `docProps/app.xml`, and what the package begins with.
+/// Adds `docProps/core.xml` and `docProps/app.xml`, and the relationships of the package.
 pub fn add(package: &mut Package, deck: &Deck, properties: &Properties<'_>) {
     let date = date(properties.created);
     package.relate("", "officeDocument", "ppt/presentation.xml");
@@ -58,7 +58,7 @@ fn date(unix: u64) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn date_is_that_of_the_calendar() {
         for (unix, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

@@ -13,7 +13,7 @@ const NOTES: &str = "application/vnd.openxmlformats-officedocument.presentationm
 const PRESENTATION: &str =
     "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml";
 
-/// The layout's part.
+/// The part of a layout.
 pub fn layout_part(layout: Layout) -> &'static str {
     match layout {
         Layout::Title => "ppt/slideLayouts/slideLayout1.xml",
@@ -21,7 +21,7 @@ pub fn layout_part(layout: Layout) -> &'static str {
     }
 }
 
-/// Counts the parts of which several slides have some.
+/// The numbers of charts and images so far, over all slides.
 #[derive(Default)]
 pub struct Counts {
     charts: usize,
@@ -37,33 +37,34 @@ pub fn add(package: &mut Package, number: usize, slide: &Slide, counts: &mut Cou
     package.relate(&notes, "notesMaster", "ppt/notesMasters/notesMaster1.xml");
     package.relate(&notes, "slide", &part);
 
-    // Panels are behind the title; all else is before it.
-    let mut behind = String::new();
-    let mut before = String::new();
+    // Panels are behind the title. All other shapes are in front of it.
+    let mut back = String::new();
+    let mut front = String::new();
     for (at, Shape { rect, block }) in slide.shapes.iter().enumerate() {
         let id = at + 3;
         match block {
-            Block::Panel(colour) => behind += &panel(id, *rect, *colour),
-            Block::Text(text) => before += &text_shape(id, *rect, text),
+            Block::Panel(colour) => back += &panel(id, *rect, *colour),
+            Block::Text(text) => front += &text_shape(id, *rect, text),
             Block::Chart(one) => {
                 counts.charts += 1;
                 let target = chart::add(package, counts.charts, one)?;
                 let reference = package.relate(&part, "chart", &target);
                 let content = format!(
-                    "<c:chart xmlns:c=\"http://schemas.openxmlformats.org/drawingml/2006/chart\" r:id=\"{reference}\"/>"
+                    "<c:chart xmlns:c=\"http://schemas.openxmlformats.org/drawingml/2006/chart\" \
+                     r:id=\"{reference}\"/>"
                 );
-                before += &frame(id, "Chart", *rect, "chart", &content, &one.title);
+                front += &frame(id, "Chart", *rect, "chart", &content, &one.title);
             }
             Block::Table(one) => {
-                before += &frame(id, "Table", *rect, "table", &table::table(one, *rect), "");
+                front += &frame(id, "Table", *rect, "table", &table::table(one, *rect), "");
             }
             Block::Picture(one) => {
                 counts.images += 1;
-                before += &picture(package, &part, id, counts.images, *rect, one);
+                front += &picture(package, &part, id, counts.images, *rect, one);
             }
         }
     }
-    let shapes = behind + &title(slide) + &before;
+    let shapes = back + &title(slide) + &front;
     package.part(
         &part,
         SLIDE,
@@ -117,7 +118,8 @@ fn text_shape(id: usize, rect: Rect, text: &Text) -> String {
         Role::Note => {
             let ground = text.fill.map_or("<a:noFill/>".to_owned(), text::fill);
             return format!(
-                "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Text {id}\"/><p:cNvSpPr txBox=\"1\"/><p:nvPr/></p:nvSpPr>\
+                "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Text {id}\"/><p:cNvSpPr txBox=\"1\"/><p:nvPr/>\
+                 </p:nvSpPr>\
                  <p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>{ground}</p:spPr>{}</p:sp>",
                 transform("a", rect),
                 text::body(text)
@@ -139,7 +141,8 @@ fn panel(id: usize, rect: Rect, colour: Colour) -> String {
 fn frame(id: usize, name: &str, rect: Rect, kind: &str, content: &str, description: &str) -> String {
     format!(
         "<p:graphicFrame><p:nvGraphicFramePr><p:cNvPr id=\"{id}\" name=\"{name} {id}\" descr=\"{}\"/>\
-         <p:cNvGraphicFramePr><a:graphicFrameLocks noGrp=\"1\"/></p:cNvGraphicFramePr><p:nvPr/></p:nvGraphicFramePr>{}\
+         <p:cNvGraphicFramePr><a:graphicFrameLocks noGrp=\"1\"/></p:cNvGraphicFramePr><p:nvPr/>\
+         </p:nvGraphicFramePr>{}\
          <a:graphic><a:graphicData uri=\"http://schemas.openxmlformats.org/drawingml/2006/{kind}\">{content}\
          </a:graphicData></a:graphic></p:graphicFrame>",
         escaped(description),
@@ -165,8 +168,10 @@ fn picture(
     let reference = package.relate(slide, "image", &part);
     format!(
         "<p:pic><p:nvPicPr><p:cNvPr id=\"{id}\" name=\"Picture {id}\" descr=\"{}\"/><p:cNvPicPr>\
-         <a:picLocks noChangeAspect=\"1\"/></p:cNvPicPr><p:nvPr/></p:nvPicPr><p:blipFill><a:blip r:embed=\"{reference}\"/>\
-         <a:stretch><a:fillRect/></a:stretch></p:blipFill><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>\
+         <a:picLocks noChangeAspect=\"1\"/></p:cNvPicPr><p:nvPr/></p:nvPicPr><p:blipFill>\
+         <a:blip r:embed=\"{reference}\"/>\
+         <a:stretch><a:fillRect/></a:stretch></p:blipFill><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/>\
+         </a:prstGeom>\
          </p:spPr></p:pic>",
         escaped(&picture.description),
         transform("a", rect)
@@ -202,7 +207,7 @@ pub fn add_presentation(package: &mut Package, slides: usize) {
     );
 }
 
-/// A placeholder; without a transform it has its place from the layout.
+/// A placeholder. Without a transform it has its position from the layout.
 fn placeholder(id: usize, name: &str, kind: &str, transform: &str, body: &str) -> String {
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"{name} {id}\"/>\

@@ -1,8 +1,8 @@
-//! Text in XML.
+//! XML that several parts use.
 
 use crate::deck::Rect;
 
-/// A text as element content or in a quoted attribute. Characters that XML 1.0 forbids are left out.
+/// A text as element content or in a quoted attribute, without the characters that XML 1.0 forbids.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Slides as drawings (SVG 1.1), from the same model as the files: what the page shows.
+//! Drawings of slides (SVG 1.1) for the page, from the same model as the files.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,8 @@ pub fn draw(deck: &Deck, slide: &Slide) -> String {
     let (width, height) = (points(WIDTH), points(HEIGHT));
     let _ = write!(
         out.text,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONTS}\"><title>{}</title>",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"{FONTS}\">\
+         <title>{}</title>",
         escaped(&slide.title.text)
     );
     out.rectangle(Rect { x: 0, y: 0, width: WIDTH, height: HEIGHT }, Colour::White);
@@ -67,7 +68,8 @@ impl Drawing<'_> {
         let weight = if bold { " font-weight=\"700\"" } else { "" };
         let _ = write!(
             self.text,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size:.1}\"{weight} fill=\"#{fill}\" text-anchor=\"{anchor}\">{}</text>",
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size:.1}\"{weight} fill=\"#{fill}\" \
+             text-anchor=\"{anchor}\">{}</text>",
             escaped(text)
         );
     }
@@ -87,7 +89,8 @@ impl Drawing<'_> {
         };
         let (wide, high) = measure::inside(rect, 1);
         let tall = measure::height(std::slice::from_ref(&paragraph), wide);
-        // At the foot of its place, but where it has a style of its own.
+        // The layouts have the title at the bottom of its rectangle; a title with its own style is in the
+        // middle.
         let above = if slide.title.style.is_some() { (high - tall) / 2.0 } else { high - tall };
         let mut y = points(rect.y) + measure::INSET.1 + above.max(0.0);
         self.paragraph(&paragraph, points(rect.x) + measure::INSET.0, wide, &mut y, 0);
@@ -195,7 +198,8 @@ impl Drawing<'_> {
         let data = base64::engine::general_purpose::STANDARD.encode(&picture.data);
         let _ = write!(
             self.text,
-            "<image x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" href=\"data:image/{kind};base64,{data}\"><title>{}</title></image>",
+            "<image x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
+             href=\"data:image/{kind};base64,{data}\"><title>{}</title></image>",
             points(rect.x),
             points(rect.y),
             points(rect.width),
@@ -249,12 +253,12 @@ impl Drawing<'_> {
                 let thick = (step * 0.62).min(90.0);
                 self.bar(middle - thick / 2.0, from.min(to), thick, (from - to).abs(), Colour::Accent(1));
             }
-            let told = formatted(*value, &chart.unit, chart.decimals);
+            let label = formatted(*value, &chart.unit, chart.decimals);
             let above = if *value < 0.0 { to + 13.0 } else { to - 6.0 };
             self.line(
                 (middle, above),
                 Looks { size: area.size, bold: false, colour: Colour::Text, anchor: "middle" },
-                &told,
+                &label,
             );
             for (number, line) in measure::wrap(name, (step / 11.0).max(1.0)).iter().take(2).enumerate() {
                 let base = area.y + area.high - 14.0 + 12.0 * number as f64;
@@ -286,11 +290,11 @@ impl Drawing<'_> {
             let (from, to) = (level(0.0_f64.max(low)), level(*value));
             let thick = (step * 0.62).min(40.0);
             self.bar(from.min(to), middle - thick / 2.0, (to - from).abs(), thick, Colour::Accent(1));
-            let told = formatted(*value, &chart.unit, chart.decimals);
+            let label = formatted(*value, &chart.unit, chart.decimals);
             self.line(
                 (from.max(to) + 4.0, middle + 4.0),
                 Looks { size: area.size, bold: false, colour: Colour::Text, anchor: "start" },
-                &told,
+                &label,
             );
             let lines = measure::wrap(name, (names / 12.0).max(1.0));
             for (number, line) in lines.iter().take(2).enumerate() {
@@ -307,7 +311,7 @@ impl Drawing<'_> {
 
     fn ring(&mut self, area: &Area, chart: &Chart) {
         let total: f64 = chart.values.iter().sum();
-        // The legend is under the ring: there is more room than beside it.
+        // The legend is below the ring, where there is more space than beside it.
         let row = area.size * 1.35;
         let room = (area.high - row * chart.values.len() as f64 - 8.0).max(20.0);
         let radius = (room / 2.0).min(area.wide * 0.4);
@@ -328,20 +332,21 @@ impl Drawing<'_> {
             let fill = self.design.digits(colour);
             let _ = write!(
                 self.text,
-                "<path d=\"M{x1:.1} {y1:.1}A{outer:.1} {outer:.1} 0 {large} 1 {x2:.1} {y2:.1}L{x3:.1} {y3:.1}A{inner:.1} {inner:.1} 0 {large} 0 {x4:.1} {y4:.1}Z\" fill=\"#{fill}\"/>"
+                "<path d=\"M{x1:.1} {y1:.1}A{outer:.1} {outer:.1} 0 {large} 1 {x2:.1} {y2:.1}L{x3:.1} \
+                 {y3:.1}A{inner:.1} {inner:.1} 0 {large} 0 {x4:.1} {y4:.1}Z\" fill=\"#{fill}\"/>"
             );
             turned += share;
             let down = area.y + radius * 2.0 + 8.0 + row * at as f64;
             let legend = area.x + area.wide * 0.2;
             self.bar(legend, down, area.size * 0.75, area.size * 0.75, colour);
-            let told = format!("{name} {}", formatted(*value, &chart.unit, chart.decimals));
+            let label = format!("{name} {}", formatted(*value, &chart.unit, chart.decimals));
             let looks = Looks { size: area.size * 0.92, bold: false, colour: Colour::Text, anchor: "start" };
-            self.line((legend + area.size * 1.1, down + area.size * 0.72), looks, &told);
+            self.line((legend + area.size * 1.1, down + area.size * 0.72), looks, &label);
         }
     }
 }
 
-/// How a line of text looks.
+/// The style of a line of text.
 #[derive(Clone, Copy)]
 struct Looks {
     size: f64,
@@ -351,7 +356,7 @@ struct Looks {
     anchor: &'static str,
 }
 
-/// Where a chart is drawn, and in which size of type.
+/// The area of a chart, and the size of its type.
 struct Area {
     x: f64,
     y: f64,
@@ -360,7 +365,7 @@ struct Area {
     size: f64,
 }
 
-/// The lowest level that is drawn, nothing or below, and how much there is to the highest.
+/// The lowest value of the scale, which is zero or below, and the distance to the highest.
 fn range(values: &[f64]) -> (f64, f64) {
     let low = values.iter().copied().fold(0.0, f64::min);
     let high = values.iter().copied().fold(0.0, f64::max);
@@ -377,14 +382,15 @@ mod tests {
     use crate::deck;
 
     const PROMPTS: [&str; 4] = [
-        "Plan <script>alert(1)</script> & \"more\"\n- Revenue: Q1 12, Q2 -3\n- North 40%, South 60%\n  - detail",
+        "Plan <script>alert(1)</script> & \"more\"\n- Revenue: Q1 12, Q2 -3\n- North 40%, South 60%\n  - \
+         detail",
         "Growth: 2021 1, 2022 2, 2023 3, 2024 4, 2025 5",
         "خطة\n- النمو 12%",
         "x",
     ];
 
     #[test]
-    fn every_slide_is_drawn_with_all_that_it_says() {
+    fn drawing_shows_what_the_slide_has() {
         for prompt in PROMPTS {
             let single = (1..=4).map(|number| deck::single_slide(prompt, number, None, &[]));
             for deck in single.chain([deck::deck(prompt, deck::design(1))]) {

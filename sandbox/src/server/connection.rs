@@ -13,7 +13,8 @@ use crate::http::{AfterResponse, EventStream, ReadError, Reader, Request, Respon
 use crate::service::Service;
 use crate::tls::{Certificate, Stream, Tls};
 
-/// How long the rest of a bad request is read before the connection closes, and how long a TLS goodbye may take.
+/// How long the rest of a bad request is read before the connection closes, and how long a TLS goodbye may
+/// take.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often an idle event stream sends a line, so that a client that is gone is noticed.
 const EVENTS_HEARTBEAT: Duration = Duration::from_secs(15);

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The number of connections at one time. For one more, the connection that has been quiet longest is closed.
+    /// The number of connections at one time. For one more, the connection that has been quiet longest is
+    /// closed.
     pub connections: usize,
     /// How long the head of a request may take, from its first byte.
     pub head: Duration,

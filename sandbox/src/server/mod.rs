@@ -88,7 +88,8 @@ impl Sandbox {
         self.service.base_url().to_owned()
     }
 
-    /// The file with the certificate of its authority (PEM), if it speaks TLS. It is removed with the sandbox.
+    /// The file with the certificate of its authority (PEM), if it speaks TLS. It is removed with the
+    /// sandbox.
     pub fn ca_file(&self) -> Option<PathBuf> {
         self.tls.as_ref().map(|tls| tls.ca_file())
     }
@@ -141,13 +142,14 @@ impl Running {
         &self.base_url
     }
 
-    /// The file with the certificate of its authority (PEM), if it speaks TLS. It is removed with the sandbox.
+    /// The file with the certificate of its authority (PEM), if it speaks TLS. It is removed with the
+    /// sandbox.
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
     }
 
-    /// The clock of a namespace, as `/_sandbox/clock` has it. Keys that name no namespace are in `default`. Any
-    /// thread may use it.
+    /// The clock of a namespace, as `/_sandbox/clock` has it. Keys that name no namespace are in `default`.
+    /// Any thread may use it.
     ///
     /// # Errors
     /// When the namespace's name is not 1 to 64 letters, digits, `-`, `_` and `.`.

@@ -40,7 +40,8 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Reads who sent a request, its namespace and its scenarios. An error comes with the entry of the journal.
+    /// Reads who sent a request, its namespace and its scenarios. An error comes with the entry of the
+    /// journal.
     pub fn read(context: &Context, request: &'a Request) -> Result<Call<'a>, Box<(Response, Entry)>> {
         let mut entry = Entry::of(request);
         let bad = |message: String| Response::error(400, "invalid_request", message);

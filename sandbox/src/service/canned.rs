@@ -1,5 +1,5 @@
-//! Canned responses: statuses, rate limits and redirects that a scenario gives in the place of the service's own
-//! response.
+//! Canned responses: statuses, rate limits and redirects that a scenario gives in the place of the service's
+//! own response.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

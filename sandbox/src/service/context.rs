@@ -1,4 +1,5 @@
-//! The context of every request: the world behind its lock, and the settings of the sandbox, which do not change.
+//! The context of every request: the world behind its lock, and the settings of the sandbox, which do not
+//! change.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

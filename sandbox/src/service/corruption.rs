@@ -8,7 +8,8 @@ use super::scenario::Scenario;
 use crate::http::{Body, Response, Wire};
 
 /// The sign-in page of a proxy, as networks of hotels and offices send it.
-const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to the network</h1>\
+const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in to the network\
+</h1>\
     <form action=\"https://portal.test/login?session=f00d\"></form></body></html>";
 
 /// Damages the body of a response.
@@ -101,8 +102,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Gzip of 100 MB of zeros in 650 kB: one byte, then matches of length 258 at distance 1, in the fixed Huffman
-/// code (RFC 1951, 3.2.6).
+/// Gzip of 100 MB of zeros in 650 kB: one byte, then matches of length 258 at distance 1, in the fixed
+/// Huffman code (RFC 1951, 3.2.6).
 fn bomb() -> Vec<u8> {
     const MATCHES: usize = 400_000;
     let mut out = b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec();
@@ -148,8 +149,9 @@ pub fn corrupt_file(bytes: &[u8], scenario: &Scenario) -> Option<Vec<u8>> {
         Fault::ZipCut => bytes[..bytes.len() * 2 / 3].to_vec(),
         Fault::ZipBadCrc => {
             let mut bytes = bytes.to_vec();
-            // The CRC in the central record of the first entry (APPNOTE 4.3.12), and its copy before the data. The
-            // end of the archive (4.3.16) leads to the record: a workbook inside has records of its own.
+            // The CRC in the central record of the first entry (APPNOTE 4.3.12), and its copy before the
+            // data. The end of the archive (4.3.16) leads to the record: a workbook inside has records of its
+            // own.
             let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06");
             let start = end.and_then(|end| bytes.get(end + 16..end + 20)?.try_into().ok());
             if let Some(crc) = start.and_then(|start| bytes.get_mut(u32::from_le_bytes(start) as usize + 16))

@@ -1,5 +1,5 @@
-//! The check of the `Host` and `Origin` headers. It keeps web pages from driving the sandbox: a page can reach
-//! this port, also under a name that its own server controls.
+//! The check of the `Host` and `Origin` headers. It keeps web pages from driving the sandbox: a page can
+//! reach this port, also under a name that its own server controls.
 
 use crate::http::{Request, Response};
 

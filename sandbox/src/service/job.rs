@@ -124,8 +124,8 @@ impl Job {
         self.failed.map(|(_, at)| at)
     }
 
-    /// How long it takes: 3 to 7 minutes for a slide and 5 to 15 for a deck, uniformly, unless its prompt gives
-    /// another time.
+    /// How long it takes: 3 to 7 minutes for a slide and 5 to 15 for a deck, uniformly, unless its prompt
+    /// gives another time.
     pub fn duration(&self) -> Duration {
         if let Some(scenario) = self.own_scenario(|fault| fault == Fault::Takes) {
             return Duration::try_from_secs_f64(scenario.number()).unwrap_or(Duration::MAX);

@@ -74,7 +74,8 @@ impl Entry {
         json!({
             "number": self.number, "at_ms": self.at_ms, "real_ms": self.real_ms, "method": self.method,
             "path": self.path, "key": self.key, "idempotency_key": self.idempotency_key, "range": self.range,
-            "job_id": self.job_id, "body": self.body, "status": self.status, "answer": self.response, "faults": self.faults,
+            "job_id": self.job_id, "body": self.body, "status": self.status, "answer": self.response,
+            "faults": self.faults,
             "answer_bytes": self.answer_bytes, "sent_bytes": self.sent_bytes,
         })
     }

@@ -7,8 +7,8 @@ use crate::hash;
 pub const DEFAULT: &str = "default";
 const PREFIX: &str = "sk-sandbox-";
 
-/// The identity of an API key. Keys that differ only in their scenarios are the same: each sees the jobs of the
-/// other.
+/// The identity of an API key. Keys that differ only in their scenarios are the same: each sees the jobs of
+/// the other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ApiKey {
     digest: [u8; 32],
@@ -41,8 +41,8 @@ pub enum KeyError {
     Malformed(String),
 }
 
-/// Reads `Authorization: Bearer sk-...`: `sk-sandbox-<namespace>--<scenario>--<scenario>`, or any other key. Other
-/// keys are in the namespace `default`.
+/// Reads `Authorization: Bearer sk-...`: `sk-sandbox-<namespace>--<scenario>--<scenario>`, or any other key.
+/// Other keys are in the namespace `default`.
 pub fn read(header: Option<&str>) -> Result<Bearer, KeyError> {
     let header = header.ok_or(KeyError::Invalid("the Authorization header is missing"))?;
     let form = KeyError::Invalid("the Authorization header must be: Bearer <key>");

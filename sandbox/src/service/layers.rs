@@ -1,5 +1,5 @@
-//! The layers that a call passes: access, idempotency, the response, its body, its file, and the wire. On each,
-//! the scenario that applies changes what the service does.
+//! The layers that a call passes: access, idempotency, the response, its body, its file, and the wire. On
+//! each, the scenario that applies changes what the service does.
 
 use super::call::Call;
 use super::context::Context;

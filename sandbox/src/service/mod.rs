@@ -1,8 +1,8 @@
 //! The service: answers requests, and keeps the journal of them. It does not know connections, but a response
 //! says how it is to be written.
 //!
-//! A request goes from here to the admin API ([`admin`]), to the page, or as a [`Call`] through the [`layers`] to
-//! one of the [`endpoints`].
+//! A request goes from here to the admin API ([`admin`]), to the page, or as a [`Call`] through the
+//! [`layers`] to one of the [`endpoints`].
 
 mod admin;
 mod call;
@@ -95,8 +95,8 @@ impl Service {
         &self.context.base_url
     }
 
-    /// Answers a request. Also returns the position of its entry, unless it is not journaled: requests for the
-    /// page, the description and the admin API are not.
+    /// Answers a request. Also returns the position of its entry, unless it is not journaled: requests for
+    /// the page, the description and the admin API are not.
     pub fn answer(&self, request: &Request) -> (Response, Option<EntryPosition>) {
         if let Err(refusal) = host_check::check(&self.context.authority, request) {
             return self.recorded(refusal, DEFAULT, Entry::of(request));

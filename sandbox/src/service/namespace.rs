@@ -66,7 +66,8 @@ impl Namespace {
         }
     }
 
-    /// Notes a poll as a violation if it came too soon after the last one of its job, whatever their responses are.
+    /// Notes a poll as a violation if it came too soon after the last one of its job, whatever their
+    /// responses are.
     pub fn watch_pace(&mut self, job_id: &str, key: &ApiKey) {
         let now = self.clock.now();
         let Some(job) = self.store.job_mut(job_id).filter(|job| job.key == *key) else { return };

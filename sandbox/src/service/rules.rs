@@ -1,5 +1,5 @@
-//! Rules: which scenarios apply to a request. Rules of the admin API come first, then the header, the key and the
-//! prompt.
+//! Rules: which scenarios apply to a request. Rules of the admin API come first, then the header, the key and
+//! the prompt.
 
 use std::collections::HashMap;
 
@@ -123,8 +123,8 @@ impl Rules {
         self.rules.len() < before || id.is_none()
     }
 
-    /// The scenarios that apply to this request, the strongest of each layer. They are counted. A scenario that
-    /// would change nothing, as `takes_effect` says, neither applies nor counts.
+    /// The scenarios that apply to this request, the strongest of each layer. They are counted. A scenario
+    /// that would change nothing, as `takes_effect` says, neither applies nor counts.
     pub fn matching(
         &mut self,
         target: &Target<'_>,

@@ -166,8 +166,8 @@ pub fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().and_then(of_float))
 }
 
-/// The template of this name. The documentation says neither which templates there are nor how an unknown one is
-/// refused. Here the error is `not_found`, as for every other resource that a key can't see.
+/// The template of this name. The documentation says neither which templates there are nor how an unknown one
+/// is refused. Here the error is `not_found`, as for every other resource that a key can't see.
 fn template(name: &str) -> Result<Design, InvalidSubmission> {
     if name == deck::AMBIGUOUS {
         let message = format!("more than one template has the name {name:?}");

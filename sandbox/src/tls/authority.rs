@@ -15,7 +15,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
 
-/// The longest validity that clients accept is 398 days (CA/Browser Forum). It begins a day ago: clocks differ.
+/// The longest validity that clients accept is 398 days (CA/Browser Forum). It begins a day ago: clocks
+/// differ.
 const VALID_DAYS: u64 = 397;
 const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 

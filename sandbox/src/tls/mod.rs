@@ -51,8 +51,8 @@ impl Tls {
         self.directory.path().join("ca.pem")
     }
 
-    /// The certificate for a new connection, which is counted. Without a configuration the connection gets plain
-    /// HTTP.
+    /// The certificate for a new connection, which is counted. Without a configuration the connection gets
+    /// plain HTTP.
     pub fn next(&self) -> (Certificate, Option<Arc<ServerConfig>>) {
         let mut shown = self.lock();
         let certificate = shown.certificate;
