@@ -1,5 +1,5 @@
 //! The limit on the number of connections. When all slots are taken, the connection that has been quiet
-//! longest gives up its slot. So no client keeps others out by saying nothing.
+//! longest gives up its slot. Otherwise silent clients could keep all others out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

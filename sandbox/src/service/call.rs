@@ -1,5 +1,5 @@
-//! A call: one request to the API, with everything that is known of it before it is answered: who sent it, in
-//! which namespace, and which scenarios come with it.
+//! A call: one request to the API, with all that is known of it before it is answered: its sender, its
+//! namespace and the scenarios that come with it.
 
 use serde_json::Value;
 

@@ -62,7 +62,7 @@ pub fn read(header: Option<&str>) -> Result<Bearer, KeyError> {
     let name = parts.next().unwrap_or_default();
     let scenarios: Result<Vec<Scenario>, String> =
         parts.filter(|part| !part.is_empty()).filter(|part| !is_user(part)).map(Scenario::parse).collect();
-    // An error, not another namespace: tests that must share nothing would share that one.
+    // This is an error. In the default namespace, tests that must share nothing would share their jobs.
     if !name.is_empty() && !is_namespace(name) {
         return Err(KeyError::Malformed(NAMESPACES.to_owned()));
     }

@@ -11,8 +11,8 @@ const MAX_JOBS: usize = 100_000;
 const MAX_BYTES: usize = 512 << 20;
 const MAX_ERRORS: usize = 10_000;
 
-/// How an idempotency key is kept. The documentation leaves open how long and for whom. By default a key is
-/// kept as long as its job, for one API key.
+/// How an idempotency key is kept. The documentation leaves open for how long and for which API keys. By
+/// default a key is kept as long as its job, for one API key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyPolicy {
     /// The key is forgotten.
