@@ -1,4 +1,4 @@
-//! What the sandbox costs: `cargo bench -p perceptis-sandbox`. Prints figures and judges none.
+//! The costs of the sandbox: `cargo bench -p perceptis-sandbox`. It prints figures and has no limits.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::panic)]
 
 #[path = "../tests/support/child.rs"]
@@ -55,7 +55,7 @@ fn main() {
     println!("memory, at the end       {:>9.2} MiB", program.memory() as f64 / 1024.0);
 }
 
-/// How long a file takes, from the request to its last byte: it is written anew each time.
+/// The time of a download, from the request to the last byte. The file is written anew each time.
 fn files(program: &Program) {
     const KINDS: [(&str, &str); 2] = [("deck", ""), ("single_slide", r#","variant_count":4"#)];
     let points: String = (1..=8)
@@ -96,7 +96,7 @@ fn files(program: &Program) {
     }
 }
 
-/// Does this on every connection at once.
+/// Does this on all connections at the same time.
 fn all<T: Send>(one: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..CONNECTIONS)
@@ -117,10 +117,10 @@ fn poll(program: &Program, ids: &[String], what: &str) {
         let mut connection = Connection::to(&program.url, KEY);
         let mut count = 0;
         while begin.elapsed() < TIME {
-            // Prime to the number of jobs: all of them, and in no order.
+            // The step is prime to the number of jobs, so that all jobs are polled, in no order.
             let id = &ids[next.fetch_add(7919, Ordering::Relaxed) % ids.len()];
-            let answer = connection.ask("GET", &format!("/api/v1/status/{id}"), "");
-            assert!(answer.contains(id.as_str()), "{answer}");
+            let response = connection.ask("GET", &format!("/api/v1/status/{id}"), "");
+            assert!(response.contains(id.as_str()), "{response}");
             count += 1;
         }
         count

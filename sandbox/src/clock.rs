@@ -1,15 +1,15 @@
-//! The sandbox's time: the wall's, sped up, put forward or stopped. Nothing waits for it; states are computed
-//! from it.
+//! The virtual clock: real time that can be sped up, advanced or stopped. Nothing waits for it: states are
+//! computed from it.
 
 use std::io;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How fast a clock can run.
-pub const SPEEDS: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
+/// The speeds that a clock can have.
+pub const SPEED_RANGE: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
 
-/// Whether a clock can run this fast.
+/// Refuses a speed that a clock can't have.
 pub fn check(speed: f64) -> io::Result<()> {
-    if SPEEDS.contains(&speed) {
+    if SPEED_RANGE.contains(&speed) {
         return Ok(());
     }
     let message = format!("the speed can't be {speed}; accepted is a number from 0.001 to 100000");
@@ -21,19 +21,19 @@ pub fn check(speed: f64) -> io::Result<()> {
 pub struct Clock {
     speed: f64,
     frozen: bool,
-    /// The virtual time when the speed or the hands were last changed, and when that was.
+    /// The virtual time of the last change to the clock, and the real time of that change.
     base: Duration,
     since: Instant,
     date: SystemTime,
 }
 
 impl Clock {
-    /// A clock at zero that runs this many times as fast as the wall's.
+    /// A clock at zero that runs this many times as fast as real time.
     pub fn new(speed: f64) -> Clock {
         Clock { speed, frozen: false, base: Duration::ZERO, since: Instant::now(), date: SystemTime::now() }
     }
 
-    /// Virtual time since the clock began.
+    /// The virtual time since the clock began.
     pub fn now(&self) -> Duration {
         if self.frozen {
             return self.base;
@@ -41,29 +41,29 @@ impl Clock {
         self.base.saturating_add(self.since.elapsed().mul_f64(self.speed))
     }
 
-    /// How fast it runs.
+    /// How many times as fast as real time it runs.
     pub fn speed(&self) -> f64 {
         self.speed
     }
 
-    /// Whether it stands still.
+    /// Whether it is stopped.
     pub fn is_frozen(&self) -> bool {
         self.frozen
     }
 
-    /// Puts it forward.
+    /// Advances it.
     pub fn advance(&mut self, by: Duration) {
         self.rebase();
         self.base = self.base.saturating_add(by);
     }
 
-    /// Makes it run at another speed from now on.
+    /// Changes its speed from now on.
     pub fn set_speed(&mut self, speed: f64) {
         self.rebase();
         self.speed = speed;
     }
 
-    /// Stops it, or lets it run on.
+    /// Stops it, or starts it again.
     pub fn set_frozen(&mut self, frozen: bool) {
         self.rebase();
         self.frozen = frozen;

@@ -30,7 +30,7 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Signs and checks, with a key of this sandbox's own.
+/// Signs texts and verifies signatures.
 pub struct Signer(hmac::Key);
 
 impl Signer {
@@ -44,7 +44,7 @@ impl Signer {
         hex(hmac::sign(&self.0, text.as_bytes()).as_ref())
     }
 
-    /// Whether a signature is this text's; takes the same time for every wrong one.
+    /// Whether a signature belongs to a text. Every wrong signature takes the same time.
     pub fn verify(&self, text: &str, signature: &str) -> bool {
         let bytes: Option<Vec<u8>> = (0..signature.len())
             .step_by(2)

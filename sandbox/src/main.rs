@@ -1,14 +1,13 @@
-//! The program: `serve` and `exec`.
+//! The program `perceptis-sandbox`.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a program")]
 
-mod arguments;
-mod exec;
-mod serve;
+mod cli;
 
 use std::process::ExitCode;
 
-use arguments::Command;
+use cli::arguments::{self, Command};
+use cli::{exec, serve};
 
 fn main() -> ExitCode {
     let command = match arguments::read(std::env::args_os().skip(1)) {
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
             runtime.block_on(exec::exec(&settings, &program, &arguments))
         }
     };
-    // A read of standard input can't be cancelled; it is not waited for.
+    // A read of standard input can't be cancelled. The program does not wait for it.
     runtime.shutdown_background();
     code
 }

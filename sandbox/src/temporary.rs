@@ -1,19 +1,19 @@
-//! A directory for a while.
+//! A temporary directory.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-/// A directory for this user's eyes, gone when it is dropped.
+/// A directory that only this user can read. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct Temporary(PathBuf);
 
 impl Temporary {
-    /// A new one, in the system's place for such.
+    /// A new one, in the system's directory for temporary files.
     ///
     /// # Errors
-    /// When it can't be made or the system gives no random bytes.
+    /// When it can't be created, or the system gives no random bytes.
     pub fn new() -> io::Result<Temporary> {
         let number = getrandom::u64().map_err(io::Error::other)?;
         let path = std::env::temp_dir().join(format!("perceptis-sandbox-{number:016x}"));
@@ -21,7 +21,7 @@ impl Temporary {
         Ok(Temporary(path))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -29,7 +29,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // Nothing better can be done about a directory that can't be removed.
+        // An error has no use here: the directory can't be removed.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

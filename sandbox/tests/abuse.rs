@@ -1,4 +1,5 @@
-//! What no client should send, and far too much of it: each gets its error, and all others their answers.
+//! Abuse: malformed requests, silent and slow clients, too many connections. Each gets its error, and the
+//! other clients get their responses.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use perceptis_sandbox::{Limits, Running, Sandbox, Settings};
 use serde_json::Value;
 use support::child::{Program, need_descriptors};
-use support::{Answer, KEY, accepted, ask, generate, get};
+use support::{KEY, Response, accepted, ask, generate, get};
 
 const SLIDE: &str = r#"{"prompt":"One slide","output_type":"single_slide"}"#;
 
@@ -18,20 +19,20 @@ fn start(limits: Limits) -> Running {
     Sandbox::start(Settings { limits, ..Settings::default() }).unwrap()
 }
 
-/// So many places, which no time limit frees.
-fn places(connections: usize) -> Limits {
+/// Limits of so many connections, without limits of time.
+fn limits(connections: usize) -> Limits {
     let hour = Duration::from_secs(3600);
     Limits { connections, head: hour, body: hour, idle: hour, ..Limits::default() }
 }
 
 fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    // What is not answered fails a test, and hangs none.
+    // A missing response fails a test, and does not let it hang.
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
-/// A request with a key, and with these lines and this body behind it.
+/// A request with an API key. `rest` has its other headers and its body.
 fn request(url: &str, first: &str, rest: &str) -> String {
     let host = url.strip_prefix("http://").unwrap();
     format!("{first}\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\n{rest}")
@@ -41,50 +42,50 @@ fn submission(url: &str, rest: &str) -> String {
     request(url, "POST /api/v1/generate HTTP/1.1", &format!("Content-Type: application/json\r\n{rest}"))
 }
 
-/// Sends all of it, says that there is no more, and reads the answer.
-fn whole(url: &str, bytes: &[u8]) -> Answer {
+/// Sends these bytes, closes the sending side, and reads the response.
+fn whole(url: &str, bytes: &[u8]) -> Response {
     let mut stream = connect(url);
     stream.write_all(bytes).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     read(stream)
 }
 
-fn read(mut stream: TcpStream) -> Answer {
-    let mut answer = Vec::new();
-    // To the end, and not to a reset: an error that is lost is none.
-    stream.read_to_end(&mut answer).unwrap();
-    support::parse(&answer)
+fn read(mut stream: TcpStream) -> Response {
+    let mut response = Vec::new();
+    // It ends in order: a reset could lose the response.
+    stream.read_to_end(&mut response).unwrap();
+    support::parse(&response)
 }
 
 /// The journal's entries after this number.
 fn journal(url: &str, after: u64) -> Vec<Value> {
-    let answer = ask(url, "GET", &format!("/_sandbox/journal?after={after}&limit=1000"), &[], b"").json();
-    answer["entries"].as_array().unwrap().clone()
+    let response = ask(url, "GET", &format!("/_sandbox/journal?after={after}&limit=1000"), &[], b"").json();
+    response["entries"].as_array().unwrap().clone()
 }
 
-/// Whether a sound client is served.
+/// Checks that the sandbox serves another client.
 fn serves(url: &str) {
     assert_eq!(get(url, KEY, &format!("/api/v1/status/{}", accepted(url, SLIDE))).status, 200);
 }
 
-/// Whether the other end has closed this; nothing else was said on it.
+/// Whether the sandbox has closed this connection, on which nothing was sent.
 fn is_closed(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let read = stream.read(&mut [0]);
     stream.set_nonblocking(false).unwrap();
     match read {
         Ok(count) => {
-            assert_eq!(count, 0, "nobody asked");
+            assert_eq!(count, 0, "no byte comes without a request");
             true
         }
         Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }
 
-/// Waits until something is so, much longer than it can take.
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+/// Waits until a condition holds, up to a bound that is never reached.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..6000 {
-        if so() {
+        if holds() {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -92,10 +93,10 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     panic!("not within a minute: {what}");
 }
 
-/// Bytes by chance, the same ones each time (xorshift).
-struct Chance(u64);
+/// Random bytes, the same each time (xorshift).
+struct Random(u64);
 
-impl Chance {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -103,24 +104,20 @@ impl Chance {
         self.0
     }
 
-    fn bytes(&mut self, most: u64) -> Vec<u8> {
-        (0..self.next() % most).map(|_| (self.next() >> 32) as u8).collect()
+    fn bytes(&mut self, max: u64) -> Vec<u8> {
+        (0..self.next() % max).map(|_| (self.next() >> 32) as u8).collect()
     }
 }
 
-#[test]
-fn a_malformed_request_of_any_kind_gets_its_error_and_an_entry() {
-    let sandbox = start(Limits::default());
-    let url = sandbox.base_url();
+/// Bytes that are no correct request, with the status and code of their error.
+type Case = (String, u16, &'static str);
+
+fn bad_heads(url: &str) -> Vec<Case> {
     let get = |rest: &str| request(url, "GET /api/v1/status/none HTTP/1.1", rest);
-    let post = |rest: &str| submission(url, rest);
     let long = "x".repeat(70 << 10);
     let many = "X-Header: 1\r\n".repeat(101);
-    let chunked = "Transfer-Encoding: chunked\r\n";
-    let slash = |path: &str| request(url, &format!("GET {path} HTTP/1.1"), "\r\n");
-    let mut after = 0;
-    for (bytes, status, code) in [
-        // No HTTP.
+    vec![
+        // Bytes that are not HTTP.
         ("\0\u{1}\u{2} garbage\r\n\r\n".to_owned(), 400, "invalid_request"),
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}TLS".to_owned(), 400, "invalid_request"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 400, "invalid_request"),
@@ -141,6 +138,14 @@ fn a_malformed_request_of_any_kind_gets_its_error_and_an_entry() {
         ("GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n".to_owned(), 421, "invalid_request"),
         (get("Origin: http://evil.test\r\n\r\n"), 403, "forbidden"),
         (get("X-Perceptis-Sandbox: nonsense\r\n\r\n"), 400, "invalid_request"),
+    ]
+}
+
+fn bad_lengths(url: &str) -> Vec<Case> {
+    let post = |rest: &str| submission(url, rest);
+    let long = "x".repeat(70 << 10);
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    vec![
         // Lengths.
         (post("Content-Length: -1\r\n\r\n"), 400, "invalid_request"),
         (post("Content-Length: +1\r\n\r\n{"), 400, "invalid_request"),
@@ -158,13 +163,22 @@ fn a_malformed_request_of_any_kind_gets_its_error_and_an_entry() {
         (post(&format!("{chunked}\r\n{}\r\n", "1".repeat(2000))), 400, "invalid_request"),
         (post(&format!("{chunked}\r\nffffffffffffffff\r\n")), 413, "invalid_request"),
         (post(&format!("{chunked}\r\n0\r\nX: {long}\r\n\r\n")), 431, "invalid_request"),
-        // Cut.
+    ]
+}
+
+fn bad_contents(url: &str) -> Vec<Case> {
+    let get = |rest: &str| request(url, "GET /api/v1/status/none HTTP/1.1", rest);
+    let post = |rest: &str| submission(url, rest);
+    let chunked = "Transfer-Encoding: chunked\r\n";
+    let slash = |path: &str| request(url, &format!("GET {path} HTTP/1.1"), "\r\n");
+    vec![
+        // Requests that end too early.
         ("G".to_owned(), 400, "invalid_request"),
         (get(""), 400, "invalid_request"),
         (post("Content-Length: 10\r\n\r\n{"), 400, "invalid_request"),
         (post(&format!("{chunked}\r\n5\r\n{{")), 400, "invalid_request"),
         (post(&format!("{chunked}\r\n0\r\n")), 400, "invalid_request"),
-        // Sound HTTP with nothing sound in it.
+        // Correct HTTP with a wrong content.
         (post("\r\n"), 400, "invalid_request"),
         (post("Content-Length: 2\r\n\r\n[]"), 400, "invalid_request"),
         (post(&format!("Content-Length: 1000\r\n\r\n{}", "[".repeat(1000))), 400, "invalid_request"),
@@ -178,32 +192,40 @@ fn a_malformed_request_of_any_kind_gets_its_error_and_an_entry() {
         (slash("/files/none/1.pptx?expires=-1&signature=\u{e9}"), 403, "forbidden"),
         (request(url, "BREW /api/v1/generate HTTP/1.1", "\r\n"), 405, "invalid_request"),
         (request(url, "CONNECT example.test:443 HTTP/1.1", "\r\n"), 404, "not_found"),
-    ] {
+    ]
+}
+
+#[test]
+fn malformed_request_gets_its_error_and_an_entry() {
+    let sandbox = start(Limits::default());
+    let url = sandbox.base_url();
+    let mut after = 0;
+    for (bytes, status, code) in [bad_heads(url), bad_lengths(url), bad_contents(url)].concat() {
         let shown = bytes.chars().take(300).collect::<String>();
-        let answer = whole(url, bytes.as_bytes());
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{shown:?}");
-        assert_eq!(answer.header("content-type"), Some("application/json"), "{shown:?}");
-        assert_eq!(answer.json().as_object().unwrap().len(), 1, "{shown:?}");
+        let response = whole(url, bytes.as_bytes());
+        assert_eq!((response.status, response.code().as_str()), (status, code), "{shown:?}");
+        assert_eq!(response.header("content-type"), Some("application/json"), "{shown:?}");
+        assert_eq!(response.json().as_object().unwrap().len(), 1, "{shown:?}");
         let entries = journal(url, after);
         assert_eq!(entries.len(), 1, "{shown:?}: {entries:?}");
         assert_eq!(entries[0]["status"], status, "{shown:?}");
         assert!(entries[0]["sent_bytes"].as_u64() > entries[0]["answer_bytes"].as_u64(), "{shown:?}");
-        assert!(entries[0].to_string().len() < 8000, "{shown:?}: the journal keeps the beginning");
+        assert!(entries[0].to_string().len() < 8000, "{shown:?}: the journal cuts long texts");
         assert!(!entries[0].to_string().contains(KEY), "{shown:?}");
         after = entries[0]["number"].as_u64().unwrap();
     }
     let jobs = ask(url, "GET", "/_sandbox/jobs", &[], b"").json();
-    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 0, "none of it made a job: {jobs}");
+    assert_eq!(jobs["jobs"].as_array().unwrap().len(), 0, "they made no job: {jobs}");
     serves(url);
 }
 
 #[test]
-fn a_refusal_reaches_a_client_that_is_still_sending() {
+fn refusal_reaches_a_client_that_is_still_sending() {
     let sandbox = start(Limits::default());
     let url = sandbox.base_url();
     let mut stream = connect(url);
     stream.write_all(submission(url, "Content-Length: 200000000\r\n\r\n").as_bytes()).unwrap();
-    // More than all buffers hold: the other end reads it, and throws it away.
+    // More than all buffers hold: the sandbox reads it and drops it.
     for _ in 0..320 {
         stream.write_all(&[b' '; 64 << 10]).unwrap();
     }
@@ -212,25 +234,25 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[test]
-fn what_takes_too_long_is_told_so() {
+fn slow_request_gets_a_timeout_error() {
     let soon = Duration::from_millis(100);
-    // Who has said nothing yet has all the time that a loaded machine needs.
+    // The idle limit stays long, for a loaded machine.
     let sandbox = start(Limits { head: soon, body: soon, ..Limits::default() });
     let url = sandbox.base_url();
     for cut in ["GET / HT".to_owned(), submission(url, "Content-Length: 10\r\n\r\n{\"pro")] {
         let mut stream = connect(url);
         stream.write_all(cut.as_bytes()).unwrap();
-        let answer = read(stream);
-        assert_eq!((answer.status, answer.code().as_str()), (408, "timeout"), "{cut:?}");
+        let response = read(stream);
+        assert_eq!((response.status, response.code().as_str()), (408, "timeout"), "{cut:?}");
         assert_eq!(journal(url, 0).last().unwrap()["status"], 408, "{cut:?}");
     }
     let sandbox = start(Limits { idle: soon, ..Limits::default() });
     let mut silent = connect(sandbox.base_url());
-    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "nothing was asked, nothing is said");
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0, "without a request there is no response");
 }
 
 #[test]
-fn thousands_that_say_nothing_or_half_leave_it_serving_others() {
+fn thousands_of_silent_connections_do_not_stop_the_others() {
     need_descriptors(3500);
     let program = Program::start();
     let halves = [
@@ -248,8 +270,9 @@ fn thousands_that_say_nothing_or_half_leave_it_serving_others() {
         }
     }
     serves(&program.url);
-    assert!(open.iter_mut().all(|stream| !is_closed(stream)), "there is room for them");
-    // Measured: 24 MB in a debug build. What a client can claim costs nothing until it is sent.
+    assert!(open.iter_mut().all(|stream| !is_closed(stream)), "there are free slots");
+    // Measured: 24 MB in a debug build. A length that a client announces takes no memory before the bytes
+    // come.
     assert!(program.memory() < 200 << 10, "{} KiB", program.memory());
     drop(open);
     serves(&program.url);
@@ -257,11 +280,11 @@ fn thousands_that_say_nothing_or_half_leave_it_serving_others() {
 }
 
 #[test]
-fn whoever_has_been_quiet_longest_leaves_when_all_places_are_taken() {
-    let sandbox = start(places(20));
+fn connection_limit_closes_the_one_that_is_quiet_longest() {
+    let sandbox = start(limits(20));
     let url = sandbox.base_url();
     let job = accepted(url, SLIDE);
-    // A slow answer, byte by byte, of about a second.
+    // A slow response, byte by byte, of about a second.
     let path = format!("GET /api/v1/status/{job} HTTP/1.1");
     let mut dripped = connect(url);
     let slow = request(url, &path, "X-Perceptis-Sandbox: drip=3\r\nConnection: close\r\n\r\n");
@@ -283,34 +306,38 @@ fn whoever_has_been_quiet_longest_leaves_when_all_places_are_taken() {
     serves(url);
     let mut rest = Vec::new();
     dripped.read_to_end(&mut rest).unwrap();
-    let answer = support::parse(&[&first[..], &rest].concat());
-    assert_eq!((answer.status, &answer.json()["job_id"]), (200, &Value::from(job)), "an answer is not cut");
+    let response = support::parse(&[&first[..], &rest].concat());
+    assert_eq!(
+        (response.status, &response.json()["job_id"]),
+        (200, &Value::from(job)),
+        "a response is not cut"
+    );
     let (old, new) = silent.split_at_mut(190);
-    assert!(new.iter_mut().rev().take(5).all(|stream| !is_closed(stream)), "the last that came are there");
+    assert!(new.iter_mut().rev().take(5).all(|stream| !is_closed(stream)), "the last connections are open");
     for stream in &mut old[..170] {
-        until("the first that came are gone", || is_closed(stream));
+        until("the first connections are closed", || is_closed(stream));
     }
 }
 
 #[test]
-fn a_client_that_has_just_asked_stays_when_others_are_quiet_longer() {
-    let sandbox = start(places(8));
+fn connection_limit_spares_a_client_that_has_just_asked() {
+    let sandbox = start(limits(8));
     let url = sandbox.base_url();
     let mut kept = connect(url);
     let text = request(url, "GET /api/v1/status/none HTTP/1.1", "\r\n");
     let mut ask_kept = || {
         kept.write_all(text.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"}}") {
+        let mut response = Vec::new();
+        while !response.ends_with(b"}}") {
             let mut block = [0; 4096];
             let count = kept.read(&mut block).unwrap();
             assert!(count > 0, "it was closed");
-            answer.extend_from_slice(&block[..count]);
+            response.extend_from_slice(&block[..count]);
         }
     };
     let mut silent = Vec::new();
     for _ in 0..50 {
-        // Fewer than there are places, between two requests.
+        // Fewer than there are slots, between two requests.
         for _ in 0..4 {
             silent.push(connect(url));
         }
@@ -320,9 +347,9 @@ fn a_client_that_has_just_asked_stays_when_others_are_quiet_longer() {
 }
 
 #[test]
-fn answers_that_nobody_reads_keep_nobody_out() {
-    let answer = Duration::from_secs(1);
-    let sandbox = start(Limits { answer, ..places(10) });
+fn connection_limit_closes_responses_that_are_not_read() {
+    let response = Duration::from_secs(1);
+    let sandbox = start(Limits { response, ..limits(10) });
     let url = sandbox.base_url();
     let job = accepted(url, SLIDE);
     let path = format!("GET /api/v1/status/{job} HTTP/1.1");
@@ -342,14 +369,14 @@ fn answers_that_nobody_reads_keep_nobody_out() {
 }
 
 #[test]
-fn without_descriptors_it_neither_spins_nor_stops() {
+fn sandbox_without_descriptors_neither_spins_nor_stops() {
     let program = Program::with_descriptors(40);
     let url = &program.url;
     let silent: Vec<TcpStream> = (0..200).map(|_| connect(url)).collect();
     serves(url);
     drop(silent);
     serves(url);
-    // In the middle of an answer each, so that nobody has to leave yet.
+    // Each is in the middle of a response, so that none of them has to close yet.
     let job = accepted(url, SLIDE);
     let path = format!("GET /api/v1/status/{job} HTTP/1.1");
     let stalled: Vec<TcpStream> = (0..60)
@@ -364,7 +391,7 @@ fn without_descriptors_it_neither_spins_nor_stops() {
     let before = program.busy();
     std::thread::sleep(Duration::from_millis(1000));
     let busy = program.busy() - before;
-    // Measured: nothing. A loaded machine makes it less.
+    // Measured: no time. A loaded machine makes it less.
     assert!(busy < Duration::from_millis(300), "{busy:?} of a second");
     drop(stalled);
     serves(url);
@@ -372,7 +399,7 @@ fn without_descriptors_it_neither_spins_nor_stops() {
 }
 
 #[test]
-fn slow_clients_hold_nobody_up_and_are_answered() {
+fn slow_clients_get_responses_and_do_not_delay_others() {
     let sandbox = start(Limits::default());
     let url = sandbox.base_url();
     let text =
@@ -395,42 +422,42 @@ fn slow_clients_hold_nobody_up_and_are_answered() {
 }
 
 #[test]
-fn random_bytes_end_no_more_than_their_connection() {
+fn random_bytes_end_only_their_connection() {
     let program = Program::start();
     let url = &program.url;
-    let mut chance = Chance(0x5eed);
-    let sound = submission(url, &format!("Content-Length: {}\r\n\r\n{SLIDE}", SLIDE.len())).into_bytes();
+    let mut random = Random(0x5eed);
+    let correct = submission(url, &format!("Content-Length: {}\r\n\r\n{SLIDE}", SLIDE.len())).into_bytes();
     let chunked = submission(url, "Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     for number in 0..1000 {
         let mut bytes = match number % 4 {
             0 => Vec::new(),
-            // A head that is cut somewhere, or whole.
-            1 => sound[..usize::try_from(chance.next()).unwrap() % sound.len()].to_vec(),
+            // A head that is cut somewhere, or complete.
+            1 => correct[..usize::try_from(random.next()).unwrap() % correct.len()].to_vec(),
             2 => chunked.clone(),
-            // A request in which a few bytes are others.
+            // A request with a few changed bytes.
             _ => {
-                let mut changed = sound.clone();
+                let mut changed = correct.clone();
                 for _ in 0..3 {
-                    let at = usize::try_from(chance.next()).unwrap() % changed.len();
-                    changed[at] = (chance.next() >> 32) as u8;
+                    let at = usize::try_from(random.next()).unwrap() % changed.len();
+                    changed[at] = (random.next() >> 32) as u8;
                 }
                 changed
             }
         };
-        bytes.extend(chance.bytes(2000));
+        bytes.extend(random.bytes(2000));
         let mut stream = connect(url);
-        // It may be answered, and closed, before all is said.
+        // The sandbox may respond and close before all is sent.
         let _ = stream.write_all(&bytes);
         let _ = stream.shutdown(Shutdown::Write);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        if !answer.is_empty() {
-            assert!(answer.starts_with(b"HTTP/1.1 "), "{:?}", String::from_utf8_lossy(&answer));
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        if !response.is_empty() {
+            assert!(response.starts_with(b"HTTP/1.1 "), "{:?}", String::from_utf8_lossy(&response));
         }
         if number % 100 == 0 {
             serves(url);
         }
     }
     assert_eq!(generate(url, KEY, None, SLIDE).status, 202);
-    assert_eq!(program.end(), "", "a panic would be told here");
+    assert_eq!(program.end(), "", "a panic would be printed here");
 }

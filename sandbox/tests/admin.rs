@@ -1,4 +1,4 @@
-//! What the admin API tells of a namespace: jobs with files and slides, the overview, scenarios, the stream.
+//! The admin API: scenarios, jobs with files and slides, the overview, the event stream, errors.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
@@ -8,7 +8,7 @@ use std::net::TcpStream;
 
 use perceptis_sandbox::{Running, Sandbox, Settings};
 use serde_json::{Value, json};
-use support::{Answer, KEY, accepted, ask, get, path_of};
+use support::{KEY, Response, accepted, ask, get, path_of};
 
 const DECK: &str = r#"{"prompt":"Plan\n- One & <b>all</b>\n- Two","output_type":"deck"}"#;
 const SLIDES: &str = r#"{"prompt":"One. Two. Three.","output_type":"single_slide","variant_count":2}"#;
@@ -21,12 +21,12 @@ fn start() -> Running {
 
 fn admin(url: &str, method: &str, path: &str, body: &Value) -> Value {
     let text = if body.is_null() { String::new() } else { body.to_string() };
-    let answer = ask(url, method, &format!("/_sandbox/{path}"), &[], text.as_bytes());
-    assert!(answer.status < 300, "{path}: {answer:?}");
-    answer.json()
+    let response = ask(url, method, &format!("/_sandbox/{path}"), &[], text.as_bytes());
+    assert!(response.status < 300, "{path}: {response:?}");
+    response.json()
 }
 
-fn read(url: &str, path: &str) -> Answer {
+fn read(url: &str, path: &str) -> Response {
     ask(url, "GET", path, &[], b"")
 }
 
@@ -39,7 +39,7 @@ fn scenarios_are_listed_for_people_and_for_programs() {
     assert_eq!(String::from_utf8(text.body).unwrap(), perceptis_sandbox::scenarios());
     let json = ask(url, "GET", "/_sandbox/scenarios", &[("Accept", "application/json")], b"").json();
     let all = json["scenarios"].as_array().unwrap();
-    // What no request can ask for is below.
+    // Below the scenarios are the faults that no request can ask for.
     let for_people = perceptis_sandbox::scenarios();
     let (scenarios, more) = for_people.split_once("\n\n").unwrap().1.split_once("\n\n").unwrap();
     assert_eq!(all.len(), scenarios.lines().count());
@@ -58,7 +58,7 @@ fn scenarios_are_listed_for_people_and_for_programs() {
 }
 
 #[test]
-fn every_path_and_method_is_in_the_description_and_nothing_else() {
+fn description_has_every_path_and_method() {
     let sandbox = start();
     let url = sandbox.base_url();
     let description = read(url, "/openapi.json").json();
@@ -70,13 +70,13 @@ fn every_path_and_method_is_in_the_description_and_nothing_else() {
             methods.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
             if (method, asked.as_str()) == ("GET", "/_sandbox/events") {
-                continue; // without an end; followed below
+                continue; // The stream does not end; other tests read it.
             }
-            let answer = ask(url, method, &asked, &[], b"");
+            let response = ask(url, method, &asked, &[], b"");
             let known = described.iter().any(|name| name == method);
-            assert_eq!(answer.status != 405, known, "{method} {asked}: {answer:?}");
+            assert_eq!(response.status != 405, known, "{method} {asked}: {response:?}");
             if !known {
-                let mut allowed: Vec<&str> = answer.header("allow").unwrap().split(", ").collect();
+                let mut allowed: Vec<&str> = response.header("allow").unwrap().split(", ").collect();
                 allowed.sort_unstable();
                 let mut described: Vec<&str> = described.iter().map(String::as_str).collect();
                 described.sort_unstable();
@@ -89,17 +89,17 @@ fn every_path_and_method_is_in_the_description_and_nothing_else() {
     for path in
         ["/_sandbox/", "/_sandbox/nope", "/_sandbox/clock/x", "/_sandbox/refuse/x", "/_sandbox/scenarios/x"]
     {
-        let answer = read(url, path);
-        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{path}");
+        let response = read(url, path);
+        assert_eq!((response.status, response.code().as_str()), (404, "not_found"), "{path}");
     }
-    // And the other way round: what it has is described.
-    let told = read(url, "/_sandbox/nope").json()["error"]["message"].as_str().unwrap().to_owned();
-    let has: Vec<&str> = told.split("it has ").nth(1).unwrap().split(", ").collect();
+    // The error of an unknown path lists the paths of the description.
+    let described = read(url, "/_sandbox/nope").json()["error"]["message"].as_str().unwrap().to_owned();
+    let has: Vec<&str> = described.split("it has ").nth(1).unwrap().split(", ").collect();
     let areas =
         paths.keys().filter_map(|path| path.strip_prefix("/_sandbox/")).filter(|area| !area.contains('/'));
     assert_eq!(has, areas.collect::<Vec<_>>());
-    // What the help names, it has.
-    let help = include_str!("../src/arguments.rs");
+    // The paths that the help names exist.
+    let help = include_str!("../src/cli/arguments.rs");
     let also = help.split("also: ").nth(1).unwrap().split('.').next().unwrap();
     for area in also.split([',', ' ', '\n']).filter(|word| !word.is_empty()) {
         assert!(paths.contains_key(&format!("/_sandbox/{area}")), "{area}");
@@ -107,7 +107,7 @@ fn every_path_and_method_is_in_the_description_and_nothing_else() {
 }
 
 #[test]
-fn what_is_asked_of_it_wrongly_is_told_so() {
+fn bad_admin_requests_get_an_error() {
     let sandbox = start();
     let url = sandbox.base_url();
     for (method, path, body) in [
@@ -125,26 +125,26 @@ fn what_is_asked_of_it_wrongly_is_told_so() {
         ("POST", "rules", "[]"),
         ("POST", "rules", "no JSON"),
     ] {
-        let answer = ask(url, method, &format!("/_sandbox/{path}"), &[], body.as_bytes());
+        let response = ask(url, method, &format!("/_sandbox/{path}"), &[], body.as_bytes());
         assert_eq!(
-            (answer.status, answer.code().as_str()),
+            (response.status, response.code().as_str()),
             (400, "invalid_request"),
             "{method} {path} {body}"
         );
     }
-    // A whole number is one however it is written, and a body's namespace comes first.
-    let told = admin(
+    // 5e3 is a whole number, too. The namespace of a body takes precedence.
+    let described = admin(
         url,
         "POST",
         "clock?namespace=a",
         &json!({ "namespace": "b", "frozen": true, "advance_ms": 5e3 }),
     );
-    assert!(told["now_ms"].as_u64().unwrap() >= 5000);
-    assert_eq!(admin(url, "GET", "clock?namespace=b", &Value::Null), told);
+    assert!(described["now_ms"].as_u64().unwrap() >= 5000);
+    assert_eq!(admin(url, "GET", "clock?namespace=b", &Value::Null), described);
 }
 
 #[test]
-fn an_overview_is_of_one_moment() {
+fn overview_agrees_with_the_single_paths() {
     let sandbox = start();
     let url = sandbox.base_url();
     let key = "sk-sandbox-default";
@@ -155,37 +155,40 @@ fn an_overview_is_of_one_moment() {
     admin(url, "POST", "clock", &json!({ "advance_ms": 3_600_000 }));
     admin(url, "POST", "rules", &json!({ "scenario": "html@status" }));
     let job = accepted(url, DECK);
-    let told = admin(url, "GET", "overview", &Value::Null);
-    assert_eq!((&told["namespace"], &told["api_key"]), (&json!("default"), &json!(key)));
-    assert_eq!(told["clock"], admin(url, "GET", "clock", &Value::Null));
-    assert_eq!(told["rules"], admin(url, "GET", "rules", &Value::Null)["rules"]);
-    assert_eq!(told["jobs"], admin(url, "GET", "jobs", &Value::Null)["jobs"]);
-    assert_eq!(told["namespaces"], json!([{ "namespace": "default", "jobs": 2 }]));
-    assert_eq!(told["credits"], 0);
-    let (newest, oldest) = (&told["jobs"][0], &told["jobs"][1]);
+    let described = admin(url, "GET", "overview", &Value::Null);
+    assert_eq!((&described["namespace"], &described["api_key"]), (&json!("default"), &json!(key)));
+    assert_eq!(described["clock"], admin(url, "GET", "clock", &Value::Null));
+    assert_eq!(described["rules"], admin(url, "GET", "rules", &Value::Null)["rules"]);
+    assert_eq!(described["jobs"], admin(url, "GET", "jobs", &Value::Null)["jobs"]);
+    assert_eq!(described["namespaces"], json!([{ "namespace": "default", "jobs": 2 }]));
+    assert_eq!(described["credits"], 0);
+    let (newest, oldest) = (&described["jobs"][0], &described["jobs"][1]);
     assert_eq!(
         (&newest["job_id"], &newest["slides"], &newest["error"]),
         (&json!(job), &json!(8), &Value::Null)
     );
-    assert_ne!(newest["key"], told["key"], "of another key of this namespace");
-    assert_eq!((&oldest["key"], &oldest["failed_at_ms"]), (&told["key"], &json!(60_000)));
+    assert_ne!(newest["key"], described["key"], "the job of another key of this namespace");
+    assert_eq!((&oldest["key"], &oldest["failed_at_ms"]), (&described["key"], &json!(60_000)));
     assert_eq!(oldest["error"]["code"], "generation_failed");
     assert!(oldest["pending_ms"].as_u64().unwrap() < oldest["duration_ms"].as_u64().unwrap());
 }
 
 #[test]
-fn a_job_is_told_with_its_files_and_drawn() {
+fn job_has_downloads_and_drawings_of_slides() {
     let sandbox = start();
     let url = sandbox.base_url();
     let (deck, slides) = (accepted(url, DECK), accepted(url, SLIDES));
     let of = |job: &str| admin(url, "GET", &format!("jobs/{job}"), &Value::Null);
     assert_eq!(of(&deck)["downloads"], json!([]), "not before it is completed");
     admin(url, "POST", "clock", &json!({ "advance_ms": 3_600_000 }));
-    let told = of(&slides);
-    assert_eq!((&told["status"], &told["prompt"]), (&json!("completed"), &json!("One. Two. Three.")));
-    assert_eq!((told["downloads"].as_array().unwrap().len(), &told["polls"]), (2, &json!(0)));
-    assert_eq!(told["downloads"][1]["variant"], 2);
-    let file = read(url, &path_of(told["downloads"][1]["url"].as_str().unwrap()));
+    let described = of(&slides);
+    assert_eq!(
+        (&described["status"], &described["prompt"]),
+        (&json!("completed"), &json!("One. Two. Three."))
+    );
+    assert_eq!((described["downloads"].as_array().unwrap().len(), &described["polls"]), (2, &json!(0)));
+    assert_eq!(described["downloads"][1]["variant"], 2);
+    let file = read(url, &path_of(described["downloads"][1]["url"].as_str().unwrap()));
     assert_eq!((file.status, &file.body[..2]), (200, &b"PK"[..]));
 
     let drawn = |job: &str, rest: &str| read(url, &format!("/_sandbox/jobs/{job}/slides/{rest}"));
@@ -205,22 +208,22 @@ fn a_job_is_told_with_its_files_and_drawn() {
         (&deck, "1.svg?namespace=other"),
         ("job_none", "1.svg"),
     ] {
-        let answer = drawn(job, rest);
-        assert_eq!((answer.status, answer.code().as_str()), (404, "not_found"), "{job} {rest}");
+        let response = drawn(job, rest);
+        assert_eq!((response.status, response.code().as_str()), (404, "not_found"), "{job} {rest}");
     }
     assert_eq!(read(url, "/_sandbox/jobs/job_none").status, 404);
 }
 
 #[test]
-fn a_stream_begins_with_the_newest_and_tells_what_could_not_be_read() {
+fn event_stream_begins_with_the_newest_entries() {
     let sandbox = start();
     let url = sandbox.base_url();
     for _ in 0..5 {
         accepted(url, DECK);
     }
     let numbers = |path: &str| {
-        let told = admin(url, "GET", path, &Value::Null);
-        let entries = told["entries"].as_array().unwrap();
+        let described = admin(url, "GET", path, &Value::Null);
+        let entries = described["entries"].as_array().unwrap();
         entries.iter().map(|entry| entry["number"].as_u64().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(numbers("journal?newest=2"), [4, 5]);
@@ -237,7 +240,7 @@ fn a_stream_begins_with_the_newest_and_tells_what_could_not_be_read() {
         let mut bytes = [0; 4096];
         while seen.matches("data: {").count() < count {
             let read = stream.read(&mut bytes).unwrap();
-            assert!(read > 0, "it ended: {seen}");
+            assert!(read > 0, "the stream ended: {seen}");
             seen += &String::from_utf8_lossy(&bytes[..read]);
         }
         seen.clone()
@@ -249,14 +252,14 @@ fn a_stream_begins_with_the_newest_and_tells_what_could_not_be_read() {
 }
 
 #[test]
-fn a_stream_of_more_than_one_batch_comes_at_once() {
+fn event_stream_sends_several_batches_at_once() {
     let sandbox = start();
     let url = sandbox.base_url();
     let host = url.strip_prefix("http://").unwrap();
     let one = format!("GET /nope HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {KEY}\r\n\r\n");
     support::ask_each(url, &[one.repeat(1200)], 1200);
     let mut stream = TcpStream::connect(host).unwrap();
-    // Less than the time after which an idle stream says something.
+    // Less than the time after which an idle stream sends a line.
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     stream.write_all(format!("GET /_sandbox/events HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
     let mut seen = Vec::new();

@@ -1,4 +1,4 @@
-//! The page for people, as it is served. What it does in a browser is tested in `tests/python`.
+//! The page, as it is served. Its work in a browser is tested in `tests/python`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
@@ -8,10 +8,10 @@ use serde_json::json;
 use support::ask;
 
 #[test]
-fn the_page_is_whole_and_closed_to_others() {
+fn page_is_complete_and_closed_to_other_origins() {
     let sandbox = Sandbox::start(Settings::default()).unwrap();
     let url = sandbox.base_url();
-    // No rule strikes it: whoever turned a fault on must be able to turn it off.
+    // No rule applies to the page: a user who turned a fault on must be able to turn it off.
     let rule = json!({ "scenario": "reset_before" }).to_string();
     assert_eq!(ask(url, "POST", "/_sandbox/rules", &[], rule.as_bytes()).status, 201);
     let read = |path: &str| ask(url, "GET", path, &[], b"");
@@ -24,22 +24,22 @@ fn the_page_is_whole_and_closed_to_others() {
     }
     assert!(paths.len() > 7, "{paths:?}");
     for path in paths {
-        let answer = read(path);
+        let response = read(path);
         let kind = match path.rsplit('.').next().unwrap() {
             "js" => "text/javascript; charset=utf-8",
             "css" => "text/css; charset=utf-8",
             "svg" => "image/svg+xml",
             _ => "text/html; charset=utf-8",
         };
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{path}");
-        let policy = answer.header("content-security-policy").unwrap();
+        assert_eq!((response.status, response.header("content-type")), (200, Some(kind)), "{path}");
+        let policy = response.header("content-security-policy").unwrap();
         for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
             assert!(policy.contains(part) && !policy.contains("unsafe"), "{path}: {policy}");
         }
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        let text = String::from_utf8(answer.body).unwrap();
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(response.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let text = String::from_utf8(response.body).unwrap();
         let foreign = text.replace("http://www.w3.org/2000/svg", "").contains("://");
         assert!(!foreign, "{path} names another host");
         assert!(!text.contains("innerHTML") && !text.contains(" style="), "{path}");
@@ -49,6 +49,7 @@ fn the_page_is_whole_and_closed_to_others() {
     assert_eq!(ask(url, "GET", "/", &[("Host", "evil.test")], b"").status, 421);
     assert_eq!(ask(url, "GET", "/", &[("Origin", "http://evil.test")], b"").status, 403);
     let journal = read("/_sandbox/journal").json();
-    let told: Vec<_> = journal["entries"].as_array().unwrap().iter().map(|entry| &entry["status"]).collect();
-    assert_eq!(told, [421, 403], "the page itself is not journaled");
+    let described: Vec<_> =
+        journal["entries"].as_array().unwrap().iter().map(|entry| &entry["status"]).collect();
+    assert_eq!(described, [421, 403], "the page itself is not journaled");
 }

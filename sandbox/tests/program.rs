@@ -34,17 +34,17 @@ fn send(child: &Child, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-fn answers(ready: &Value) -> bool {
+fn is_listening(ready: &Value) -> bool {
     TcpStream::connect(ready["base_url"].as_str().unwrap().strip_prefix("http://").unwrap()).is_ok()
 }
 
 #[test]
-fn serve_says_when_it_is_ready_and_ends_when_told() {
+fn serve_prints_a_ready_line_and_ends_on_a_signal() {
     for signal in [Signal::TERM, Signal::INT] {
         let (mut child, ready) = started(&mut program());
         assert_eq!(ready["pid"], child.id());
         assert!(ready["api_key"].as_str().unwrap().starts_with("sk-"));
-        assert!(answers(&ready));
+        assert!(is_listening(&ready));
         send(&child, signal);
         assert!(child.wait().unwrap().success());
         let mut rest = String::new();
@@ -57,29 +57,29 @@ fn serve_says_when_it_is_ready_and_ends_when_told() {
 }
 
 #[test]
-fn serve_ends_with_its_standard_input_when_asked() {
+fn serve_ends_with_standard_input_if_asked() {
     let (mut child, ready) =
         started(program().args(["serve", "--speed", "10", "--exit-on-stdin-eof"]).stdin(Stdio::piped()));
-    child.stdin.as_mut().unwrap().write_all(b"what is said is not read\n").unwrap();
-    assert!(answers(&ready));
+    child.stdin.as_mut().unwrap().write_all(b"this input is ignored\n").unwrap();
+    assert!(is_listening(&ready));
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    assert!(!answers(&ready));
+    assert!(!is_listening(&ready));
 }
 
 #[test]
-fn serve_outlives_its_standard_input_unless_asked() {
+fn serve_outlives_standard_input_unless_asked() {
     let (mut child, ready) = started(program().stdin(Stdio::piped()));
     drop(child.stdin.take());
     let url = ready["base_url"].as_str().unwrap();
     let key = ready["api_key"].as_str().unwrap();
-    assert_eq!(support::get(url, key, "/api/v1/status/none").status, 404, "the key is one, and it answers");
+    assert_eq!(support::get(url, key, "/api/v1/status/none").status, 404, "the key is accepted");
     send(&child, Signal::TERM);
     assert!(child.wait().unwrap().success());
 }
 
 #[test]
-fn a_port_that_is_taken_is_said() {
+fn taken_port_is_an_error() {
     let (mut child, ready) = started(&mut program());
     let port = ready["base_url"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
     for arguments in [&["--port", &port][..], &["exec", "--port", &port, "--", "true"]] {
@@ -105,7 +105,11 @@ fn exec_ends_with_the_commands_exit_code() {
         assert_eq!(temporary.path().read_dir().unwrap().count(), 0, "{command}");
     }
     let output = run(&["exec", "--", "sh", "-c", "cat; echo \"$1\"", "sh", "--help --"]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "--help --\n", "what is after -- is the command's");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "--help --\n",
+        "arguments after -- go to the command"
+    );
 }
 
 #[test]
@@ -125,14 +129,14 @@ fn exec_sets_the_variables_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn exec_answers_as_long_as_the_command_runs() {
+fn exec_serves_as_long_as_the_command_runs() {
     let temporary = tempfile::tempdir().unwrap();
     let script = "echo \"$PERCEPTIS_API_BASE_URL $PERCEPTIS_API_KEY\"; cat; exit 5";
     let mut child = program()
         .args(["exec", "--", "sh", "-c", script])
-        // Its own win over those that are there, so that nothing goes to the real service.
+        // exec replaces these, so that nothing goes to the real service.
         .env("PERCEPTIS_API_BASE_URL", "http://127.0.0.1:9")
-        .env("PERCEPTIS_API_KEY", "sk-of-somebody")
+        .env("PERCEPTIS_API_KEY", "sk-of-another-user")
         .env("TMPDIR", temporary.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -142,9 +146,9 @@ fn exec_answers_as_long_as_the_command_runs() {
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let (url, key) = line.trim().split_once(' ').unwrap();
     let body = r#"{"prompt":"p","output_type":"deck"}"#;
-    let answer = support::generate(url, key, None, body);
-    assert_eq!(answer.status, 202);
-    let path = format!("/api/v1/status/{}", answer.json()["job_id"].as_str().unwrap());
+    let response = support::generate(url, key, None, body);
+    assert_eq!(response.status, 202);
+    let path = format!("/api/v1/status/{}", response.json()["job_id"].as_str().unwrap());
     assert_eq!(support::get(url, key, &path).status, 200);
     assert_eq!(temporary.path().read_dir().unwrap().count(), 1, "while it runs");
     drop(child.stdin.take());
@@ -155,7 +159,7 @@ fn exec_answers_as_long_as_the_command_runs() {
 
 #[test]
 fn exec_hands_signals_to_the_command() {
-    // A shell's wait, unlike its read, is ended by a signal that it traps.
+    // A trapped signal ends `wait` of a shell, but not `read`.
     let traps = "trap 'exit 9' TERM; trap 'exit 8' INT; echo ready; while :; do sleep 1 & wait $!; done";
     let falls = "echo ready; exec sleep 600";
     for (script, signal, code) in [
@@ -181,7 +185,7 @@ fn exec_hands_signals_to_the_command() {
 }
 
 #[test]
-fn wrong_arguments_are_told_with_what_is_accepted() {
+fn wrong_arguments_get_an_error_with_the_accepted_ones() {
     for (arguments, says) in [
         (&["--speed", "0.5"][..], "1 to 10000"),
         (&["--speed", "10001"], "1 to 10000"),
@@ -213,7 +217,7 @@ fn wrong_arguments_are_told_with_what_is_accepted() {
 }
 
 #[test]
-fn tls_comes_with_an_authority_that_goes_again() {
+fn tls_authority_file_is_removed_at_the_end() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let (mut child, ready) = started(program().arg("--tls"));
         assert!(ready["base_url"].as_str().unwrap().starts_with("https://127.0.0.1:"));
@@ -229,13 +233,16 @@ fn tls_comes_with_an_authority_that_goes_again() {
     assert!(text.starts_with("https://") && text.contains("BEGIN CERTIFICATE"), "{text}");
     let refused = run(&["--tls=odd"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("self_signed"), "what there is");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("self_signed"),
+        "the error lists the certificates"
+    );
     let listed = String::from_utf8(run(&["scenarios"]).stdout).unwrap();
     assert!(listed.contains("wrong_host") && listed.contains("plain_http"));
 }
 
 #[test]
-fn exec_leaves_nothing_behind_when_its_terminal_goes() {
+fn exec_leaves_nothing_behind_after_a_hangup() {
     let mut child = program()
         .args(["exec", "--", "sh", "-c", "echo $PERCEPTIS_LEDGER; exec sleep 600"])
         .stdout(Stdio::piped())

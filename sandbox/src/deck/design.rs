@@ -1,23 +1,23 @@
-//! Designs: colours and fonts.
+//! Designs: the colours and fonts of a deck.
 
-use super::model::Colour;
+use super::colour::Colour;
 
-/// A palette, as six hexadecimal digits each, and a typeface. Also a template by name.
+/// A design, which is also a template: colours, as six hexadecimal digits each, and typefaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Design {
-    /// The theme's name, and the template's.
+    /// The name of the theme and of the template.
     pub name: &'static str,
-    /// Titles and dark grounds.
+    /// The colour of titles and dark backgrounds.
     pub dark: &'static str,
-    /// Light grounds.
+    /// The colour of light backgrounds.
     pub light: &'static str,
-    /// The six accents; the first is the deck's own colour, the last what stands back.
+    /// The six accents. The first is the colour of the deck, the last the colour of what is less important.
     pub accents: [&'static str; 6],
     /// The typefaces of titles and of text.
     pub fonts: (&'static str, &'static str),
 }
 
-/// The templates that every organization of the sandbox sees; the first is its default.
+/// The templates that every organization sees. The first is the default.
 const DESIGNS: [Design; 5] = [
     Design {
         name: "Harbour",
@@ -56,33 +56,33 @@ const DESIGNS: [Design; 5] = [
     },
 ];
 
-/// The name that two templates have.
+/// A name that two templates have.
 pub const AMBIGUOUS: &str = "Quarterly Review";
 
-/// The names of all templates, that of two among them.
+/// The names of all templates, with the one that two templates have.
 pub fn names() -> Vec<&'static str> {
     DESIGNS.iter().map(|design| design.name).chain([AMBIGUOUS]).collect()
 }
 
-/// The template of this name; names are case-sensitive.
+/// The template of this name. Names are case-sensitive.
 pub fn named(name: &str) -> Option<Design> {
     DESIGNS.iter().find(|design| design.name == name).copied()
 }
 
-/// The design of this number; beyond the last they begin again.
+/// The design of this number. After the last one they begin again.
 pub fn of(number: usize) -> Design {
     DESIGNS[number % DESIGNS.len()]
 }
 
 impl Design {
-    /// The same with its first five accents turned by so many.
+    /// The same design with its first five accents rotated.
     #[must_use]
     pub fn turned(mut self, by: usize) -> Design {
         self.accents[..5].rotate_left(by % 5);
         self
     }
 
-    /// A colour's six digits.
+    /// The six digits of a colour.
     pub fn digits(&self, colour: Colour) -> &'static str {
         match colour {
             Colour::Text => TEXT,

@@ -1,14 +1,14 @@
-//! How much room text takes. No font is at hand: widths are those of a common sans-serif, rounded up, so that
-//! what is measured to fit does.
+//! The space that text takes. There is no font here: the widths are those of a common sans-serif font,
+//! rounded up, so that a text that fits by this measure also fits on the slide.
 
-use super::model::{Mark, Paragraph, Place, Size};
+use super::model::{Mark, Paragraph, Rect, Size};
 
 /// English Metric Units in a point.
 pub const POINT: f64 = 12_700.0;
-/// From one line to the next, in ems.
+/// The distance between lines, in ems.
 pub const LINE: f64 = 1.2;
-/// What the frame of a text takes on each side, in points: 0.1 inches beside and 0.05 above, as
-/// PresentationML has it.
+/// The inner margin of a text frame at the sides and above, in points: 0.1 and 0.05 inches, the defaults of
+/// PresentationML.
 pub const INSET: (f64, f64) = (7.2, 3.6);
 
 /// A character's width, in ems.
@@ -29,21 +29,21 @@ pub fn width(text: &str) -> f64 {
     text.chars().map(width_of).sum()
 }
 
-/// A text in lines of at most this width, in ems, cut between words where there are any.
-pub fn wrap(text: &str, most: f64) -> Vec<String> {
+/// Wraps a text into lines of at most this width, in ems, between words if possible.
+pub fn wrap(text: &str, max: f64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut taken = 0.0;
     for word in text.split_inclusive([' ', '-', '/']) {
         let wide = width(word.trim_end());
-        if taken + wide > most && !line.is_empty() {
+        if taken + wide > max && !line.is_empty() {
             lines.push(std::mem::take(&mut line).trim_end().to_owned());
             taken = 0.0;
         }
-        // A word wider than a line, and scripts without spaces.
+        // Words that are wider than a line, and scripts without spaces, wrap between characters.
         for c in word.chars() {
             let wide = width_of(c);
-            if taken + wide > most && !line.is_empty() && c != ' ' {
+            if taken + wide > max && !line.is_empty() && c != ' ' {
                 lines.push(std::mem::take(&mut line));
                 taken = 0.0;
             }
@@ -57,7 +57,7 @@ pub fn wrap(text: &str, most: f64) -> Vec<String> {
     lines
 }
 
-/// How far a mark stands before its text, in ems.
+/// The distance from a mark to its text, in ems.
 pub fn hanging(mark: Mark) -> f64 {
     match mark {
         Mark::None => 0.0,
@@ -67,7 +67,7 @@ pub fn hanging(mark: Mark) -> f64 {
     }
 }
 
-/// Where a paragraph's text begins, in points from the left of its frame.
+/// The distance from the left of the frame to the text of a paragraph, in points.
 pub fn indent(paragraph: &Paragraph) -> f64 {
     let step = f64::from(paragraph.size) / 100.0;
     match paragraph.mark {
@@ -76,7 +76,7 @@ pub fn indent(paragraph: &Paragraph) -> f64 {
     }
 }
 
-/// A paragraph's lines in a frame this wide, in points.
+/// The lines of a paragraph in a frame of this width, in points.
 pub fn lines(paragraph: &Paragraph, frame: f64) -> Vec<String> {
     let size = f64::from(paragraph.size) / 100.0;
     // Bold type is wider.
@@ -84,13 +84,13 @@ pub fn lines(paragraph: &Paragraph, frame: f64) -> Vec<String> {
     wrap(&paragraph.text, ((frame - indent(paragraph)) / size).max(1.0))
 }
 
-/// The space above a paragraph, in points; the first of a text has none.
+/// The space above a paragraph, in points. The first paragraph of a text has none.
 pub fn space_before(paragraph: &Paragraph) -> f64 {
     let size = f64::from(paragraph.size) / 100.0;
     if paragraph.level > 0 { size * 0.2 } else { size * 0.45 }
 }
 
-/// How high paragraphs are in a frame this wide, in points.
+/// The height of paragraphs in a frame of this width, in points.
 pub fn height(paragraphs: &[Paragraph], frame: f64) -> f64 {
     let mut total = 0.0;
     for (at, paragraph) in paragraphs.iter().enumerate() {
@@ -102,26 +102,26 @@ pub fn height(paragraphs: &[Paragraph], frame: f64) -> f64 {
     total
 }
 
-/// A frame's width and height inside, in points.
-pub fn inside(place: Place, columns: u8) -> (f64, f64) {
+/// The inner width and height of a frame, in points.
+pub fn inside(rect: Rect, columns: u8) -> (f64, f64) {
     let columns = f64::from(columns.max(1));
-    let wide = f64::from(place.width) / POINT - 2.0 * INSET.0;
-    ((wide / columns).max(1.0), (f64::from(place.height) / POINT - 2.0 * INSET.1) * columns)
+    let wide = f64::from(rect.width) / POINT - 2.0 * INSET.0;
+    ((wide / columns).max(1.0), (f64::from(rect.height) / POINT - 2.0 * INSET.1) * columns)
 }
 
-/// Makes paragraphs smaller, all in proportion, until they fit or would be below this size; then takes away
-/// from the end what does not fit.
-pub fn fit(paragraphs: &mut Vec<Paragraph>, place: Place, columns: u8, least: Size) {
-    let (wide, high) = inside(place, columns);
-    // A column that ends early costs a line.
+/// Makes paragraphs smaller, all in proportion, until they fit or reach the size `min`. Then removes what
+/// does not fit from the end.
+pub fn fit(paragraphs: &mut Vec<Paragraph>, rect: Rect, columns: u8, min: Size) {
+    let (wide, high) = inside(rect, columns);
+    // A column that ends early loses a line.
     let high = if columns > 1 { high * 0.9 } else { high };
     while height(paragraphs, wide) > high {
-        let smallest = paragraphs.iter().map(|paragraph| paragraph.size).min().unwrap_or(least);
-        if smallest < least + 50 {
+        let smallest = paragraphs.iter().map(|paragraph| paragraph.size).min().unwrap_or(min);
+        if smallest < min + 50 {
             break;
         }
         for paragraph in &mut *paragraphs {
-            paragraph.size = (paragraph.size * 15 / 16 / 50 * 50).max(least);
+            paragraph.size = (paragraph.size * 15 / 16 / 50 * 50).max(min);
         }
     }
     while paragraphs.len() > 1 && height(paragraphs, wide) > high {
@@ -142,14 +142,15 @@ pub fn fit(paragraphs: &mut Vec<Paragraph>, place: Place, columns: u8, least: Si
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deck::model::Colour;
+    use crate::deck::colour::Colour;
 
     #[test]
-    fn lines_are_no_wider_than_asked_and_lose_nothing() {
-        let text = "Memory safety without a garbage-collector and averyveryverylongwordthatfitsnowhere 漢字かな交じり文";
-        for most in [1.0, 3.0, 8.0, 40.0] {
-            let lines = wrap(text, most);
-            assert!(lines.iter().all(|line| width(line) <= most + 1.06), "{lines:?}");
+    fn wrapped_lines_fit_and_lose_nothing() {
+        let text = "Memory safety without a garbage-collector and averyveryverylongwordthatfitsnowhere \
+            漢字かな交じり文";
+        for max in [1.0, 3.0, 8.0, 40.0] {
+            let lines = wrap(text, max);
+            assert!(lines.iter().all(|line| width(line) <= max + 1.06), "{lines:?}");
             let joined: String = lines.concat().split_whitespace().collect();
             assert_eq!(joined, text.split_whitespace().collect::<String>());
         }
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_shrinks_and_is_then_cut() {
+    fn text_that_does_not_fit_shrinks_and_is_then_cut() {
         let of = |count: usize| -> Vec<Paragraph> {
             let line = Paragraph {
                 text: "word ".repeat(12),
@@ -170,17 +171,17 @@ mod tests {
             };
             vec![line; count]
         };
-        let place = Place::inches(1.0, 1.0, 5.0, 2.0);
+        let rect = Rect::inches(1.0, 1.0, 5.0, 2.0);
         for count in [1, 3, 8, 100] {
             let mut paragraphs = of(count);
-            fit(&mut paragraphs, place, 1, 1000);
-            let (wide, high) = inside(place, 1);
+            fit(&mut paragraphs, rect, 1, 1000);
+            let (wide, high) = inside(rect, 1);
             assert!(height(&paragraphs, wide) <= high, "{count}");
             assert!(!paragraphs.is_empty() && paragraphs.iter().all(|paragraph| paragraph.size >= 1000));
         }
         let mut one = of(1);
         one[0].text = "x".repeat(10_000);
-        fit(&mut one, place, 1, 1000);
+        fit(&mut one, rect, 1, 1000);
         assert!(one[0].text.ends_with('…'));
     }
 }

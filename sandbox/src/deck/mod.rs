@@ -1,18 +1,22 @@
-//! Decks: what is on the slides, apart from how a file says it.
+//! Decks: what is on the slides, independent of the file format.
 
+mod charts;
+mod colour;
 mod compose;
-mod dense;
 mod design;
 mod figures;
 pub mod measure;
 mod model;
-mod parts;
 mod picture;
 mod prompt;
+mod shapes;
+mod single_slide;
+mod words;
 
+pub use colour::Colour;
 pub use compose::{deck, slides_of};
-pub use dense::single_slide;
 pub use design::{AMBIGUOUS, Design, TEXT, named as template, names as templates, of as design};
-pub use figures::shown;
+pub use figures::formatted;
 pub use model::*;
 pub use picture::sent as picture;
+pub use single_slide::single_slide;

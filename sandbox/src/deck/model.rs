@@ -1,12 +1,13 @@
-//! The slide model: what is on a slide, and where, apart from how a file or a drawing says it.
+//! The slide model: what is on a slide and where, independent of files and drawings.
 
 use bytes::Bytes;
 
+use super::colour::Colour;
 use super::design::Design;
 
-/// A slide's width, in English Metric Units (914,400 an inch): 16:9.
+/// The width of a slide (16:9), in English Metric Units: 914,400 are an inch.
 pub const WIDTH: u32 = 12_192_000;
-/// A slide's height, in the same.
+/// The height of a slide, in English Metric Units.
 pub const HEIGHT: u32 = 6_858_000;
 
 /// A deck.
@@ -20,7 +21,7 @@ pub struct Deck {
     pub slides: Vec<Slide>,
 }
 
-/// Which layout of the master a slide has.
+/// The layout of a slide, in the master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A title and a subtitle.
@@ -36,96 +37,84 @@ pub struct Slide {
     pub layout: Layout,
     /// Its title.
     pub title: Title,
-    /// What is on it besides the title, the hindmost first. Panels are behind the title, too.
+    /// The shapes besides the title, from the back to the front. Panels are behind the title, too.
     pub shapes: Vec<Shape>,
-    /// What the speaker reads.
+    /// The notes for the speaker.
     pub notes: String,
 }
 
 /// A slide's title.
 #[derive(Debug, PartialEq)]
 pub struct Title {
-    /// What it says.
+    /// Its text.
     pub text: String,
-    /// Where, how large and in which colour, where that is not as the layout has it.
-    pub style: Option<(Place, Size, Colour)>,
+    /// Its rectangle, size and colour, if they differ from the layout's.
+    pub style: Option<(Rect, Size, Colour)>,
 }
 
 /// A rectangle of a slide, in English Metric Units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// From the left edge.
+pub struct Rect {
+    /// The distance from the left edge.
     pub x: u32,
-    /// From the top.
+    /// The distance from the top.
     pub y: u32,
-    /// To the right.
+    /// The width.
     pub width: u32,
-    /// Downwards.
+    /// The height.
     pub height: u32,
 }
 
-impl Place {
+impl Rect {
+    /// A rectangle in English Metric Units.
+    pub const fn new(x: u32, y: u32, width: u32, height: u32) -> Rect {
+        Rect { x, y, width, height }
+    }
+
     /// A rectangle in inches.
-    pub fn inches(x: f64, y: f64, width: f64, height: f64) -> Place {
+    pub fn inches(x: f64, y: f64, width: f64, height: f64) -> Rect {
         let emu = |inches: f64| (inches * 914_400.0).round() as u32;
-        Place { x: emu(x), y: emu(y), width: emu(width), height: emu(height) }
+        Rect { x: emu(x), y: emu(y), width: emu(width), height: emu(height) }
     }
 
-    /// Cut in two, the left with this share of the width, with a gap between them.
-    pub fn columns(self, share: f64, gap: u32) -> (Place, Place) {
+    /// Two parts side by side, with a gap. The left one has this share of the width.
+    pub fn columns(self, share: f64, gap: u32) -> (Rect, Rect) {
         let left = (f64::from(self.width.saturating_sub(gap)) * share) as u32;
-        let right = Place { x: self.x + left + gap, width: self.width - left - gap, ..self };
-        (Place { width: left, ..self }, right)
+        let right = Rect { x: self.x + left + gap, width: self.width - left - gap, ..self };
+        (Rect { width: left, ..self }, right)
     }
 
-    /// Cut in two, the upper with this share of the height, with a gap between them.
-    pub fn rows(self, share: f64, gap: u32) -> (Place, Place) {
+    /// Two parts one above the other, with a gap. The upper one has this share of the height.
+    pub fn rows(self, share: f64, gap: u32) -> (Rect, Rect) {
         let upper = (f64::from(self.height.saturating_sub(gap)) * share) as u32;
-        let lower = Place { y: self.y + upper + gap, height: self.height - upper - gap, ..self };
-        (Place { height: upper, ..self }, lower)
+        let lower = Rect { y: self.y + upper + gap, height: self.height - upper - gap, ..self };
+        (Rect { height: upper, ..self }, lower)
     }
 
-    /// Cut into so many columns of the same width.
-    pub fn split(self, count: usize, gap: u32) -> Vec<Place> {
+    /// So many columns of the same width, with gaps.
+    pub fn split(self, count: usize, gap: u32) -> Vec<Rect> {
         let count = u32::try_from(count).unwrap_or(1).max(1);
         let width = self.width.saturating_sub(gap * (count - 1)) / count;
-        (0..count).map(|at| Place { x: self.x + at * (width + gap), width, ..self }).collect()
+        (0..count).map(|at| Rect { x: self.x + at * (width + gap), width, ..self }).collect()
     }
 }
 
 /// The size of type, in hundredths of a point.
 pub type Size = u32;
 
-/// A colour of the design.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
-    /// Of running text.
-    Text,
-    /// Of what stands back.
-    Muted,
-    /// White.
-    White,
-    /// The dark ground, and the titles.
-    Dark,
-    /// The light ground.
-    Light,
-    /// An accent, from 1.
-    Accent(u8),
-}
-
-/// One thing on a slide.
+/// A shape on a slide.
 #[derive(Debug, PartialEq)]
 pub struct Shape {
-    /// Where.
-    pub place: Place,
-    /// What.
+    /// Its rectangle.
+    pub rect: Rect,
+    /// Its content.
     pub block: Block,
 }
 
-/// What a shape is.
+/// The content of a shape.
 #[derive(Debug, PartialEq)]
 pub enum Block {
-    /// A ground in one colour.
+    /// A background in one colour.
     Panel(Colour),
     /// Text.
     Text(Text),
@@ -137,18 +126,18 @@ pub enum Block {
     Picture(Picture),
 }
 
-/// What a text is on its slide.
+/// The role of a text on its slide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The line under the title of a title slide.
     Subtitle,
-    /// What the slide says.
+    /// The main text.
     Body,
-    /// Something beside it.
+    /// A text beside the main text.
     Note,
 }
 
-/// Where a text is in its place.
+/// The vertical position of a text in its rectangle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
     /// At the top.
@@ -160,19 +149,19 @@ pub enum Anchor {
 /// A text in a rectangle.
 #[derive(Debug, PartialEq)]
 pub struct Text {
-    /// What it is.
+    /// Its role.
     pub role: Role,
     /// Its paragraphs.
     pub paragraphs: Vec<Paragraph>,
-    /// Its ground.
+    /// Its background.
     pub fill: Option<Colour>,
-    /// Where in its place.
+    /// Its vertical position.
     pub anchor: Anchor,
-    /// In so many columns.
+    /// The number of its columns.
     pub columns: u8,
 }
 
-/// What a paragraph begins with.
+/// The mark before a paragraph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing.
@@ -186,26 +175,26 @@ pub enum Mark {
 /// A paragraph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paragraph {
-    /// What it says.
+    /// Its text.
     pub text: String,
     /// How far it is indented: 0 or 1.
     pub level: u8,
-    /// What it begins with.
+    /// Its mark.
     pub mark: Mark,
-    /// How large.
+    /// Its size.
     pub size: Size,
     /// Whether it is bold.
     pub bold: bool,
-    /// In which colour.
+    /// Its colour.
     pub colour: Colour,
 }
 
-/// How a chart is drawn.
+/// The kind of a chart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Upright bars.
+    /// Vertical bars.
     Column,
-    /// Bars from the left.
+    /// Horizontal bars.
     Bar,
     /// A line.
     Line,
@@ -213,40 +202,40 @@ pub enum Kind {
     Ring,
 }
 
-/// What figures count.
+/// A unit of figures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
-    /// What is before the number: a currency's sign.
+    /// The text before the number: the sign of a currency.
     pub prefix: String,
-    /// What is after it, with the space if there is one.
+    /// The text after the number, with the space between them if there is one.
     pub suffix: String,
 }
 
 /// A chart of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// Its heading, and the series' name.
+    /// Its heading, and the name of its series.
     pub title: String,
-    /// How it is drawn.
+    /// Its kind.
     pub kind: Kind,
-    /// What each value is of.
+    /// The labels of the values.
     pub categories: Vec<String>,
-    /// The values, as many.
+    /// The values, one for each label.
     pub values: Vec<f64>,
-    /// What they count.
+    /// The unit of the values.
     pub unit: Unit,
-    /// How many digits they have after the point.
+    /// The number of their digits after the point.
     pub decimals: usize,
-    /// The size of its type; the heading's is a sixth larger.
+    /// The size of its type. The heading is larger by a sixth.
     pub size: Size,
 }
 
-/// A table. Its first row is its head, its last column is aligned right.
+/// A table. Its first row is the head. Its last column is aligned right.
 #[derive(Debug, PartialEq)]
 pub struct Table {
-    /// The columns' widths, in shares of the table's.
+    /// The widths of the columns, as shares of the table's width.
     pub widths: Vec<f64>,
-    /// The rows, each with a cell for every column.
+    /// The rows. Each has a cell for every column.
     pub rows: Vec<Vec<String>>,
     /// The size of its type.
     pub size: Size,
@@ -263,16 +252,16 @@ pub enum Format {
     Gif,
 }
 
-/// A picture, in a place of its own proportions.
+/// A picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// Its bytes.
     pub data: Bytes,
-    /// What they are.
+    /// The format of the bytes.
     pub format: Format,
     /// Its width and height, in pixels.
     pub pixels: (u32, u32),
-    /// What is on it, for who can't see it.
+    /// A description, for readers who can't see it.
     pub description: String,
 }
 

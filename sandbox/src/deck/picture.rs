@@ -1,16 +1,16 @@
-//! Pictures: those that were sent, and one that is drawn where none was.
+//! Pictures: those that a request brings, and a drawing where it brings none.
 
 use bytes::Bytes;
 
 use super::design::Design;
-use super::model::{Format, Picture, Place};
+use super::model::{Format, Picture, Rect};
 use crate::hash;
 
 const WIDTH: u32 = 800;
 const HEIGHT: u32 = 450;
 const HILLS: usize = 5;
 
-/// A picture that was sent, if it is of a format that every reader of presentations shows.
+/// A picture of a request, if every program that reads presentations shows its format.
 pub fn sent(data: Vec<u8>) -> Option<Picture> {
     let format = match imagesize::image_type(&data).ok()? {
         imagesize::ImageType::Png => Format::Png,
@@ -28,7 +28,7 @@ pub fn sent(data: Vec<u8>) -> Option<Picture> {
     })
 }
 
-/// Hills in the design's colours, out of chance that is this text's own.
+/// A drawing of hills in the colours of the design. It is random, and the same each time for this seed.
 pub fn drawn(design: &Design, seed: &str) -> Option<Picture> {
     let chance = |what: usize| {
         let number = hash::number(&[b"picture", seed.as_bytes(), &what.to_le_bytes()]);
@@ -41,7 +41,7 @@ pub fn drawn(design: &Design, seed: &str) -> Option<Picture> {
         (f64::from(HEIGHT) * (0.2 + 0.15 * chance(1))) as i64,
     );
     let radius = i64::from(HEIGHT / 11);
-    // The sky, the sun, and the hills from the farthest to the nearest.
+    // The colours: the sky, the sun, and the hills from the farthest to the nearest.
     let mut image = vec![0_u8; (WIDTH * HEIGHT) as usize];
     let skyline: Vec<[u32; HILLS]> = (0..WIDTH)
         .map(|x| {
@@ -70,7 +70,7 @@ pub fn drawn(design: &Design, seed: &str) -> Option<Picture> {
     palette.extend(rgb(design.light));
     palette.extend(rgb(design.accents[4]));
     for hill in 0..HILLS {
-        // Far is pale: aerial perspective.
+        // Far hills are paler.
         let share = (hill + 1) as f64 / HILLS as f64;
         let (near, far) = (rgb(design.accents[0]), rgb(design.light));
         palette.extend((0..3).map(|at| {
@@ -81,7 +81,7 @@ pub fn drawn(design: &Design, seed: &str) -> Option<Picture> {
         data: encoded(&image, palette)?,
         format: Format::Png,
         pixels: (WIDTH, HEIGHT),
-        description: "Hills under a low sun: a drawing in the place of a picture".into(),
+        description: "Hills under a low sun: a drawing, since the request has no picture".into(),
     })
 }
 
@@ -103,13 +103,13 @@ fn rgb(digits: &str) -> [u8; 3] {
     [(number >> 16) as u8, (number >> 8) as u8, number as u8]
 }
 
-/// Where a picture is when it is shown whole in a place, in its middle.
-pub fn within(place: Place, (width, height): (u32, u32)) -> Place {
-    let (wide, high) = (f64::from(place.width), f64::from(place.height));
+/// The rectangle of a picture that is shown whole in the middle of another one.
+pub fn within(rect: Rect, (width, height): (u32, u32)) -> Rect {
+    let (wide, high) = (f64::from(rect.width), f64::from(rect.height));
     let scale = (wide / f64::from(width)).min(high / f64::from(height));
-    let size = |pixels: u32, most: u32| ((f64::from(pixels) * scale) as u32).clamp(1, most.max(1));
-    let (width, height) = (size(width, place.width), size(height, place.height));
-    Place { x: place.x + (place.width - width) / 2, y: place.y + (place.height - height) / 2, width, height }
+    let size = |pixels: u32, max: u32| ((f64::from(pixels) * scale) as u32).clamp(1, max.max(1));
+    let (width, height) = (size(width, rect.width), size(height, rect.height));
+    Rect { x: rect.x + (rect.width - width) / 2, y: rect.y + (rect.height - height) / 2, width, height }
 }
 
 #[cfg(test)]
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_drawing_is_a_picture_and_the_same_each_time() {
+    fn drawing_is_a_picture_and_the_same_each_time() {
         let design = super::super::design::of(0);
         let picture = drawn(&design, "seed").unwrap();
         assert_eq!(picture, drawn(&design, "seed").unwrap());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_picture_is_none() {
+    fn picture_of_other_bytes_is_refused() {
         for data in
             [&b""[..], b"GIF89a", b"\x89PNG\r\n\x1a\n", b"<svg/>", b"RIFF....WEBPVP8 ", b"\xff\xd8\xff"]
         {
@@ -137,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_keeps_its_proportions() {
-        let place = Place { x: 100, y: 100, width: 1000, height: 500 };
-        assert_eq!(within(place, (10, 10)), Place { x: 350, y: 100, width: 500, height: 500 });
-        assert_eq!(within(place, (100, 1)), Place { x: 100, y: 345, width: 1000, height: 10 });
-        let thin = within(place, (100_000, 1));
+    fn picture_keeps_its_proportions() {
+        let rect = Rect { x: 100, y: 100, width: 1000, height: 500 };
+        assert_eq!(within(rect, (10, 10)), Rect { x: 350, y: 100, width: 500, height: 500 });
+        assert_eq!(within(rect, (100, 1)), Rect { x: 100, y: 345, width: 1000, height: 10 });
+        let thin = within(rect, (100_000, 1));
         assert!(thin.height >= 1);
     }
 }

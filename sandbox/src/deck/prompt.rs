@@ -1,32 +1,31 @@
-//! What a prompt says. No intelligence: its own lines and sentences are the points, so that a test can tell
+//! Reading a prompt. Its lines and sentences become the points of the deck, unchanged, so that a test knows
 //! what must be in the file.
 
-use super::figures::{self, Figure};
+use super::figures::{self, Figure, MAX_FIGURES};
+use super::words::{printable, split};
 
-/// More points than this are left out.
+/// The number of points that a deck shows. More are left out.
 pub const MAX_POINTS: usize = 20;
-/// And more figures.
-pub const MAX_FIGURES: usize = 24;
-/// What a prompt can have without a word in it still makes a slide.
+/// The title of a prompt without words.
 const UNTITLED: &str = "Untitled";
 
-/// A prompt, read.
+/// What a prompt says.
 #[derive(Debug, PartialEq)]
 pub struct Brief {
     /// Its first line or sentence.
     pub title: String,
-    /// The others, at least one.
+    /// Its other lines or sentences, at least one.
     pub points: Vec<Point>,
-    /// The figures in all of it.
+    /// The figures in the whole prompt.
     pub figures: Vec<Figure>,
-    /// All of it, without what it says to the sandbox.
+    /// The whole prompt without directives to the sandbox.
     pub text: String,
 }
 
-/// One point of a prompt, and what is said of it.
+/// A point of a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// The point.
+    /// Its line.
     pub text: String,
     /// The indented lines under it.
     pub details: Vec<String>,
@@ -41,7 +40,7 @@ pub fn read(prompt: &str) -> Brief {
     Brief { title, points, figures, text }
 }
 
-/// A prompt's title and points: its lines where it has several, its sentences otherwise.
+/// The title and points of a prompt: its lines where it has several, else its sentences.
 fn points(clean: &str) -> (String, Vec<Point>) {
     let mut lines = clean.lines().filter(|line| !line.trim().is_empty());
     let title = lines.next().map_or(UNTITLED.to_owned(), |line| unmarked(line).to_owned());
@@ -70,7 +69,7 @@ fn points(clean: &str) -> (String, Vec<Point>) {
     (title, texts.into_iter().take(MAX_POINTS).map(|text| Point { text, details: Vec::new() }).collect())
 }
 
-/// A prompt without what it says to the sandbox.
+/// A prompt without directives to the sandbox.
 fn without_directives(prompt: &str) -> String {
     let mut clean = String::with_capacity(prompt.len());
     let mut rest = prompt;
@@ -85,7 +84,7 @@ fn without_directives(prompt: &str) -> String {
 fn unmarked(line: &str) -> &str {
     let line = line.trim();
     let text = line.trim_start_matches(['-', '*', '•', '–', '#', '>']);
-    // "-5 % churn" and "#1 in Europe" are what they say.
+    // "-5 % churn" and "#1 in Europe" have no bullet.
     let text = if text.starts_with(|c: char| c.is_ascii_digit()) { line } else { text.trim_start() };
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let text = match text.as_bytes().get(digits) {
@@ -94,47 +93,6 @@ fn unmarked(line: &str) -> &str {
         }
         _ => text,
     };
-    // A line of marks alone is a line all the same.
+    // A line of marks alone stays as it is.
     if text.is_empty() { line } else { text }
-}
-
-/// Cuts at these marks. One of ASCII's counts only before white space or the end: "12.5 %", "1,200",
-/// "example.com" and "10:30" are whole.
-pub fn split(text: &str, at: impl Fn(char) -> bool) -> Vec<String> {
-    let mut rest = text.char_indices().peekable();
-    let (mut parts, mut start) = (Vec::new(), 0);
-    while let Some((index, c)) = rest.next() {
-        if at(c) && (!c.is_ascii() || rest.peek().is_none_or(|(_, next)| next.is_whitespace() || at(*next))) {
-            parts.push(&text[start..index]);
-            start = index + c.len_utf8();
-        }
-    }
-    parts.push(&text[start..]);
-    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
-/// At most so many characters, the last an ellipsis where some were cut.
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some(_) => {
-            let kept: String = text.chars().take(most - 1).collect();
-            format!("{}…", kept.trim_end())
-        }
-    }
-}
-
-/// What XML 1.0 (2.2) can hold and a slide can show: every line break a newline, no control characters, no
-/// noncharacters.
-pub fn printable(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
-    text.chars()
-        .filter_map(|c| match c {
-            '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => Some('\n'),
-            '\n' | '\t' => Some(c),
-            '\u{fffe}' | '\u{ffff}' => None,
-            _ if c.is_control() => None,
-            _ => Some(c),
-        })
-        .collect()
 }

@@ -1,37 +1,37 @@
-//! Ranges (RFC 9110, 14): one range of bytes, as a resumed download asks for it.
+//! Byte ranges (RFC 9110, 14): one range, as a resumed download asks for it.
 
-/// What of a body is asked for.
+/// The part of a body that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ByteRange {
     /// All of it.
     Whole,
     /// These bytes, both ends included.
     Bytes(usize, usize),
-    /// A range that the body does not have.
+    /// A range beyond the body's end.
     Unsatisfiable,
 }
 
-/// Reads a `Range` header for a body of this length. Several ranges, other units and what can't be read are
-/// answered with the whole, as the RFC allows.
-pub fn part_of(header: Option<&str>, length: usize) -> Part {
+/// Reads a `Range` header for a body of this length. Several ranges, other units and text that can't be read
+/// ask for the whole body, as the RFC allows.
+pub fn requested_range(header: Option<&str>, length: usize) -> ByteRange {
     let Some((first, last)) =
         header.and_then(|text| text.strip_prefix("bytes=")).and_then(|range| range.trim().split_once('-'))
     else {
-        return Part::Whole;
+        return ByteRange::Whole;
     };
-    // parse() takes a sign, too.
+    // parse() also accepts a sign.
     if !first.bytes().chain(last.bytes()).all(|byte| byte.is_ascii_digit()) {
-        return Part::Whole;
+        return ByteRange::Whole;
     }
     match (first.parse::<usize>(), last.parse::<usize>()) {
-        (Ok(first), _) if first >= length => Part::Unsatisfiable,
-        (Ok(first), Ok(last)) if first <= last => Part::Bytes(first, last.min(length - 1)),
-        (Ok(first), Err(_)) if last.is_empty() => Part::Bytes(first, length - 1),
-        (Err(_), Ok(0)) if first.is_empty() => Part::Unsatisfiable,
+        (Ok(first), _) if first >= length => ByteRange::Unsatisfiable,
+        (Ok(first), Ok(last)) if first <= last => ByteRange::Bytes(first, last.min(length - 1)),
+        (Ok(first), Err(_)) if last.is_empty() => ByteRange::Bytes(first, length - 1),
+        (Err(_), Ok(0)) if first.is_empty() => ByteRange::Unsatisfiable,
         (Err(_), Ok(count)) if first.is_empty() && length > 0 => {
-            Part::Bytes(length.saturating_sub(count), length - 1)
+            ByteRange::Bytes(length.saturating_sub(count), length - 1)
         }
-        _ => Part::Whole,
+        _ => ByteRange::Whole,
     }
 }
 
@@ -40,25 +40,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_as_the_rfc_says() {
-        for (header, part) in [
-            (None, Part::Whole),
-            (Some("bytes=0-"), Part::Bytes(0, 9)),
-            (Some("bytes=4-"), Part::Bytes(4, 9)),
-            (Some("bytes=4-5"), Part::Bytes(4, 5)),
-            (Some("bytes=4-99"), Part::Bytes(4, 9)),
-            (Some("bytes=-3"), Part::Bytes(7, 9)),
-            (Some("bytes=-99"), Part::Bytes(0, 9)),
-            (Some("bytes=10-"), Part::Unsatisfiable),
-            (Some("bytes=-0"), Part::Unsatisfiable),
-            (Some("bytes=5-4"), Part::Whole),
-            (Some("bytes=+4-5"), Part::Whole),
-            (Some("bytes=-+5"), Part::Whole),
-            (Some("bytes=1-2,4-5"), Part::Whole),
-            (Some("lines=1-2"), Part::Whole),
-            (Some("bytes=x-y"), Part::Whole),
+    fn range_header_is_read_as_the_rfc_says() {
+        for (header, range) in [
+            (None, ByteRange::Whole),
+            (Some("bytes=0-"), ByteRange::Bytes(0, 9)),
+            (Some("bytes=4-"), ByteRange::Bytes(4, 9)),
+            (Some("bytes=4-5"), ByteRange::Bytes(4, 5)),
+            (Some("bytes=4-99"), ByteRange::Bytes(4, 9)),
+            (Some("bytes=-3"), ByteRange::Bytes(7, 9)),
+            (Some("bytes=-99"), ByteRange::Bytes(0, 9)),
+            (Some("bytes=10-"), ByteRange::Unsatisfiable),
+            (Some("bytes=-0"), ByteRange::Unsatisfiable),
+            (Some("bytes=5-4"), ByteRange::Whole),
+            (Some("bytes=+4-5"), ByteRange::Whole),
+            (Some("bytes=-+5"), ByteRange::Whole),
+            (Some("bytes=1-2,4-5"), ByteRange::Whole),
+            (Some("lines=1-2"), ByteRange::Whole),
+            (Some("bytes=x-y"), ByteRange::Whole),
         ] {
-            assert_eq!(part_of(header, 10), part, "{header:?}");
+            assert_eq!(requested_range(header, 10), range, "{header:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Writing answers, soundly or not.
+//! The writer of responses, correct ones and broken ones.
 
 use std::fmt::Write as _;
 use std::io;
@@ -7,74 +7,79 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::message::{Answer, Body, Wire};
+use super::message::{Body, Response, Wire};
 
-/// What fillers are made of. Not on the stack: that is a connection's own, whether it sends fillers or not.
+/// The bytes of a filler. It is static, because the stack of every connection would have to hold it.
 static FILLER: [u8; 64 << 10] = [b'x'; 64 << 10];
 
-/// How long it may take until what was written has arrived.
-const ARRIVES: Duration = Duration::from_millis(50);
+/// How long sent bytes may take to arrive.
+const ARRIVAL_TIME: Duration = Duration::from_millis(50);
 
-const SMALL_BODY: usize = 16 << 10;
+const MAX_COPIED_BODY_BYTES: usize = 16 << 10;
 
-/// What becomes of the connection after an answer.
+/// What becomes of the connection after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
-    /// The next request.
+pub enum AfterResponse {
+    /// It stays open for the next request.
     Keep,
-    /// An orderly end.
+    /// It is closed in order.
     Close,
-    /// A reset.
+    /// It is reset.
     Reset,
-    /// A reset as soon as the next request begins.
+    /// It stays open, and is reset when the next request begins.
     ResetAtNext,
-    /// Nothing more is said; the other end has to go.
+    /// It stays open without another byte, until the client closes it.
     Stall,
 }
 
-/// Counts what is written, whatever becomes of it.
+/// A writer of responses that counts the bytes it has written.
 pub struct Writer<'a, W> {
     stream: &'a mut W,
-    /// How many bytes were handed to the system.
+    /// The number of bytes that the system has taken.
     pub sent: u64,
 }
 
 impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
-    /// Nothing written yet.
+    /// A writer that has written nothing yet.
     pub fn new(stream: &'a mut W) -> Writer<'a, W> {
         Writer { stream, sent: 0 }
     }
 
-    /// Some bytes, at once.
+    /// Writes these bytes and flushes them.
     pub async fn all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await?;
         self.sent += bytes.len() as u64;
         self.stream.flush().await
     }
 
-    /// Writes an answer as its wire says.
-    pub async fn answer(&mut self, answer: &Answer, head_only: bool, keep_alive: bool) -> io::Result<After> {
-        let real = answer.body.length();
-        let length = match answer.wire {
+    /// Writes a response in the way that its `wire` says.
+    pub async fn response(
+        &mut self,
+        response: &Response,
+        head_only: bool,
+        keep_alive: bool,
+    ) -> io::Result<AfterResponse> {
+        let real = response.body.length();
+        let length = match response.wire {
             Wire::LengthLong => real + 100,
             Wire::LengthShort => real.saturating_sub(real.min(10).max(real / 2)),
             _ => real,
         };
-        let keep_alive = keep_alive && !matches!(answer.wire, Wire::ThenRefused(_));
-        let orderly = if keep_alive { After::Keep } else { After::Close };
-        let head = head_of(answer, length, keep_alive);
-        match answer.wire {
-            Wire::ResetBefore | Wire::ResetAfter => return Ok(After::Reset),
-            Wire::CloseAfter => return Ok(After::Close),
-            Wire::NoAnswer => return Ok(After::Stall),
-            Wire::StallHead => return self.all(&head[..head.len() / 2]).await.map(|()| After::Stall),
+        let keep_alive = keep_alive && !matches!(response.wire, Wire::ThenRefused(_));
+        let orderly = if keep_alive { AfterResponse::Keep } else { AfterResponse::Close };
+        let head = head_of(response, length, keep_alive);
+        match response.wire {
+            Wire::ResetBefore | Wire::ResetAfter => return Ok(AfterResponse::Reset),
+            Wire::CloseAfter => return Ok(AfterResponse::Close),
+            Wire::NoAnswer => return Ok(AfterResponse::Stall),
+            Wire::StallHead => return self.all(&head[..head.len() / 2]).await.map(|()| AfterResponse::Stall),
             Wire::Continue => self.all(b"HTTP/1.1 100 Continue\r\n\r\n").await?,
             Wire::EarlyHints => {
                 self.all(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n").await?;
             }
             Wire::Drip(pause) => {
                 let mut bytes = head;
-                if let (false, Body::Bytes(body)) = (head_only, &answer.body) {
+                if let (false, Body::Bytes(body)) = (head_only, &response.body) {
                     bytes.extend_from_slice(body);
                 }
                 for byte in bytes {
@@ -85,39 +90,39 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
             }
             _ => {}
         }
-        let (body_bytes, after) = match answer.wire {
+        let (body_bytes, after) = match response.wire {
             Wire::Half => {
                 let whole = head.len() as u64 + real;
                 if whole / 2 < head.len() as u64 {
                     self.all(&head[..head.len() / 2]).await?;
-                    return Ok(After::Reset);
+                    return Ok(AfterResponse::Reset);
                 }
-                (whole / 2 - head.len() as u64, After::Reset)
+                (whole / 2 - head.len() as u64, AfterResponse::Reset)
             }
-            Wire::StallBody => (real / 2, After::Stall),
-            Wire::LengthLong | Wire::LengthShort => (real, After::Close),
-            Wire::EndsByReset => (real, After::Reset),
-            Wire::DiesBetween => (real, After::ResetAtNext),
+            Wire::StallBody => (real / 2, AfterResponse::Stall),
+            Wire::LengthLong | Wire::LengthShort => (real, AfterResponse::Close),
+            Wire::EndsByReset => (real, AfterResponse::Reset),
+            Wire::DiesBetween => (real, AfterResponse::ResetAtNext),
             _ => (real, orderly),
         };
         if head_only {
             return self.all(&head).await.map(|()| after);
         }
-        self.body(&answer.body, head, body_bytes).await?;
-        if answer.wire == Wire::EndsByReset {
-            // A reset takes back what has not arrived.
-            tokio::time::sleep(ARRIVES).await;
+        self.body(&response.body, head, body_bytes).await?;
+        if response.wire == Wire::EndsByReset {
+            // A reset discards bytes that have not arrived yet.
+            tokio::time::sleep(ARRIVAL_TIME).await;
         }
         Ok(after)
     }
 
-    /// Writes the head and so much of the body.
+    /// Writes the head and the first `body_bytes` of the body.
     async fn body(&mut self, body: &Body, mut head: Vec<u8>, body_bytes: u64) -> io::Result<()> {
         match body {
             Body::Bytes(bytes) => {
                 let end = usize::try_from(body_bytes).unwrap_or(usize::MAX).min(bytes.len());
-                // Head and body in one packet, where that is worth a copy.
-                if end <= SMALL_BODY {
+                // A small body is copied behind the head, so that both go in one packet.
+                if end <= MAX_COPIED_BODY_BYTES {
                     head.extend_from_slice(&bytes[..end]);
                     return self.all(&head).await;
                 }
@@ -138,26 +143,26 @@ impl<'a, W: AsyncWrite + Unpin> Writer<'a, W> {
     }
 }
 
-fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
+fn head_of(response: &Response, length: u64, keep_alive: bool) -> Vec<u8> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut head = format!(
         "HTTP/1.1 {} {}\r\ndate: {}\r\nx-request-id: req_{:08}\r\n",
-        answer.status,
-        reason(answer.status),
+        response.status,
+        reason(response.status),
         http_date(SystemTime::now()),
         NEXT.fetch_add(1, Ordering::Relaxed)
     );
-    let told = answer.headers.iter().any(|(name, _)| *name == "content-length");
-    for (name, value) in &answer.headers {
+    let has_length = response.headers.iter().any(|(name, _)| *name == "content-length");
+    for (name, value) in &response.headers {
         let _ = write!(head, "{name}: {value}\r\n");
     }
-    if !told && answer.events.is_none() && answer.wire != Wire::EndsByReset {
+    if !has_length && response.events.is_none() && response.wire != Wire::EndsByReset {
         let _ = write!(head, "content-length: {length}\r\n");
     }
-    if !keep_alive || answer.events.is_some() {
+    if !keep_alive || response.events.is_some() {
         head += "connection: close\r\n";
     }
-    match answer.wire {
+    match response.wire {
         Wire::HugeHeaders(kilobytes) => {
             for number in 0..kilobytes {
                 let _ = write!(head, "x-padding-{number}: {}\r\n", "p".repeat(1000));
@@ -170,7 +175,8 @@ fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
         }
         Wire::FoldedHeaders => head += "x-folded: one\r\n  two\r\n",
         Wire::ForbiddenHeaders => {
-            head += "bad header: has a space in its name\r\nno colon at all\r\nx-nul: a\0b\r\n folded: onto the next line\r\n";
+            head += "bad header: has a space in its name\r\nno colon at all\r\nx-nul: a\0b\r\n\
+                \x20folded: onto the next line\r\n";
         }
         _ => {}
     }
@@ -178,7 +184,7 @@ fn head_of(answer: &Answer, length: u64, keep_alive: bool) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// The usual phrases: programs do not read them, but people do.
+/// The usual reason phrase. Programs do not read it, but people do.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -206,11 +212,11 @@ fn reason(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
-        _ => "Answer",
+        _ => "Unknown",
     }
 }
 
-/// A date as HTTP writes it (RFC 9110, 5.6.7).
+/// A date in the format of HTTP (RFC 9110, 5.6.7).
 pub fn http_date(date: SystemTime) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
@@ -228,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_written_as_http_does() {
+    fn http_date_has_the_format_of_the_rfc() {
         let at = |seconds| http_date(UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT", "the example of RFC 9110");
         assert_eq!(at(1_795_521_600), "Tue, 24 Nov 2026 12:00:00 GMT");

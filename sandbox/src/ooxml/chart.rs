@@ -1,8 +1,8 @@
-//! Charts: DrawingML of their own (ECMA-376, part 1, 21.2), with the workbook in which they are edited.
+//! Charts (DrawingML; ECMA-376, part 1, 21.2), with the workbook in which a user edits them.
 
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Workbook};
 
-use super::Error;
+use super::error::Error;
 use super::package::Package;
 use super::xml::escaped;
 use crate::deck::{Chart, Kind, Unit};
@@ -13,13 +13,14 @@ const SHEET: &str = "Sheet1";
 
 fn type_of(chart: &Chart) -> String {
     format!(
-        "<c:txPr><a:bodyPr/><a:lstStyle/><a:p><a:pPr><a:defRPr sz=\"{}\"/></a:pPr><a:endParaRPr lang=\"en-US\"/></a:p>\
+        "<c:txPr><a:bodyPr/><a:lstStyle/><a:p><a:pPr><a:defRPr sz=\"{}\"/></a:pPr>\
+         <a:endParaRPr lang=\"en-US\"/></a:p>\
          </c:txPr>",
         chart.size
     )
 }
 
-/// Adds a chart of this number with its workbook; returns its part.
+/// Adds a chart with this number and its workbook. Returns the name of its part.
 pub fn add(package: &mut Package, number: usize, chart: &Chart) -> Result<String, Error> {
     let part = format!("ppt/charts/chart{number}.xml");
     let book = format!("ppt/embeddings/Microsoft_Excel_Sheet{number}.xlsx");
@@ -31,7 +32,7 @@ pub fn add(package: &mut Package, number: usize, chart: &Chart) -> Result<String
 
 fn workbook(chart: &Chart) -> Result<Vec<u8>, Error> {
     let mut book = Workbook::new();
-    // A fixed date: the same deck is the same bytes.
+    // The date is fixed, so that the same deck makes the same bytes.
     let epoch = ExcelDateTime::from_ymd(2000, 1, 1)?;
     book.set_properties(&DocProperties::new().set_creation_datetime(&epoch));
     let sheet = book.add_worksheet();
@@ -50,20 +51,23 @@ fn xml(chart: &Chart, workbook: &str) -> String {
     let axes = "<c:axId val=\"111\"/><c:axId val=\"222\"/>";
     let plot = match chart.kind {
         Kind::Column | Kind::Bar => format!(
-            "<c:barChart><c:barDir val=\"{}\"/><c:grouping val=\"clustered\"/><c:varyColors val=\"0\"/>{series}\
+            "<c:barChart><c:barDir val=\"{}\"/><c:grouping val=\"clustered\"/>\
+             <c:varyColors val=\"0\"/>{series}\
              <c:gapWidth val=\"{}\"/>{axes}</c:barChart>{}",
             if chart.kind == Kind::Bar { "bar" } else { "col" },
-            // One or two bars are not walls.
+            // One or two bars would be very wide.
             if chart.values.len() < 3 { 220 } else { 60 },
             axes_of(chart)
         ),
         Kind::Line => format!(
-            "<c:lineChart><c:grouping val=\"standard\"/><c:varyColors val=\"0\"/>{series}<c:marker val=\"1\"/>{axes}\
+            "<c:lineChart><c:grouping val=\"standard\"/><c:varyColors val=\"0\"/>{series}\
+             <c:marker val=\"1\"/>{axes}\
              </c:lineChart>{}",
             axes_of(chart)
         ),
         Kind::Ring => format!(
-            "<c:doughnutChart><c:varyColors val=\"1\"/>{series}<c:firstSliceAng val=\"0\"/><c:holeSize val=\"55\"/>\
+            "<c:doughnutChart><c:varyColors val=\"1\"/>{series}<c:firstSliceAng val=\"0\"/>\
+             <c:holeSize val=\"55\"/>\
              </c:doughnutChart>"
         ),
     };
@@ -77,11 +81,16 @@ fn xml(chart: &Chart, workbook: &str) -> String {
         "<c:chartSpace xmlns:c=\"http://schemas.openxmlformats.org/drawingml/2006/chart\" \
          xmlns:a=\"http://schemas.openxmlformats.org/drawingml/2006/main\" \
          xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\">\
-         <c:date1904 val=\"0\"/><c:roundedCorners val=\"0\"/><c:chart><c:title><c:tx><c:rich><a:bodyPr/><a:lstStyle/>\
-         <a:p><a:pPr><a:defRPr sz=\"{heading}\" b=\"1\"/></a:pPr><a:r><a:rPr lang=\"en-US\" sz=\"{heading}\" b=\"1\"/><a:t>{}</a:t>\
-         </a:r></a:p></c:rich></c:tx><c:overlay val=\"0\"/></c:title><c:autoTitleDeleted val=\"0\"/><c:plotArea>\
-         <c:layout/>{plot}</c:plotArea>{legend}<c:plotVisOnly val=\"1\"/><c:dispBlanksAs val=\"gap\"/></c:chart>\
-         {small}<c:externalData r:id=\"{workbook}\"><c:autoUpdate val=\"0\"/></c:externalData></c:chartSpace>",
+         <c:date1904 val=\"0\"/><c:roundedCorners val=\"0\"/><c:chart><c:title><c:tx><c:rich><a:bodyPr/>\
+         <a:lstStyle/>\
+         <a:p><a:pPr><a:defRPr sz=\"{heading}\" b=\"1\"/></a:pPr><a:r>\
+         <a:rPr lang=\"en-US\" sz=\"{heading}\" b=\"1\"/><a:t>{}</a:t>\
+         </a:r></a:p></c:rich></c:tx><c:overlay val=\"0\"/></c:title><c:autoTitleDeleted val=\"0\"/>\
+         <c:plotArea>\
+         <c:layout/>{plot}</c:plotArea>{legend}<c:plotVisOnly val=\"1\"/><c:dispBlanksAs val=\"gap\"/>\
+         </c:chart>\
+         {small}<c:externalData r:id=\"{workbook}\"><c:autoUpdate val=\"0\"/></c:externalData>\
+         </c:chartSpace>",
         escaped(&chart.title)
     )
 }
@@ -128,41 +137,49 @@ fn series(chart: &Chart) -> String {
     format!(
         "<c:ser><c:idx val=\"0\"/><c:order val=\"0\"/><c:tx><c:strRef><c:f>{SHEET}!$B$1</c:f><c:strCache>\
          <c:ptCount val=\"1\"/>{}</c:strCache></c:strRef></c:tx>{looks}{points}<c:dLbls>\
-         <c:numFmt formatCode=\"{format}\" sourceLinked=\"0\"/><c:spPr><a:noFill/><a:ln><a:noFill/></a:ln></c:spPr>{small}\
-         {position}<c:showLegendKey val=\"0\"/><c:showVal val=\"1\"/><c:showCatName val=\"0\"/><c:showSerName val=\"0\"/>\
+         <c:numFmt formatCode=\"{format}\" sourceLinked=\"0\"/><c:spPr><a:noFill/><a:ln><a:noFill/></a:ln>\
+         </c:spPr>{small}\
+         {position}<c:showLegendKey val=\"0\"/><c:showVal val=\"1\"/><c:showCatName val=\"0\"/>\
+         <c:showSerName val=\"0\"/>\
          <c:showPercent val=\"0\"/><c:showBubbleSize val=\"0\"/></c:dLbls><c:cat><c:strRef>\
-         <c:f>{SHEET}!$A$2:$A${last}</c:f><c:strCache><c:ptCount val=\"{count}\"/>{categories}</c:strCache></c:strRef>\
-         </c:cat><c:val><c:numRef><c:f>{SHEET}!$B$2:$B${last}</c:f><c:numCache><c:formatCode>General</c:formatCode>\
+         <c:f>{SHEET}!$A$2:$A${last}</c:f><c:strCache><c:ptCount val=\"{count}\"/>{categories}</c:strCache>\
+         </c:strRef>\
+         </c:cat><c:val><c:numRef><c:f>{SHEET}!$B$2:$B${last}</c:f><c:numCache>\
+         <c:formatCode>General</c:formatCode>\
          <c:ptCount val=\"{count}\"/>{values}</c:numCache></c:numRef></c:val>{}</c:ser>",
         point(0, &chart.title),
         if chart.kind == Kind::Line { "<c:smooth val=\"0\"/>" } else { "" }
     )
 }
 
-/// The axes: names at the foot, no scale, since every bar has its value.
+/// The axes. They have no scale, since every bar shows its value.
 fn axes_of(chart: &Chart) -> String {
     let small = type_of(chart);
     let is_bar = chart.kind == Kind::Bar;
     let (names, values) = if is_bar { ("l", "b") } else { ("b", "l") };
-    // The first bar is at the top.
+    // With horizontal bars the first one is at the top.
     let order = if is_bar { "maxMin" } else { "minMax" };
     format!(
-        "<c:catAx><c:axId val=\"111\"/><c:scaling><c:orientation val=\"{order}\"/></c:scaling><c:delete val=\"0\"/>\
-         <c:axPos val=\"{names}\"/><c:numFmt formatCode=\"General\" sourceLinked=\"0\"/><c:majorTickMark val=\"none\"/>\
+        "<c:catAx><c:axId val=\"111\"/><c:scaling><c:orientation val=\"{order}\"/></c:scaling>\
+         <c:delete val=\"0\"/>\
+         <c:axPos val=\"{names}\"/><c:numFmt formatCode=\"General\" sourceLinked=\"0\"/>\
+         <c:majorTickMark val=\"none\"/>\
          <c:minorTickMark val=\"none\"/><c:tickLblPos val=\"low\"/><c:spPr><a:ln w=\"9525\"><a:solidFill>\
          <a:schemeClr val=\"accent6\"/></a:solidFill></a:ln></c:spPr>{small}<c:crossAx val=\"222\"/>\
          <c:crosses val=\"autoZero\"/><c:auto val=\"0\"/><c:lblAlgn val=\"ctr\"/><c:lblOffset val=\"100\"/>\
          <c:tickLblSkip val=\"1\"/><c:noMultiLvlLbl val=\"0\"/></c:catAx>\
-         <c:valAx><c:axId val=\"222\"/><c:scaling><c:orientation val=\"minMax\"/>{}</c:scaling><c:delete val=\"1\"/>\
-         <c:axPos val=\"{values}\"/><c:numFmt formatCode=\"General\" sourceLinked=\"0\"/><c:majorTickMark val=\"none\"/>\
+         <c:valAx><c:axId val=\"222\"/><c:scaling><c:orientation val=\"minMax\"/>{}</c:scaling>\
+         <c:delete val=\"1\"/>\
+         <c:axPos val=\"{values}\"/><c:numFmt formatCode=\"General\" sourceLinked=\"0\"/>\
+         <c:majorTickMark val=\"none\"/>\
          <c:minorTickMark val=\"none\"/><c:tickLblPos val=\"nextTo\"/><c:crossAx val=\"111\"/>\
          <c:crosses val=\"autoZero\"/></c:valAx>",
-        // Bars begin at nothing; a bar that does not is a lie.
+        // Bars begin at zero: otherwise their lengths would mislead.
         if chart.values.iter().all(|value| *value >= 0.0) { "<c:min val=\"0\"/>" } else { "" }
     )
 }
 
-/// A value's format, as spreadsheets write it.
+/// The number format of values, in the syntax of spreadsheets.
 fn number_format(unit: &Unit, decimals: usize) -> String {
     if unit.prefix.is_empty() && unit.suffix.is_empty() && decimals > 0 {
         return "General".into();

@@ -1,28 +1,17 @@
 //! The slide master, its layouts, the themes, the notes master, and the parts that every presentation has.
 
 use super::package::Package;
-use super::slide::GROUP;
-use super::xml::NAMESPACES;
-use crate::deck::{Design, TEXT};
+use super::xml::{GROUP, NAMESPACES, transform};
+use crate::deck::{Design, Rect, TEXT};
 
 const LAYOUT: &str = "application/vnd.openxmlformats-officedocument.presentationml.slideLayout+xml";
 const MASTER_PART: &str = "ppt/slideMasters/slideMaster1.xml";
 const NOTES_PART: &str = "ppt/notesMasters/notesMaster1.xml";
 
-/// A place on a slide, in English Metric Units (914,400 an inch).
-struct Place(u32, u32, u32, u32);
+const TITLE: Rect = Rect::new(838_200, 457_200, 10_515_600, 1_219_200);
+const BODY: Rect = Rect::new(838_200, 1_905_000, 10_515_600, 4_191_000);
 
-impl Place {
-    fn xml(&self) -> String {
-        let Place(x, y, cx, cy) = self;
-        format!("<a:xfrm><a:off x=\"{x}\" y=\"{y}\"/><a:ext cx=\"{cx}\" cy=\"{cy}\"/></a:xfrm>")
-    }
-}
-
-const TITLE: Place = Place(838_200, 457_200, 10_515_600, 1_219_200);
-const BODY: Place = Place(838_200, 1_905_000, 10_515_600, 4_191_000);
-
-/// Adds everything that slides stand on.
+/// Adds the master, the layouts and the other parts that every presentation has.
 pub fn add(package: &mut Package, design: &Design) {
     add_themes(package, design);
     add_master(package);
@@ -56,13 +45,13 @@ fn add_master(package: &mut Package) {
         .collect();
     package.relate(MASTER_PART, "theme", "ppt/theme/theme1.xml");
     // A band in the deck's colour along the left edge.
-    let band = bar(9, Place(0, 0, 228_600, 6_858_000), "accent1");
+    let band = bar(9, Rect::new(0, 0, 228_600, 6_858_000), "accent1");
     let shapes = band
-        + &shape(2, "Title", "type=\"title\"", &TITLE, "anchor=\"b\"", "Title")
-        + &shape(3, "Text", "type=\"body\" idx=\"1\"", &BODY, "", "Text")
-        + &footer(4, "dt", 10, Place(838_200, 6_356_350, 2_743_200, 365_125), "l", "")
-        + &footer(5, "ftr", 11, Place(4_038_600, 6_356_350, 4_114_800, 365_125), "ctr", "")
-        + &footer(6, "sldNum", 12, Place(8_610_600, 6_356_350, 2_743_200, 365_125), "r", NUMBER);
+        + &shape(2, "Title", "type=\"title\"", TITLE, "anchor=\"b\"", "Title")
+        + &shape(3, "Text", "type=\"body\" idx=\"1\"", BODY, "", "Text")
+        + &footer(4, "dt", 10, Rect::new(838_200, 6_356_350, 2_743_200, 365_125), "l", "")
+        + &footer(5, "ftr", 11, Rect::new(4_038_600, 6_356_350, 4_114_800, 365_125), "ctr", "")
+        + &footer(6, "sldNum", 12, Rect::new(8_610_600, 6_356_350, 2_743_200, 365_125), "r", NUMBER);
     let levels: String = (1..=9)
         .map(|level: u32| {
             let size = match level {
@@ -72,11 +61,15 @@ fn add_master(package: &mut Package) {
             };
             let indent = 228_600 + (level - 1) * 457_200;
             format!(
-                "<a:lvl{level}pPr marL=\"{indent}\" indent=\"-228600\" algn=\"l\" defTabSz=\"914400\" rtl=\"0\" \
-                 eaLnBrk=\"1\" latinLnBrk=\"0\" hangingPunct=\"1\"><a:lnSpc><a:spcPct val=\"100000\"/></a:lnSpc>\
-                 <a:spcBef><a:spcPts val=\"900\"/></a:spcBef><a:buClr><a:schemeClr val=\"accent1\"/></a:buClr>\
+                "<a:lvl{level}pPr marL=\"{indent}\" indent=\"-228600\" algn=\"l\" defTabSz=\"914400\" \
+                 rtl=\"0\" \
+                 eaLnBrk=\"1\" latinLnBrk=\"0\" hangingPunct=\"1\"><a:lnSpc><a:spcPct val=\"100000\"/>\
+                 </a:lnSpc>\
+                 <a:spcBef><a:spcPts val=\"900\"/></a:spcBef><a:buClr><a:schemeClr val=\"accent1\"/>\
+                 </a:buClr>\
                  <a:buFont typeface=\"Arial\"/><a:buChar char=\"&#8226;\"/>\
-                 <a:defRPr sz=\"{size}\" kern=\"1200\"><a:solidFill><a:schemeClr val=\"tx1\"/></a:solidFill>{}\
+                 <a:defRPr sz=\"{size}\" kern=\"1200\"><a:solidFill><a:schemeClr val=\"tx1\"/>\
+                 </a:solidFill>{}\
                  </a:defRPr></a:lvl{level}pPr>",
                 fonts("mn")
             )
@@ -86,7 +79,8 @@ fn add_master(package: &mut Package) {
         MASTER_PART,
         "application/vnd.openxmlformats-officedocument.presentationml.slideMaster+xml",
         &format!(
-            "<p:sldMaster {NAMESPACES}><p:cSld><p:bg><p:bgRef idx=\"1001\"><a:schemeClr val=\"bg1\"/></p:bgRef>\
+            "<p:sldMaster {NAMESPACES}><p:cSld><p:bg><p:bgRef idx=\"1001\"><a:schemeClr val=\"bg1\"/>\
+             </p:bgRef>\
              </p:bg><p:spTree>{GROUP}{shapes}</p:spTree></p:cSld>{COLOURS}\
              <p:sldLayoutIdLst>{layouts}</p:sldLayoutIdLst><p:txStyles><p:titleStyle>\
              <a:lvl1pPr algn=\"l\" defTabSz=\"914400\" rtl=\"0\" eaLnBrk=\"1\" latinLnBrk=\"0\" \
@@ -101,13 +95,13 @@ fn add_master(package: &mut Package) {
 }
 
 fn add_layouts(package: &mut Package) {
-    let accent = bar(9, Place(929_640, 3_886_200, 1_828_800, 76_200), "accent1");
+    let accent = bar(9, Rect::new(929_640, 3_886_200, 1_828_800, 76_200), "accent1");
     let title_slide = accent
         + &shape(
             2,
             "Title",
             "type=\"ctrTitle\"",
-            &Place(838_200, 1_447_800, 10_515_600, 2_286_000),
+            Rect::new(838_200, 1_447_800, 10_515_600, 2_286_000),
             "anchor=\"b\"",
             "Title",
         )
@@ -115,7 +109,7 @@ fn add_layouts(package: &mut Package) {
             3,
             "Subtitle",
             "type=\"subTitle\" idx=\"1\"",
-            &Place(838_200, 4_114_800, 10_515_600, 1_066_800),
+            Rect::new(838_200, 4_114_800, 10_515_600, 1_066_800),
             "",
             "Subtitle",
         )
@@ -153,13 +147,13 @@ fn add_notes_master(package: &mut Package) {
          <p:nvPr><p:ph type=\"sldImg\" idx=\"2\"/></p:nvPr></p:nvSpPr><p:spPr>{}\
          <a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom><a:noFill/><a:ln w=\"12700\"><a:solidFill>\
          <a:prstClr val=\"black\"/></a:solidFill></a:ln></p:spPr></p:sp>",
-        Place(685_800, 1_143_000, 5_486_400, 3_086_100).xml()
+        transform("a", Rect::new(685_800, 1_143_000, 5_486_400, 3_086_100))
     );
     let text = shape(
         3,
         "Notes",
         "type=\"body\" sz=\"quarter\" idx=\"3\"",
-        &Place(685_800, 4_400_550, 5_486_400, 3_600_450),
+        Rect::new(685_800, 4_400_550, 5_486_400, 3_600_450),
         "",
         "Text",
     );
@@ -196,12 +190,12 @@ fn text_body(body: &str, text: &str) -> String {
     )
 }
 
-fn shape(id: u32, name: &str, kind: &str, place: &Place, body: &str, text: &str) -> String {
+fn shape(id: u32, name: &str, kind: &str, rect: Rect, body: &str, text: &str) -> String {
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"{name} {id}\"/><p:cNvSpPr><a:spLocks noGrp=\"1\"/>\
          </p:cNvSpPr><p:nvPr><p:ph {kind}/></p:nvPr></p:nvSpPr><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/>\
          </a:prstGeom></p:spPr>{}</p:sp>",
-        place.xml(),
+        transform("a", rect),
         text_body(body, text)
     )
 }
@@ -214,25 +208,26 @@ fn inherited(id: u32, name: &str, kind: &str, text: &str) -> String {
     )
 }
 
-fn footer(id: u32, kind: &str, index: u32, place: Place, align: &str, field: &str) -> String {
+fn footer(id: u32, kind: &str, index: u32, rect: Rect, align: &str, field: &str) -> String {
     let content = if field.is_empty() { "<a:endParaRPr lang=\"en-US\"/>" } else { field };
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"{kind} {id}\"/><p:cNvSpPr><a:spLocks noGrp=\"1\"/>\
          </p:cNvSpPr><p:nvPr><p:ph type=\"{kind}\" sz=\"quarter\" idx=\"{index}\"/></p:nvPr></p:nvSpPr>\
          <p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom></p:spPr><p:txBody>\
-         <a:bodyPr anchor=\"ctr\"/><a:lstStyle><a:lvl1pPr algn=\"{align}\"><a:defRPr sz=\"1200\"/></a:lvl1pPr>\
+         <a:bodyPr anchor=\"ctr\"/><a:lstStyle><a:lvl1pPr algn=\"{align}\"><a:defRPr sz=\"1200\"/>\
+         </a:lvl1pPr>\
          </a:lstStyle><a:p>{content}</a:p></p:txBody></p:sp>",
-        place.xml()
+        transform("a", rect)
     )
 }
 
 /// A rectangle in a colour of the theme.
-fn bar(id: u32, place: Place, colour: &str) -> String {
+fn bar(id: u32, rect: Rect, colour: &str) -> String {
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Accent {id}\"/><p:cNvSpPr/><p:nvPr userDrawn=\"1\"/>\
          </p:nvSpPr><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom><a:solidFill>\
          <a:schemeClr val=\"{colour}\"/></a:solidFill><a:ln><a:noFill/></a:ln></p:spPr></p:sp>",
-        place.xml()
+        transform("a", rect)
     )
 }
 
@@ -258,13 +253,15 @@ fn theme(design: &Design) -> String {
     colours += &(colour("hlink", design.accents[0]) + &colour("folHlink", design.accents[3]));
     let font = |name: &str, face: &str| {
         format!(
-            "<a:{name}Font><a:latin typeface=\"{face}\"/><a:ea typeface=\"\"/><a:cs typeface=\"\"/></a:{name}Font>"
+            "<a:{name}Font><a:latin typeface=\"{face}\"/><a:ea typeface=\"\"/><a:cs typeface=\"\"/>\
+             </a:{name}Font>"
         )
     };
     let fill = "<a:solidFill><a:schemeClr val=\"phClr\"/></a:solidFill>";
     let line = |width: u32| {
         format!(
-            "<a:ln w=\"{width}\" cap=\"flat\" cmpd=\"sng\" algn=\"ctr\">{fill}<a:prstDash val=\"solid\"/></a:ln>"
+            "<a:ln w=\"{width}\" cap=\"flat\" cmpd=\"sng\" algn=\"ctr\">{fill}<a:prstDash val=\"solid\"/>\
+             </a:ln>"
         )
     };
     let effect = "<a:effectStyle><a:effectLst/></a:effectStyle>";

@@ -6,19 +6,19 @@ use std::io::{Cursor, Write as _};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::Error;
+use super::error::Error;
 use super::xml::{DECLARATION, escaped};
 
-/// The kinds of relationships, by the last words of their types.
+/// The types of relationships end with their kinds.
 const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/";
 const CORE: &str = "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties";
 
-/// A file under construction.
+/// A file that is being built.
 #[derive(Default)]
 pub struct Package {
-    /// Name to content type and content, without a leading slash.
+    /// By name, without a leading slash: content type and content.
     parts: BTreeMap<String, (&'static str, Vec<u8>)>,
-    /// Source part ("" for the package) to its relationships: kind and target part.
+    /// By source part ("" for the package): kind and target part of each relationship.
     relationships: BTreeMap<String, Vec<(&'static str, String)>>,
 }
 
@@ -40,10 +40,10 @@ impl Package {
         format!("rId{}", all.len())
     }
 
-    /// The file.
+    /// The bytes of the file.
     pub fn write(self) -> Result<Vec<u8>, Error> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        // A fixed date: the same deck is the same bytes.
+        // The date is fixed, so that the same deck makes the same bytes.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .last_modified_time(DateTime::default());
@@ -54,14 +54,14 @@ impl Package {
             writer.write_all(content)?;
             Ok(())
         };
-        // First, as readers that look at the beginning expect it.
+        // This part comes first: some readers look for it at the beginning.
         add("[Content_Types].xml", self.content_types().as_bytes())?;
         let is_root = |source: &str| source.is_empty();
         let is_property = |name: &str| name.starts_with("docProps/");
         for (source, all) in self.relationships.iter().filter(|(source, _)| is_root(source)) {
             add(&relationships_part(source), relationships(source, all).as_bytes())?;
         }
-        // Soon after, so that two editions of a file differ from near their beginning on.
+        // The properties come early, so that two editions of a file differ from near their beginning on.
         for (name, (_, content)) in self.parts.iter().filter(|(name, _)| is_property(name)) {
             add(name, content)?;
         }
@@ -101,7 +101,7 @@ fn relationships(source: &str, all: &[(&'static str, String)]) -> String {
         "{DECLARATION}<Relationships \
          xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">"
     );
-    // From the source's folder up to the root, then down to the target.
+    // The target is relative to the folder of the source: up to the root, then down.
     let up = "../".repeat(source.matches('/').count());
     for (at, (kind, target)) in all.iter().enumerate() {
         let kind = if *kind == "core-properties" { CORE.to_owned() } else { format!("{OFFICE}{kind}") };

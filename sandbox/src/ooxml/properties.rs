@@ -1,11 +1,18 @@
-//! The document's properties.
+//! The properties of the document.
 
-use super::Properties;
 use super::package::Package;
 use super::xml::escaped;
 use crate::deck::Deck;
 
-/// Adds `docProps/core.xml` and `docProps/app.xml`, and what the package begins with.
+/// The properties of a file.
+pub struct Properties<'a> {
+    /// Its identifier.
+    pub id: &'a str,
+    /// When it was created, in seconds since 1970.
+    pub created: u64,
+}
+
+/// Adds `docProps/core.xml` and `docProps/app.xml`, and the relationships of the package.
 pub fn add(package: &mut Package, deck: &Deck, properties: &Properties<'_>) {
     let date = date(properties.created);
     package.relate("", "officeDocument", "ppt/presentation.xml");
@@ -51,7 +58,7 @@ fn date(unix: u64) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn date_is_that_of_the_calendar() {
         for (unix, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

@@ -1,10 +1,11 @@
 //! Slides, their notes, and the presentation that lists them.
 
+use super::error::Error;
 use super::package::Package;
-use super::xml::{NAMESPACES, escaped};
-use super::{Error, chart, table, text};
+use super::xml::{GROUP, NAMESPACES, escaped, transform};
+use super::{chart, table, text};
 use crate::deck::{
-    Anchor, Block, Colour, Format, Layout, Mark, Paragraph, Picture, Place, Role, Shape, Slide, Text,
+    Anchor, Block, Colour, Format, Layout, Mark, Paragraph, Picture, Rect, Role, Shape, Slide, Text,
 };
 
 const SLIDE: &str = "application/vnd.openxmlformats-officedocument.presentationml.slide+xml";
@@ -12,12 +13,7 @@ const NOTES: &str = "application/vnd.openxmlformats-officedocument.presentationm
 const PRESENTATION: &str =
     "application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml";
 
-/// The empty group that every shape tree begins with.
-pub const GROUP: &str = "<p:nvGrpSpPr><p:cNvPr id=\"1\" name=\"\"/><p:cNvGrpSpPr/><p:nvPr/></p:nvGrpSpPr>\
-    <p:grpSpPr><a:xfrm><a:off x=\"0\" y=\"0\"/><a:ext cx=\"0\" cy=\"0\"/><a:chOff x=\"0\" y=\"0\"/>\
-    <a:chExt cx=\"0\" cy=\"0\"/></a:xfrm></p:grpSpPr>";
-
-/// The layout's part.
+/// The part of a layout.
 pub fn layout_part(layout: Layout) -> &'static str {
     match layout {
         Layout::Title => "ppt/slideLayouts/slideLayout1.xml",
@@ -25,7 +21,7 @@ pub fn layout_part(layout: Layout) -> &'static str {
     }
 }
 
-/// Counts the parts of which several slides have some.
+/// The numbers of charts and images so far, over all slides.
 #[derive(Default)]
 pub struct Counts {
     charts: usize,
@@ -41,33 +37,34 @@ pub fn add(package: &mut Package, number: usize, slide: &Slide, counts: &mut Cou
     package.relate(&notes, "notesMaster", "ppt/notesMasters/notesMaster1.xml");
     package.relate(&notes, "slide", &part);
 
-    // Panels are behind the title; all else is before it.
-    let mut behind = String::new();
-    let mut before = String::new();
-    for (at, Shape { place, block }) in slide.shapes.iter().enumerate() {
+    // Panels are behind the title. All other shapes are in front of it.
+    let mut back = String::new();
+    let mut front = String::new();
+    for (at, Shape { rect, block }) in slide.shapes.iter().enumerate() {
         let id = at + 3;
         match block {
-            Block::Panel(colour) => behind += &panel(id, *place, *colour),
-            Block::Text(text) => before += &text_shape(id, *place, text),
+            Block::Panel(colour) => back += &panel(id, *rect, *colour),
+            Block::Text(text) => front += &text_shape(id, *rect, text),
             Block::Chart(one) => {
                 counts.charts += 1;
                 let target = chart::add(package, counts.charts, one)?;
                 let reference = package.relate(&part, "chart", &target);
                 let content = format!(
-                    "<c:chart xmlns:c=\"http://schemas.openxmlformats.org/drawingml/2006/chart\" r:id=\"{reference}\"/>"
+                    "<c:chart xmlns:c=\"http://schemas.openxmlformats.org/drawingml/2006/chart\" \
+                     r:id=\"{reference}\"/>"
                 );
-                before += &frame(id, "Chart", *place, "chart", &content, &one.title);
+                front += &frame(id, "Chart", *rect, "chart", &content, &one.title);
             }
             Block::Table(one) => {
-                before += &frame(id, "Table", *place, "table", &table::table(one, *place), "");
+                front += &frame(id, "Table", *rect, "table", &table::table(one, *rect), "");
             }
             Block::Picture(one) => {
                 counts.images += 1;
-                before += &picture(package, &part, id, counts.images, *place, one);
+                front += &picture(package, &part, id, counts.images, *rect, one);
             }
         }
     }
-    let shapes = behind + &title(slide) + &before;
+    let shapes = back + &title(slide) + &front;
     package.part(
         &part,
         SLIDE,
@@ -94,7 +91,7 @@ pub fn add(package: &mut Package, number: usize, slide: &Slide, counts: &mut Cou
 
 fn title(slide: &Slide) -> String {
     let kind = if slide.layout == Layout::Title { "type=\"ctrTitle\"" } else { "type=\"title\"" };
-    let Some((place, size, colour)) = slide.title.style else {
+    let Some((rect, size, colour)) = slide.title.style else {
         return placeholder(2, "Title", kind, "", &inherited_body(&text::plain(&slide.title.text)));
     };
     let text = Text {
@@ -111,43 +108,45 @@ fn title(slide: &Slide) -> String {
         anchor: Anchor::Middle,
         columns: 1,
     };
-    placeholder(2, "Title", kind, &transform("a", place), &text::body(&text))
+    placeholder(2, "Title", kind, &transform("a", rect), &text::body(&text))
 }
 
-fn text_shape(id: usize, place: Place, text: &Text) -> String {
+fn text_shape(id: usize, rect: Rect, text: &Text) -> String {
     let (name, kind) = match text.role {
         Role::Subtitle => ("Subtitle", "type=\"subTitle\" idx=\"1\""),
         Role::Body => ("Content", "idx=\"1\""),
         Role::Note => {
             let ground = text.fill.map_or("<a:noFill/>".to_owned(), text::fill);
             return format!(
-                "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Text {id}\"/><p:cNvSpPr txBox=\"1\"/><p:nvPr/></p:nvSpPr>\
+                "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Text {id}\"/><p:cNvSpPr txBox=\"1\"/><p:nvPr/>\
+                 </p:nvSpPr>\
                  <p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>{ground}</p:spPr>{}</p:sp>",
-                transform("a", place),
+                transform("a", rect),
                 text::body(text)
             );
         }
     };
-    placeholder(id, name, kind, &transform("a", place), &text::body(text))
+    placeholder(id, name, kind, &transform("a", rect), &text::body(text))
 }
 
-fn panel(id: usize, place: Place, colour: Colour) -> String {
+fn panel(id: usize, rect: Rect, colour: Colour) -> String {
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"Panel {id}\"/><p:cNvSpPr/><p:nvPr/></p:nvSpPr><p:spPr>{}\
          <a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>{}<a:ln><a:noFill/></a:ln></p:spPr></p:sp>",
-        transform("a", place),
+        transform("a", rect),
         text::fill(colour)
     )
 }
 
-fn frame(id: usize, name: &str, place: Place, kind: &str, content: &str, description: &str) -> String {
+fn frame(id: usize, name: &str, rect: Rect, kind: &str, content: &str, description: &str) -> String {
     format!(
         "<p:graphicFrame><p:nvGraphicFramePr><p:cNvPr id=\"{id}\" name=\"{name} {id}\" descr=\"{}\"/>\
-         <p:cNvGraphicFramePr><a:graphicFrameLocks noGrp=\"1\"/></p:cNvGraphicFramePr><p:nvPr/></p:nvGraphicFramePr>{}\
+         <p:cNvGraphicFramePr><a:graphicFrameLocks noGrp=\"1\"/></p:cNvGraphicFramePr><p:nvPr/>\
+         </p:nvGraphicFramePr>{}\
          <a:graphic><a:graphicData uri=\"http://schemas.openxmlformats.org/drawingml/2006/{kind}\">{content}\
          </a:graphicData></a:graphic></p:graphicFrame>",
         escaped(description),
-        transform("p", place)
+        transform("p", rect)
     )
 }
 
@@ -156,7 +155,7 @@ fn picture(
     slide: &str,
     id: usize,
     number: usize,
-    place: Place,
+    rect: Rect,
     picture: &Picture,
 ) -> String {
     let (ending, content_type) = match picture.format {
@@ -169,18 +168,13 @@ fn picture(
     let reference = package.relate(slide, "image", &part);
     format!(
         "<p:pic><p:nvPicPr><p:cNvPr id=\"{id}\" name=\"Picture {id}\" descr=\"{}\"/><p:cNvPicPr>\
-         <a:picLocks noChangeAspect=\"1\"/></p:cNvPicPr><p:nvPr/></p:nvPicPr><p:blipFill><a:blip r:embed=\"{reference}\"/>\
-         <a:stretch><a:fillRect/></a:stretch></p:blipFill><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/></a:prstGeom>\
+         <a:picLocks noChangeAspect=\"1\"/></p:cNvPicPr><p:nvPr/></p:nvPicPr><p:blipFill>\
+         <a:blip r:embed=\"{reference}\"/>\
+         <a:stretch><a:fillRect/></a:stretch></p:blipFill><p:spPr>{}<a:prstGeom prst=\"rect\"><a:avLst/>\
+         </a:prstGeom>\
          </p:spPr></p:pic>",
         escaped(&picture.description),
-        transform("a", place)
-    )
-}
-
-fn transform(prefix: &str, place: Place) -> String {
-    let Place { x, y, width, height } = place;
-    format!(
-        "<{prefix}:xfrm><a:off x=\"{x}\" y=\"{y}\"/><a:ext cx=\"{width}\" cy=\"{height}\"/></{prefix}:xfrm>"
+        transform("a", rect)
     )
 }
 
@@ -213,7 +207,7 @@ pub fn add_presentation(package: &mut Package, slides: usize) {
     );
 }
 
-/// A placeholder; without a transform it has its place from the layout.
+/// A placeholder. Without a transform it has its position from the layout.
 fn placeholder(id: usize, name: &str, kind: &str, transform: &str, body: &str) -> String {
     format!(
         "<p:sp><p:nvSpPr><p:cNvPr id=\"{id}\" name=\"{name} {id}\"/>\

@@ -1,14 +1,14 @@
-//! Tables, as DrawingML has them. The looks are in the cells: not every reader knows the styles by name.
+//! Tables (DrawingML). The style is in the cells: not every program knows the named table styles.
 
 use super::text::{fill, is_right_to_left};
 use super::xml::escaped;
-use crate::deck::{Colour, Place, Table};
+use crate::deck::{Colour, Rect, Table};
 
-/// The table in a place.
-pub fn table(table: &Table, place: Place) -> String {
-    let widths: Vec<u32> = table.widths.iter().map(|share| (share * f64::from(place.width)) as u32).collect();
+/// A table in a rectangle.
+pub fn table(table: &Table, rect: Rect) -> String {
+    let widths: Vec<u32> = table.widths.iter().map(|share| (share * f64::from(rect.width)) as u32).collect();
     let grid: String = widths.iter().map(|width| format!("<a:gridCol w=\"{width}\"/>")).collect();
-    let height = row_height(table, place);
+    let height = row_height(table, rect);
     let rows: String = table
         .rows
         .iter()
@@ -22,11 +22,12 @@ pub fn table(table: &Table, place: Place) -> String {
     format!("<a:tbl><a:tblPr firstRow=\"1\" bandRow=\"1\"/><a:tblGrid>{grid}</a:tblGrid>{rows}</a:tbl>")
 }
 
-/// A row's height, in English Metric Units: the place's share, but no more than looks like a row.
-pub fn row_height(table: &Table, place: Place) -> u32 {
-    const HIGHEST: u32 = 480_000;
+/// The height of a row, in English Metric Units: its share of the rectangle, but no more than a row should
+/// have.
+pub fn row_height(table: &Table, rect: Rect) -> u32 {
+    const MAX_HEIGHT: u32 = 480_000;
     let count = u32::try_from(table.rows.len()).unwrap_or(1).max(1);
-    (place.height / count).min(HIGHEST)
+    (rect.height / count).min(MAX_HEIGHT)
 }
 
 fn cell(table: &Table, row: usize, column: usize, text: &str) -> String {
@@ -45,7 +46,8 @@ fn cell(table: &Table, row: usize, column: usize, text: &str) -> String {
     let bold = if head { " b=\"1\"" } else { "" };
     let none = |name: &str| format!("<a:{name} w=\"0\"><a:noFill/></a:{name}>");
     format!(
-        "<a:tc><a:txBody><a:bodyPr/><a:lstStyle/><a:p><a:pPr{align}/><a:r><a:rPr lang=\"en-US\" sz=\"{}\"{bold} \
+        "<a:tc><a:txBody><a:bodyPr/><a:lstStyle/><a:p><a:pPr{align}/><a:r>\
+         <a:rPr lang=\"en-US\" sz=\"{}\"{bold} \
          dirty=\"0\">{}</a:rPr><a:t>{}</a:t></a:r></a:p></a:txBody>\
          <a:tcPr marL=\"72000\" marR=\"72000\" marT=\"28800\" marB=\"28800\" anchor=\"ctr\">{}{}{}\
          <a:lnB w=\"6350\">{}</a:lnB>{}</a:tcPr></a:tc>",

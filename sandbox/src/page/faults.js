@@ -1,4 +1,4 @@
-// The faults: a list to choose from, and the rules that are on with how often each fired.
+// The faults: a list of scenarios, and the rules that are on, with how often each fired.
 
 import { admin, announce, ask, by, copyOf, say, wrong, write } from './tools.js';
 
@@ -6,7 +6,7 @@ let scenarios = [];
 let changed = () => {};
 const rules = new Map();
 
-/** Fills the list and wires the form; `refresh` is called when a rule was added or removed. */
+/** Fills the list and connects the form. `refresh` is called when a rule was added or removed. */
 export async function startFaults(refresh) {
   changed = refresh;
   const told = await ask('GET', '/_sandbox/scenarios', { headers: { accept: 'application/json' } });
@@ -24,12 +24,12 @@ export async function startFaults(refresh) {
   });
   by('rules-clear').addEventListener('click', () => remove('rules'));
   list();
-  // What most people try first.
+  // A common first fault.
   by('scenario').value = 'http_503';
   choose();
 }
 
-/** The scenarios that have all the words that are looked for, by layer; the first is chosen. */
+/** Shows the scenarios that have all words of the search, by layer. The first one is chosen. */
 function list() {
   const words = by('search').value.toLowerCase().split(/\s+/).filter(Boolean);
   const found = scenarios.filter(({ name, about, layer, endpoints }) => {
@@ -56,10 +56,10 @@ function chosen() {
   return scenarios.find(({ name }) => name === by('scenario').value);
 }
 
-/** Shows what the chosen scenario does and what it takes. */
+/** Shows what the chosen scenario does and which values it takes. */
 function choose() {
   const scenario = chosen();
-  write(by('about'), scenario ? `${scenario.name}: ${scenario.about}` : 'No scenario is called so or does that.');
+  write(by('about'), scenario ? `${scenario.name}: ${scenario.about}` : 'No scenario matches.');
   by('value').disabled = !scenario || scenario.value === null;
   by('value').placeholder = scenario ? (scenario.value ?? 'takes none') : '';
   if (by('value').dataset.of !== scenario?.name) by('value').value = '';
@@ -88,7 +88,7 @@ async function turnOn() {
   changed();
 }
 
-/** Removes a rule or all; its button goes with it, so the focus goes elsewhere. */
+/** Removes one rule or all. Their buttons vanish, so the focus moves. */
 async function remove(path) {
   try {
     await admin('DELETE', path);
@@ -130,7 +130,7 @@ export function showRules(told) {
   by('rules-clear').hidden = told.length === 0;
 }
 
-/** A rule with what it is limited to. */
+/** A rule with its limits. */
 function describe({ scenario, method, path, job, skip, probability }) {
   const parts = [scenario, method, path, job];
   if (skip > 0) parts.push(`after ${skip}`);

@@ -1,12 +1,12 @@
-// The jobs: each a card with its time line and, once completed, its slides.
+// The jobs: each is a card with its time line and, once it is completed, its slides.
 
 import { admin, announce, by, call, copyOf, plural, space, time, wrong, write } from './tools.js';
 
-// A sign beside the word: colour alone is not enough.
+// A sign beside the word: colour alone does not reach every reader.
 const SIGNS = { pending: '○', processing: '◐', completed: '●', failed: '✕' };
 const cards = new Map();
 
-/** Shows these jobs, the newest first, and how many more there are. */
+/** Shows these jobs, the newest first, and the number of the others. */
 export function showJobs(jobs, total, now) {
   const ids = new Set(jobs.map((job) => job.job_id));
   for (const [id, card] of cards) {
@@ -19,14 +19,14 @@ export function showJobs(jobs, total, now) {
   for (const job of jobs) {
     let card = cards.get(job.job_id);
     if (card && (card.job.created_at_ms !== job.created_at_ms || card.job.prompt !== job.prompt)) {
-      // With a seed, the next sandbox on this port calls its jobs the same.
+      // With a seed, the next sandbox on this port uses the same job ids.
       card.node.remove();
       card = undefined;
     }
     if (!card) {
       card = make(job);
       cards.set(job.job_id, card);
-      // Behind the newer one; the element that has the focus keeps it.
+      // After the newer one. The element that has the focus keeps it.
       if (before) before.after(card.node);
       else by('jobs-list').prepend(card.node);
     }
@@ -39,7 +39,7 @@ export function showJobs(jobs, total, now) {
   write(by('jobs-more'), `The newest ${jobs.length} of ${total} jobs.`);
 }
 
-/** Forgets all cards: another namespace is shown. */
+/** Removes all cards, to show another namespace. */
 export function clearJobs() {
   cards.clear();
   by('jobs-list').replaceChildren();
@@ -64,7 +64,7 @@ function make(job) {
   write(find('.kind'), job.output_type === 'deck' ? 'deck' : `slide × ${job.variants}`);
   const wait = Math.min(1, job.pending_ms / Math.max(1, job.duration_ms));
   find('.line').style.setProperty('--wait', `${wait * 100}%`);
-  // With the page's key it would be told as a job that does not exist.
+  // The API key of the page can't see a job of another key.
   find('.poll').hidden = job.key !== space.key;
   find('.poll').setAttribute('aria-label', `Poll ${job.job_id}`);
   find('.poll').addEventListener('click', () => poll(job.job_id));
@@ -106,7 +106,7 @@ function update(card, job, now) {
   card.status = job.status;
 }
 
-/** An error in whichever shape it is told. */
+/** The text of an error, in each of its shapes. */
 function reason(error) {
   if (error === null) return 'failed, without a reason';
   if (typeof error === 'string') return error;
@@ -123,7 +123,7 @@ async function poll(id) {
   }
 }
 
-/** The slides of each variant, once. */
+/** Makes the slides of each variant, once. */
 function draw(into, job) {
   if (into.childElementCount > 0) return;
   for (let variant = 1; variant <= job.variants; variant += 1) {
@@ -154,7 +154,7 @@ function picture(job, variant, number) {
   return item;
 }
 
-/** Links expire, so a fresh one is asked for each time. */
+/** Downloads a file. Links expire, so each download asks for a fresh one. */
 async function download(button, id, variant) {
   const before = button.textContent;
   try {

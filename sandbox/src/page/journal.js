@@ -1,27 +1,27 @@
-// The journal: one line a request, the newest first, as they happen.
+// The journal: a line for each request, the newest first.
 
 import { admin, by, copyOf, time, write } from './tools.js';
 
-const MOST = 500;
-/** Entries whose bytes are not counted yet, by number. */
+const MAX_LINES = 500;
+/** The lines of entries whose sent bytes are not known yet, by number. */
 const open = new Map();
 let lines = 0;
 
-/** Wires the filter. */
+/** Connects the filter. */
 export function startJournal() {
   by('struck-only').addEventListener('change', () => {
     by('journal').classList.toggle('only', by('struck-only').checked);
   });
 }
 
-/** Forgets all lines. */
+/** Removes all lines. */
 export function clearJournal() {
   open.clear();
   by('journal').replaceChildren();
   count();
 }
 
-/** Adds an entry at the top; the oldest goes when there are too many. */
+/** Adds an entry at the top. The oldest line goes when there are too many. */
 export function addEntry(entry) {
   const node = copyOf('entry-template');
   const find = (name) => node.querySelector(name);
@@ -36,17 +36,17 @@ export function addEntry(entry) {
     find('.chips').append(chip);
   }
   node.classList.toggle('struck', entry.faults.length > 0);
-  // Zero is a request that was reset before it was read.
+  // Status 0: the connection was reset before the request was read.
   write(find('.status'), entry.status === 0 ? '—' : String(entry.status));
   node.dataset.kind = String(Math.floor(entry.status / 100));
   size(node, entry);
   find('details').addEventListener('toggle', () => explain(node, entry), { once: true });
   by('journal').prepend(node);
-  if (lines === MOST) by('journal').lastElementChild.remove();
+  if (lines === MAX_LINES) by('journal').lastElementChild.remove();
   count();
 }
 
-/** Asks again for what was not sent to its end when it was told of. */
+/** Asks again for entries whose responses were not completely sent. */
 export async function completeEntries() {
   for (const [number, { node, entry }] of [...open].slice(0, 5)) {
     const { entries } = await admin('GET', `journal?after=${number - 1}&limit=1`);
@@ -68,23 +68,23 @@ function size(node, entry) {
 
 function count() {
   lines = by('journal').childElementCount;
-  write(by('journal-count'), lines === MOST ? `newest ${MOST}` : lines ? String(lines) : '');
+  write(by('journal-count'), lines === MAX_LINES ? `newest ${MAX_LINES}` : lines ? String(lines) : '');
   by('journal-none').hidden = lines > 0;
 }
 
-/** What is not on the line. */
+/** The details that are not on the line. */
 function explain(node, entry) {
   const facts = [
     ['Number', entry.number],
     ['Path', entry.path],
     ['Virtual time', time(entry.at_ms)],
-    ['Wall time', new Date(entry.real_ms).toISOString().replace('T', ' ')],
+    ['Real time', new Date(entry.real_ms).toISOString().replace('T', ' ')],
     ['Job', entry.job_id],
     ['Key', entry.key],
     ['Idempotency key', entry.idempotency_key],
     ['Range', entry.range],
-    ['Struck by', entry.faults.join(', ')],
-    ['Answer', `${entry.answer_bytes.toLocaleString('en')} bytes of body`],
+    ['Faults', entry.faults.join(', ')],
+    ['Response', `${entry.answer_bytes.toLocaleString('en')} bytes of body`],
   ];
   for (const [name, value] of facts) {
     if (value === null || value === '') continue;

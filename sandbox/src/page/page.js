@@ -1,5 +1,5 @@
-// The page: what it shows comes in one answer (overview), asked for at most once a second and only while a reader can
-// see it; the journal comes as server-sent events.
+// The page. Its data come in one response (overview), which it asks for at most once a second and only while it is
+// visible. The journal comes as server-sent events.
 
 import { startFaults, showRules } from './page/faults.js';
 import { clearJobs, moveJobs, showJobs } from './page/jobs.js';
@@ -7,7 +7,7 @@ import { addEntry, clearJournal, completeEntries, startJournal } from './page/jo
 import { admin, announce, by, call, say, space, time, wrong, write } from './page/tools.js';
 
 const PAUSE = 1000;
-/** The clock as it was told, and when that was. */
+/** The clock of the newest overview, and when that came. */
 let clock = null;
 let told = 0;
 let stream = null;
@@ -17,7 +17,7 @@ let again = false;
 let trouble = '';
 let ready = false;
 
-// ---- What is asked, and when ----
+// ---- Requests ----
 
 /** Shows the namespace as it is now. */
 async function refresh() {
@@ -41,7 +41,7 @@ async function refresh() {
   }
   linked();
   asking = false;
-  // A sandbox that is slow to tell has a lot to do besides.
+  // A slow sandbox is busy: ask it less often.
   timer = setTimeout(tick, again ? 0 : Math.max(PAUSE, 10 * took));
 }
 
@@ -49,14 +49,14 @@ function tick() {
   if (!document.hidden) refresh();
 }
 
-/** Follows the journal, from its newest entries on. */
+/** Follows the journal from its newest entries on. */
 function follow() {
   stream?.close();
   const asked = `/_sandbox/events?namespace=${encodeURIComponent(space.name)}&newest=500`;
   const mine = new EventSource(asked);
   stream = mine;
   mine.onopen = () => {
-    // Whatever was missed, or is of a sandbox that has ended since: what comes now is all there is.
+    // Entries may have been missed, or belong to an earlier sandbox: begin with an empty list.
     clearJournal();
     linked();
     if (!ready) start();
@@ -69,7 +69,7 @@ function follow() {
   };
 }
 
-/** A browser keeps few connections to one host: a page that is not visible gives its own back. */
+/** A browser opens few connections to one host: a page that is not visible closes its own. */
 function seen() {
   if (document.hidden) {
     stream?.close();
@@ -80,7 +80,7 @@ function seen() {
   }
 }
 
-/** Says how the page stands with the sandbox. */
+/** Shows whether the page reaches the sandbox. */
 function linked() {
   const open = stream?.readyState === EventSource.OPEN;
   const state = document.hidden ? 'paused' : open && !trouble ? 'live' : 'lost';
@@ -89,7 +89,7 @@ function linked() {
   write(by('link'), open && trouble ? trouble : words[state]);
 }
 
-// ---- What is shown ----
+// ---- Display ----
 
 function show(overview) {
   if (clock && overview.clock.now_ms < clock.now_ms) follow(); // it was reset
@@ -115,14 +115,14 @@ function showNamespaces(namespaces) {
   const select = by('namespace');
   const names = namespaces.map(({ namespace }) => namespace);
   const shown = [...select.options].map((option) => option.value);
-  // Not while it may be open: only what has changed.
+  // The list may be open: it is changed only if the namespaces have changed.
   if (names.join() === shown.slice(0, -1).join() && select.value === space.name) return;
   // No namespace has an empty name.
   select.replaceChildren(...names.map((name) => new Option(name, name)), new Option('Another…', ''));
   select.value = space.name;
 }
 
-/** Moves what moves with the virtual clock. */
+/** Moves the parts that follow the virtual clock. */
 function move() {
   if (!clock || document.hidden) return;
   const passed = clock.frozen ? 0 : (performance.now() - told) * clock.speed;
@@ -131,7 +131,7 @@ function move() {
   moveJobs(now);
 }
 
-// ---- What is done ----
+// ---- Actions ----
 
 function choose(name) {
   space.name = name;
@@ -176,7 +176,7 @@ async function copy(button) {
     announce('Copied');
     setTimeout(() => write(button, 'Copy'), 1500);
   } catch {
-    // It may be forbidden; selected, it can be copied by hand.
+    // The browser may forbid it. The user can copy the selected text.
     getSelection().selectAllChildren(text);
   }
 }
@@ -222,7 +222,7 @@ function wire() {
   document.addEventListener('visibilitychange', seen);
 }
 
-/** What is asked for once. */
+/** The requests that are made once. */
 async function start() {
   ready = true;
   try {

@@ -1,16 +1,16 @@
-// What all parts of the page use. Text from outside (prompts, paths, names) only ever becomes text, never markup.
+// Helpers of all parts of the page. Text from outside (prompts, paths, names) becomes text, never markup.
 
 export const by = (id) => document.getElementById(id);
 
-/** A template's first element, anew. */
+/** A copy of the first element of a template. */
 export const copyOf = (id) => by(id).content.firstElementChild.cloneNode(true);
 
-/** Writes a text where it differs: what is the same is not announced or repainted. */
+/** Writes a text if it differs, so that an equal text is not announced or painted again. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Which namespace the page shows; part of its address, so that it can be kept and handed on. */
+/** The namespace that the page shows. It is part of the address, for bookmarks. */
 const named = new URLSearchParams(location.search).get('namespace') ?? '';
 export const space = {
   name: /^[\w.-]{1,64}$/.test(named) ? named : 'default',
@@ -18,14 +18,14 @@ export const space = {
   key: '',
 };
 
-/** Asks the sandbox; fails with what it says is wrong. */
+/** Sends a request to the sandbox. Throws the error that it reports. */
 export async function ask(method, path, { body, headers = {} } = {}) {
   const answer = await fetch(path, {
     method,
     headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
     body: body === undefined ? undefined : JSON.stringify(body),
     cache: 'no-store',
-    // A fault may keep an answer back for ever.
+    // A fault may hold a response back.
     signal: AbortSignal.timeout(20_000),
   });
   const text = await answer.text();
@@ -33,7 +33,7 @@ export async function ask(method, path, { body, headers = {} } = {}) {
   try {
     told = JSON.parse(text);
   } catch {
-    // Faults answer with anything.
+    // A fault may answer with any bytes.
   }
   if (!answer.ok || told === null) {
     const error = told?.error;
@@ -42,31 +42,31 @@ export async function ask(method, path, { body, headers = {} } = {}) {
   return told;
 }
 
-/** The admin API, about the namespace that is shown. */
+/** Sends a request to the admin API, about the namespace that is shown. */
 export function admin(method, path, body) {
   const mark = path.includes('?') ? '&' : '?';
   return ask(method, `/_sandbox/${path}${mark}namespace=${encodeURIComponent(space.name)}`, { body });
 }
 
-/** A request as a program makes it, with the namespace's key: it is in the journal, and faults strike it. */
+/** Sends a request as a program does, with an API key: it is in the journal, and faults apply to it. */
 export function call(method, path, body) {
   return ask(method, path, { body, headers: { authorization: `Bearer ${space.apiKey}` } });
 }
 
-/** Why a request failed, in words. */
+/** The text of an error of a request. */
 export function wrong(error) {
-  if (error.name === 'TimeoutError') return 'no answer within 20 seconds';
-  // Fetch says no more than that it failed.
+  if (error.name === 'TimeoutError') return 'no response within 20 seconds';
+  // fetch only says that it failed.
   return error instanceof TypeError ? 'no usable answer: the connection broke, or was led elsewhere' : error.message;
 }
 
-/** Says something under a form. */
+/** Shows a message under a form. */
 export function say(output, text, bad = false) {
   output.classList.toggle('wrong', bad);
   output.textContent = text;
 }
 
-/** Tells those who cannot see it what has changed. */
+/** Announces a change to screen readers. */
 export function announce(text) {
   by('announced').textContent = text;
 }

@@ -1,34 +1,34 @@
-//! A job. Its state is a function of when it was created, what time it is, and how often it was asked about:
-//! nothing ticks.
+//! A job. Its state is computed from its creation, the clock and the number of polls. There is no timer.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::fault::{ErrorShape, Fault};
 use super::keys::ApiKey;
-use super::request::{OutputType, Wanted};
-use super::scenario::{Fault, Scenario, Why};
+use super::scenario::Scenario;
+use super::submission::{OutputType, Submission};
 use crate::clock::Clock;
 use crate::deck;
 use crate::hash;
 use crate::ooxml;
 
-/// How a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Accepted.
     Pending,
-    /// Being made.
+    /// In work.
     Processing,
-    /// There to be fetched.
+    /// Done; its files can be downloaded.
     Completed,
-    /// Given up.
+    /// Ended without files.
     Failed,
 }
 
 impl State {
-    /// As the API names it.
+    /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             State::Pending => "pending",
@@ -42,42 +42,42 @@ impl State {
 /// A job.
 #[derive(Debug)]
 pub struct Job {
-    /// Whose it is.
+    /// The API key that submitted it.
     pub key: ApiKey,
-    /// What was asked for.
-    pub wanted: Wanted,
-    /// When, in virtual time.
+    /// The submission.
+    pub submission: Submission,
+    /// When it was created, in virtual time.
     pub created: Duration,
-    /// How often it was asked about.
+    /// The number of polls.
     pub polls: u64,
-    /// When it was last asked about.
+    /// When it was last polled.
     pub polled: Option<Duration>,
-    /// The key under which it was submitted.
+    /// The idempotency key of its submission.
     pub idempotency_key: Option<String>,
-    /// The scenarios of the key that submitted it: a download carries no key.
+    /// The scenarios of the API key. They are kept here because a download has no key.
     pub key_scenarios: Vec<Scenario>,
-    /// What all chance in it comes from.
+    /// What its random values are made from.
     seed: u64,
-    /// How and when it failed; a failure is for good.
-    failed: Option<(Why, Duration)>,
-    /// When a scenario that strikes polls had it completed before its time; then it is, and is billed.
+    /// In which shape and when it failed. A failure is final.
+    failed: Option<(ErrorShape, Duration)>,
+    /// When a scenario completed it before its time. It stays completed, and is billed.
     early: Option<Duration>,
-    /// How often it was said to be completed without its files.
+    /// How many polls saw it completed without its downloads.
     late: u64,
 }
 
 impl Job {
-    /// A job that begins now.
+    /// A job that is created now.
     pub fn new(
         id: &str,
         key: ApiKey,
-        wanted: Wanted,
+        submission: Submission,
         created: Duration,
         idempotency_key: Option<&str>,
     ) -> Job {
         Job {
             key,
-            wanted,
+            submission,
             created,
             polls: 0,
             polled: None,
@@ -90,12 +90,12 @@ impl Job {
         }
     }
 
-    /// The job's own scenario of this kind, out of its prompt.
-    fn own(&self, wanted: impl Fn(Fault) -> bool) -> Option<&Scenario> {
-        self.wanted.scenarios.iter().find(|scenario| wanted(scenario.fault))
+    /// The scenario of this kind in the job's prompt.
+    fn own_scenario(&self, is_wanted: impl Fn(Fault) -> bool) -> Option<&Scenario> {
+        self.submission.scenarios.iter().find(|scenario| is_wanted(scenario.fault))
     }
 
-    /// How it stands at this time, but for what strikes single polls.
+    /// Its state at this time, without the scenarios that change single polls.
     pub fn state(&self, now: Duration) -> State {
         if self.failed.is_some() {
             return State::Failed;
@@ -107,14 +107,14 @@ impl Job {
         let duration = self.duration();
         if age < self.pending() {
             State::Pending
-        } else if age < duration || self.own(|fault| fault == Fault::NeverEnds).is_some() {
+        } else if age < duration || self.own_scenario(|fault| fault == Fault::NeverEnds).is_some() {
             State::Processing
         } else {
             State::Completed
         }
     }
 
-    /// How long it waits before it is processed.
+    /// How long it is pending.
     pub fn pending(&self) -> Duration {
         self.within(1, 2, 8).min(self.duration() / 2)
     }
@@ -124,40 +124,39 @@ impl Job {
         self.failed.map(|(_, at)| at)
     }
 
-    /// How long it takes: 3 to 7 minutes for a slide, 5 to 15 for a deck, uniformly, unless its prompt says
-    /// so.
+    /// How long it takes: 3 to 7 minutes for a slide and 5 to 15 for a deck, uniformly, unless its prompt
+    /// gives another time.
     pub fn duration(&self) -> Duration {
-        if let Some(scenario) = self.own(|fault| fault == Fault::Takes) {
+        if let Some(scenario) = self.own_scenario(|fault| fault == Fault::Takes) {
             return Duration::try_from_secs_f64(scenario.number()).unwrap_or(Duration::MAX);
         }
-        match self.wanted.output_type {
+        match self.submission.output_type {
             OutputType::SingleSlide => self.within(2, 3 * 60, 7 * 60),
             OutputType::Deck => self.within(3, 5 * 60, 15 * 60),
         }
     }
 
-    /// When it is completed, as far as is known.
+    /// When it is or will be completed.
     pub fn delivered_at(&self) -> Duration {
         self.early.unwrap_or_else(|| self.created.saturating_add(self.duration()))
     }
 
-    /// What it costs once it is delivered: a credit for each variant, or for each slide of a deck.
+    /// Its price: nothing until it is completed, then a credit for each variant, or for each slide of a deck.
     pub fn credits(&self, now: Duration) -> u64 {
         if self.state(now) != State::Completed {
             return 0;
         }
-        match self.wanted.output_type {
+        match self.submission.output_type {
             OutputType::SingleSlide => {
-                let missing = self.own(|fault| fault == Fault::FewerVariants).is_some();
-                u64::from(self.wanted.variants) - u64::from(missing)
+                let missing = self.own_scenario(|fault| fault == Fault::FewerVariants).is_some();
+                u64::from(self.submission.variants) - u64::from(missing)
             }
-            OutputType::Deck => self.wanted.slides as u64,
+            OutputType::Deck => self.submission.slides as u64,
         }
     }
 
-    /// Whether a scenario of the job's layers changes anything about the next poll: only then it strikes, and
-    /// is counted.
-    pub fn heeds(&self, scenario: &Scenario, now: Duration) -> bool {
+    /// Whether a scenario of the job's layers changes the next poll. Only then it applies and is counted.
+    pub fn is_changed_by(&self, scenario: &Scenario, now: Duration) -> bool {
         let state = self.state(now);
         let ends = !matches!(state, State::Completed | State::Failed);
         let age = now.saturating_sub(self.created);
@@ -173,35 +172,34 @@ impl Job {
         }
     }
 
-    /// Completed from now on, whatever its time is.
+    /// Completes it now, whatever its duration is.
     pub fn complete(&mut self, now: Duration) {
         self.early.get_or_insert(now);
     }
 
-    /// The answer to a poll, with what strikes it and is [heeded](Job::heeds). `url` makes a fresh URL of a
-    /// variant.
+    /// Answers a poll. The scenario [changes](Job::is_changed_by) it. `url` makes a fresh URL of a variant.
     pub fn poll(
         &mut self,
         id: &str,
         now: Duration,
-        struck: Option<&Scenario>,
+        scenario: Option<&Scenario>,
         url: impl Fn(u32) -> String,
     ) -> Value {
         self.polls += 1;
-        let fault = struck.map(|scenario| scenario.fault);
-        if let Some(Fault::FailAfter(why)) = fault {
-            self.failed = Some((why, now));
+        let fault = scenario.map(|scenario| scenario.fault);
+        if let Some(Fault::FailAfter(shape)) = fault {
+            self.failed = Some((shape, now));
         }
-        // From a rule, a header or a key, these last as long as they strike.
+        // From a rule, a header or a key, these last only as long as they apply.
         let state = match fault {
             Some(Fault::NeverEnds) => State::Processing,
             Some(Fault::StepBack) => State::Pending,
             _ => self.state(now),
         };
         let mut variants: Vec<u32> =
-            if state == State::Completed { (1..=self.wanted.variants).collect() } else { Vec::new() };
+            if state == State::Completed { (1..=self.submission.variants).collect() } else { Vec::new() };
         let mut format = "pptx".to_owned();
-        match (fault, struck) {
+        match (fault, scenario) {
             (Some(Fault::NoDownloads), _) => variants.clear(),
             (Some(Fault::LateDownloads), _) => {
                 self.late += 1;
@@ -217,58 +215,42 @@ impl Job {
             .into_iter()
             .map(|variant| json!({ "url": url(variant), "format": format, "variant": variant }))
             .collect();
-        let mut answer = json!({
+        let mut status = json!({
             "job_id": id,
             "status": state.name(),
-            "output_type": self.wanted.output_type.name(),
+            "output_type": self.submission.output_type.name(),
             "downloads": downloads,
             "error": if state == State::Failed { self.error() } else { Value::Null },
         });
-        match (fault, struck) {
-            (Some(Fault::UnknownStatus), Some(scenario)) => {
-                answer["status"] = json!(scenario.value);
-            }
-            (Some(Fault::DownloadsNull), _) => answer["downloads"] = Value::Null,
-            (Some(Fault::UnknownFields), _) => {
-                answer["progress"] = json!({ "percent": 41.5, "stage": "drawing" });
-                answer["x_new"] = json!([1, null, { "deep": true }]);
-            }
-            (Some(Fault::NumbersForText), _) => {
-                answer["output_type"] = json!(7);
-                if let Some(downloads) = answer["downloads"].as_array_mut() {
-                    for download in downloads {
-                        download["variant"] = json!(download["variant"].to_string());
-                    }
-                }
-            }
-            _ => {}
+        if let Some(scenario) = scenario {
+            change_status(&mut status, scenario);
         }
-        answer
+        status
     }
 
-    /// Why it failed, as a poll tells it.
+    /// Why it failed, as a poll reports it.
     pub fn error(&self) -> Value {
         let (code, message) = ("generation_failed", "the slides could not be made");
         match self.failed.map(|(why, _)| why) {
-            None | Some(Why::Null) => Value::Null,
-            Some(Why::Both) => json!({ "code": code, "message": message }),
-            Some(Why::Code) => json!({ "code": code }),
-            Some(Why::Message) => json!({ "message": message }),
-            Some(Why::Text) => json!(message),
-            Some(Why::Nested) => json!({ "error": { "code": code, "message": message } }),
+            None | Some(ErrorShape::Null) => Value::Null,
+            Some(ErrorShape::Both) => json!({ "code": code, "message": message }),
+            Some(ErrorShape::Code) => json!({ "code": code }),
+            Some(ErrorShape::Message) => json!({ "message": message }),
+            Some(ErrorShape::Text) => json!(message),
+            Some(ErrorShape::Nested) => json!({ "error": { "code": code, "message": message } }),
         }
     }
 
-    /// What is on the slides of a variant.
+    /// The deck of a variant.
     pub fn deck(&self, variant: u32) -> deck::Deck {
-        let Wanted { prompt, template, pictures, .. } = &self.wanted;
-        match self.wanted.output_type {
+        let Submission { prompt, template, pictures, .. } = &self.submission;
+        match self.submission.output_type {
             OutputType::SingleSlide => deck::single_slide(prompt, variant, *template, pictures),
             OutputType::Deck => deck::deck(prompt, template.unwrap_or_else(|| deck::design(0))),
         }
     }
 
-    /// The file of a variant: the same bytes each time, but for another edition.
+    /// The file of a variant. It has the same bytes each time, except for another edition.
     pub fn render(
         &self,
         id: &str,
@@ -283,16 +265,35 @@ impl Job {
         ooxml::write(&deck, &ooxml::Properties { id, created: clock.unix(self.created) })
     }
 
-    /// What it takes in memory, about.
+    /// The memory that it takes, roughly.
     pub fn bytes(&self) -> usize {
-        let pictures: usize = self.wanted.pictures.iter().map(|picture| picture.data.len()).sum();
-        self.wanted.prompt.len() + pictures + 512
+        let pictures: usize = self.submission.pictures.iter().map(|picture| picture.data.len()).sum();
+        self.submission.prompt.len() + pictures + 512
     }
 
-    /// A length between these seconds that is this job's own.
+    /// A time between these seconds. It is random, and the same each time for this job.
     fn within(&self, what: u64, from: u64, to: u64) -> Duration {
         let number = hash::number(&[&self.seed.to_le_bytes(), &what.to_le_bytes()]);
         Duration::from_millis(from * 1000 + number % ((to - from) * 1000))
+    }
+}
+
+/// Changes the JSON of a status as a scenario asks.
+fn change_status(status: &mut Value, scenario: &Scenario) {
+    match scenario.fault {
+        Fault::UnknownStatus => status["status"] = json!(scenario.value),
+        Fault::DownloadsNull => status["downloads"] = Value::Null,
+        Fault::UnknownFields => {
+            status["progress"] = json!({ "percent": 41.5, "stage": "drawing" });
+            status["x_new"] = json!([1, null, { "deep": true }]);
+        }
+        Fault::NumbersForText => {
+            status["output_type"] = json!(7);
+            for download in status["downloads"].as_array_mut().into_iter().flatten() {
+                download["variant"] = json!(download["variant"].to_string());
+            }
+        }
+        _ => {}
     }
 }
 
@@ -301,12 +302,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_take_as_long_as_documented_and_differ() {
+    fn job_takes_the_documented_time() {
         let key = crate::service::keys::read(Some("Bearer sk-1")).unwrap().key;
         for (output_type, from, to) in [(OutputType::SingleSlide, 180, 420), (OutputType::Deck, 300, 900)] {
             let mut lengths = Vec::new();
             for number in 0..200 {
-                let wanted = Wanted {
+                let submission = Submission {
                     output_type,
                     prompt: "p".into(),
                     variants: 1,
@@ -316,7 +317,7 @@ mod tests {
                     digest: [0; 32],
                     scenarios: Vec::new(),
                 };
-                let job = Job::new(&format!("job_{number}"), key.clone(), wanted, Duration::ZERO, None);
+                let job = Job::new(&format!("job_{number}"), key.clone(), submission, Duration::ZERO, None);
                 let at = |seconds| job.state(Duration::from_secs(seconds));
                 assert_eq!(at(0), State::Pending);
                 assert_eq!(at(10), State::Processing);

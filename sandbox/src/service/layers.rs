@@ -1,134 +1,99 @@
-//! A request on its way through the layers: on each, what strikes it is done to it.
+//! The layers that a call passes: access, idempotency, the response, its body, its file, and the wire. On
+//! each, the scenario that applies changes what the service does.
 
-use super::rules::{Source, Target};
-use super::scenario::{Endpoint, Fault, Layer, Scenario};
-use super::{Call, Service, World, breakage, unauthorized};
-use crate::http::{Answer, Body, Wire};
+use super::call::Call;
+use super::context::Context;
+use super::fault::{Endpoint, Fault, Layer};
+use super::refusals::unauthorized;
+use super::scenario::Scenario;
+use super::{canned, corruption, endpoints};
+use crate::http::{Body, Response, Wire};
 
-/// What is struck while a request is answered. Access and idempotency are judged where they belong.
-const LAYERS: [Layer; 4] = [Layer::Request, Layer::Body, Layer::File, Layer::Wire];
+/// The layers that are matched together. Access and idempotency come before them.
+const LAYERS: [Layer; 4] = [Layer::Response, Layer::Body, Layer::File, Layer::Wire];
 
-impl Service {
-    /// One request through all layers: who may ask, what is answered, and what is done to that.
-    pub(super) fn through_the_layers(&self, call: &mut Call<'_>, endpoint: Endpoint) -> Answer {
-        if let (Endpoint::Status, Some(job), Some(bearer)) = (endpoint, &call.job, &call.bearer) {
-            self.lock().namespace(&call.namespace, self.speed).watch_pace(job, &bearer.key);
-        }
-        let access = self.strike_one(&mut self.lock(), call, endpoint, Layer::Access);
-        match access.map(|scenario| scenario.fault) {
-            Some(Fault::Revoked) => return unauthorized("the API key was revoked"),
-            Some(Fault::UnknownKey) => return unauthorized("the API key is unknown"),
-            Some(Fault::Trial) => {
-                return Answer::error(
-                    403,
-                    "not_eligible",
-                    "the API needs a paid Business or Enterprise plan",
-                );
-            }
-            _ => {}
-        }
-        call.keeping = self.strike_one(&mut self.lock(), call, endpoint, Layer::Idempotency);
-        let kept = self.kept_error(call);
-        let layers = if kept.is_some() { &LAYERS[1..] } else { &LAYERS[..] };
-        let struck = strike(&mut self.lock(), self.speed, call, endpoint, layers);
-        call.entry.faults.extend(struck.iter().map(|scenario| scenario.text.clone()));
-        let on = |layer: Layer| struck.iter().find(|scenario| scenario.layer == layer);
-        let request = on(Layer::Request);
-        let mut answer = match kept.or_else(|| request.and_then(Scenario::instead)) {
-            Some(answer) => answer,
-            None => match endpoint {
-                Endpoint::Generate => self.generate(call),
-                Endpoint::Status => self.status(call),
-                Endpoint::Download => self.download(call, on(Layer::File)),
-            },
-        };
-        if let Some(Fault::MadeThen(status)) = request.map(|scenario| scenario.fault) {
-            answer = Answer::error(status, "internal", "the job was made all the same");
-            if status == 302 {
-                answer.set("location", "/elsewhere");
-            }
-        }
-        // Over once the other request is answered.
-        call.conflicts |=
-            request.is_some_and(|scenario| scenario.fault == Fault::Http(409, "request_in_progress"));
-        self.keep_error(call, &answer);
-        if let Some(scenario) = on(Layer::File) {
-            breakage::break_delivery(&mut answer, scenario);
-        }
-        if let Some(scenario) = on(Layer::Body) {
-            answer.headers.retain(|(name, _)| *name != "content-length");
-            breakage::break_body(&mut answer, scenario);
-        }
-        if let Some(Fault::OnTheWire(wire)) = on(Layer::Wire).map(|scenario| scenario.fault) {
-            answer.wire = wire;
-            if matches!(wire, Wire::LengthLong | Wire::LengthShort | Wire::EndsByReset) {
-                answer.headers.retain(|(name, _)| *name != "content-length");
-            }
-        }
-        answer
+/// Answers a call.
+pub fn answer(context: &Context, call: &mut Call<'_>, endpoint: Endpoint) -> Response {
+    if let (Endpoint::Status, Some(job), Some(bearer)) = (endpoint, &call.job, &call.bearer) {
+        context.lock().namespace(&call.namespace).watch_pace(job, &bearer.key);
     }
-
-    /// The error that is repeated to this submission, if errors are kept and there was one.
-    fn kept_error(&self, call: &Call<'_>) -> Option<Answer> {
-        let (key, text) = call.keeps_errors()?;
-        let mut world = self.lock();
-        let (status, body) = world.namespace(&call.namespace, self.speed).store.error(key, text)?;
-        Some(Answer::new(*status, "application/json", body.clone()))
+    let access = call.matching_one(&mut context.lock(), endpoint, Layer::Access);
+    if let Some(refusal) = access.and_then(|scenario| access_refusal(scenario.fault)) {
+        return refusal;
     }
+    call.key_policy = call.matching_one(&mut context.lock(), endpoint, Layer::Idempotency);
+    let kept = kept_error(context, call);
+    let layers = if kept.is_some() { &LAYERS[1..] } else { &LAYERS[..] };
+    let scenarios = call.matching(&mut context.lock(), endpoint, layers);
+    call.entry.faults.extend(scenarios.iter().map(|scenario| scenario.text.clone()));
+    let on = |layer: Layer| scenarios.iter().find(|scenario| scenario.layer == layer);
 
-    /// Keeps an error. Not a limit, which no client would ever get under again, nor that the key is another
-    /// submission's.
-    fn keep_error(&self, call: &Call<'_>, answer: &Answer) {
-        let (Some((key, text)), Body::Bytes(body)) = (call.keeps_errors(), &answer.body) else { return };
-        if answer.status >= 400 && answer.status != 429 && !call.conflicts {
-            let mut world = self.lock();
-            world.namespace(&call.namespace, self.speed).store.keep_error(key, text, answer.status, body);
+    let instead = kept.or_else(|| on(Layer::Response).and_then(canned::response));
+    let mut response = instead.unwrap_or_else(|| match endpoint {
+        Endpoint::Generate => endpoints::generate(context, call),
+        Endpoint::Status => endpoints::status(context, call),
+        Endpoint::Download => endpoints::download(context, call, on(Layer::File)),
+    });
+    match on(Layer::Response).map(|scenario| scenario.fault) {
+        Some(Fault::MadeThen(status)) => response = made_then(status),
+        // This conflict is over once the other request is answered.
+        Some(Fault::Http(409, "request_in_progress")) => call.conflicts = true,
+        _ => {}
+    }
+    keep_error(context, call, &response);
+    corrupt(&mut response, on);
+    response
+}
+
+fn access_refusal(fault: Fault) -> Option<Response> {
+    match fault {
+        Fault::Revoked => Some(unauthorized("the API key was revoked")),
+        Fault::UnknownKey => Some(unauthorized("the API key is unknown")),
+        Fault::Trial => {
+            let message = "the API needs a paid Business or Enterprise plan";
+            Some(Response::error(403, "not_eligible", message))
         }
-    }
-
-    /// The scenario of a layer that strikes a call, counted and noted.
-    pub(super) fn strike_one(
-        &self,
-        world: &mut World,
-        call: &mut Call<'_>,
-        endpoint: Endpoint,
-        layer: Layer,
-    ) -> Option<Scenario> {
-        let struck = strike(world, self.speed, call, endpoint, &[layer]).into_iter().next()?;
-        call.entry.faults.push(struck.text.clone());
-        Some(struck)
+        _ => None,
     }
 }
 
-/// The scenarios of these layers that strike a call, strongest first, counted.
-pub(super) fn strike(
-    world: &mut World,
-    speed: f64,
-    call: &Call<'_>,
-    endpoint: Endpoint,
-    layers: &[Layer],
-) -> Vec<Scenario> {
-    let namespace = world.namespace(&call.namespace, speed);
-    let job = call.job.as_deref();
-    let known = job.and_then(|job| namespace.store.job(job));
-    let own = known.map_or_else(|| call.own.clone(), |job| job.wanted.scenarios.clone());
-    let of_key = match &call.bearer {
-        Some(bearer) => bearer.scenarios.clone(),
-        None => known.map(|job| job.key_scenarios.clone()).unwrap_or_default(),
-    };
-    let sources = [
-        Source { name: "header", scenarios: &call.header },
-        Source { name: "key", scenarios: &of_key },
-        Source { name: job.unwrap_or("prompt"), scenarios: &own },
-    ];
-    let target = Target {
-        endpoint,
-        method: &call.question.method,
-        path: &call.question.path,
-        job,
-        key: call.bearer.as_ref().map(|bearer| &bearer.key),
-        idempotency_key: call.question.header("idempotency-key"),
-        again: call.question.parameter("again").is_some(),
-    };
-    namespace.strike(&target, &sources, layers)
+/// The response that hides a submission's success.
+fn made_then(status: u16) -> Response {
+    let response = Response::error(status, "internal", "the job was created all the same");
+    if status == 302 { response.with("location", "/elsewhere") } else { response }
+}
+
+/// Applies the scenarios that change a finished response.
+fn corrupt<'a>(response: &mut Response, on: impl Fn(Layer) -> Option<&'a Scenario>) {
+    if let Some(scenario) = on(Layer::File) {
+        corruption::corrupt_delivery(response, scenario);
+    }
+    if let Some(scenario) = on(Layer::Body) {
+        response.remove("content-length");
+        corruption::corrupt_body(response, scenario);
+    }
+    if let Some(Fault::OnTheWire(wire)) = on(Layer::Wire).map(|scenario| scenario.fault) {
+        response.wire = wire;
+        if matches!(wire, Wire::LengthLong | Wire::LengthShort | Wire::EndsByReset) {
+            response.remove("content-length");
+        }
+    }
+}
+
+/// The error that is repeated to this submission, if errors are kept and there was one.
+fn kept_error(context: &Context, call: &Call<'_>) -> Option<Response> {
+    let (key, text) = call.keeps_errors()?;
+    let mut world = context.lock();
+    let (status, body) = world.namespace(&call.namespace).store.error(key, text)?;
+    Some(Response::new(*status, "application/json", body.clone()))
+}
+
+/// Keeps an error if the call asks for that. A rate limit is not kept, since the client could never get below
+/// it, and neither is a conflict with another submission.
+fn keep_error(context: &Context, call: &Call<'_>, response: &Response) {
+    let (Some((key, text)), Body::Bytes(body)) = (call.keeps_errors(), &response.body) else { return };
+    if response.status >= 400 && response.status != 429 && !call.conflicts {
+        let mut world = context.lock();
+        world.namespace(&call.namespace).store.keep_error(key, text, response.status, body);
+    }
 }

@@ -1,433 +1,241 @@
-//! The service: what each request is answered with. Knows nothing of connections, but says what is to be done
-//! on them.
+//! The service: answers requests, and keeps the journal of them. It does not know connections, but a response
+//! says how it is to be written.
+//!
+//! A request goes from here to the admin API ([`admin`]), to the page, or as a [`Call`] through the
+//! [`layers`] to one of the [`endpoints`].
 
 mod admin;
-mod breakage;
+mod call;
+mod canned;
+mod catalogue;
+mod context;
+mod corruption;
+mod downloads;
 mod endpoints;
-mod files;
-mod instead;
+mod fault;
+mod host_check;
 mod job;
 mod journal;
 mod keys;
 mod layers;
 mod namespace;
-mod request;
+mod refusals;
+mod routes;
 mod rules;
 mod scenario;
 mod store;
-mod table;
+mod submission;
+mod world;
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::hash::{self, Signer};
-use crate::http::{Answer, Events, Question, Refuse};
+use crate::http::{EventStream, RefuseConnections, Request, Response};
 use crate::page;
 use crate::tls::Tls;
+use call::Call;
+pub use catalogue::listing;
+use context::Context;
+use fault::Layer;
 use journal::Entry;
-use keys::{ApiKey, Bearer, DEFAULT, Refused};
-use layers::strike;
-use namespace::Namespace;
-use scenario::{Endpoint, Fault, Layer, Scenario};
+use keys::DEFAULT;
+pub use world::EntryPosition;
 
-/// Everything that can be made to go wrong, as people read it.
-pub fn listing() -> String {
-    table::listing() + &crate::tls::listing()
-}
-
-/// The API's description, written by hand.
+/// The description of the API, written by hand.
 const OPENAPI: &str = include_str!("../../openapi.json");
+/// How many entries one event message holds.
+const MAX_ENTRIES_PER_EVENT: usize = 500;
 
-const GENERATE: &str = "/api/v1/generate";
-const STATUS: &str = "/api/v1/status/";
-const FILES: &str = "/files/";
-const HEADER: &str = "x-perceptis-sandbox";
-const MAX_NAMESPACES: usize = 1000;
-
-/// The service's whole state, in memory.
+/// The service.
 pub struct Service {
-    base_url: String,
-    /// `host:port` of the base URL; no other host is answered, so that no web page can reach it by a name.
-    authority: String,
-    speed: f64,
-    signer: Signer,
-    seed: u64,
+    context: Context,
+    /// Whether the journal also goes to standard error.
     log: bool,
-    world: Mutex<World>,
-    news: watch::Sender<u64>,
-    tls: Option<Arc<Tls>>,
-    control: mpsc::Sender<Refuse>,
+    /// The number of the newest entry.
+    changes: watch::Sender<u64>,
+    /// Where the listener takes orders.
+    control: mpsc::Sender<RefuseConnections>,
 }
 
-/// What the lock guards.
-#[derive(Default)]
-struct World {
-    namespaces: HashMap<String, Namespace>,
-    /// The namespaces, the oldest first.
-    order: VecDeque<String>,
-    /// Which namespace a job is in.
-    homes: HashMap<String, String>,
-    jobs: u64,
-    entries: u64,
-}
-
-impl World {
-    fn namespace(&mut self, name: &str, speed: f64) -> &mut Namespace {
-        if self.namespaces.len() >= MAX_NAMESPACES && !self.namespaces.contains_key(name) {
-            // A program that makes a thousand namespaces is done with the first of them.
-            if let Some(oldest) = self.order.pop_front() {
-                self.namespaces.remove(&oldest);
-                self.homes.retain(|_, home| *home != oldest);
-            }
-        }
-        if !self.namespaces.contains_key(name) {
-            self.order.push_back(name.to_owned());
-        }
-        self.namespaces.entry(name.to_owned()).or_insert_with(|| Namespace::new(speed))
-    }
-
-    /// The namespaces by name, with how many jobs each has.
-    fn names(&self) -> Vec<Value> {
-        let mut names: Vec<Value> = self
-            .namespaces
-            .iter()
-            .map(|(name, namespace)| json!({ "namespace": name, "jobs": namespace.store.len() }))
-            .collect();
-        names.sort_by_key(|one| one["namespace"].to_string());
-        names
-    }
-}
-
-/// A request on its way through the layers.
-struct Call<'a> {
-    question: &'a Question,
-    namespace: String,
-    bearer: Option<Bearer>,
-    header: Vec<Scenario>,
-    job: Option<String>,
-    /// What a submission's own prompt asks for.
-    own: Vec<Scenario>,
-    /// How its idempotency key is kept.
-    keeping: Option<Scenario>,
-    /// Whether its idempotency key is another submission's.
-    conflicts: bool,
-    entry: Entry,
-}
-
-impl<'a> Call<'a> {
-    fn new(question: &'a Question, namespace: String, entry: Entry) -> Call<'a> {
-        Call {
-            question,
-            namespace,
-            bearer: None,
-            header: Vec::new(),
-            job: None,
-            own: Vec::new(),
-            keeping: None,
-            conflicts: false,
-            entry,
-        }
-    }
-
-    /// Whose errors are kept under which key, if they are.
-    fn keeps_errors(&self) -> Option<(&ApiKey, &str)> {
-        let keeps = self.keeping.as_ref().is_some_and(|scenario| scenario.fault == Fault::ErrorsKept);
-        let (bearer, text) = (self.bearer.as_ref()?, self.question.header("idempotency-key")?);
-        keeps.then_some((&bearer.key, text))
-    }
-}
-
-/// Where a request is in the journals.
-pub struct Noted {
-    namespace: String,
-    number: u64,
-}
-
-/// How a service is set up.
+/// The settings of a service.
 pub struct Setup {
     /// `127.0.0.1:port`.
     pub authority: String,
-    /// How fast namespaces' clocks run at first.
+    /// How fast the clock of a new namespace runs.
     pub speed: f64,
-    /// What job ids come from.
+    /// What job ids are made from.
     pub seed: u64,
-    /// What URLs are signed with.
+    /// What signs the URLs of downloads.
     pub secret: [u8; 32],
-    /// Whether the journal goes to standard error, too.
+    /// Whether the journal also goes to standard error.
     pub log: bool,
-    /// Its TLS, where it speaks it.
+    /// The TLS of the sandbox, if it speaks TLS.
     pub tls: Option<Arc<Tls>>,
-    /// Where the listener is told what to do.
-    pub control: mpsc::Sender<Refuse>,
+    /// Where the listener takes orders.
+    pub control: mpsc::Sender<RefuseConnections>,
 }
 
 impl Service {
-    /// A service with nothing in it.
+    /// A service without jobs.
     pub fn new(setup: Setup) -> Service {
         Service {
-            base_url: format!("{}://{}", if setup.tls.is_some() { "https" } else { "http" }, setup.authority),
-            authority: setup.authority,
-            speed: setup.speed,
-            signer: Signer::new(&setup.secret),
-            seed: setup.seed,
+            context: Context::new(setup.authority, setup.speed, setup.seed, &setup.secret, setup.tls),
             log: setup.log,
-            world: Mutex::default(),
-            news: watch::Sender::new(0),
-            tls: setup.tls,
+            changes: watch::Sender::new(0),
             control: setup.control,
         }
     }
 
-    /// Where it is.
+    /// The URL of the sandbox.
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        &self.context.base_url
     }
 
-    /// Notes what a connection was shown in the place of a sound certificate.
-    pub fn shown(&self, certificate: &str) {
-        let entry = Entry { faults: vec![format!("tls_{certificate}")], ..Entry::default() };
-        let (_, number) = self.journaled(Answer::new(0, "", ""), DEFAULT, entry);
-        self.sent(number, 0);
-    }
-
-    /// Answers a request, and says where it is in the journals, if it is.
-    pub fn answer(&self, question: &Question) -> (Answer, Option<Noted>) {
-        if let Err(refusal) = self.check_host(question) {
-            return self.journaled(refusal, DEFAULT, Entry::of(question));
+    /// Answers a request. Also returns the position of its entry, unless it is not journaled: requests for
+    /// the page, the description and the admin API are not.
+    pub fn answer(&self, request: &Request) -> (Response, Option<EntryPosition>) {
+        if let Err(refusal) = host_check::check(&self.context.authority, request) {
+            return self.recorded(refusal, DEFAULT, Entry::of(request));
         }
-        if question.path.starts_with(admin::PREFIX) {
-            return (self.administer(question), None);
+        if request.path.starts_with(admin::PREFIX) {
+            return (admin::answer(&self.context, request), None);
         }
-        if question.path == "/openapi.json" && question.method == "GET" {
-            return (Answer::new(200, "application/json", OPENAPI), None);
+        if request.path == "/openapi.json" && request.method == "GET" {
+            return (Response::new(200, "application/json", OPENAPI), None);
         }
-        if let Some(answer) = page::answer(question) {
-            return (answer, None);
+        if let Some(response) = page::answer(request) {
+            return (response, None);
         }
-        let mut call = match self.call(question) {
+        let mut call = match Call::read(&self.context, request) {
             Ok(call) => call,
-            Err((answer, entry)) => return self.journaled(answer, DEFAULT, *entry),
+            Err(refused) => {
+                let (response, entry) = *refused;
+                return self.recorded(response, DEFAULT, entry);
+            }
         };
-        let path = question.path.as_str();
-        let (allowed, endpoint) = if path == GENERATE {
-            ("POST", Endpoint::Generate)
-        } else if job_in(path, STATUS).is_some() {
-            ("GET", Endpoint::Status)
-        } else if path.starts_with(FILES) {
-            ("GET, HEAD", Endpoint::Download)
-        } else {
-            return self.journaled(not_found(), &call.namespace, call.entry);
+        let response = match routes::endpoint_of(&request.path) {
+            None => refusals::not_found(),
+            Some(endpoint) => {
+                let methods = routes::methods_of(endpoint);
+                if routes::is_allowed(methods, &request.method) {
+                    layers::answer(&self.context, &mut call, endpoint)
+                } else {
+                    refusals::method_not_allowed(methods)
+                }
+            }
         };
-        let answer = if allowed.split(", ").any(|method| question.method == method) {
-            self.through_the_layers(&mut call, endpoint)
-        } else {
-            Answer::error(405, "invalid_request", format!("this path takes {allowed}")).with("allow", allowed)
-        };
-        self.journaled(answer, &call.namespace, call.entry)
+        self.recorded(response, &call.namespace, call.entry)
     }
 
-    /// Whether a request is reset before it is read. Asked before [`Service::answer`].
-    pub fn resets_before(&self, question: &Question) -> bool {
-        if self.check_host(question).is_err() || question.path.starts_with(admin::PREFIX) {
+    /// Whether a scenario resets the connection before the request is read. Asked before [`Service::answer`].
+    pub fn resets_before(&self, request: &Request) -> bool {
+        if host_check::check(&self.context.authority, request).is_err()
+            || request.path.starts_with(admin::PREFIX)
+        {
             return false;
         }
-        let Ok(mut call) = self.call(question) else { return false };
-        let Some(endpoint) = endpoint_of(&question.path) else { return false };
-        let struck = strike(&mut self.lock(), self.speed, &call, endpoint, &[Layer::Before]);
-        let resets = !struck.is_empty();
-        if resets {
-            call.entry.faults = struck.into_iter().map(|scenario| scenario.text).collect();
-            let (_, noted) = self.journaled(Answer::new(0, "", ""), &call.namespace, call.entry);
-            self.sent(noted, 0);
+        let Some(endpoint) = routes::endpoint_of(&request.path) else { return false };
+        let Ok(mut call) = Call::read(&self.context, request) else { return false };
+        let scenarios = call.matching(&mut self.context.lock(), endpoint, &[Layer::Before]);
+        if scenarios.is_empty() {
+            return false;
         }
-        resets
+        call.entry.faults = scenarios.into_iter().map(|scenario| scenario.text).collect();
+        self.record_without_response(&call.namespace, call.entry);
+        true
     }
 
-    /// Notes a request that could not be read, but perhaps its head.
-    pub fn malformed(&self, answer: &Answer, head: Option<&Question>) -> Option<Noted> {
-        let (namespace, entry) = match head.map(|head| self.call(head)) {
+    /// Records that a connection was shown another certificate than the sound one.
+    pub fn record_certificate(&self, certificate: &str) {
+        let entry = Entry { faults: vec![format!("tls_{certificate}")], ..Entry::default() };
+        self.record_without_response(DEFAULT, entry);
+    }
+
+    /// Records a request that could not be read, with its head where that could be read.
+    pub fn record_bad_request(&self, response: &Response, head: Option<&Request>) -> Option<EntryPosition> {
+        let (namespace, entry) = match head.map(|head| Call::read(&self.context, head)) {
             Some(Ok(call)) => (call.namespace, call.entry),
-            Some(Err((_, entry))) => (DEFAULT.to_owned(), *entry),
+            Some(Err(refused)) => (DEFAULT.to_owned(), refused.1),
             None => (DEFAULT.to_owned(), Entry::default()),
         };
-        self.journaled(answer.clone(), &namespace, entry).1
+        Some(self.record(response, &namespace, entry))
     }
 
-    /// Notes how many bytes really went onto the wire.
-    pub fn sent(&self, noted: Option<Noted>, bytes: u64) {
-        let Some(Noted { namespace, number }) = noted else { return };
-        let mut world = self.lock();
-        let namespace = world.namespaces.get_mut(&namespace);
-        let entry = namespace.and_then(|namespace| namespace.journal.sent(number, bytes));
+    /// Records how many bytes of a response were sent. This ends its entry, which is logged now.
+    pub fn record_sent(&self, entry: Option<EntryPosition>, bytes: u64) {
+        let Some(position) = entry else { return };
+        let mut world = self.context.lock();
+        let entry = world.record_sent(&position, bytes);
         let line = entry.filter(|_| self.log).map(|entry| entry.describe().to_string());
         drop(world);
         if let Some(line) = line {
             use std::io::Write as _;
-            // Who reads it may be gone; the sandbox stays.
+            // Standard error may be closed. The sandbox goes on.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
-        self.news.send_replace(number);
+        self.changes.send_replace(position.number());
     }
 
-    /// Changes whenever the journal does.
-    pub fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Changes whenever an entry of a journal is complete.
+    pub fn journal_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
-    /// Reads or changes a namespace's clock.
-    ///
-    /// # Errors
-    /// When the namespace can't be called so.
-    pub fn clock<T>(&self, name: &str, with: impl FnOnce(&mut Clock) -> T) -> Result<T, &'static str> {
-        if !keys::is_namespace(name) {
-            return Err(keys::NAMESPACES);
-        }
-        Ok(with(&mut self.lock().namespace(name, self.speed).clock))
-    }
-
-    /// What is new in a journal, as server-sent events; passes over it.
-    pub fn journal_events(&self, events: &mut Events) -> String {
-        let mut world = self.lock();
-        let namespace = world.namespace(&events.namespace, self.speed);
+    /// The next entries of an event stream, as server-sent events.
+    pub fn journal_events(&self, events: &mut EventStream) -> String {
+        let mut world = self.context.lock();
+        let namespace = world.namespace(&events.namespace);
         let mut text = String::new();
-        for entry in namespace.journal.after(events.after, 500) {
+        for entry in namespace.journal.after(events.after, MAX_ENTRIES_PER_EVENT) {
             events.after = entry.number;
             let _ = write!(text, "id: {}\ndata: {}\n\n", entry.number, entry.describe());
         }
         text
     }
 
-    /// Who asks, in which namespace, with which scenarios.
-    fn call<'a>(&self, question: &'a Question) -> Result<Call<'a>, (Answer, Box<Entry>)> {
-        let mut entry = Entry::of(question);
-        let header = match Scenario::parse_list(question.header(HEADER).unwrap_or_default()) {
-            Ok(header) => header,
-            Err(message) => return Err((Answer::error(400, "invalid_request", message), Box::new(entry))),
-        };
-        let file = question.path.strip_prefix(FILES).and_then(|rest| rest.split('/').next());
-        let job = job_in(&question.path, STATUS).or(file).map(str::to_owned);
-        entry.job_id.clone_from(&job);
-        if question.path.starts_with(FILES) {
-            // A download needs no key: it is its job's.
-            let home = job.as_ref().and_then(|job| self.lock().homes.get(job).cloned());
-            let namespace = home.unwrap_or_else(|| DEFAULT.to_owned());
-            if let Ok(bearer) = keys::read(question.header("authorization")) {
-                entry.key = Some(bearer.key.fingerprint());
-            }
-            return Ok(Call { header, job, ..Call::new(question, namespace, entry) });
+    /// Reads or changes the clock of a namespace.
+    ///
+    /// # Errors
+    /// When the name can't be the name of a namespace.
+    pub fn clock<T>(&self, name: &str, with: impl FnOnce(&mut Clock) -> T) -> Result<T, &'static str> {
+        if !keys::is_namespace(name) {
+            return Err(keys::NAMESPACES);
         }
-        match keys::read(question.header("authorization")) {
-            Ok(bearer) => {
-                entry.key = Some(bearer.key.fingerprint());
-                let namespace = bearer.namespace.clone();
-                // A submission's own directives strike it, too, where they name a layer above the job's.
-                let own = if question.path == GENERATE { directives(&question.body) } else { Vec::new() };
-                let bearer = Some(bearer);
-                Ok(Call { bearer, header, job, own, ..Call::new(question, namespace, entry) })
-            }
-            Err(Refused::Form(message)) => {
-                Err((Answer::error(400, "invalid_request", message), Box::new(entry)))
-            }
-            Err(Refused::Key(message)) if endpoint_of(&question.path).is_some() => {
-                Err((unauthorized(message), Box::new(entry)))
-            }
-            Err(Refused::Key(_)) => {
-                Ok(Call { header, job, ..Call::new(question, DEFAULT.to_owned(), entry) })
-            }
-        }
+        Ok(with(&mut self.context.lock().namespace(name).clock))
     }
 
-    /// Has connections refused for so long; returns when none is accepted any more.
-    pub async fn refuse(&self, time: Duration) {
+    /// Has connections refused for a time. Returns when the listener accepts none any more.
+    pub async fn refuse_connections(&self, time: Duration) {
         let (done, refused) = oneshot::channel();
-        if self.control.send(Refuse { time, done }).await.is_ok() {
-            // An error is a listener that has gone for good: it refuses, too.
+        if self.control.send(RefuseConnections { time, done }).await.is_ok() {
+            // An error means that the listener is gone for good, and so refuses connections, too.
             let _ = refused.await;
         }
     }
 
-    /// Writes the journal and hands the answer on.
-    fn journaled(&self, answer: Answer, name: &str, mut entry: Entry) -> (Answer, Option<Noted>) {
-        let mut world = self.lock();
-        world.entries += 1;
-        entry.number = world.entries;
-        entry.answered(&answer);
-        entry.real_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, namespace::millis);
-        let number = entry.number;
-        let namespace = world.namespace(name, self.speed);
-        entry.at_ms = namespace::millis(namespace.clock.now());
-        namespace.journal.write(entry);
-        (answer, Some(Noted { namespace: name.to_owned(), number }))
+    /// Records a request that gets no response.
+    fn record_without_response(&self, namespace: &str, entry: Entry) {
+        let position = self.record(&Response::new(0, "", ""), namespace, entry);
+        self.record_sent(Some(position), 0);
     }
 
-    fn check_host(&self, question: &Question) -> Result<(), Answer> {
-        let port = self.authority.rsplit(':').next().unwrap_or_default();
-        let is_own = |host: &str| {
-            host == self.authority
-                || host.eq_ignore_ascii_case(&format!("localhost:{port}"))
-                || host == format!("[::1]:{port}")
-        };
-        if !question.header("host").is_some_and(is_own) {
-            let message = "the Host header names another host than this machine";
-            return Err(Answer::error(421, "invalid_request", message));
-        }
-        let foreign = question
-            .header("origin")
-            .is_some_and(|origin| !origin.split_once("://").is_some_and(|(_, host)| is_own(host)));
-        if foreign {
-            return Err(Answer::error(403, "forbidden", "no page of another origin drives this sandbox"));
-        }
-        Ok(())
+    /// Records a response, and hands it on.
+    fn recorded(
+        &self,
+        response: Response,
+        namespace: &str,
+        entry: Entry,
+    ) -> (Response, Option<EntryPosition>) {
+        let position = self.record(&response, namespace, entry);
+        (response, Some(position))
     }
 
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    fn record(&self, response: &Response, namespace: &str, mut entry: Entry) -> EntryPosition {
+        entry.set_response(response);
+        self.context.lock().record(namespace, entry)
     }
-}
-
-/// The directives in a submission's prompt; what is wrong with them is said when the body is validated.
-fn directives(body: &[u8]) -> Vec<Scenario> {
-    // The mark first: a body can be 60 MB of images, and is parsed once more anyway.
-    if !body.windows(10).any(|window| window == b"[[sandbox:") {
-        return Vec::new();
-    }
-    let body = serde_json::from_slice::<Value>(body).ok();
-    let prompt = body.as_ref().and_then(|body| body.get("prompt")?.as_str()).unwrap_or_default();
-    Scenario::in_prompt(prompt).unwrap_or_default()
-}
-
-fn endpoint_of(path: &str) -> Option<Endpoint> {
-    if path == GENERATE {
-        Some(Endpoint::Generate)
-    } else if job_in(path, STATUS).is_some() {
-        Some(Endpoint::Status)
-    } else if path.starts_with(FILES) {
-        Some(Endpoint::Download)
-    } else {
-        None
-    }
-}
-
-fn job_in<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    path.strip_prefix(prefix).filter(|id| !id.is_empty() && !id.contains('/'))
-}
-
-fn unauthorized(message: &str) -> Answer {
-    Answer::error(401, "unauthorized", message).with("www-authenticate", "Bearer")
-}
-
-fn not_found() -> Answer {
-    Answer::error(404, "not_found", "there is nothing here that this key can see")
-}
-
-/// A job id: opaque, and the same for the same seed and the same number of jobs before it.
-fn job_id(seed: u64, number: u64) -> String {
-    let digest = hash::sha256(&[b"job", &seed.to_le_bytes(), &number.to_le_bytes()]);
-    format!("job_{}", hash::hex(&digest[..12]))
 }

@@ -1,12 +1,14 @@
-//! Which scenarios strike a request: rules of the admin API first, then the header, the key, the prompt.
+//! Rules: which scenarios apply to a request. Rules of the admin API come first, then the header, the key and
+//! the prompt.
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::fault::{Endpoint, Layer};
 use super::keys::ApiKey;
-use super::request::whole;
-use super::scenario::{Endpoint, Layer, Scenario};
+use super::scenario::Scenario;
+use super::submission::whole;
 use crate::hash;
 
 const MAX_RULES: usize = 1000;
@@ -20,39 +22,39 @@ pub struct Rule {
     method: Option<String>,
     path: Option<String>,
     job: Option<String>,
-    /// With which probability, and out of which seed.
+    /// The probability with which it applies, and the seed of its random numbers.
     chance: Option<(f64, u64)>,
     seen: u64,
     fired: u64,
 }
 
-/// What a request is, as far as rules ask.
+/// What rules look at in a request.
 pub struct Target<'a> {
-    /// Where.
+    /// Its endpoint.
     pub endpoint: Endpoint,
     /// Its method.
     pub method: &'a str,
     /// Its path.
     pub path: &'a str,
-    /// The job that it is about, where it is about one.
+    /// The job that its path names.
     pub job: Option<&'a str>,
-    /// Who asks.
+    /// Its API key.
     pub key: Option<&'a ApiKey>,
-    /// Under which idempotency key.
+    /// Its idempotency key.
     pub idempotency_key: Option<&'a str>,
-    /// Whether a redirect of ours led here.
-    pub again: bool,
+    /// Whether a redirect of the sandbox led here.
+    pub is_redirected: bool,
 }
 
-/// Scenarios that come with a request and not from a rule, and what their counts are kept under.
+/// Scenarios that come with a request, not from a rule.
 pub struct Source<'a> {
-    /// `header`, `key`, or a job's id.
+    /// `header`, `key` or a job's id. Their counts are kept under this name.
     pub name: &'a str,
     /// The scenarios.
     pub scenarios: &'a [Scenario],
 }
 
-/// All rules of a namespace, and how often what came with requests has struck.
+/// The rules of a namespace, and the counts of scenarios that came with requests.
 #[derive(Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
@@ -61,13 +63,13 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Adds a rule out of a JSON object, or says what is wrong with it.
+    /// Adds a rule from a JSON object, or says what is wrong with it.
     pub fn add(&mut self, value: &Value) -> Result<Value, String> {
         const KEYS: [&str; 9] =
             ["scenario", "namespace", "method", "path", "job", "times", "skip", "probability", "seed"];
-        let fields = value.as_object().ok_or("a rule is a JSON object")?;
+        let fields = value.as_object().ok_or("a rule must be a JSON object")?;
         if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(format!("unknown key {unknown:?}; known are {}", KEYS.join(", ")));
+            return Err(format!("unknown key {unknown:?}; the known ones are {}", KEYS.join(", ")));
         }
         if self.rules.len() >= MAX_RULES {
             return Err(format!("there are {MAX_RULES} rules already"));
@@ -114,46 +116,47 @@ impl Rules {
         self.rules.iter().map(Rule::describe).collect()
     }
 
-    /// Takes out a rule, or all; whether there was one.
+    /// Removes one rule or all. Returns whether the rule existed.
     pub fn remove(&mut self, id: Option<u64>) -> bool {
         let before = self.rules.len();
         self.rules.retain(|rule| id.is_some_and(|id| rule.id != id));
         self.rules.len() < before || id.is_none()
     }
 
-    /// The scenarios that strike this request, of these layers at most one each, and counts them. What would
-    /// change nothing, by `heeds`, neither strikes nor counts.
-    pub fn strike(
+    /// The scenarios that apply to this request, the strongest of each layer. They are counted. A scenario
+    /// that would change nothing, as `takes_effect` says, neither applies nor counts.
+    pub fn matching(
         &mut self,
         target: &Target<'_>,
         sources: &[Source<'_>],
         layers: &[Layer],
-        mut heeds: impl FnMut(&Scenario) -> bool,
+        mut takes_effect: impl FnMut(&Scenario) -> bool,
     ) -> Vec<Scenario> {
-        let mut struck: Vec<Scenario> = Vec::new();
+        let mut found: Vec<Scenario> = Vec::new();
         for rule in &mut self.rules {
-            let wanted = layers.contains(&rule.scenario.layer) && !taken(&struck, rule.scenario.layer);
-            if wanted && rule.matches(target) && heeds(&rule.scenario) && rule.counts() {
-                struck.push(rule.scenario.clone());
+            let is_open = layers.contains(&rule.scenario.layer) && !has_layer(&found, rule.scenario.layer);
+            if is_open && rule.matches(target) && takes_effect(&rule.scenario) && rule.counts() {
+                found.push(rule.scenario.clone());
             }
         }
         for source in sources {
             for scenario in source.scenarios {
                 if !layers.contains(&scenario.layer)
-                    || taken(&struck, scenario.layer)
+                    || has_layer(&found, scenario.layer)
                     || !scenario.on.contains(&target.endpoint)
-                    || !heeds(scenario)
+                    || !takes_effect(scenario)
                 {
                     continue;
                 }
                 if self.counts(source.name, scenario) {
-                    struck.push(scenario.clone());
+                    found.push(scenario.clone());
                 }
             }
         }
-        struck
+        found
     }
 
+    /// Counts a request that a scenario would change. Returns whether its `times` and `skip` let it apply.
     fn counts(&mut self, source: &str, scenario: &Scenario) -> bool {
         if scenario.times.is_none() && scenario.skip == 0 {
             return true;
@@ -175,12 +178,12 @@ impl Rule {
             && self.job.as_ref().is_none_or(|job| target.job == Some(job))
     }
 
-    /// Counts a request that matches; whether it is one that is struck.
+    /// Counts a request that matches. Returns whether the rule applies to it.
     fn counts(&mut self) -> bool {
         self.seen += 1;
         let lucky = self.chance.is_none_or(|(probability, seed)| {
             let number = hash::number(&[b"chance", &seed.to_le_bytes(), &self.seen.to_le_bytes()]);
-            // 53 bits are a fraction exactly.
+            // An f64 holds a fraction of 53 bits exactly.
             ((number >> 11) as f64) / ((1_u64 << 53) as f64) < probability
         });
         let open =
@@ -200,15 +203,15 @@ impl Rule {
     }
 }
 
-fn taken(struck: &[Scenario], layer: Layer) -> bool {
-    struck.iter().any(|scenario| scenario.layer == layer)
+fn has_layer(scenarios: &[Scenario], layer: Layer) -> bool {
+    scenarios.iter().any(|scenario| scenario.layer == layer)
 }
 
 fn within(seen: u64, scenario: &Scenario) -> bool {
     seen > scenario.skip && scenario.times.is_none_or(|times| seen <= scenario.skip + times)
 }
 
-/// A path, with `*` for any part of it.
+/// Whether a path matches a pattern, in which `*` stands for any text.
 fn is_like(pattern: &str, path: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
@@ -230,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_match_with_stars() {
+    fn rule_path_matches_with_stars() {
         for (pattern, path, same) in [
             ("/a", "/a", true),
             ("/a", "/ab", false),
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_count_skip_and_repeat_their_chances() {
+    fn rule_counts_skips_and_repeats_its_chances() {
         let target = Target {
             endpoint: Endpoint::Status,
             method: "GET",
@@ -253,23 +256,23 @@ mod tests {
             job: Some("j"),
             key: None,
             idempotency_key: None,
-            again: false,
+            is_redirected: false,
         };
-        let strikes = |rule: Value| {
+        let hits_of = |rule: Value| {
             let mut rules = Rules::default();
             rules.add(&rule).unwrap();
             let hits = (0..200)
-                .filter(|_| !rules.strike(&target, &[], &[Layer::Request], |_| true).is_empty())
+                .filter(|_| !rules.matching(&target, &[], &[Layer::Response], |_| true).is_empty())
                 .count();
             assert_eq!(rules.list()[0]["fired"], hits);
             hits
         };
-        assert_eq!(strikes(json!({ "scenario": "http_500", "times": 2, "skip": 3 })), 2);
-        assert_eq!(strikes(json!({ "scenario": "http_500@generate" })), 0);
-        assert_eq!(strikes(json!({ "scenario": "http_500", "job": "other" })), 0);
+        assert_eq!(hits_of(json!({ "scenario": "http_500", "times": 2, "skip": 3 })), 2);
+        assert_eq!(hits_of(json!({ "scenario": "http_500@generate" })), 0);
+        assert_eq!(hits_of(json!({ "scenario": "http_500", "job": "other" })), 0);
         let chance = json!({ "scenario": "http_500", "probability": 0.3, "seed": 9 });
-        let hits = strikes(chance.clone());
+        let hits = hits_of(chance.clone());
         assert!((30..90).contains(&hits), "{hits}");
-        assert_eq!(strikes(chance), hits, "the same seed is the same chance");
+        assert_eq!(hits_of(chance), hits, "the same seed gives the same hits");
     }
 }

@@ -1,208 +1,33 @@
-//! Scenarios: what can be made to go wrong, as it is asked for. Which there are is in the
-//! [table](super::table).
+//! Scenarios: requests for a fault, as a rule, a header, a key or a prompt writes them.
 //!
 //! A scenario is written `NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP]`: `http_503@status*2+1` lets one poll pass
-//! and fails the next two.
+//! and fails the next two. The names are in the [catalogue](super::catalogue).
 
-use super::table::{self, TABLE};
+use super::catalogue::{self, CATALOGUE, Entry};
+use super::fault::{Endpoint, Fault, Layer, RetryAfter};
 use crate::http::Wire;
 
-/// Connections are refused no longer than this at once: the program that asked must be able to ask again.
-pub const LONGEST_REFUSAL_MS: u64 = 60_000;
-
-/// Where a scenario strikes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `POST /api/v1/generate`.
-    Generate,
-    /// `GET /api/v1/status/{job_id}`.
-    Status,
-    /// A download URL.
-    Download,
-}
-
-impl Endpoint {
-    const ALL: [(&'static str, Endpoint); 3] =
-        [("generate", Endpoint::Generate), ("status", Endpoint::Status), ("download", Endpoint::Download)];
-
-    /// As scenarios name it.
-    pub fn name(self) -> &'static str {
-        Endpoint::ALL.iter().find(|(_, endpoint)| *endpoint == self).map_or("", |(name, _)| name)
-    }
-
-    fn parse(text: &str) -> Option<Endpoint> {
-        Endpoint::ALL.iter().find(|(name, _)| *name == text).map(|(_, endpoint)| *endpoint)
-    }
-}
-
-/// Of each layer at most one scenario strikes a request, the strongest; those of several layers go together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layer {
-    /// What is done before the request is read.
-    Before,
-    /// Who may ask.
-    Access,
-    /// How idempotency keys are kept.
-    Idempotency,
-    /// What is answered in the place of the service's answer.
-    Request,
-    /// How long the job takes.
-    Pace,
-    /// What becomes of the job.
-    Job,
-    /// What is done to the body.
-    Body,
-    /// What is done to the file.
-    File,
-    /// What is done on the wire.
-    Wire,
-}
-
-impl Layer {
-    /// As people read it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Layer::Before => "before",
-            Layer::Access => "access",
-            Layer::Idempotency => "idempotency",
-            Layer::Request => "answer",
-            Layer::Pace => "pace",
-            Layer::Job => "job",
-            Layer::Body => "body",
-            Layer::File => "file",
-            Layer::Wire => "wire",
-        }
-    }
-}
-
-/// What a `Retry-After` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAfter {
-    /// Seconds.
-    Seconds,
-    /// A date so many seconds ahead.
-    Date,
-    /// A fraction of seconds, which HTTP does not have.
-    Fraction,
-    /// A negative number.
-    Negative,
-    /// A date an hour ago.
-    Past,
-    /// Longer than any client waits.
-    Huge,
-    /// No word.
-    Missing,
-    /// What the value says, whatever that is.
-    Text,
-}
-
-/// What goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Fault {
-    // Access
-    Revoked,
-    Trial,
-    UnknownKey,
-    // Idempotency
-    KeysForgotten,
-    KeysPerOrganization,
-    ConflictInWork,
-    ErrorsKept,
-    // Request
-    Http(u16, &'static str),
-    Limited(RetryAfter),
-    MadeThen(u16),
-    NotFoundAtFirst,
-    Redirect(u16),
-    RateLimit,
-    NoCredits,
-    // Job
-    Takes,
-    FailAfter(Why),
-    NeverEnds,
-    UnknownStatus,
-    StepBack,
-    NoDownloads,
-    LateDownloads,
-    DownloadsNull,
-    FewerVariants,
-    OtherFormat,
-    UnknownFields,
-    NumbersForText,
-    // Body
-    Html,
-    Empty,
-    CutJson,
-    NotUtf8,
-    Bom,
-    Deep,
-    DuplicateKeys,
-    Large,
-    Gzip,
-    GzipBomb,
-    WrongContentType,
-    LoneSurrogate,
-    NotANumber,
-    LongText,
-    ContentEncoding,
-    // File
-    SignatureRefused,
-    Expired,
-    RangesIgnored,
-    EtagChanges,
-    CutAt,
-    WrongLength,
-    ZipCut,
-    ZipBadCrc,
-    NotAZip,
-    ZipWithoutPresentation,
-    Gigabyte,
-    ZeroBytes,
-    RedirectOnce,
-    RedirectLoop,
-    RedirectTo,
-    RedirectOtherHost,
-    RedirectToHttp,
-    ResumeWithoutEtag,
-    ResumeWeakEtag,
-    ResumeOverlaps,
-    ResumeWithoutRange,
-    // Wire
-    OnTheWire(Wire),
-}
-
-/// In which shape a failed job says why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// A code and a message.
-    Both,
-    /// A code alone.
-    Code,
-    /// A message alone.
-    Message,
-    /// A text.
-    Text,
-    /// Nothing.
-    Null,
-    /// An error within an error.
-    Nested,
-}
+/// The longest time for which connections are refused: the program that asked must be able to ask again.
+pub const MAX_REFUSAL_MS: u64 = 60_000;
+const MAX_HEADER_KILOBYTES: u64 = 16 << 10;
+const MAX_HEADER_LINES: u64 = 10_000;
+/// The longest part of an unknown name that an error repeats.
+const MAX_SHOWN_CHARS: usize = 60;
 
 /// A scenario as it was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// As it was written.
+    /// The scenario as it was written.
     pub text: String,
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// On which layer.
+    /// The layer of the fault.
     pub layer: Layer,
-    /// Where.
+    /// The endpoints that it applies to.
     pub on: Vec<Endpoint>,
-    /// The value, given or not.
+    /// The value: the one that was written, or the default.
     pub value: String,
-    /// How often at most.
+    /// How often it applies at most.
     pub times: Option<u64>,
     /// How many requests pass first.
     pub skip: u64,
@@ -211,13 +36,12 @@ pub struct Scenario {
 impl Scenario {
     /// Reads one scenario, or says what is wrong with it.
     pub fn parse(text: &str) -> Result<Scenario, String> {
-        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text:?} is not a whole number"));
         let (rest, skip) = match text.rsplit_once('+') {
-            Some((rest, skip)) => (rest, number(skip)?),
+            Some((rest, skip)) => (rest, whole_number(skip)?),
             None => (text, 0),
         };
         let (rest, times) = match rest.rsplit_once('*') {
-            Some((rest, times)) => (rest, Some(number(times)?)),
+            Some((rest, times)) => (rest, Some(whole_number(times)?)),
             None => (rest, None),
         };
         let (rest, endpoint) = match rest.rsplit_once('@') {
@@ -228,52 +52,17 @@ impl Scenario {
             Some((name, value)) => (name, Some(value)),
             None => (rest, None),
         };
-        let Some(entry) = TABLE.iter().find(|entry| entry.name == name) else {
-            let name: String = name.chars().take(60).collect();
-            return Err(format!("unknown scenario {name:?}; known are {}", table::names()));
-        };
-        let on = match endpoint {
-            None => entry.on.to_vec(),
-            Some(word) => match Endpoint::parse(word).filter(|endpoint| entry.on.contains(endpoint)) {
-                Some(endpoint) => vec![endpoint],
-                None => {
-                    let can: Vec<&str> = entry.on.iter().map(|endpoint| endpoint.name()).collect();
-                    return Err(format!("{name} strikes at {}, not at {word:?}", can.join(", ")));
-                }
-            },
+        let Some(entry) = CATALOGUE.iter().find(|entry| entry.name == name) else {
+            let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+            return Err(format!("unknown scenario {name:?}; the known ones are {}", catalogue::names()));
         };
         let value = match (entry.value, value) {
             (None, Some(_)) => return Err(format!("{name} takes no value")),
             (default, value) => value.or(default).unwrap_or_default().to_owned(),
         };
-        let fault = match entry.fault {
-            Fault::OnTheWire(Wire::Drip(_)) => Fault::OnTheWire(Wire::Drip(number(&value)?)),
-            Fault::OnTheWire(Wire::ThenRefused(_)) => {
-                Fault::OnTheWire(Wire::ThenRefused(number(&value)?.min(LONGEST_REFUSAL_MS)))
-            }
-            Fault::OnTheWire(Wire::HugeHeaders(_)) => {
-                Fault::OnTheWire(Wire::HugeHeaders(number(&value)?.min(16 << 10)))
-            }
-            Fault::OnTheWire(Wire::ManyHeaders(_)) => {
-                Fault::OnTheWire(Wire::ManyHeaders(number(&value)?.min(10_000)))
-            }
-            fault => fault,
-        };
-        let numeric = !matches!(
-            fault,
-            Fault::UnknownStatus
-                | Fault::OtherFormat
-                | Fault::Redirect(_)
-                | Fault::RedirectTo
-                | Fault::ContentEncoding
-                | Fault::Limited(RetryAfter::Text)
-        );
-        if numeric
-            && !value.is_empty()
-            && !value.parse::<f64>().is_ok_and(|value| value.is_finite() && value >= 0.0)
-        {
-            return Err(format!("the value of {name} is a number that is not negative, not {value:?}"));
-        }
+        let on = endpoints(entry, endpoint)?;
+        let fault = with_value(entry.fault, &value)?;
+        check_value(name, fault, &value)?;
         Ok(Scenario { text: text.to_owned(), fault, layer: entry.layer, on, value, times, skip })
     }
 
@@ -282,13 +71,13 @@ impl Scenario {
         text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(Scenario::parse).collect()
     }
 
-    /// The directives in a prompt: `[[sandbox: fail_after=3, html*1]]`.
+    /// Reads the directives in a prompt: `[[sandbox: fail_after=3, html*1]]`.
     pub fn in_prompt(prompt: &str) -> Result<Vec<Scenario>, String> {
         let mut found = Vec::new();
         let mut rest = prompt;
         while let Some((_, after)) = rest.split_once("[[sandbox:") {
             let Some((list, after)) = after.split_once("]]") else {
-                return Err("a [[sandbox: ...]] directive does not end".into());
+                return Err("a [[sandbox: ...]] directive does not end with ]]".into());
             };
             found.extend(Scenario::parse_list(list)?);
             rest = after;
@@ -302,12 +91,58 @@ impl Scenario {
     }
 }
 
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a whole number"))
+}
+
+/// The endpoints of a scenario: all of its entry, or the one that was written.
+fn endpoints(entry: &Entry, written: Option<&str>) -> Result<Vec<Endpoint>, String> {
+    let Some(written) = written else { return Ok(entry.on.to_vec()) };
+    match Endpoint::parse(written).filter(|endpoint| entry.on.contains(endpoint)) {
+        Some(endpoint) => Ok(vec![endpoint]),
+        None => {
+            let possible: Vec<&str> = entry.on.iter().map(|endpoint| endpoint.name()).collect();
+            Err(format!("{} applies to {}, not to {written:?}", entry.name, possible.join(", ")))
+        }
+    }
+}
+
+/// A fault of the wire with the number that the scenario gives it.
+fn with_value(fault: Fault, value: &str) -> Result<Fault, String> {
+    let Fault::OnTheWire(wire) = fault else { return Ok(fault) };
+    Ok(Fault::OnTheWire(match wire {
+        Wire::Drip(_) => Wire::Drip(whole_number(value)?),
+        Wire::ThenRefused(_) => Wire::ThenRefused(whole_number(value)?.min(MAX_REFUSAL_MS)),
+        Wire::HugeHeaders(_) => Wire::HugeHeaders(whole_number(value)?.min(MAX_HEADER_KILOBYTES)),
+        Wire::ManyHeaders(_) => Wire::ManyHeaders(whole_number(value)?.min(MAX_HEADER_LINES)),
+        wire => wire,
+    }))
+}
+
+/// Refuses a value that is no number, unless the fault takes any text.
+fn check_value(name: &str, fault: Fault, value: &str) -> Result<(), String> {
+    let takes_text = matches!(
+        fault,
+        Fault::UnknownStatus
+            | Fault::OtherFormat
+            | Fault::Redirect(_)
+            | Fault::RedirectTo
+            | Fault::ContentEncoding
+            | Fault::Limited(RetryAfter::Text)
+    );
+    let is_number = value.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
+    if takes_text || value.is_empty() || is_number {
+        return Ok(());
+    }
+    Err(format!("the value of {name} is a number from 0, not {value:?}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn scenarios_are_read_with_all_their_parts() {
+    fn scenario_is_read_with_all_its_parts() {
         let scenario = Scenario::parse("http_429=7@status*2+1").unwrap();
         assert_eq!(scenario.fault, Fault::Limited(RetryAfter::Seconds));
         assert_eq!((scenario.number(), scenario.times, scenario.skip), (7.0, Some(2), 1));
@@ -318,11 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused_with_what_is() {
+    fn scenario_error_says_what_is_accepted() {
         for (bad, says) in [
             ("nonsense", "http_503"),
             ("http_503@download@x", "unknown scenario"),
-            ("fail_after@download", "strikes at status"),
+            ("fail_after@download", "applies to status"),
             ("html=3", "takes no value"),
             ("takes=soon", "is a number"),
             ("takes=-1", "is a number"),

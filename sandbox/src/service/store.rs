@@ -1,38 +1,38 @@
-//! The jobs of a namespace, bounded, and the idempotency keys under which they were submitted.
+//! The store: the jobs of a namespace, bounded in number and size, and their idempotency keys.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::job::Job;
 use super::keys::ApiKey;
-use super::request::Wanted;
+use super::submission::Submission;
 
-/// The oldest jobs are forgotten beyond this, and beyond so many bytes of prompts and images.
+/// The oldest jobs are forgotten when there are more, or when their prompts and images take more bytes.
 const MAX_JOBS: usize = 100_000;
 const MAX_BYTES: usize = 512 << 20;
 const MAX_ERRORS: usize = 10_000;
 
-/// How idempotency keys are kept. The docs leave open how long and for whom: by default as long as the job,
-/// for the API key.
+/// How an idempotency key is kept. The documentation leaves open for how long and for which API keys. By
+/// default a key is kept as long as its job, for one API key.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Keeping {
-    /// This one is forgotten.
+pub struct KeyPolicy {
+    /// The key is forgotten.
     pub forgotten: bool,
-    /// One set of keys for all API keys.
+    /// All API keys share one set of idempotency keys.
     pub per_organization: bool,
-    /// The first submission under this key is still in work.
+    /// The first submission with this key is still in work.
     pub in_work: bool,
 }
 
-/// What became of a submission.
+/// What the store knows of a submission.
 #[derive(Debug, PartialEq)]
-pub enum Submitted {
-    /// A new job.
+pub enum Lookup {
+    /// Nothing: it makes a new job.
     New,
-    /// The job that it is already: its id and output type.
+    /// It has made this job: its id and output type.
     Known(String, &'static str),
     /// The idempotency key was used with another body.
     Conflict,
-    /// The first submission under this key is still in work.
+    /// The first submission with this key is still in work.
     InWork,
 }
 
@@ -43,17 +43,17 @@ pub struct Store {
     order: VecDeque<String>,
     bytes: usize,
     submissions: HashMap<(Option<ApiKey>, String), String>,
-    /// Errors that are repeated: status and body under their key.
+    /// The errors that are repeated: status and body of each.
     errors: HashMap<(ApiKey, String), (u16, Vec<u8>)>,
 }
 
 impl Store {
-    /// A job of any key.
+    /// A job, of any API key.
     pub fn job(&self, id: &str) -> Option<&Job> {
         self.jobs.get(id)
     }
 
-    /// A job, to ask about it.
+    /// A job, to change it.
     pub fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.jobs.get_mut(id)
     }
@@ -63,40 +63,40 @@ impl Store {
         self.order.iter().filter_map(|id| self.jobs.get_key_value(id))
     }
 
-    /// How many there are.
+    /// The number of jobs.
     pub fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// The job that was submitted under an idempotency key, by this API key or by any.
+    /// The job that was submitted with an idempotency key, by this API key or by any.
     pub fn submission(&self, key: Option<&ApiKey>, idempotency_key: &str) -> Option<(&String, &Job)> {
         let id = self.submissions.get(&(key.cloned(), idempotency_key.to_owned()))?;
         self.jobs.get_key_value(id)
     }
 
-    /// Whether this submission is a new job.
+    /// Whether this submission makes a new job.
     pub fn look_up(
         &self,
         key: &ApiKey,
         idempotency_key: Option<&str>,
-        wanted: &Wanted,
-        keeping: Keeping,
-    ) -> Submitted {
-        let Some(text) = idempotency_key else { return Submitted::New };
-        let owner = (!keeping.per_organization).then_some(key);
-        let Some((id, job)) = self.submission(owner, text).filter(|_| !keeping.forgotten) else {
-            return Submitted::New;
+        submission: &Submission,
+        policy: KeyPolicy,
+    ) -> Lookup {
+        let Some(text) = idempotency_key else { return Lookup::New };
+        let owner = (!policy.per_organization).then_some(key);
+        let Some((id, job)) = self.submission(owner, text).filter(|_| !policy.forgotten) else {
+            return Lookup::New;
         };
-        if keeping.in_work {
-            return Submitted::InWork;
+        if policy.in_work {
+            return Lookup::InWork;
         }
-        if job.wanted.digest != wanted.digest {
-            return Submitted::Conflict;
+        if job.submission.digest != submission.digest {
+            return Lookup::Conflict;
         }
-        Submitted::Known(id.clone(), job.wanted.output_type.name())
+        Lookup::Known(id.clone(), job.submission.output_type.name())
     }
 
-    /// Keeps a new job; returns the ids of those that are forgotten for it.
+    /// Adds a job. Returns the ids of the jobs that are forgotten for it.
     pub fn insert(&mut self, id: &str, job: Job) -> Vec<String> {
         if let Some(text) = &job.idempotency_key {
             self.submissions.insert((Some(job.key.clone()), text.clone()), id.to_owned());
@@ -120,12 +120,12 @@ impl Store {
         forgotten
     }
 
-    /// An error that is kept under this key.
+    /// The error that is kept under this idempotency key.
     pub fn error(&self, key: &ApiKey, idempotency_key: &str) -> Option<&(u16, Vec<u8>)> {
         self.errors.get(&(key.clone(), idempotency_key.to_owned()))
     }
 
-    /// Keeps an error.
+    /// Keeps an error, to repeat it.
     pub fn keep_error(&mut self, key: &ApiKey, idempotency_key: &str, status: u16, body: &[u8]) {
         if self.errors.len() < MAX_ERRORS {
             self.errors.insert((key.clone(), idempotency_key.to_owned()), (status, body.to_vec()));

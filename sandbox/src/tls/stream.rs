@@ -8,16 +8,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// What requests are read from and answers written to.
+/// The stream that requests are read from and responses are written to.
 pub enum Stream {
-    /// As it is.
+    /// Plain TCP.
     Plain(TcpStream),
-    /// Encrypted; a handshake's state is large.
+    /// TLS. It is boxed because its state is large.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    /// The connection under it.
+    /// The TCP connection below.
     pub fn tcp(&self) -> &TcpStream {
         match self {
             Stream::Plain(stream) => stream,

@@ -1,4 +1,4 @@
-//! The program as a child of the test, what the system says of it, and a connection that asks much of it.
+//! The program as a child process of the test, its memory and time, and a connection for many requests.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
-/// As Linux tells times to every program.
+/// The unit in which Linux reports processor times.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A sandbox in a process of its own; ends with this.
+/// A sandbox in its own process. It ends when this is dropped.
 pub struct Program {
     child: Child,
     pub url: String,
@@ -24,7 +24,7 @@ impl Program {
         Program::run(&mut Command::new(env!("CARGO_BIN_EXE_perceptis-sandbox")))
     }
 
-    /// With no more than so many descriptors.
+    /// Starts it with a limit of so many descriptors.
     pub fn with_descriptors(count: u32) -> Program {
         let script = format!("ulimit -n {count}; exec \"$0\"");
         Program::run(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_perceptis-sandbox")]))
@@ -39,23 +39,23 @@ impl Program {
         Program { child, url: ready["base_url"].as_str().unwrap().to_owned() }
     }
 
-    /// How much memory it has, in KiB.
+    /// Its memory, in KiB.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    /// How long it has had a processor.
+    /// Its processor time so far.
     pub fn busy(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // Behind the name, which may hold anything, the state is the third field; these are 14 and 15.
+        // After the name, which may have any characters, comes field 3; the times are fields 14 and 15.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
         TICK * ticks
     }
 
-    /// Ends it; what it wrote to standard error.
+    /// Ends it. Returns what it wrote to standard error.
     pub fn end(mut self) -> String {
         self.child.kill().unwrap();
         let mut said = String::new();
@@ -71,7 +71,7 @@ impl Drop for Program {
     }
 }
 
-/// A connection that is kept.
+/// A connection that stays open.
 pub struct Connection {
     stream: TcpStream,
     host: String,
@@ -87,22 +87,22 @@ impl Connection {
         Connection { stream, host, key: key.to_owned(), buffer: vec![0; 64 << 10] }
     }
 
-    /// A job with a prompt as people write them; its id.
+    /// Submits a job with a usual prompt. Returns its id.
     pub fn submit(&mut self, number: usize) -> String {
-        let body = format!(
-            r#"{{"prompt":"Quarterly review {number}: revenue by region, what we learned, what is next, risks.","output_type":"deck"}}"#
-        );
-        let answer = self.ask("POST", "/api/v1/generate", &body);
-        let id = answer.split(r#""job_id":""#).nth(1).unwrap_or_else(|| panic!("{answer}"));
+        let prompt = "revenue by region, what we learned, what is next, risks.";
+        let prompt = format!("Quarterly review {number}: {prompt}");
+        let body = format!(r#"{{"prompt":"{prompt}","output_type":"deck"}}"#);
+        let response = self.ask("POST", "/api/v1/generate", &body);
+        let id = response.split(r#""job_id":""#).nth(1).unwrap_or_else(|| panic!("{response}"));
         id.split('"').next().unwrap().to_owned()
     }
 
-    /// One request; its answer's body, which is text.
+    /// Sends a request. Returns the body of the response, which is a text.
     pub fn ask(&mut self, method: &str, path: &str, body: &str) -> String {
         String::from_utf8(self.fetch(method, path, body)).unwrap()
     }
 
-    /// One request; its answer's body.
+    /// Sends a request. Returns the body of the response.
     pub fn fetch(&mut self, method: &str, path: &str, body: &str) -> Vec<u8> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Connection {
     }
 }
 
-/// Has this process, and its children, as many descriptors as that; says so where it can't.
+/// Gives this process and its children at least so many descriptors, or fails the test.
 pub fn need_descriptors(count: u64) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= count) {

@@ -1,4 +1,4 @@
-//! A client of the sandbox as small as can be: one request a connection, nothing hidden.
+//! A small client of the sandbox: one request for each connection, without hidden headers.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
 
 pub mod child;
@@ -11,15 +11,15 @@ use serde_json::Value;
 
 pub const KEY: &str = "sk-test-1";
 
-/// An answer, as it came.
+/// A response.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -39,32 +39,32 @@ impl Answer {
 /// Sends these bytes and reads until the other end closes.
 pub fn raw(base_url: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(base_url.strip_prefix("http://").unwrap()).unwrap();
-    // A sandbox that does not answer fails a test, and hangs none.
+    // A missing response fails a test, and does not let it hang.
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    // It may be reset before all is said.
+    // The sandbox may reset the connection before all is sent.
     let _ = stream.write_all(bytes);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    answer
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    response
 }
 
-/// Sends these bytes over one connection, and reads so many answers; where there are several texts, the next is sent
-/// when an answer has come.
-pub fn ask_each(base_url: &str, texts: &[String], count: usize) -> Vec<Answer> {
+/// Sends texts over one connection, and reads `count` responses. After the first text, each one is sent when
+/// a response has come.
+pub fn ask_each(base_url: &str, texts: &[String], count: usize) -> Vec<Response> {
     let mut stream = TcpStream::connect(base_url.strip_prefix("http://").unwrap()).unwrap();
     let mut texts = texts.iter();
     let mut buffer = Vec::new();
-    let mut answers = Vec::new();
-    while answers.len() < count {
+    let mut responses = Vec::new();
+    while responses.len() < count {
         if let Some(text) = texts.next() {
             stream.write_all(text.as_bytes()).unwrap();
         }
-        let answer = loop {
+        let response = loop {
             if buffer.windows(4).any(|window| window == b"\r\n\r\n") {
-                let answer = parse(&buffer);
-                let length = answer.header("content-length").unwrap().parse().unwrap();
-                if answer.body.len() >= length {
-                    break Answer { body: answer.body[..length].to_vec(), ..answer };
+                let response = parse(&buffer);
+                let length = response.header("content-length").unwrap().parse().unwrap();
+                if response.body.len() >= length {
+                    break Response { body: response.body[..length].to_vec(), ..response };
                 }
             }
             let mut block = [0; 4096];
@@ -73,25 +73,25 @@ pub fn ask_each(base_url: &str, texts: &[String], count: usize) -> Vec<Answer> {
             buffer.extend_from_slice(&block[..read]);
         };
         let head = buffer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-        buffer.drain(..head + answer.body.len());
-        answers.push(answer);
+        buffer.drain(..head + response.body.len());
+        responses.push(response);
     }
-    answers
+    responses
 }
 
-/// One request with these headers; `Host` and `Connection: close` are added where they are not there.
-pub fn ask(base_url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    try_ask(base_url, method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no answer"))
+/// Sends a request with these headers, and with `Host` if it is not among them.
+pub fn ask(base_url: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    try_ask(base_url, method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no response"))
 }
 
-/// The same, where there may be no answer.
+/// Sends a request that may get no response.
 pub fn try_ask(
     base_url: &str,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
     body: &[u8],
-) -> Option<Answer> {
+) -> Option<Response> {
     let host = base_url.strip_prefix("http://").unwrap();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
@@ -102,13 +102,13 @@ pub fn try_ask(
         head += &format!("{name}: {value}\r\n");
     }
     head += "\r\n";
-    let answer = raw(base_url, &[head.as_bytes(), body].concat());
-    answer.windows(4).any(|window| window == b"\r\n\r\n").then(|| parse(&answer))
+    let response = raw(base_url, &[head.as_bytes(), body].concat());
+    response.windows(4).any(|window| window == b"\r\n\r\n").then(|| parse(&response))
 }
 
-pub fn parse(bytes: &[u8]) -> Answer {
+pub fn parse(bytes: &[u8]) -> Response {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_else(|| {
-        panic!("no answer: {:?}", String::from_utf8_lossy(bytes));
+        panic!("no response: {:?}", String::from_utf8_lossy(bytes));
     });
     let head = std::str::from_utf8(&bytes[..end]).unwrap();
     let mut lines = head.split("\r\n");
@@ -117,35 +117,35 @@ pub fn parse(bytes: &[u8]) -> Answer {
         .map(|line| line.split_once(':').unwrap())
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
-    Answer { status, headers, body: bytes[end + 4..].to_vec() }
+    Response { status, headers, body: bytes[end + 4..].to_vec() }
 }
 
-/// A request with a key.
-pub fn get(base_url: &str, key: &str, path: &str) -> Answer {
+/// Sends a GET with an API key.
+pub fn get(base_url: &str, key: &str, path: &str) -> Response {
     ask(base_url, "GET", path, &[("Authorization", &format!("Bearer {key}"))], b"")
 }
 
-/// A submission with a key and perhaps an idempotency key.
-pub fn generate(base_url: &str, key: &str, idempotency_key: Option<&str>, body: &str) -> Answer {
+/// Submits a body with an API key, and with an idempotency key if there is one.
+pub fn generate(base_url: &str, key: &str, idempotency_key: Option<&str>, body: &str) -> Response {
     let bearer = format!("Bearer {key}");
     let mut headers = vec![("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
     headers.extend(idempotency_key.map(|key| ("Idempotency-Key", key)));
     ask(base_url, "POST", "/api/v1/generate", &headers, body.as_bytes())
 }
 
-/// A job that the service has accepted.
+/// Submits a job that has to be accepted. Returns its id.
 pub fn accepted(base_url: &str, body: &str) -> String {
-    let answer = generate(base_url, KEY, None, body);
-    assert_eq!(answer.status, 202, "{answer:?}");
-    answer.json()["job_id"].as_str().unwrap().to_owned()
+    let response = generate(base_url, KEY, None, body);
+    assert_eq!(response.status, 202, "{response:?}");
+    response.json()["job_id"].as_str().unwrap().to_owned()
 }
 
-/// The state of a completed job; asks until it is.
+/// Polls a job until it is completed. Returns its status.
 pub fn completed(base_url: &str, job_id: &str) -> Value {
     loop {
-        let answer = get(base_url, KEY, &format!("/api/v1/status/{job_id}"));
-        assert_eq!(answer.status, 200);
-        let job = answer.json();
+        let response = get(base_url, KEY, &format!("/api/v1/status/{job_id}"));
+        assert_eq!(response.status, 200);
+        let job = response.json();
         if job["status"] == "completed" {
             return job;
         }
