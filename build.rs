@@ -3,8 +3,8 @@
 //! The header is written to cargo's output directory; `include/perceptis.h` is its committed copy, which
 //! `make header` renews and a test holds against it. A build never changes the source tree.
 
-use std::path::PathBuf;
-use std::{env, error, fs};
+use std::path::{Path, PathBuf};
+use std::{env, error, fs, io};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -23,11 +23,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     config.after_includes =
         Some(format!("\n/* The version of the library that this header came with. */\n{number}"));
 
-    let mut sources: Vec<PathBuf> = fs::read_dir(root.join("src"))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    // It names the others, which would come twice.
-    sources.retain(|source| !source.ends_with("lib.rs"));
+    let mut sources = rust_files(&root.join("src"))?;
     sources.sort();
     let mut builder = cbindgen::Builder::new().with_config(config);
     for source in &sources {
@@ -44,4 +40,18 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
     Ok(())
+}
+
+/// The Rust files of a folder and of those in it.
+fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }

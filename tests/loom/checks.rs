@@ -6,11 +6,11 @@ use loom::thread;
 use perceptis_core::{Kind, Outcome, StopReason, Tracker};
 use std::num::NonZeroU64;
 
-use crate::doorbell::Doorbell;
-use crate::inbox::{Inbox, Taken};
-use crate::operation::{Ending, Operation};
-use crate::signal::Signal;
-use crate::sync::lock;
+use crate::call::operation::{Ending, Operation};
+use crate::events::completion_queue::{Inbox, Taken};
+use crate::events::readiness::Signal;
+use crate::events::wakeup::Doorbell;
+use crate::platform::sync::lock;
 
 /// Runs this in every order with at most three preemptions, which is where such faults are found; with more where
 /// `LOOM_MAX_PREEMPTIONS` says so, as `make test-long` does.

@@ -1,22 +1,33 @@
-//! The library's own `operation.rs`, `inbox.rs` and `doorbells.rs`, compiled against loom's locks in the
+//! The library's own `call/operation.rs`, `events/completion_queue.rs` and `events/wakeups.rs`, compiled against loom's locks in the
 //! place of the standard library's, and run in every order in which their threads can meet. A hang in any of
 //! them fails the test, too.
 #![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)]
-#[path = "../../src/doorbells.rs"]
-mod doorbells;
-#[allow(dead_code)]
-#[path = "../../src/inbox.rs"]
-mod inbox;
-#[allow(dead_code)]
-#[path = "../../src/operation.rs"]
-mod operation;
+/// The library's files of these folders, beside stand-ins for what they use.
+#[path = "../../src/call"]
+mod call {
+    #[allow(dead_code)]
+    pub(crate) mod operation;
+}
+
+#[path = "../../src/events"]
+mod events {
+    #[allow(dead_code)]
+    pub(crate) mod completion_queue;
+    #[allow(dead_code)]
+    pub(crate) mod wakeups;
+
+    pub(crate) use crate::{readiness, wakeup};
+}
+
+mod platform {
+    pub(crate) use crate::{sync, threads};
+}
 
 mod checks;
 
-/// What the two stand on.
+/// The locks that the files above stand on.
 mod sync {
     use std::time::Duration;
 
@@ -38,7 +49,7 @@ mod sync {
 }
 
 /// A descriptor that tells what it shows.
-mod signal {
+mod readiness {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,7 +64,7 @@ mod signal {
 
 /// A doorbell whose program is gone once no ring can come any more: because a call has waited for that, or
 /// because the doorbell was released.
-mod doorbell {
+mod wakeup {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,0 +1,165 @@
+//! Clients as C sees them.
+
+use std::ffi::c_char;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use perceptis_core::{Client, Config, Error, Kind, Surroundings};
+
+use crate::api::config::perceptis_config;
+use crate::boundary::arguments;
+use crate::boundary::code::perceptis_code;
+use crate::boundary::error::perceptis_error;
+use crate::boundary::guard;
+use crate::boundary::handle::{self, Handle};
+use crate::boundary::returns;
+use crate::boundary::text::c_text;
+use crate::events::log::Log;
+use crate::platform::fork;
+use crate::platform::resolver;
+use crate::platform::threads;
+use crate::runtime::Shared;
+
+/// The longest wait for a client's end: a week, in milliseconds.
+const MAX_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// A client of the service with one API key. May be used from any number of threads at once. After a fork
+/// it belongs to the parent: in the child every call answers `FORKED`, and a new client can be made.
+/// Since 0.1.
+pub struct perceptis_client {
+    shared: Arc<Shared>,
+    log: Option<Log>,
+}
+
+impl Handle for perceptis_client {
+    const KIND: handle::Kind = handle::Kind::Client;
+}
+
+impl perceptis_client {
+    /// What a call keeps, so that the handle may be freed while it runs.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+}
+
+/// Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. No
+/// connection is opened, no thread started: that is done by the first operation.
+///
+/// The environment is read here and not again, so that a program may change it at any other time: the
+/// variables `PERCEPTIS_<KEY>`; for proxies those of curl, `https_proxy`, `http_proxy`, `all_proxy`,
+/// `no_proxy`, where the lower case is looked at first; `SSL_CERT_FILE` and `SSL_CERT_DIR`; `HOME` and
+/// `XDG_STATE_HOME`. The one exception is the C library's resolver: glibc before 2.41 can read `LOCALDOMAIN`,
+/// `RES_OPTIONS` and `HOSTALIASES` when it looks up a host name other than localhost, as in any program that
+/// calls getaddrinfo(3). glibc's setenv(3) is safe beside that from 2.41 on. A proxy's scheme is http, https,
+/// socks5, socks5h, socks4 or socks4a; this machine is never reached through a proxy.
+///
+/// On success the caller owns `*client` and frees it with `perceptis_client_free`. Errors:
+/// `INVALID_ARGUMENT`, `CONFIGURATION` (no API key, plain http to another machine, an unreadable CA file, a
+/// bad environment variable: the message names it). Any thread; blocks only to read `ca_file`. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_new(
+    config: *const perceptis_config,
+    client: *mut *mut perceptis_client,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    returns::clear(client);
+    returns::call(error, || {
+        arguments::out("client", client)?;
+        let from_environment = Config::default();
+        let (config, log) = match arguments::optional("config", config)? {
+            Some(config) => (&config.config, config.log.as_ref().map(Log::new)),
+            None => (&from_environment, None),
+        };
+        let surroundings = Surroundings { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
+        let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
+        resolver::read_environment();
+        fork::watch();
+        let shared = Arc::new(Shared::new(made));
+        returns::put(client, || handle::new(perceptis_client { shared, log }));
+        Ok(())
+    })
+}
+
+/// What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
+/// ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
+/// "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms", "eta_jobs"}]}`, the oldest first; what is not known
+/// is null. `eta_ms` and the next two say when the job is likely to be done, from now, at the earliest and at
+/// the latest. `eta_jobs` says on how many jobs of its kind that stands, which this client or earlier
+/// processes with the same ledger saw done; 0: on the service's documentation. For a line that shows the
+/// state while another thread waits.
+///
+/// On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
+/// `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_activity(
+    client: *mut perceptis_client,
+    activity: *mut *mut c_char,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    returns::clear(activity);
+    returns::call(error, || {
+        arguments::out("activity", activity)?;
+        let operations = arguments::handle("client", client)?.shared.activity()?;
+        let json = serde_json::to_string(&serde_json::json!({ "operations": operations }))
+            .map_err(|error| Error::new(Kind::Internal, format!("the activity is no JSON: {error}")))?;
+        returns::put(activity, || c_text(&json).into_raw());
+        Ok(())
+    })
+}
+
+/// Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
+/// have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time; their final events are in
+/// their queues by then. What the ledger does not have yet is written, for at most 2 s of that time. Jobs go on at the
+/// service. Every later operation answers `CLOSED`; closing again does nothing.
+///
+/// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (operations have not ended and are
+/// dropped all the same, or the message says how many steps the ledger could not take), `FORKED`,
+/// `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_close(
+    client: *mut perceptis_client,
+    timeout_ms: i64,
+    error: *mut *mut perceptis_error,
+) -> perceptis_code {
+    returns::call(error, || {
+        let client = arguments::handle("client", client)?;
+        if !(0..=MAX_CLOSE_MS).contains(&timeout_ms) {
+            let message = format!("argument timeout_ms is {timeout_ms}; accepted is 0 to {MAX_CLOSE_MS}");
+            return Err(Error::invalid(message).into());
+        }
+        let end = Instant::now() + Duration::from_millis(timeout_ms.unsigned_abs());
+        let closed = client.shared().close(end.saturating_duration_since(Instant::now()));
+        // From here on the log is silent, also after a close that took too long.
+        if let Some(log) = client.log.as_ref().filter(|_| !is_not_done(&closed))
+            && !log.stop(end.saturating_duration_since(Instant::now()))
+        {
+            closed?;
+            return Err(Error::new(Kind::Timeout, "the log's callback has not come back").into());
+        }
+        Ok(closed?)
+    })
+}
+
+/// Frees a client. Operations that run end with `CLOSED`, those of queues a moment later; their jobs go on
+/// at the service. Queues may be freed before or after. NULL is accepted.
+///
+/// Any thread, also in a callback; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
+    guard::free(client, |client| {
+        let client = *client;
+        let forked = !client.shared.is_of_this_process();
+        client.shared.abandon();
+        match client.log {
+            // The parent's, too.
+            log if forked => std::mem::forget(log),
+            Some(log) => drop(log.stop(Duration::ZERO)),
+            None => {}
+        }
+    });
+}
+
+/// Whether the close was refused, so that nothing has ended.
+fn is_not_done(closed: &Result<(), Error>) -> bool {
+    closed.as_ref().is_err_and(|error| matches!(error.kind(), Kind::Forked | Kind::WouldDeadlock))
+}
