@@ -42,14 +42,14 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     Ok(())
 }
 
-/// The Rust files of a folder and of those in it.
+/// The Rust files of a folder and of those in it, without those that name other files, which would come twice.
 fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(rust_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if !path.ends_with("lib.rs") && !path.ends_with("mod.rs") {
             found.push(path);
         }
     }

@@ -125,17 +125,32 @@ typedef void (*perceptis_log_function)(void *user, const char *record_json);
 typedef int32_t perceptis_event_type;
 
 /**
- * The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long.
- * Since 0.2.
+ * The wakeup of a queue. It is called with the `user` that was set beside it, on a thread that it must not
+ * block for long. Since 0.2.
  */
 typedef void (*perceptis_wakeup_function)(void *user);
 
 /**
- * Called once, with the `user` that was set beside it, when a doorbell rings no more:
- * `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for long.
- * Since 0.3.
+ * The release of a wakeup. It is called once, with the `user` that was set beside it, when the wakeup is
+ * called no more: `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for
+ * long. Since 0.3.
  */
 typedef void (*perceptis_release_function)(void *user);
+
+/**
+ * A call has ended. There is exactly one for each call that was accepted, and its tag is free from now on.
+ */
+#define PERCEPTIS_EVENT_FINISHED 0
+
+/**
+ * A call made with the option `progress` has come further.
+ */
+#define PERCEPTIS_EVENT_PROGRESS 1
+
+/**
+ * A record of the log.
+ */
+#define PERCEPTIS_EVENT_LOG 2
 
 /**
  * It worked.
@@ -254,98 +269,107 @@ typedef void (*perceptis_release_function)(void *user);
  */
 #define PERCEPTIS_INTERNAL 22
 
-/**
- * A call has ended. There is exactly one for each call that was accepted, and its tag is free from now on.
- */
-#define PERCEPTIS_EVENT_FINISHED 0
-
-/**
- * A call made with the option `progress` has come further.
- */
-#define PERCEPTIS_EVENT_PROGRESS 1
-
-/**
- * A record of the log.
- */
-#define PERCEPTIS_EVENT_LOG 2
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * `perceptis_get_status` that returns at once and ends in a queue.
+ * The state of a job, asked once: the service's own JSON, unchanged. Passing failures (a lost connection,
+ * 429, 5xx) are retried within `timeout_ms`. A job is asked about at most once a second, so a second call
+ * within the second waits its turn. Costs nothing.
  *
- * With `PERCEPTIS_OK` the call is accepted, and exactly one event `PERCEPTIS_EVENT_FINISHED` with `tag` comes out of
- * `queue`, whatever happens, possibly before this returns: with the code, the result and the error that the form
- * that blocks would have. With any other code nothing was sent and no event comes. `tag` is the caller's name for
- * the call, unique among those of the queue whose final event has not been taken. With the option `progress` there
- * are also events `PERCEPTIS_EVENT_PROGRESS`, of which only the latest waits, and none after the final one.
+ * Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
+ * go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
+ * raised.
  *
- * The arguments are copied; client, queue and options may be freed while the call runs. Errors: `INVALID_ARGUMENT`
- * (NULL, not UTF-8, a tag in use), `CLOSED` (the client or the queue), `FORKED`, `INTERNAL`. `options` may be NULL.
- * Any thread, also in a callback; does not block. Since 0.2.
+ * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
+ * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
+ * `RATE_LIMITED`, `SERVER`, `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`,
+ * `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.1.
  */
-perceptis_code perceptis_get_status_async(perceptis_client *client,
-                                          const char *job_id,
-                                          const perceptis_options *options,
-                                          perceptis_queue *queue,
-                                          uint64_t tag,
-                                          perceptis_error **error);
-
-/**
- * `perceptis_generate` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
- * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
- */
-perceptis_code perceptis_generate_async(perceptis_client *client,
-                                        const perceptis_request *request,
-                                        const perceptis_options *options,
-                                        perceptis_queue *queue,
-                                        uint64_t tag,
-                                        perceptis_error **error);
-
-/**
- * `perceptis_wait` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
- * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
- */
-perceptis_code perceptis_wait_async(perceptis_client *client,
+perceptis_code perceptis_get_status(perceptis_client *client,
                                     const char *job_id,
                                     const perceptis_options *options,
-                                    perceptis_queue *queue,
-                                    uint64_t tag,
+                                    char **status,
                                     perceptis_error **error);
 
 /**
- * `perceptis_download` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
- * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+ * Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
+ * "output_type", "billed", "adopted", "recorded", "unsettled", "answer"}`, where `answer` is the service's own, null
+ * where nothing had to be sent, and the others are those of `perceptis_run`. The job goes on at the service and is
+ * billed when it is delivered.
+ *
+ * Never submits twice: attempts are repeated under one idempotency key. On success the caller owns
+ * `*accepted` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `UNAUTHENTICATED`,
+ * `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `TRANSPORT` (with all of these
+ * nothing was billed), `OUTCOME_UNKNOWN` (a job may exist: the details' `idempotency_key` settles it),
+ * `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any
+ * thread; blocks. Since 0.1.
  */
-perceptis_code perceptis_download_async(perceptis_client *client,
-                                        const char *job_id,
-                                        const perceptis_options *options,
-                                        perceptis_queue *queue,
-                                        uint64_t tag,
-                                        perceptis_error **error);
+perceptis_code perceptis_generate(perceptis_client *client,
+                                  const perceptis_request *request,
+                                  const perceptis_options *options,
+                                  char **accepted,
+                                  perceptis_error **error);
 
 /**
- * `perceptis_run` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
- * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+ * Waits until a job is completed and returns the service's last answer, unchanged. Outages, unreadable
+ * answers and limits are waited out; only the job's end, a refusal of the key, "not found" and the deadline
+ * end it. A completed job without files is asked five more times first. Costs nothing.
+ *
+ * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
+ * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `JOB_FAILED`, `TIMEOUT` (the job goes
+ * on: wait again), `CONFIGURATION`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be
+ * NULL. Any thread; blocks. Since 0.1.
  */
-perceptis_code perceptis_run_async(perceptis_client *client,
-                                   const perceptis_request *request,
-                                   const perceptis_options *options,
-                                   perceptis_queue *queue,
-                                   uint64_t tag,
-                                   perceptis_error **error);
+perceptis_code perceptis_wait(perceptis_client *client,
+                              const char *job_id,
+                              const perceptis_options *options,
+                              char **status,
+                              perceptis_error **error);
 
 /**
- * `perceptis_recover` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
- * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+ * Fetches the files of a completed job into `directory`, verified (length, zip checksums, a presentation
+ * inside) and under their final names at once or not at all: `{"job_id", "status", "output_type",
+ * "idempotency_key", "billed", "files": [{"path", "variant", "format", "size", "sha256"}], "job": <the
+ * service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. A file has
+ * a `note` where the caller should know more, as that its name was taken. Costs nothing.
+ *
+ * With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
+ * set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. Each
+ * different file that came damaged stays as `<name>.unverified`, numbered from the second on. The
+ * caller owns `*result` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
+ * `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `SERVER`,
+ * `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `JOB_FAILED`, `INCOMPLETE`, `FILE`, `CONFIGURATION`, `CLOSED`,
+ * `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.1.
  */
-perceptis_code perceptis_recover_async(perceptis_client *client,
-                                       const perceptis_options *options,
-                                       perceptis_queue *queue,
-                                       uint64_t tag,
-                                       perceptis_error **error);
+perceptis_code perceptis_download(perceptis_client *client,
+                                  const char *job_id,
+                                  const perceptis_options *options,
+                                  char **result,
+                                  perceptis_error **error);
+
+/**
+ * Makes what a request asks for and puts it on disk: submits, waits and fetches, with the result of
+ * `perceptis_download`. The directory and the names are checked, and the names reserved, before anything is
+ * submitted, since a job costs money.
+ *
+ * The result has `adopted` (whether this goes on with what an equal call has left), `recorded` (whether the ledger has
+ * all of it), `unsettled` (how many submissions wait for `perceptis_recover`) and, where the caller should know more, a
+ * `note`. `job` is null where the ledger and the disk knew all.
+ *
+ * Never submits twice: attempts are repeated under one idempotency key. When the call ends early, the
+ * error's details say what is known: `job_id` to wait for, or `idempotency_key` to submit again with, and
+ * `billed`. The same call again goes on with the job, also in another process. Errors: `LEDGER` (the ledger can't be
+ * used; nothing was sent), `CONFLICT` (the key is known for another request or under another API key), those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
+ * owns `*result` and frees it with `perceptis_string_free`. `options` may be NULL. Any thread; blocks.
+ * Since 0.1.
+ */
+perceptis_code perceptis_run(perceptis_client *client,
+                             const perceptis_request *request,
+                             const perceptis_options *options,
+                             char **result,
+                             perceptis_error **error);
 
 /**
  * Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. No
@@ -494,39 +518,6 @@ perceptis_code perceptis_config_set_log_queue(perceptis_config *config,
  * Any thread; does not block. Since 0.1.
  */
 void perceptis_config_free(perceptis_config *config);
-
-/**
- * The code of an error.
- *
- * Of NULL: `PERCEPTIS_OK`. Any thread; does not block. Since 0.1.
- */
-perceptis_code perceptis_error_code(const perceptis_error *error);
-
-/**
- * One sentence for people: what happened, whether it was billed, what to do. UTF-8, without line breaks;
- * holds neither the API key nor a URL's query.
- *
- * Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
- */
-const char *perceptis_error_message(const perceptis_error *error);
-
-/**
- * What a program can branch on, as a JSON object: `http_status`, `api_code` (the service's own code),
- * `request_id`, `job_id`, `idempotency_key`, `retry_after_ms` where they apply, and always `retryable`
- * (whether the same call, unchanged, can succeed later and costs nothing twice) and `billed` ("no", "yes",
- * "unknown"). `attempts` lists the newest of what was tried, oldest first: `at_ms` since the call began,
- * `outcome` in a word or two, `http_status`; `attempts_omitted` says how many came before those.
- *
- * Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
- */
-const char *perceptis_error_details(const perceptis_error *error);
-
-/**
- * Frees an error, and the texts borrowed from it. NULL is accepted.
- *
- * Any thread; does not block. Since 0.1.
- */
-void perceptis_error_free(perceptis_error *error);
 
 /**
  * The tag that the call was made with; 0 of a record of the log.
@@ -681,158 +672,78 @@ const char *perceptis_code_name(perceptis_code code);
 void perceptis_string_free(char *text);
 
 /**
- * The state of a job, asked once: the service's own JSON, unchanged. Passing failures (a lost connection,
- * 429, 5xx) are retried within `timeout_ms`. A job is asked about at most once a second, so a second call
- * within the second waits its turn. Costs nothing.
+ * `perceptis_get_status` that returns at once and ends in a queue.
  *
- * Runs on the thread that calls, which needs 128 KiB of stack for it; where several call at once, all but one of them
- * go by the client's own thread. Signal handlers of the program may run meanwhile and end nothing; SIGPIPE is not
- * raised.
+ * With `PERCEPTIS_OK` the call is accepted, and exactly one event `PERCEPTIS_EVENT_FINISHED` with `tag` comes out of
+ * `queue`, whatever happens, possibly before this returns: with the code, the result and the error that the form
+ * that blocks would have. With any other code nothing was sent and no event comes. `tag` is the caller's name for
+ * the call, unique among those of the queue whose final event has not been taken. With the option `progress` there
+ * are also events `PERCEPTIS_EVENT_PROGRESS`, of which only the latest waits, and none after the final one.
  *
- * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
- * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`,
- * `RATE_LIMITED`, `SERVER`, `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`,
- * `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.1.
+ * The arguments are copied; client, queue and options may be freed while the call runs. Errors: `INVALID_ARGUMENT`
+ * (NULL, not UTF-8, a tag in use), `CLOSED` (the client or the queue), `FORKED`, `INTERNAL`. `options` may be NULL.
+ * Any thread, also in a callback; does not block. Since 0.2.
  */
-perceptis_code perceptis_get_status(perceptis_client *client,
+perceptis_code perceptis_get_status_async(perceptis_client *client,
+                                          const char *job_id,
+                                          const perceptis_options *options,
+                                          perceptis_queue *queue,
+                                          uint64_t tag,
+                                          perceptis_error **error);
+
+/**
+ * `perceptis_generate` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+ * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+ */
+perceptis_code perceptis_generate_async(perceptis_client *client,
+                                        const perceptis_request *request,
+                                        const perceptis_options *options,
+                                        perceptis_queue *queue,
+                                        uint64_t tag,
+                                        perceptis_error **error);
+
+/**
+ * `perceptis_wait` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+ * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
+ */
+perceptis_code perceptis_wait_async(perceptis_client *client,
                                     const char *job_id,
                                     const perceptis_options *options,
-                                    char **status,
+                                    perceptis_queue *queue,
+                                    uint64_t tag,
                                     perceptis_error **error);
 
 /**
- * Submits a request and returns once the service has accepted it: `{"job_id", "idempotency_key",
- * "output_type", "billed", "adopted", "recorded", "unsettled", "answer"}`, where `answer` is the service's own, null
- * where nothing had to be sent, and the others are those of `perceptis_run`. The job goes on at the service and is
- * billed when it is delivered.
- *
- * Never submits twice: attempts are repeated under one idempotency key. On success the caller owns
- * `*accepted` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`, `UNAUTHENTICATED`,
- * `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `TRANSPORT` (with all of these
- * nothing was billed), `OUTCOME_UNKNOWN` (a job may exist: the details' `idempotency_key` settles it),
- * `TIMEOUT`, `CONFIGURATION`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any
- * thread; blocks. Since 0.1.
+ * `perceptis_download` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+ * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
  */
-perceptis_code perceptis_generate(perceptis_client *client,
-                                  const perceptis_request *request,
-                                  const perceptis_options *options,
-                                  char **accepted,
-                                  perceptis_error **error);
+perceptis_code perceptis_download_async(perceptis_client *client,
+                                        const char *job_id,
+                                        const perceptis_options *options,
+                                        perceptis_queue *queue,
+                                        uint64_t tag,
+                                        perceptis_error **error);
 
 /**
- * Waits until a job is completed and returns the service's last answer, unchanged. Outages, unreadable
- * answers and limits are waited out; only the job's end, a refusal of the key, "not found" and the deadline
- * end it. A completed job without files is asked five more times first. Costs nothing.
- *
- * On success the caller owns `*status` and frees it with `perceptis_string_free`. Errors:
- * `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `JOB_FAILED`, `TIMEOUT` (the job goes
- * on: wait again), `CONFIGURATION`, `CLOSED`, `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be
- * NULL. Any thread; blocks. Since 0.1.
+ * `perceptis_run` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+ * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
  */
-perceptis_code perceptis_wait(perceptis_client *client,
-                              const char *job_id,
-                              const perceptis_options *options,
-                              char **status,
-                              perceptis_error **error);
+perceptis_code perceptis_run_async(perceptis_client *client,
+                                   const perceptis_request *request,
+                                   const perceptis_options *options,
+                                   perceptis_queue *queue,
+                                   uint64_t tag,
+                                   perceptis_error **error);
 
 /**
- * Fetches the files of a completed job into `directory`, verified (length, zip checksums, a presentation
- * inside) and under their final names at once or not at all: `{"job_id", "status", "output_type",
- * "idempotency_key", "billed", "files": [{"path", "variant", "format", "size", "sha256"}], "job": <the
- * service's last answer, unchanged>}`. Paths are absolute, sizes in bytes, SHA-256 in hexadecimal. A file has
- * a `note` where the caller should know more, as that its name was taken. Costs nothing.
- *
- * With `INCOMPLETE` both `*result` (what came, and under `unverified` what came damaged) and `*error` are
- * set. What has arrived of a file stays as `<name>.<job_id>.part`, and a later call goes on with it. Each
- * different file that came damaged stays as `<name>.unverified`, numbered from the second on. The
- * caller owns `*result` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`,
- * `UNAUTHENTICATED`, `NOT_ELIGIBLE`, `NOT_FOUND`, `CONFLICT`, `REJECTED`, `RATE_LIMITED`, `SERVER`,
- * `TRANSPORT`, `PROTOCOL`, `TIMEOUT`, `JOB_FAILED`, `INCOMPLETE`, `FILE`, `CONFIGURATION`, `CLOSED`,
- * `FORKED`, `WOULD_DEADLOCK`, `INTERNAL`. `options` may be NULL. Any thread; blocks. Since 0.1.
+ * `perceptis_recover` that returns at once and ends in a queue. All else is as `perceptis_get_status_async` says:
+ * what it returns, `tag`, events, ownership, errors. Any thread, also in a callback; does not block. Since 0.2.
  */
-perceptis_code perceptis_download(perceptis_client *client,
-                                  const char *job_id,
-                                  const perceptis_options *options,
-                                  char **result,
-                                  perceptis_error **error);
-
-/**
- * Makes what a request asks for and puts it on disk: submits, waits and fetches, with the result of
- * `perceptis_download`. The directory and the names are checked, and the names reserved, before anything is
- * submitted, since a job costs money.
- *
- * The result has `adopted` (whether this goes on with what an equal call has left), `recorded` (whether the ledger has
- * all of it), `unsettled` (how many submissions wait for `perceptis_recover`) and, where the caller should know more, a
- * `note`. `job` is null where the ledger and the disk knew all.
- *
- * Never submits twice: attempts are repeated under one idempotency key. When the call ends early, the
- * error's details say what is known: `job_id` to wait for, or `idempotency_key` to submit again with, and
- * `billed`. The same call again goes on with the job, also in another process. Errors: `LEDGER` (the ledger can't be
- * used; nothing was sent), `CONFLICT` (the key is known for another request or under another API key), those of `perceptis_generate`, `perceptis_wait` and `perceptis_download`. The caller
- * owns `*result` and frees it with `perceptis_string_free`. `options` may be NULL. Any thread; blocks.
- * Since 0.1.
- */
-perceptis_code perceptis_run(perceptis_client *client,
-                             const perceptis_request *request,
-                             const perceptis_options *options,
-                             char **result,
-                             perceptis_error **error);
-
-/**
- * Options with nothing set.
- *
- * Never NULL. The caller owns them and frees them with `perceptis_options_free`. Any thread; does not
- * block. Since 0.1.
- */
-perceptis_options *perceptis_options_new(void);
-
-/**
- * Sets an option from text; the last value wins. A call ignores the options that do not concern it.
- *
- * - `timeout_ms`: the deadline of the whole call in milliseconds, 1 to a week [get_status: 1 minute;
- *   generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
- * - `directory`: where files go; must exist [the working directory]
- * - `name`: the files' name without its ending, without separators [the job's id]
- * - `overwrite`: `true` to replace the presentation that has that name when the call begins [false: such a file
- *   is an error before anything is submitted]; one that is written meanwhile stays, and the new file goes beside
- *   it, as `<name>-<job_id>.pptx`
- * - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
- *   is the same job, however often it is submitted
- * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
- *   service may have forgotten its key and may bill a second job [false]
- * - `adopt`: `off` to buy anew even where an equal call (operation, request, directory, name) is over, or its process
- *   gone, and its program was not told OK [on: that call's submission is continued]
- * - `on_other_key`: `submit` to buy anew where the idempotency key is known under another API key, or an equal call
- *   under another API key is not settled [refuse]
- * - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`, `perceptis_recover`
- * - `progress`: `true` to get an event whenever the call has come further [false]; for calls that end in
- *   a queue, since 0.2
- *
- * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
- * what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
- */
-perceptis_code perceptis_options_set(perceptis_options *options,
-                                     const char *key,
-                                     const char *value,
-                                     perceptis_error **error);
-
-/**
- * Options from a JSON object, such as `{"directory": "out", "timeout_ms": 60000}`; the keys are those of
- * `perceptis_options_set`, the values text, numbers or booleans; `null` leaves an option unset.
- *
- * On success the caller owns `*options` and frees it with `perceptis_options_free`. Errors:
- * `INVALID_ARGUMENT`. Any thread; does not block. Since 0.1.
- */
-perceptis_code perceptis_options_from_json(const char *json,
-                                           perceptis_options **options,
-                                           perceptis_error **error);
-
-/**
- * Frees options. NULL is accepted.
- *
- * Any thread; does not block. Since 0.1.
- */
-void perceptis_options_free(perceptis_options *options);
+perceptis_code perceptis_recover_async(perceptis_client *client,
+                                       const perceptis_options *options,
+                                       perceptis_queue *queue,
+                                       uint64_t tag,
+                                       perceptis_error **error);
 
 /**
  * Makes a queue.
@@ -855,15 +766,15 @@ int perceptis_queue_fd(const perceptis_queue *queue);
 #endif
 
 /**
- * Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with
+ * Sets the wakeup, for programs without an event loop that watches descriptors: `wakeup` is called with
  * `user` whenever the queue, empty before, holds an event. It is not called for events that wait already
- * when it is set. NULL takes it away. Returns after the calls in progress of the doorbells before have
+ * when it is set. NULL takes it away. Returns after the calls in progress of the wakeups before have
  * ended, except when called from a callback: there it returns at once, and calls on other threads may go on.
  *
  * Not for a runtime that runs callbacks on one thread of its own and calls this from there: it would wait
  * for itself. `perceptis_queue_set_wakeup_with_release` is for those, and where `user` has to be freed.
  *
- * The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held;
+ * The wakeup is called on a thread of the library's or on one that is in a call of it, with no lock held;
  * with several clients, on several threads at once. It may call the library back, except for what blocks
  * (`WOULD_DEADLOCK`), and returns: it is not left by `longjmp`, `pthread_exit` or an exception. While it
  * runs, a client's other work waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a call in
@@ -875,18 +786,18 @@ perceptis_code perceptis_queue_set_wakeup(perceptis_queue *queue,
                                           perceptis_error **error);
 
 /**
- * Sets the doorbell as `perceptis_queue_set_wakeup` does, and never waits: for runtimes that run callbacks
+ * Sets the wakeup as `perceptis_queue_set_wakeup` does, and never waits: for runtimes that run callbacks
  * on one thread of theirs, and call this from that thread, where a wait for a callback in progress would
  * never end.
  *
  * Where this returns `PERCEPTIS_OK`, `release` is called with `user` exactly once, when no call of `wakeup`
- * is in progress any more and none will begin: after another doorbell was set or the queue was freed, in
+ * is in progress any more and none will begin: after another wakeup was set or the queue was freed, in
  * that call, or on the thread that ends the last call of `wakeup`, and never while one is in progress. It is
  * called with no lock held, may call the library back, except for what blocks (`WOULD_DEADLOCK`), and must
- * return as `wakeup` must. A `wakeup` of NULL takes the doorbell away, and `release` is called at once.
+ * return as `wakeup` must. A `wakeup` of NULL takes the wakeup away, and `release` is called at once.
  * `release` may be NULL.
  *
- * A doorbell from `perceptis_queue_set_wakeup` that this replaces may be in a call still; that function,
+ * A wakeup from `perceptis_queue_set_wakeup` that this replaces may be in a call still; that function,
  * called next, waits for it, and so does `perceptis_queue_free`. In a fork's child nothing is called.
  * Errors: `INVALID_ARGUMENT`, `FORKED`: `release` is not called then. Any thread, also in a callback; does
  * not block. Since 0.3.
@@ -944,12 +855,101 @@ perceptis_code perceptis_queue_close(perceptis_queue *queue,
  * their client end: files still come to where they belong. A thread that waits in `perceptis_queue_take` gets `CLOSED`. The
  * descriptor is closed: take it out of the event loop before. NULL is accepted.
  *
- * After it no call of the doorbell begins. One in progress has ended, except when this is called from a
- * callback, and except for a doorbell that was set with `perceptis_queue_set_wakeup_with_release`, whose
+ * After it no call of the wakeup begins. One in progress has ended, except when this is called from a
+ * callback, and except for a wakeup that was set with `perceptis_queue_set_wakeup_with_release`, whose
  * release says when: for that one this does not wait. Any thread; blocks for a call in progress only.
  * Since 0.2.
  */
 void perceptis_queue_free(perceptis_queue *queue);
+
+/**
+ * The code of an error.
+ *
+ * Of NULL: `PERCEPTIS_OK`. Any thread; does not block. Since 0.1.
+ */
+perceptis_code perceptis_error_code(const perceptis_error *error);
+
+/**
+ * One sentence for people: what happened, whether it was billed, what to do. UTF-8, without line breaks;
+ * holds neither the API key nor a URL's query.
+ *
+ * Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
+ */
+const char *perceptis_error_message(const perceptis_error *error);
+
+/**
+ * What a program can branch on, as a JSON object: `http_status`, `api_code` (the service's own code),
+ * `request_id`, `job_id`, `idempotency_key`, `retry_after_ms` where they apply, and always `retryable`
+ * (whether the same call, unchanged, can succeed later and costs nothing twice) and `billed` ("no", "yes",
+ * "unknown"). `attempts` lists the newest of what was tried, oldest first: `at_ms` since the call began,
+ * `outcome` in a word or two, `http_status`; `attempts_omitted` says how many came before those.
+ *
+ * Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
+ */
+const char *perceptis_error_details(const perceptis_error *error);
+
+/**
+ * Frees an error, and the texts borrowed from it. NULL is accepted.
+ *
+ * Any thread; does not block. Since 0.1.
+ */
+void perceptis_error_free(perceptis_error *error);
+
+/**
+ * Options with nothing set.
+ *
+ * Never NULL. The caller owns them and frees them with `perceptis_options_free`. Any thread; does not
+ * block. Since 0.1.
+ */
+perceptis_options *perceptis_options_new(void);
+
+/**
+ * Sets an option from text; the last value wins. A call ignores the options that do not concern it.
+ *
+ * - `timeout_ms`: the deadline of the whole call in milliseconds, 1 to a week [get_status: 1 minute;
+ *   generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
+ * - `directory`: where files go; must exist [the working directory]
+ * - `name`: the files' name without its ending, without separators [the job's id]
+ * - `overwrite`: `true` to replace the presentation that has that name when the call begins [false: such a file
+ *   is an error before anything is submitted]; one that is written meanwhile stays, and the new file goes beside
+ *   it, as `<name>-<job_id>.pptx`
+ * - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same request
+ *   is the same job, however often it is submitted
+ * - `resubmit`: `true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the
+ *   service may have forgotten its key and may bill a second job [false]
+ * - `adopt`: `off` to buy anew even where an equal call (operation, request, directory, name) is over, or its process
+ *   gone, and its program was not told OK [on: that call's submission is continued]
+ * - `on_other_key`: `submit` to buy anew where the idempotency key is known under another API key, or an equal call
+ *   under another API key is not settled [refuse]
+ * - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`, `perceptis_recover`
+ * - `progress`: `true` to get an event whenever the call has come further [false]; for calls that end in
+ *   a queue, since 0.2
+ *
+ * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
+ * what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
+ */
+perceptis_code perceptis_options_set(perceptis_options *options,
+                                     const char *key,
+                                     const char *value,
+                                     perceptis_error **error);
+
+/**
+ * Options from a JSON object, such as `{"directory": "out", "timeout_ms": 60000}`; the keys are those of
+ * `perceptis_options_set`, the values text, numbers or booleans; `null` leaves an option unset.
+ *
+ * On success the caller owns `*options` and frees it with `perceptis_options_free`. Errors:
+ * `INVALID_ARGUMENT`. Any thread; does not block. Since 0.1.
+ */
+perceptis_code perceptis_options_from_json(const char *json,
+                                           perceptis_options **options,
+                                           perceptis_error **error);
+
+/**
+ * Frees options. NULL is accepted.
+ *
+ * Any thread; does not block. Since 0.1.
+ */
+void perceptis_options_free(perceptis_options *options);
 
 /**
  * A request for `output_type` "single_slide" or "deck" from a prompt.

@@ -1,4 +1,4 @@
-//! The operations, in the form that blocks.
+//! The calls that block: the exported functions.
 
 use std::ffi::c_char;
 
@@ -17,15 +17,15 @@ use crate::call::Call;
 /// Starts a call and waits for its end.
 pub(crate) fn block(
     client: *mut perceptis_client,
-    (name, place): (&str, *mut *mut c_char),
+    (name, result): (&str, *mut *mut c_char),
     error: *mut *mut perceptis_error,
     call: impl FnOnce() -> Result<Call, Error>,
 ) -> perceptis_code {
-    returns::clear(place);
+    returns::clear(result);
     returns::call(error, || {
-        arguments::out(name, place)?;
-        let client = arguments::handle("client", client)?.shared();
-        hand_out(client.block(call()?), place)
+        arguments::out(name, result)?;
+        let client = arguments::handle("client", client)?.runtime();
+        hand_out(client.block(call()?), result)
     })
 }
 

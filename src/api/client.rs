@@ -1,4 +1,4 @@
-//! Clients as C sees them.
+//! Clients: the exported functions.
 
 use std::ffi::c_char;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::events::log::Log;
 use crate::platform::fork;
 use crate::platform::resolver;
 use crate::platform::threads;
-use crate::runtime::Shared;
+use crate::runtime::ClientRuntime;
 
 /// The longest wait for a client's end: a week, in milliseconds.
 const MAX_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
@@ -27,7 +27,7 @@ const MAX_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
 /// it belongs to the parent: in the child every call answers `FORKED`, and a new client can be made.
 /// Since 0.1.
 pub struct perceptis_client {
-    shared: Arc<Shared>,
+    runtime: Arc<ClientRuntime>,
     log: Option<Log>,
 }
 
@@ -36,9 +36,9 @@ impl Handle for perceptis_client {
 }
 
 impl perceptis_client {
-    /// What a call keeps, so that the handle may be freed while it runs.
-    pub(crate) fn shared(&self) -> Arc<Shared> {
-        Arc::clone(&self.shared)
+    /// What a call keeps, so that the program may free the handle while the call runs.
+    pub(crate) fn runtime(&self) -> Arc<ClientRuntime> {
+        Arc::clone(&self.runtime)
     }
 }
 
@@ -74,8 +74,8 @@ pub extern "C" fn perceptis_client_new(
         let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
         resolver::read_environment();
         fork::watch();
-        let shared = Arc::new(Shared::new(made));
-        returns::put(client, || handle::new(perceptis_client { shared, log }));
+        let runtime = Arc::new(ClientRuntime::new(made));
+        returns::put(client, || handle::new(perceptis_client { runtime, log }));
         Ok(())
     })
 }
@@ -99,7 +99,7 @@ pub extern "C" fn perceptis_client_activity(
     returns::clear(activity);
     returns::call(error, || {
         arguments::out("activity", activity)?;
-        let operations = arguments::handle("client", client)?.shared.activity()?;
+        let operations = arguments::handle("client", client)?.runtime.activity()?;
         let json = serde_json::to_string(&serde_json::json!({ "operations": operations }))
             .map_err(|error| Error::new(Kind::Internal, format!("the activity is no JSON: {error}")))?;
         returns::put(activity, || c_text(&json).into_raw());
@@ -128,7 +128,7 @@ pub extern "C" fn perceptis_client_close(
             return Err(Error::invalid(message).into());
         }
         let end = Instant::now() + Duration::from_millis(timeout_ms.unsigned_abs());
-        let closed = client.shared().close(end.saturating_duration_since(Instant::now()));
+        let closed = client.runtime().close(end.saturating_duration_since(Instant::now()));
         // From here on the log is silent, also after a close that took too long.
         if let Some(log) = client.log.as_ref().filter(|_| !is_not_done(&closed))
             && !log.stop(end.saturating_duration_since(Instant::now()))
@@ -148,10 +148,10 @@ pub extern "C" fn perceptis_client_close(
 pub extern "C" fn perceptis_client_free(client: *mut perceptis_client) {
     guard::free(client, |client| {
         let client = *client;
-        let forked = !client.shared.is_of_this_process();
-        client.shared.abandon();
+        let forked = !client.runtime.is_of_this_process();
+        client.runtime.abandon();
         match client.log {
-            // The parent's, too.
+            // In a fork's child: the log is the parent's, too.
             log if forked => std::mem::forget(log),
             Some(log) => drop(log.stop(Duration::ZERO)),
             None => {}

@@ -1,4 +1,4 @@
-//! Configurations as C sees them.
+//! Configurations: the exported functions.
 
 use std::ffi::{c_char, c_void};
 
@@ -12,7 +12,7 @@ use crate::boundary::guard;
 use crate::boundary::handle::{self, Handle};
 use crate::boundary::returns;
 use crate::events::log::Target;
-use crate::events::log_callback::{Source, perceptis_log_function};
+use crate::events::log_callback::{LogCallback, perceptis_log_function};
 
 /// What a client is made from. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_config {
@@ -106,7 +106,7 @@ pub extern "C" fn perceptis_config_set_log(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     returns::call(error, || {
-        arguments::handle_mut("config", config)?.log = Source::new(log, user).map(Target::Callback);
+        arguments::handle_mut("config", config)?.log = LogCallback::new(log, user).map(Target::Callback);
         Ok(())
     })
 }
@@ -127,7 +127,7 @@ pub extern "C" fn perceptis_config_set_log_queue(
     returns::call(error, || {
         let config = arguments::handle_mut("config", config)?;
         config.log = match arguments::optional("queue", queue)? {
-            Some(queue) => Some(Target::Queue(queue.inbox()?)),
+            Some(queue) => Some(Target::Queue(queue.completions()?)),
             None => None,
         };
         Ok(())

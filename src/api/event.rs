@@ -1,4 +1,4 @@
-//! Events as C sees them.
+//! Events: the exported functions.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -40,7 +40,7 @@ impl Handle for perceptis_event {
 
 impl From<Taken> for perceptis_event {
     fn from(taken: Taken) -> perceptis_event {
-        let told = |tag, kind, json: &str| perceptis_event {
+        let event_of = |tag, kind, json: &str| perceptis_event {
             tag,
             kind,
             json: c_text(json),
@@ -56,17 +56,19 @@ impl From<Taken> for perceptis_event {
                         (failure.result.unwrap_or_default(), Some(Lent::new(Kind::EventError, error)))
                     }
                 };
-                let mut event = told(tag, PERCEPTIS_EVENT_FINISHED, &json);
+                let mut event = event_of(tag, PERCEPTIS_EVENT_FINISHED, &json);
                 event.error = error;
                 event.receipt = receipt;
                 event
             }
-            Taken::News(tag, operation) => {
+            Taken::Progress(tag, operation) => {
                 let activity = serde_json::to_string(&operation.tracker().activity());
-                told(tag, PERCEPTIS_EVENT_PROGRESS, &activity.unwrap_or_else(|_| "{}".into()))
+                event_of(tag, PERCEPTIS_EVENT_PROGRESS, &activity.unwrap_or_else(|_| "{}".into()))
             }
-            Taken::Record(json) => told(0, PERCEPTIS_EVENT_LOG, &json),
-            Taken::Dropped(count) => told(0, PERCEPTIS_EVENT_LOG, &format!("{{\"dropped\":{count}}}")),
+            Taken::LogRecord(json) => event_of(0, PERCEPTIS_EVENT_LOG, &json),
+            Taken::DroppedRecords(count) => {
+                event_of(0, PERCEPTIS_EVENT_LOG, &format!("{{\"dropped\":{count}}}"))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The ledger as C sees it: what it holds, settling what was left, and forgetting.
+//! The ledger: the exported functions that list it, settle what earlier calls left, and forget.
 
 use std::ffi::c_char;
 
@@ -79,6 +79,6 @@ pub extern "C" fn perceptis_forget(
             .then(|| arguments::text("job_or_key", job_or_key, MAX_NAME_BYTES))
             .transpose()?;
         let call = Call::forget(name)?;
-        arguments::handle("client", client)?.shared().block(call).map(drop)
+        arguments::handle("client", client)?.runtime().block(call).map(drop)
     })
 }

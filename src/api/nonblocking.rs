@@ -1,4 +1,4 @@
-//! The operations, in the form that returns at once and ends in a queue.
+//! The calls that return at once and end in a queue: the exported functions.
 
 use std::ffi::c_char;
 
@@ -23,9 +23,9 @@ fn enqueue(
     call: impl FnOnce() -> Result<Call, Error>,
 ) -> perceptis_code {
     returns::call(error, || {
-        let client = arguments::handle("client", client)?.shared();
-        let inbox = arguments::handle("queue", queue)?.inbox()?;
-        Ok(client.enqueue(call()?, &inbox, tag)?)
+        let client = arguments::handle("client", client)?.runtime();
+        let completions = arguments::handle("queue", queue)?.completions()?;
+        Ok(client.enqueue(call()?, &completions, tag)?)
     })
 }
 

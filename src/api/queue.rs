@@ -1,4 +1,4 @@
-//! Queues as C sees them.
+//! Queues: the exported functions.
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::boundary::error::perceptis_error;
 use crate::boundary::guard;
 use crate::boundary::handle::{self, Handle};
 use crate::boundary::returns;
-use crate::events::completion_queue::Inbox;
-use crate::events::readiness::Signal;
-use crate::events::wakeup::{self, Doorbell, perceptis_release_function, perceptis_wakeup_function};
+use crate::events::completion_queue::CompletionQueue;
+use crate::events::readiness::Readiness;
+use crate::events::wakeup::{self, Wakeup, perceptis_release_function, perceptis_wakeup_function};
 use crate::platform::process::Process;
 use crate::platform::threads;
 
@@ -29,7 +29,7 @@ const MAX_TAKE_MS: i64 = 7 * 24 * 3600 * 1000;
 pub struct perceptis_queue {
     process: Process,
     descriptor: c_int,
-    inbox: Arc<Inbox>,
+    completions: Arc<CompletionQueue>,
 }
 
 impl Handle for perceptis_queue {
@@ -37,10 +37,10 @@ impl Handle for perceptis_queue {
 }
 
 impl perceptis_queue {
-    /// What a call keeps, so that the handle may be freed while it runs.
-    pub(crate) fn inbox(&self) -> Result<Arc<Inbox>, Error> {
+    /// What a call keeps, so that the program may free the handle while the call runs.
+    pub(crate) fn completions(&self) -> Result<Arc<CompletionQueue>, Error> {
         self.process.check("queue")?;
-        Ok(Arc::clone(&self.inbox))
+        Ok(Arc::clone(&self.completions))
     }
 }
 
@@ -56,12 +56,12 @@ pub extern "C" fn perceptis_queue_new(
     returns::clear(queue);
     returns::call(error, || {
         arguments::out("queue", queue)?;
-        let signal = Signal::new().map_err(|error| {
+        let readiness = Readiness::new().map_err(|error| {
             Error::new(Kind::Internal, format!("the queue's socket pair can't be made: {error}"))
         })?;
-        let (process, descriptor) = (Process::current(), signal.descriptor());
-        let inbox = Arc::new(Inbox::new(signal));
-        returns::put(queue, || handle::new(perceptis_queue { process, descriptor, inbox }));
+        let (process, descriptor) = (Process::current(), readiness.descriptor());
+        let completions = Arc::new(CompletionQueue::new(readiness));
+        returns::put(queue, || handle::new(perceptis_queue { process, descriptor, completions }));
         Ok(())
     })
 }
@@ -79,15 +79,15 @@ pub extern "C" fn perceptis_queue_fd(queue: *const perceptis_queue) -> c_int {
     queue.map_or(-1, |queue| queue.descriptor)
 }
 
-/// Sets the doorbell, for programs without an event loop that watches descriptors: `wakeup` is called with
+/// Sets the wakeup, for programs without an event loop that watches descriptors: `wakeup` is called with
 /// `user` whenever the queue, empty before, holds an event. It is not called for events that wait already
-/// when it is set. NULL takes it away. Returns after the calls in progress of the doorbells before have
+/// when it is set. NULL takes it away. Returns after the calls in progress of the wakeups before have
 /// ended, except when called from a callback: there it returns at once, and calls on other threads may go on.
 ///
 /// Not for a runtime that runs callbacks on one thread of its own and calls this from there: it would wait
 /// for itself. `perceptis_queue_set_wakeup_with_release` is for those, and where `user` has to be freed.
 ///
-/// The doorbell is called on a thread of the library's or on one that is in a call of it, with no lock held;
+/// The wakeup is called on a thread of the library's or on one that is in a call of it, with no lock held;
 /// with several clients, on several threads at once. It may call the library back, except for what blocks
 /// (`WOULD_DEADLOCK`), and returns: it is not left by `longjmp`, `pthread_exit` or an exception. While it
 /// runs, a client's other work waits. Errors: `INVALID_ARGUMENT`, `FORKED`. Any thread; blocks for a call in
@@ -100,24 +100,24 @@ pub extern "C" fn perceptis_queue_set_wakeup(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     returns::call(error, || {
-        let inbox = arguments::handle("queue", queue)?.inbox()?;
-        inbox.set_doorbell(Doorbell::new(wakeup, user));
+        let completions = arguments::handle("queue", queue)?.completions()?;
+        completions.set_wakeup(Wakeup::new(wakeup, user));
         Ok(())
     })
 }
 
-/// Sets the doorbell as `perceptis_queue_set_wakeup` does, and never waits: for runtimes that run callbacks
+/// Sets the wakeup as `perceptis_queue_set_wakeup` does, and never waits: for runtimes that run callbacks
 /// on one thread of theirs, and call this from that thread, where a wait for a callback in progress would
 /// never end.
 ///
 /// Where this returns `PERCEPTIS_OK`, `release` is called with `user` exactly once, when no call of `wakeup`
-/// is in progress any more and none will begin: after another doorbell was set or the queue was freed, in
+/// is in progress any more and none will begin: after another wakeup was set or the queue was freed, in
 /// that call, or on the thread that ends the last call of `wakeup`, and never while one is in progress. It is
 /// called with no lock held, may call the library back, except for what blocks (`WOULD_DEADLOCK`), and must
-/// return as `wakeup` must. A `wakeup` of NULL takes the doorbell away, and `release` is called at once.
+/// return as `wakeup` must. A `wakeup` of NULL takes the wakeup away, and `release` is called at once.
 /// `release` may be NULL.
 ///
-/// A doorbell from `perceptis_queue_set_wakeup` that this replaces may be in a call still; that function,
+/// A wakeup from `perceptis_queue_set_wakeup` that this replaces may be in a call still; that function,
 /// called next, waits for it, and so does `perceptis_queue_free`. In a fork's child nothing is called.
 /// Errors: `INVALID_ARGUMENT`, `FORKED`: `release` is not called then. Any thread, also in a callback; does
 /// not block. Since 0.3.
@@ -130,10 +130,10 @@ pub extern "C" fn perceptis_queue_set_wakeup_with_release(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     returns::call(error, || {
-        let inbox = arguments::handle("queue", queue)?.inbox()?;
-        let doorbell = Doorbell::with_release(wakeup, user, release);
-        let none = doorbell.is_none();
-        inbox.set_doorbell_at_once(doorbell);
+        let completions = arguments::handle("queue", queue)?.completions()?;
+        let made = Wakeup::with_release(wakeup, user, release);
+        let none = made.is_none();
+        completions.set_wakeup_at_once(made);
         if none {
             wakeup::release(release, user);
         }
@@ -164,7 +164,7 @@ pub extern "C" fn perceptis_queue_take(
         unsafe { taken.write(0) };
     }
     returns::call(error, || {
-        let inbox = arguments::handle("queue", queue)?.inbox()?;
+        let completions = arguments::handle("queue", queue)?.completions()?;
         arguments::out("events", events)?;
         if taken.is_null() {
             return Err(Error::invalid("argument taken is NULL").into());
@@ -183,7 +183,7 @@ pub extern "C" fn perceptis_queue_take(
         if timeout_ms != 0 {
             threads::check_blocking()?;
         }
-        for (at, event) in inbox.take(capacity, wait)?.into_iter().enumerate() {
+        for (at, event) in completions.take(capacity, wait)?.into_iter().enumerate() {
             let event = handle::new(perceptis_event::from(event));
             // SAFETY: the caller says that there is room for `capacity` events, and no more were taken.
             unsafe {
@@ -209,7 +209,7 @@ pub extern "C" fn perceptis_queue_cancel(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     returns::call(error, || {
-        arguments::handle("queue", queue)?.inbox()?.cancel(tag);
+        arguments::handle("queue", queue)?.completions()?.cancel(tag);
         Ok(())
     })
 }
@@ -226,7 +226,7 @@ pub extern "C" fn perceptis_queue_close(
     error: *mut *mut perceptis_error,
 ) -> perceptis_code {
     returns::call(error, || {
-        arguments::handle("queue", queue)?.inbox()?.close();
+        arguments::handle("queue", queue)?.completions()?.close();
         Ok(())
     })
 }
@@ -235,15 +235,15 @@ pub extern "C" fn perceptis_queue_close(
 /// their client end: files still come to where they belong. A thread that waits in `perceptis_queue_take` gets `CLOSED`. The
 /// descriptor is closed: take it out of the event loop before. NULL is accepted.
 ///
-/// After it no call of the doorbell begins. One in progress has ended, except when this is called from a
-/// callback, and except for a doorbell that was set with `perceptis_queue_set_wakeup_with_release`, whose
+/// After it no call of the wakeup begins. One in progress has ended, except when this is called from a
+/// callback, and except for a wakeup that was set with `perceptis_queue_set_wakeup_with_release`, whose
 /// release says when: for that one this does not wait. Any thread; blocks for a call in progress only.
 /// Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
     guard::free(queue, |queue| {
         if queue.process.is_current() {
-            queue.inbox.free();
+            queue.completions.free();
         } else {
             // In a fork's child the lock may be one that a thread of the parent's holds for ever, and the descriptors may
             // be closed and others by now. Nothing is touched.
@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn of_the_log_a_bounded_number_waits_and_what_was_dropped_is_told() {
-        let inbox = Inbox::new(Signal::new().unwrap());
+        let completions = CompletionQueue::new(Readiness::new().unwrap());
         for number in 0..1030 {
-            inbox.push_log(number.to_string());
+            completions.push_log(number.to_string());
         }
-        let taken = inbox.take(2000, Some(Duration::ZERO)).unwrap();
+        let taken = completions.take(2000, Some(Duration::ZERO)).unwrap();
         assert_eq!(taken.len(), 1025);
-        assert!(matches!(taken[0], Taken::Dropped(6)));
-        assert!(matches!(&taken[1], Taken::Record(record) if record == "6"));
-        assert!(inbox.take(1, Some(Duration::ZERO)).unwrap().is_empty());
+        assert!(matches!(taken[0], Taken::DroppedRecords(6)));
+        assert!(matches!(&taken[1], Taken::LogRecord(record) if record == "6"));
+        assert!(completions.take(1, Some(Duration::ZERO)).unwrap().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Errors as C sees them.
+//! Errors: the handle, and the exported functions that read it.
 
 use std::ffi::{CStr, CString, c_char};
 

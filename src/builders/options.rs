@@ -1,4 +1,4 @@
-//! Options as C sees them.
+//! The options of a call.
 
 use std::ffi::c_char;
 use std::sync::Arc;

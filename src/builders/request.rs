@@ -1,4 +1,4 @@
-//! Requests as C sees them.
+//! Requests.
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::boundary::text::c_text;
 /// What to make. Has one owner: not to be used from two threads at once. Since 0.1.
 pub struct perceptis_request {
     request: Request,
-    /// What the calls have that were made with it as it is.
+    /// What the calls of this request share, until the program changes it.
     wanted: OnceLock<Arc<Wanted>>,
 }
 
@@ -30,12 +30,12 @@ impl perceptis_request {
         handle::new(perceptis_request { request, wanted: OnceLock::new() })
     }
 
-    /// For a call.
+    /// The request as a call needs it.
     pub(crate) fn wanted(&self) -> Arc<Wanted> {
         Arc::clone(self.wanted.get_or_init(|| Arc::new(self.request.wanted())))
     }
 
-    /// For a change: the next call has something else.
+    /// The request, to change it: the next call makes its own copy.
     fn change(&mut self) -> &mut Request {
         self.wanted.take();
         &mut self.request

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::call::operation::Operation;
     use crate::platform::sync::Arc;
-    use crate::runtime::builder::Runtimes;
+    use crate::runtime::builder::RuntimeBuilder;
     use crate::runtime::worker::Worker;
 
     /// Runs these steps on a thread of the library's and returns every outcome that came. With `stop` the thread goes away
@@ -80,7 +80,7 @@ mod tests {
         let operation = Arc::new(Operation::new(Tracker::new("run")));
         let deliver = Box::new(move |end: End| sender.send(end.outcome).unwrap());
         let ending = Ending::new(Arc::clone(&operation), deliver);
-        let worker = Worker::start(&Runtimes::new()).unwrap();
+        let worker = Worker::start(&RuntimeBuilder::new()).unwrap();
         worker.runtime().spawn(Task::new(work, ending));
         if stop {
             operation.stop(StopReason::Cancelled);

@@ -1,14 +1,13 @@
-//! What a queue holds: the calls that were accepted, and what of them waits to be taken.
+//! The completion queue: the calls that were accepted, and the events that wait to be taken.
 //!
-//! An accepted call keeps its tag until its final event is taken. Of each call at most one thing waits: its end, or
-//! that there is news of it, which becomes an event when it is taken. So a program that never takes pays for its own
-//! calls and nothing else, and an end always has room. Of the log a bounded number of records waits.
+//! An accepted call keeps its tag until its final event is taken. Of each call at most one event waits: its end, or
+//! its progress, which is read when it is taken. So a program that never takes events pays for its own calls and
+//! nothing else, and an end always has room. Of the log a bounded number of records waits.
 //!
-//! One lock guards all of it and is held for moments: no event is made, nothing is called back, and no
-//! operation is stopped under it. The descriptor is written to under it, which can't block, so that it never
-//! shows anything else than what is there. The doorbell is rung by the thread that made events wait, after
-//! the lock is given back. One that is taken away in the middle of a ring is waited for, or released at the
-//! end of its last ring.
+//! One lock guards the state and is held for moments: under it no event's JSON is made, no callback is called, and no
+//! operation is stopped. The descriptor is written to under the lock, which can't block, so that the descriptor always
+//! agrees with the queue. The thread that made events wait calls the wakeup, after it has given the lock back. A wakeup
+//! that is replaced during a call of it is waited for, or released at the end of its last call.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU64;
@@ -17,86 +16,86 @@ use std::time::{Duration, Instant};
 use perceptis_core::{End, Error, Kind, StopReason};
 
 use crate::call::operation::Operation;
-use crate::events::readiness::Signal;
-use crate::events::wakeup::Doorbell;
-use crate::events::wakeups::{Doorbells, Ring};
+use crate::events::readiness::Readiness;
+use crate::events::wakeup::Wakeup;
+use crate::events::wakeups::{WakeupCall, Wakeups};
 use crate::platform::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::platform::threads;
 
 /// How many log records wait at most; the oldest go first.
 const MAX_RECORDS: usize = 1024;
 
-/// What comes out.
+/// An event that was taken, before its JSON is made.
 pub(crate) enum Taken {
     /// A call has ended; its tag is free.
     End(u64, End),
-    /// There is news of a call.
-    News(u64, Arc<Operation>),
+    /// A call has come further.
+    Progress(u64, Arc<Operation>),
     /// A record of the log, as JSON.
-    Record(String),
-    /// How many records were dropped, since they were not taken.
-    Dropped(u64),
+    LogRecord(String),
+    /// How many log records were dropped, since they were not taken.
+    DroppedRecords(u64),
 }
 
 /// A call that was accepted.
-struct Call {
+struct Accepted {
     operation: Arc<Operation>,
-    /// Distinguishes it from earlier calls with its tag.
+    /// Tells this call from earlier ones with the same tag.
     number: NonZeroU64,
-    /// Where its news stands among the others', while they wait.
-    news: Option<NonZeroU64>,
+    /// The place of this call's progress among that of others, while it waits.
+    progress: Option<NonZeroU64>,
     ended: bool,
 }
 
 struct State {
-    calls: HashMap<u64, Call>,
+    calls: HashMap<u64, Accepted>,
     ends: VecDeque<(u64, End)>,
-    /// The tags of which there is news, in the order of its coming.
-    news: BTreeMap<NonZeroU64, u64>,
+    /// The tags of calls that have come further, in the order in which they did.
+    progress: BTreeMap<NonZeroU64, u64>,
     records: VecDeque<String>,
     dropped: u64,
-    /// Numbers calls and news.
+    /// The newest number of a call or of progress.
     next: u64,
-    /// Threads that wait for events.
+    /// How many threads wait for events.
     takers: usize,
-    /// Whether events wait, as far as it was told.
-    told: bool,
+    /// Whether events waited when that was last announced.
+    announced: bool,
     closed: bool,
-    /// None once the queue is freed.
-    signal: Option<Signal>,
-    doorbells: Doorbells,
+    /// `None` once the queue is freed.
+    readiness: Option<Readiness>,
+    wakeups: Wakeups,
 }
 
-pub(crate) struct Inbox {
+pub(crate) struct CompletionQueue {
     state: Mutex<State>,
     /// Events have come, or the queue was closed.
     arrived: Condvar,
-    /// A ring of the doorbell has ended.
-    rung: Condvar,
+    /// A call of a wakeup has ended.
+    wakeup_ended: Condvar,
 }
 
-impl Inbox {
-    pub(crate) fn new(signal: Signal) -> Inbox {
-        Inbox {
+impl CompletionQueue {
+    pub(crate) fn new(readiness: Readiness) -> CompletionQueue {
+        CompletionQueue {
             state: Mutex::new(State {
                 calls: HashMap::new(),
                 ends: VecDeque::new(),
-                news: BTreeMap::new(),
+                progress: BTreeMap::new(),
                 records: VecDeque::new(),
                 dropped: 0,
                 next: 0,
                 takers: 0,
-                told: false,
+                announced: false,
                 closed: false,
-                signal: Some(signal),
-                doorbells: Doorbells::default(),
+                readiness: Some(readiness),
+                wakeups: Wakeups::default(),
             }),
             arrived: Condvar::new(),
-            rung: Condvar::new(),
+            wakeup_ended: Condvar::new(),
         }
     }
 
-    /// Accepts a call; the number is for [`Inbox::news`].
+    /// Accepts a call. The number is for [`CompletionQueue::progress`].
     ///
     /// # Errors
     /// `InvalidArgument` when the tag names a call whose final event has not been taken; `Closed`.
@@ -112,45 +111,47 @@ impl Inbox {
             return Err(Error::invalid(message));
         }
         let number = state.number();
-        state.calls.insert(tag, Call { operation: Arc::clone(operation), number, news: None, ended: false });
+        state
+            .calls
+            .insert(tag, Accepted { operation: Arc::clone(operation), number, progress: None, ended: false });
         Ok(number)
     }
 
-    /// A call has ended. Called once for each that was accepted.
+    /// Puts the end of a call in. Called once for each call that was accepted.
     pub(crate) fn end(&self, tag: u64, end: End) {
         let mut state = lock(&self.state);
-        if state.signal.is_none() {
+        if state.readiness.is_none() {
             return;
         }
         if let Some(call) = state.calls.get_mut(&tag) {
             call.ended = true;
-            // The end says all that the news would.
-            if let Some(news) = call.news.take() {
-                state.news.remove(&news);
+            // The end says all that the progress would.
+            if let Some(progress) = call.progress.take() {
+                state.progress.remove(&progress);
             }
         }
         state.ends.push_back((tag, end));
-        self.tell(state);
+        self.announce(state);
     }
 
-    /// There is news of a call. Such that has not been taken yet and this become one.
-    pub(crate) fn news(&self, tag: u64, number: NonZeroU64) {
+    /// Puts the progress of a call in. Progress that was not taken yet and this become one event.
+    pub(crate) fn progress(&self, tag: u64, number: NonZeroU64) {
         let mut state = lock(&self.state);
         let place = state.number();
         match state.calls.get_mut(&tag) {
-            Some(call) if call.number == number && !call.ended && call.news.is_none() => {
-                call.news = Some(place);
+            Some(call) if call.number == number && !call.ended && call.progress.is_none() => {
+                call.progress = Some(place);
             }
             _ => return,
         }
-        state.news.insert(place, tag);
-        self.tell(state);
+        state.progress.insert(place, tag);
+        self.announce(state);
     }
 
-    /// A record of the log, as JSON.
+    /// Puts a log record in, as JSON.
     pub(crate) fn push_log(&self, record: String) {
         let mut state = lock(&self.state);
-        if state.signal.is_none() {
+        if state.readiness.is_none() {
             return;
         }
         if state.records.len() == MAX_RECORDS {
@@ -158,11 +159,11 @@ impl Inbox {
             state.dropped += 1;
         }
         state.records.push_back(record);
-        self.tell(state);
+        self.announce(state);
     }
 
-    /// Up to `most` events: ends first, then news, then the log. Waits until there is one or the time is over;
-    /// `None`: for ever.
+    /// Takes up to `most` events: ends first, then progress, then the log. Waits until there is an event or the time
+    /// is over; `None`: for ever.
     ///
     /// # Errors
     /// `Closed`, when the queue is closed and holds no event.
@@ -172,7 +173,7 @@ impl Inbox {
         loop {
             if state.events_wait() {
                 let taken = state.take(most);
-                self.tell(state);
+                self.announce(state);
                 return Ok(taken);
             }
             if state.closed {
@@ -188,7 +189,7 @@ impl Inbox {
         }
     }
 
-    /// Stops a call, if it is one that has not ended.
+    /// Stops the call with this tag, if it has not ended.
     pub(crate) fn cancel(&self, tag: u64) {
         let operation = lock(&self.state).calls.get(&tag).map(|call| Arc::clone(&call.operation));
         if let Some(operation) = operation {
@@ -196,38 +197,40 @@ impl Inbox {
         }
     }
 
-    /// Wakes the threads that wait, and accepts no further call. What runs goes on, and what waits can be taken.
+    /// Wakes the threads that wait, and accepts no further call. Calls that run go on, and events that wait can be
+    /// taken.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
         self.arrived.notify_all();
-        self.tell(state);
+        self.announce(state);
     }
 
-    /// Closes, and drops what is there and what will come. The descriptor is closed, and no ring begins after this.
+    /// Closes the queue, and drops the events that it has and those that come later. The descriptor is closed, and no
+    /// call of the wakeup begins after this.
     pub(crate) fn free(&self) {
         let held = {
             let mut state = lock(&self.state);
             state.closed = true;
             self.arrived.notify_all();
             // Dropped after the lock is given back: an operation may hold much.
-            let State { calls, ends, news, records, signal, .. } = &mut *state;
-            news.clear();
-            (std::mem::take(calls), std::mem::take(ends), std::mem::take(records), signal.take())
+            let State { calls, ends, progress, records, readiness, .. } = &mut *state;
+            progress.clear();
+            (std::mem::take(calls), std::mem::take(ends), std::mem::take(records), readiness.take())
         };
         drop(held);
-        self.set_doorbell(None);
+        self.set_wakeup(None);
     }
 
-    /// Has this rung from now on. Waits for the rings in progress of those before that are waited for; but
-    /// not in a callback, where that could be a wait for itself.
-    pub(crate) fn set_doorbell(&self, doorbell: Option<Doorbell>) {
+    /// Replaces the wakeup. Waits for the calls in progress of earlier wakeups that are waited for, but not in a
+    /// callback, which could wait for itself then.
+    pub(crate) fn set_wakeup(&self, wakeup: Option<Wakeup>) {
         let gone = {
             let mut state = lock(&self.state);
-            let gone = state.doorbells.replace(doorbell);
-            let number = state.doorbells.last();
-            while state.doorbells.ring_before(number) && !threads::is_own() {
-                state = wait(&self.rung, &self.state, state, None);
+            let gone = state.wakeups.replace(wakeup);
+            let number = state.wakeups.last();
+            while state.wakeups.call_before(number) && !threads::is_own() {
+                state = wait(&self.wakeup_ended, &self.state, state, None);
             }
             gone
         };
@@ -236,43 +239,44 @@ impl Inbox {
         }
     }
 
-    /// Has this rung from now on, and waits for nothing.
-    pub(crate) fn set_doorbell_at_once(&self, doorbell: Option<Doorbell>) {
-        let gone = lock(&self.state).doorbells.replace(doorbell);
+    /// Replaces the wakeup, and waits for nothing.
+    pub(crate) fn set_wakeup_at_once(&self, wakeup: Option<Wakeup>) {
+        let gone = lock(&self.state).wakeups.replace(wakeup);
         if let Some(gone) = gone {
             gone.release();
         }
     }
 
-    /// Tells the descriptor, the waiting threads and the doorbell whether events wait, after a change.
-    fn tell(&self, mut state: MutexGuard<'_, State>) {
+    /// Announces whether events wait: to the descriptor, to the waiting threads and to the wakeup. Called after each
+    /// change.
+    fn announce(&self, mut state: MutexGuard<'_, State>) {
         let (waits, closed) = (state.events_wait(), state.closed);
-        let begun = !std::mem::replace(&mut state.told, waits) && waits;
-        if let Some(signal) = &mut state.signal {
-            // Once closed it stays readable, as the end of a stream does: an event loop has to see that.
-            signal.show(waits || closed);
+        let begun = !std::mem::replace(&mut state.announced, waits) && waits;
+        if let Some(readiness) = &mut state.readiness {
+            // The descriptor of a closed queue stays readable, as the end of a stream does: an event loop has to see it.
+            readiness.set(waits || closed);
         }
-        // One is enough: it takes what is there, or wakes the next.
+        // One thread is enough: it takes the events that are there, or wakes the next thread.
         if waits && state.takers > 0 {
             self.arrived.notify_one();
         }
-        let ring = if begun { state.doorbells.begin() } else { None };
+        let call = if begun { state.wakeups.begin_call() } else { None };
         drop(state);
-        if let Some(ring) = ring {
-            self.ring(ring);
+        if let Some(call) = call {
+            self.call_wakeup(call);
         }
     }
 
-    fn ring(&self, ring: Ring) {
-        if !ring.doorbell.ring() {
-            // The callback forked, and this is the child: all of this is the parent's.
-            std::mem::forget(ring);
+    fn call_wakeup(&self, call: WakeupCall) {
+        if !call.wakeup.call() {
+            // The callback forked, and this is the child: the queue and its lock are the parent's.
+            std::mem::forget(call);
             return;
         }
         let gone = {
             let mut state = lock(&self.state);
-            let gone = state.doorbells.end(&ring);
-            self.rung.notify_all();
+            let gone = state.wakeups.end_call(&call);
+            self.wakeup_ended.notify_all();
             gone
         };
         if let Some(gone) = gone {
@@ -288,7 +292,7 @@ impl State {
     }
 
     fn events_wait(&self) -> bool {
-        !(self.ends.is_empty() && self.news.is_empty() && self.records.is_empty())
+        !(self.ends.is_empty() && self.progress.is_empty() && self.records.is_empty())
     }
 
     fn take(&mut self, most: usize) -> Vec<Taken> {
@@ -297,14 +301,14 @@ impl State {
             let next = if let Some((tag, end)) = self.ends.pop_front() {
                 self.calls.remove(&tag);
                 Taken::End(tag, end)
-            } else if let Some((_, tag)) = self.news.pop_first() {
+            } else if let Some((_, tag)) = self.progress.pop_first() {
                 let Some(call) = self.calls.get_mut(&tag) else { continue };
-                call.news = None;
-                Taken::News(tag, Arc::clone(&call.operation))
+                call.progress = None;
+                Taken::Progress(tag, Arc::clone(&call.operation))
             } else if self.dropped > 0 {
-                Taken::Dropped(std::mem::take(&mut self.dropped))
+                Taken::DroppedRecords(std::mem::take(&mut self.dropped))
             } else if let Some(record) = self.records.pop_front() {
-                Taken::Record(record)
+                Taken::LogRecord(record)
             } else {
                 break;
             };

@@ -1,4 +1,4 @@
-//! A client's log as C sees it: records that become events of a queue, or are handed to a callback.
+//! The log of a client: its records become events of a queue, or are handed to a callback.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,32 +7,32 @@ use std::time::Duration;
 
 use perceptis_core::Sink;
 
-use crate::events::completion_queue::Inbox;
-use crate::events::log_callback::{CallbackLog, Source};
+use crate::events::completion_queue::CompletionQueue;
+use crate::events::log_callback::{ClientRecords, LogCallback};
 
-/// Where records go that a configuration asks for.
+/// Where a configuration sends the records of its clients.
 pub(crate) enum Target {
-    Callback(Source),
-    Queue(Arc<Inbox>),
+    Callback(LogCallback),
+    Queue(Arc<CompletionQueue>),
 }
 
 /// The log of one client.
 pub(crate) enum Log {
-    Callback(CallbackLog),
+    Callback(ClientRecords),
     Queue(Arc<QueueLog>),
 }
 
 impl Log {
     pub(crate) fn new(target: &Target) -> Log {
         match target {
-            Target::Callback(source) => Log::Callback(source.join()),
-            Target::Queue(inbox) => {
-                Log::Queue(Arc::new(QueueLog { inbox: Arc::clone(inbox), silent: AtomicBool::new(false) }))
+            Target::Callback(callback) => Log::Callback(callback.join()),
+            Target::Queue(queue) => {
+                Log::Queue(Arc::new(QueueLog { queue: Arc::clone(queue), silent: AtomicBool::new(false) }))
             }
         }
     }
 
-    /// Its end in `core`.
+    /// What the client in `core` writes its records to.
     pub(crate) fn sink(&self) -> Arc<dyn Sink> {
         match self {
             Log::Callback(log) => log.sink(),
@@ -40,8 +40,8 @@ impl Log {
         }
     }
 
-    /// Takes no further records; those that came are handed out within `timeout`, or not at all. Whether the
-    /// callback, where there is one, has come back from this client's records.
+    /// Takes no further records. The records that came before are handed out within `timeout`, or not at all. Says
+    /// whether the callback, where there is one, has returned from this client's records.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         match self {
             Log::Callback(log) => log.stop(timeout),
@@ -53,9 +53,9 @@ impl Log {
     }
 }
 
-/// A log that ends in a queue.
+/// The log of a client whose records become events of a queue.
 pub(crate) struct QueueLog {
-    inbox: Arc<Inbox>,
+    queue: Arc<CompletionQueue>,
     silent: AtomicBool,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for QueueLog {
 impl Sink for QueueLog {
     fn take(&self, record: String) {
         if !self.silent.load(Ordering::Acquire) {
-            self.inbox.push_log(record);
+            self.queue.push_log(record);
         }
     }
 }

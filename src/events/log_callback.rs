@@ -1,17 +1,16 @@
-//! The thread that hands log records to a configuration's callback.
+//! The log callback of a configuration, and the thread that hands records to it.
 //!
-//! All clients of a configuration share it, and the queue before it, so the callback never runs twice at
-//! once. The queue is bounded: a slow callback delays no client; the oldest records make room, and the next
-//! one that is handed out says how many.
+//! All clients of a configuration share the thread, and a list of records that wait, so that the callback never runs
+//! twice at once. The list is bounded: a slow callback delays no client. The oldest records make room, and the next
+//! record that is handed out says how many were dropped.
 //!
-//! Who may do what: any thread appends under the lock ([`perceptis_core::Sink::take`]). The thread takes the
-//! first record under the lock and calls without it. [`CallbackLog::stop`] waits, holding the lock only while
-//! it sleeps, until the thread has no record of that client any more. The thread is started by the first
-//! record, and ends when the configuration and all its clients are gone.
+//! Any thread appends a record under the lock ([`perceptis_core::Sink::take`]). The log thread takes the first record
+//! under the lock, and calls the callback without it. [`ClientRecords::stop`] waits until the thread has no record of
+//! that client any more. The first record starts the thread; it ends when the configuration and all its clients are
+//! gone.
 //!
-//! A fork's child has no such thread, and another thread may have held the lock when it was forked. A
-//! configuration works there all the same, with a thread and a queue of the child's own; what is the parent's
-//! is not touched.
+//! A fork's child has no such thread, and another thread may have held the lock during the fork. So in the child the
+//! configuration has a thread and a list of its own, and the child does not touch those of the parent.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{CString, c_char, c_void};
@@ -32,10 +31,10 @@ use crate::platform::threads;
 /// Since 0.2.
 pub type perceptis_log_function = Option<unsafe extern "C" fn(user: *mut c_void, record_json: *const c_char)>;
 
-/// How many records wait for the callback.
+/// The largest number of records that wait for the callback.
 const MAX_WAITING: usize = 1024;
 
-/// A function of the program and what it is called with.
+/// The program's function, and the argument that it is called with.
 #[derive(Clone, Copy)]
 struct Callback {
     function: unsafe extern "C" fn(*mut c_void, *const c_char),
@@ -45,9 +44,9 @@ struct Callback {
 // SAFETY: `perceptis_config_set_log` says that the function is called with `user` on a thread of the
 // library's.
 unsafe impl Send for Callback {}
-// SAFETY: all that threads do with a shared one is to copy it, except for `LogThread::run`, which calls it.
-// Of those there is one in a process for each configuration: `State::running` is set under the lock when it
-// is started, and taken back under the lock as the last thing that it does.
+// SAFETY: threads only copy a shared callback, except for `LogThread::run`, which calls it. A process has one such
+// thread for each configuration: `State::running` is set under the lock when the thread is started, and taken back
+// under the lock as the last thing that the thread does.
 unsafe impl Sync for Callback {}
 
 impl Callback {
@@ -61,41 +60,41 @@ impl Callback {
 }
 
 /// A configuration's callback, with its thread in each process that uses the configuration.
-pub(crate) struct Source {
+pub(crate) struct LogCallback {
     callback: Callback,
     thread: Arc<LogThread>,
-    /// The child's, where this process is a fork's child of the one that made this.
-    in_child: OnceLock<Box<Source>>,
+    /// What a fork's child uses in the place of this. Empty in the process that made this.
+    in_child: OnceLock<Box<LogCallback>>,
 }
 
-impl Source {
-    /// NULL is none.
-    pub(crate) fn new(function: perceptis_log_function, user: *mut c_void) -> Option<Source> {
-        function.map(|function| Source::of(Callback { function, user }))
+impl LogCallback {
+    /// `None` of NULL.
+    pub(crate) fn new(function: perceptis_log_function, user: *mut c_void) -> Option<LogCallback> {
+        function.map(|function| LogCallback::of(Callback { function, user }))
     }
 
-    fn of(callback: Callback) -> Source {
-        Source { callback, thread: Arc::new(LogThread::new(callback)), in_child: OnceLock::new() }
+    fn of(callback: Callback) -> LogCallback {
+        LogCallback { callback, thread: Arc::new(LogThread::new(callback)), in_child: OnceLock::new() }
     }
 
     /// The log of a new client.
-    pub(crate) fn join(&self) -> CallbackLog {
+    pub(crate) fn join(&self) -> ClientRecords {
         if !self.thread.process.is_current() {
-            return self.in_child.get_or_init(|| Box::new(Source::of(self.callback))).join();
+            return self.in_child.get_or_init(|| Box::new(LogCallback::of(self.callback))).join();
         }
         let mut state = self.thread.lock();
         state.next += 1;
         let client = state.next;
         state.clients.insert(client);
         drop(state);
-        CallbackLog { client, thread: Arc::clone(&self.thread) }
+        ClientRecords { client, thread: Arc::clone(&self.thread) }
     }
 }
 
-impl Drop for Source {
+impl Drop for LogCallback {
     fn drop(&mut self) {
         if !self.thread.process.is_current() {
-            // The parent's: kept as it is.
+            // In a fork's child: the thread's state is the parent's, and stays as it is.
             std::mem::forget(Arc::clone(&self.thread));
             return;
         }
@@ -104,20 +103,20 @@ impl Drop for Source {
     }
 }
 
-/// The log of one client, which ends in a callback.
-pub(crate) struct CallbackLog {
+/// The records of one client, which go to the callback.
+pub(crate) struct ClientRecords {
     client: u64,
     thread: Arc<LogThread>,
 }
 
-impl CallbackLog {
-    /// Its end in `core`.
+impl ClientRecords {
+    /// What the client in `core` writes its records to.
     pub(crate) fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(Ear { client: self.client, thread: Arc::clone(&self.thread) })
+        Arc::new(CallbackSink { client: self.client, thread: Arc::clone(&self.thread) })
     }
 
-    /// Takes no further records, and waits until those that came were handed out, or so long; then nothing
-    /// more is. Whether the callback has come back from this client's records.
+    /// Takes no further records, and waits until the records that came before were handed out, or until the time is
+    /// over, which drops the rest. Says whether the callback has returned from this client's records.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         let (client, thread) = (self.client, &*self.thread);
         let end = Instant::now() + timeout;
@@ -138,7 +137,7 @@ impl CallbackLog {
     }
 }
 
-impl Drop for CallbackLog {
+impl Drop for ClientRecords {
     fn drop(&mut self) {
         if self.thread.process.is_current() {
             self.stop(Duration::ZERO);
@@ -148,19 +147,19 @@ impl Drop for CallbackLog {
     }
 }
 
-/// A client's place in `core`, which knows nothing of threads.
-struct Ear {
+/// What a client in `core` writes its records to. It appends them to the list of the log thread.
+struct CallbackSink {
     client: u64,
     thread: Arc<LogThread>,
 }
 
-impl fmt::Debug for Ear {
+impl fmt::Debug for CallbackSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CallbackLog")
+        f.write_str("CallbackSink")
     }
 }
 
-impl Sink for Ear {
+impl Sink for CallbackSink {
     fn take(&self, json: String) {
         let thread = &self.thread;
         let mut state = thread.lock();
@@ -178,7 +177,7 @@ impl Sink for Ear {
             return;
         }
         let own = Arc::clone(thread);
-        // Without a thread nothing is handed out; the next record tries again.
+        // If the thread can't be started, no record is handed out now, and the next record tries again.
         state.running = threads::spawn_named("perceptis-log", Box::new(move || own.run())).is_ok();
     }
 }
@@ -191,19 +190,19 @@ struct Record {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Record>,
-    /// How many records made room since the last that was handed out.
+    /// How many records were dropped since the last record that was handed out.
     dropped: u64,
-    /// Whether there is a thread.
+    /// Whether the thread runs.
     running: bool,
     /// The client whose record the callback has now.
     calling: Option<u64>,
-    /// Whether the configuration is there, so that further clients may come.
+    /// Whether the configuration still exists, so that further clients may come.
     configured: bool,
     /// The clients that may bring records.
     clients: BTreeSet<u64>,
-    /// Numbers clients.
+    /// The number of the newest client.
     next: u64,
-    /// How many threads wait in [`CallbackLog::stop`].
+    /// How many threads wait in [`ClientRecords::stop`].
     stopping: usize,
 }
 
@@ -220,7 +219,7 @@ struct LogThread {
     state: Mutex<State>,
     /// A record has come, or the configuration or a client is gone.
     changed: Condvar,
-    /// The callback has come back.
+    /// The callback has returned.
     quiet: Condvar,
 }
 
@@ -242,9 +241,9 @@ impl LogThread {
                 let dropped = std::mem::take(&mut state.dropped);
                 state.calling = Some(record.client);
                 drop(state);
-                self.callback.call(&c_text(&told(record.json, dropped)));
+                self.callback.call(&c_text(&with_dropped(record.json, dropped)));
                 if !self.process.is_current() {
-                    // The callback forked, and this is the child.
+                    // The callback forked, and this thread is the child's.
                     return;
                 }
                 state = self.lock();
@@ -267,8 +266,8 @@ impl LogThread {
     }
 }
 
-/// A record, and how many before it had to make room.
-fn told(record: String, dropped: u64) -> String {
+/// A record, and in it how many records were dropped before it.
+fn with_dropped(record: String, dropped: u64) -> String {
     match record.strip_suffix('}') {
         Some(open) if dropped > 0 => format!("{open},\"dropped\":{dropped}}}"),
         _ => record,

@@ -7,20 +7,20 @@ use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// A readable descriptor, or one that is not.
-pub(crate) struct Signal {
+/// A socket pair of which the program watches one end.
+pub(crate) struct Readiness {
     program: UnixStream,
     own: UnixStream,
-    shown: bool,
+    readable: bool,
 }
 
-impl Signal {
-    /// Not readable yet. Both ends are non-blocking, and closed by exec.
-    pub(crate) fn new() -> io::Result<Signal> {
+impl Readiness {
+    /// Makes a pair that is not readable yet. Both ends are non-blocking, and closed by exec.
+    pub(crate) fn new() -> io::Result<Readiness> {
         let (program, own) = UnixStream::pair()?;
         program.set_nonblocking(true)?;
         own.set_nonblocking(true)?;
-        Ok(Signal { program, own, shown: false })
+        Ok(Readiness { program, own, readable: false })
     }
 
     /// The end that a program's event loop watches.
@@ -28,9 +28,9 @@ impl Signal {
         self.program.as_raw_fd()
     }
 
-    /// Makes it readable, or not.
-    pub(crate) fn show(&mut self, readable: bool) {
-        if std::mem::replace(&mut self.shown, readable) == readable {
+    /// Makes the program's end readable, or not readable.
+    pub(crate) fn set(&mut self, readable: bool) {
+        if std::mem::replace(&mut self.readable, readable) == readable {
             return;
         }
         let mut byte = 0u8;

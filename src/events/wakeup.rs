@@ -1,70 +1,72 @@
-//! The callback that rings when events begin to wait, and what tells the program that it rings no more.
+//! A wakeup: the program's callback that is called when a queue, empty before, holds an event; and the release callback
+//! that tells the program that the wakeup is called no more.
 
 use std::ffi::c_void;
 
 use crate::platform::process::Process;
 use crate::platform::threads;
 
-/// The doorbell, called with the `user` that was set beside it, on a thread that it must not block for long.
-/// Since 0.2.
+/// The wakeup of a queue. It is called with the `user` that was set beside it, on a thread that it must not
+/// block for long. Since 0.2.
 pub type perceptis_wakeup_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// Called once, with the `user` that was set beside it, when a doorbell rings no more:
-/// `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for long.
-/// Since 0.3.
+/// The release of a wakeup. It is called once, with the `user` that was set beside it, when the wakeup is
+/// called no more: `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for
+/// long. Since 0.3.
 pub type perceptis_release_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// A program's function and what it wants to be called with.
-pub(crate) struct Doorbell {
+/// The program's function, and the argument that it is called with.
+pub(crate) struct Wakeup {
     function: unsafe extern "C" fn(*mut c_void),
     user: *mut c_void,
-    /// Whether the program relies on the calls that take a doorbell away to wait for its rings.
+    /// Whether the program relies on this: the function that replaces a wakeup waits for the calls in progress.
     waited_for: bool,
     release: perceptis_release_function,
 }
 
 // SAFETY: the header says of both functions that they are called with `user` on any thread.
-unsafe impl Send for Doorbell {}
+unsafe impl Send for Wakeup {}
 // SAFETY: as above, and that the first is called on several threads at once. The second is called once, by
-// the thread that `Doorbells` gives the doorbell back to.
-unsafe impl Sync for Doorbell {}
+// the thread that `Wakeups` gives the wakeup back to.
+unsafe impl Sync for Wakeup {}
 
-impl Doorbell {
-    /// One whose rings have to be waited for when it is taken away; NULL is none.
-    pub(crate) fn new(function: perceptis_wakeup_function, user: *mut c_void) -> Option<Doorbell> {
-        function.map(|function| Doorbell { function, user, waited_for: true, release: None })
+impl Wakeup {
+    /// A wakeup whose calls in progress are waited for when it is replaced. `None` of NULL.
+    pub(crate) fn new(function: perceptis_wakeup_function, user: *mut c_void) -> Option<Wakeup> {
+        function.map(|function| Wakeup { function, user, waited_for: true, release: None })
     }
 
-    /// One that is released instead, once it rings no more; NULL is none.
+    /// A wakeup that is released after its last call, and that no function waits for. `None` of NULL.
     pub(crate) fn with_release(
         function: perceptis_wakeup_function,
         user: *mut c_void,
         release: perceptis_release_function,
-    ) -> Option<Doorbell> {
-        function.map(|function| Doorbell { function, user, waited_for: false, release })
+    ) -> Option<Wakeup> {
+        function.map(|function| Wakeup { function, user, waited_for: false, release })
     }
 
     pub(crate) fn is_waited_for(&self) -> bool {
         self.waited_for
     }
 
-    /// Rings, with no lock held. Whether this is still the same process: the callback may have forked.
-    pub(crate) fn ring(&self) -> bool {
+    /// Calls the program's function, with no lock held. Says whether this is still the same process: the function may
+    /// have forked.
+    pub(crate) fn call(&self) -> bool {
         let process = Process::current();
-        // SAFETY: the program gave the function for this. It keeps `user` valid until the ring is over:
-        // either the call that takes the doorbell away waits for that, except in a callback, where the header
-        // says that rings of other threads may go on; or `release` says when.
+        // SAFETY: the program gave the function for this. It keeps `user` valid until the call is over: either
+        // the function that replaces the wakeup waits for that, except in a callback, where the header says that
+        // calls on other threads may go on; or `release` says when.
         threads::in_callback(|| unsafe { (self.function)(self.user) });
         process.is_current()
     }
 
-    /// Tells the program that it rings no more, with no lock held. Called once, after the last ring.
+    /// Tells the program that the wakeup is called no more, with no lock held. Called once, after the last call.
     pub(crate) fn release(&self) {
         release(self.release, self.user);
     }
 }
 
-/// Tells the program that what `user` was for is over; NULL: it does not want to know.
+/// Tells the program that the library needs `user` no more. NULL: the program did not ask for that.
 pub(crate) fn release(function: perceptis_release_function, user: *mut c_void) {
     if let Some(release) = function {
         // SAFETY: the program gave the function for this one call, with the `user` that it has kept until

@@ -1,7 +1,7 @@
-//! How a client's runtimes are made.
+//! The builder of a client's tokio runtimes.
 //!
-//! tokio's builder looks at a variable of the environment, which only `perceptis_client_new` may do. So it is
-//! made there, and kept.
+//! tokio's builder reads a variable of the environment, which only `perceptis_client_new` may do. So that function makes
+//! the builder, and the client keeps it.
 
 use std::io;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use tokio::runtime::{Builder, Runtime};
 use crate::platform::sync::{Arc, Mutex, lock};
 use crate::platform::threads;
 
-/// Threads for the disk and for name resolution; they come when needed, and stay. With the one that does the
-/// work and the ledger's a client has four at most.
+/// The threads for the disk and for name resolution. They are started when they are needed, and stay. With its worker
+/// and the thread of the ledger, a client has four threads at most.
 const BLOCKING_THREADS: usize = 2;
-/// As good as for ever. A thread that went when it was idle might not come again: containers bound their
-/// number, and a file that is paid for has to be written.
+/// As good as for ever. A thread that ended when it was idle might not start again, since containers limit the number
+/// of threads; and a file that is paid for has to be written.
 const KEPT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// Makes runtimes, for a client's thread and for its lane.
+/// Makes the runtimes of a client: of its worker, and of the calling thread.
 #[derive(Clone)]
-pub(crate) struct Runtimes(Arc<Mutex<Builder>>);
+pub(crate) struct RuntimeBuilder(Arc<Mutex<Builder>>);
 
-impl Runtimes {
-    /// Reads the environment.
-    pub(crate) fn new() -> Runtimes {
+impl RuntimeBuilder {
+    /// Makes a builder, which reads the environment.
+    pub(crate) fn new() -> RuntimeBuilder {
         let mut builder = Builder::new_current_thread();
         builder
             .max_blocking_threads(BLOCKING_THREADS)
@@ -34,10 +34,10 @@ impl Runtimes {
             .thread_stack_size(STACK_BYTES)
             .on_thread_start(threads::enter)
             .enable_all();
-        Runtimes(Arc::new(Mutex::new(builder)))
+        RuntimeBuilder(Arc::new(Mutex::new(builder)))
     }
 
-    /// One that is driven by the thread that asks for it.
+    /// Makes a runtime that the calling thread drives.
     pub(crate) fn build(&self) -> io::Result<Runtime> {
         lock(&self.0).build()
     }

@@ -1,11 +1,12 @@
-//! A client's threads, and what runs on them.
+//! The runtime of a client: its threads, and the operations that run on them.
 //!
-//! One operation: the caller's thread registers it under the lock of [`State`] and spawns its task; the task ends
-//! with the operation, unregisters it and hands its outcome over, to the thread that waits for it or to a queue. A
-//! client that ends stops its operations; should the threads go away first, the tasks are dropped, which ends the
-//! operations as well. No lock is held across a wait or a callback.
+//! The calling thread registers an operation under the lock of [`State`] and spawns its task. The task ends with the
+//! operation: it unregisters it, and hands the outcome over to the thread that waits or to a queue. A client that ends
+//! stops its operations. If the threads end first, their tasks are dropped, which ends the operations as well. No lock is
+//! held across a wait or a callback.
 //!
-//! A short call that blocks runs on its caller's thread instead, where the client's runtime for that is free.
+//! A short call that blocks runs on the calling thread instead, where no other call uses the runtime for that
+//! ([`caller_thread`]).
 
 pub(crate) mod builder;
 pub(crate) mod caller_thread;
@@ -22,26 +23,26 @@ use tokio::sync::Notify;
 use crate::call::Call;
 use crate::call::operation::{Ending, Operation};
 use crate::call::task::Task;
-use crate::events::completion_queue::Inbox;
+use crate::events::completion_queue::CompletionQueue;
 use crate::platform::process::Process;
 use crate::platform::sync::{Arc, Condvar, Mutex, MutexGuard, lock, wait};
 use crate::platform::threads;
-use crate::runtime::builder::Runtimes;
-use crate::runtime::caller_thread::Lane;
+use crate::runtime::builder::RuntimeBuilder;
+use crate::runtime::caller_thread::CallerRuntime;
 use crate::runtime::worker::Worker;
 
 /// How long the threads of a freed client wait for its operations to end.
 const MAX_LINGER: Duration = Duration::from_secs(5);
 
 /// What a client handle, its running calls and its tasks share.
-pub(crate) struct Shared {
+pub(crate) struct ClientRuntime {
     client: Arc<Client>,
     process: Process,
-    runtimes: Runtimes,
+    builder: RuntimeBuilder,
     state: Mutex<State>,
-    /// An operation of a client that closes has ended, and its end has been handed over.
+    /// An operation has handed over its end. Notified once the client closes.
     ended: Condvar,
-    /// The same, for the task that ends the threads of a client that was freed.
+    /// The same, for the task that ends the threads of a client that the program freed.
     all_ended: Notify,
 }
 
@@ -50,91 +51,95 @@ struct State {
     closed: bool,
     /// Made by the first operation: a client costs nothing until it is used.
     worker: Option<Worker>,
-    /// None while a call has it, too.
-    lane: Option<Lane>,
-    lane_lent: bool,
+    /// Made by the first short call that blocks. `None` while a call uses it, too.
+    caller_runtime: Option<CallerRuntime>,
+    /// Whether a call uses it.
+    caller_runtime_lent: bool,
+    /// The number of the next operation.
     next: u64,
     running: BTreeMap<u64, Arc<Operation>>,
     /// How many operations have not handed over their end.
     unfinished: usize,
 }
 
-/// Where an operation runs.
-enum Place {
-    Threads(Handle),
-    Lane(LentLane),
+/// What runs an operation.
+enum Executor {
+    /// The client's worker.
+    Worker(Handle),
+    /// The calling thread.
+    Caller(LentRuntime),
 }
 
-/// The client's lane while a call has it.
-struct LentLane {
-    shared: Arc<Shared>,
-    /// Taken when this is dropped.
-    lane: Option<Lane>,
+/// The client's [`CallerRuntime`] while a call uses it.
+struct LentRuntime {
+    client: Arc<ClientRuntime>,
+    /// `None` only while this is dropped.
+    runtime: Option<CallerRuntime>,
 }
 
-impl Drop for LentLane {
+impl Drop for LentRuntime {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.lane_lent = false;
+        let mut state = self.client.lock();
+        state.caller_runtime_lent = false;
         if !state.closed {
-            state.lane = self.lane.take();
+            state.caller_runtime = self.runtime.take();
         }
-        // A client that has ended leaves it here, to be dropped with this: no lock is held then.
+        // After the client has ended, the runtime is dropped with this, when no lock is held.
         drop(state);
     }
 }
 
-/// An operation's place in its client.
+/// An operation that is registered with its client, until this is dropped.
 struct Running {
-    shared: Arc<Shared>,
+    client: Arc<ClientRuntime>,
     number: u64,
 }
 
 impl Running {
-    /// Hands the operation's end over. It no longer shows as running by then, and a client that closes waits until
-    /// this is done.
+    /// Hands the operation's end over. The client no longer lists it as running by then, and a client that closes waits
+    /// until this is done.
     fn end(self, deliver: impl FnOnce()) {
-        self.shared.lock().running.remove(&self.number);
+        self.client.lock().running.remove(&self.number);
         deliver();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = self.client.lock();
         state.running.remove(&self.number);
         state.unfinished -= 1;
         let closed = state.closed;
         drop(state);
-        // A system call; and nothing waits before the client closes.
+        // Only a client that closes waits for this. So other operations save the system call.
         if closed {
-            self.shared.ended.notify_all();
-            self.shared.all_ended.notify_one();
+            self.client.ended.notify_all();
+            self.client.all_ended.notify_one();
         }
     }
 }
 
-impl Shared {
-    pub(crate) fn new(client: Client) -> Shared {
-        Shared {
+impl ClientRuntime {
+    pub(crate) fn new(client: Client) -> ClientRuntime {
+        ClientRuntime {
             client: Arc::new(client),
             process: Process::current(),
-            runtimes: Runtimes::new(),
+            builder: RuntimeBuilder::new(),
             state: Mutex::default(),
             ended: Condvar::new(),
             all_ended: Notify::new(),
         }
     }
 
-    /// Runs an operation on the client's threads and waits for its end.
-    pub(crate) fn block(self: &Arc<Shared>, call: Call) -> Outcome {
+    /// Runs an operation and waits for its end.
+    pub(crate) fn block(self: &Arc<ClientRuntime>, call: Call) -> Outcome {
         self.process.check("client")?;
         threads::check_blocking()?;
         let (sender, receiver) = mpsc::sync_channel(1);
-        let here = call.is_short() && Lane::fits();
+        let here = call.is_short() && CallerRuntime::fits();
         self.start(call, here, Hearing::AtReturn, |_, _| {
             Ok(move |end: End| {
-                // The receiver is gone only when the caller's thread is.
+                // The receiver is gone only when the calling thread is.
                 let _ = sender.send(end.outcome);
             })
         })?;
@@ -143,54 +148,59 @@ impl Shared {
             .unwrap_or_else(|_| Err(Error::new(Kind::Internal, "the call ended without an end").into()))
     }
 
-    /// Runs an operation on the client's threads; its end goes into a queue.
+    /// Runs an operation on the client's worker. Its end goes into a queue.
     ///
     /// # Errors
     /// `Forked`, `Closed`, and `InvalidArgument` when the tag is in use; nothing goes into the queue then.
-    pub(crate) fn enqueue(self: &Arc<Shared>, call: Call, inbox: &Arc<Inbox>, tag: u64) -> Result<(), Error> {
+    pub(crate) fn enqueue(
+        self: &Arc<ClientRuntime>,
+        call: Call,
+        completions: &Arc<CompletionQueue>,
+        tag: u64,
+    ) -> Result<(), Error> {
         self.process.check("client")?;
         self.start(call, false, Hearing::Later, |operation, progress| {
-            let number = inbox.accept(tag, operation)?;
+            let number = completions.accept(tag, operation)?;
             if progress {
-                // Weakly: the queue holds the operation.
-                let inbox = Arc::downgrade(inbox);
+                // A weak reference: the queue holds the operation.
+                let completions = Arc::downgrade(completions);
                 operation.tracker().on_change(Arc::new(move || {
-                    if let Some(inbox) = Weak::upgrade(&inbox) {
-                        inbox.news(tag, number);
+                    if let Some(completions) = Weak::upgrade(&completions) {
+                        completions.progress(tag, number);
                     }
                 }));
             }
-            let inbox = Arc::clone(inbox);
-            Ok(move |end| inbox.end(tag, end))
+            let completions = Arc::clone(completions);
+            Ok(move |end| completions.end(tag, end))
         })
     }
 
-    /// Starts an operation, once `accept` has said to whom its end is handed over. `here`: if it can, it runs it on this
-    /// thread and returns when it has ended.
+    /// Starts an operation, once `accept` has returned the function that takes its end. With `here`, the operation runs
+    /// on this thread where that is possible, and this returns when it has ended.
     fn start<D: FnOnce(End) + Send + 'static>(
-        self: &Arc<Shared>,
+        self: &Arc<ClientRuntime>,
         call: Call,
         here: bool,
         hearing: Hearing,
         accept: impl FnOnce(&Arc<Operation>, bool) -> Result<D, Error>,
     ) -> Result<(), Error> {
         let operation = Arc::new(Operation::new(call.tracker()));
-        let (running, place) = self.begin(&operation, here)?;
+        let (running, executor) = self.begin(&operation, here)?;
         let deliver = accept(&operation, call.progress())?;
         let ending = Ending::new(Arc::clone(&operation), Box::new(move |end| running.end(|| deliver(end))));
         let work = call.work(Arc::clone(&self.client), operation.tracker().clone(), hearing);
         let task = Task::new(work, ending);
-        match place {
-            Place::Threads(handle) => drop(handle.spawn(task)),
-            Place::Lane(mut lent) => match &mut lent.lane {
-                Some(lane) => lane.run(task),
+        match executor {
+            Executor::Worker(handle) => drop(handle.spawn(task)),
+            Executor::Caller(mut lent) => match &mut lent.runtime {
+                Some(runtime) => runtime.run(task),
                 None => drop(task),
             },
         }
         Ok(())
     }
 
-    /// Ends what runs, waits until it has ended and the ledger has it, and stops the threads.
+    /// Ends the operations that run, waits until they have ended and the ledger has their ends, and stops the threads.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.process.check("client")?;
         threads::check_blocking()?;
@@ -202,9 +212,9 @@ impl Shared {
             state = wait(&self.ended, &self.state, state, Some(left()));
         }
         let still = state.unfinished;
-        let (worker, lane) = (state.worker.take(), state.lane.take());
+        let (worker, caller_runtime) = (state.worker.take(), state.caller_runtime.take());
         drop(state);
-        drop(lane);
+        drop(caller_runtime);
         let unwritten = self.client.write_ledger(left());
         self.client.disconnect();
         if let Some(worker) = worker {
@@ -229,24 +239,25 @@ impl Shared {
         Err(Error::new(Kind::Timeout, message))
     }
 
-    /// Ends what runs without waiting for it: the handle is gone. The threads go when all of it has ended.
-    pub(crate) fn abandon(self: Arc<Shared>) {
+    /// Ends the operations that run without waiting for them, since the program has freed the handle. The threads end
+    /// when all operations have.
+    pub(crate) fn abandon(self: Arc<ClientRuntime>) {
         if !self.process.is_current() {
-            // In a fork's child: the threads are the parent's, and so is what their locks guard. Closing our
-            // copies of its sockets would take them out of the parent's epoll. Nothing is touched.
+            // In a fork's child: the threads are the parent's, and so is the state that their locks guard. If the child
+            // closed its copies of the sockets, that would take them out of the parent's epoll.
             std::mem::forget(self);
             return;
         }
         self.stop_all();
-        let (worker, lane) = {
+        let (worker, caller_runtime) = {
             let mut state = self.lock();
-            (state.worker.take(), state.lane.take())
+            (state.worker.take(), state.caller_runtime.take())
         };
-        drop(lane);
+        drop(caller_runtime);
         let Some(worker) = worker else { return self.client.disconnect() };
         let runtime = worker.runtime().clone();
         runtime.spawn(async move {
-            // Each ends within two seconds; what does not is dropped with the threads.
+            // Each operation ends within two seconds. One that does not is dropped with the threads.
             let ended = async {
                 while self.lock().unfinished > 0 {
                     self.all_ended.notified().await;
@@ -258,18 +269,18 @@ impl Shared {
         });
     }
 
-    /// Whether this process made it, and no parent.
+    /// Whether this process made the client, and not a parent of it.
     pub(crate) fn is_of_this_process(&self) -> bool {
         self.process.is_current()
     }
 
-    /// What runs now, the oldest first.
+    /// The operations that run now, the oldest first.
     pub(crate) fn activity(&self) -> Result<Vec<Activity>, Error> {
         self.process.check("client")?;
         Ok(self.lock().running.values().map(|operation| operation.tracker().activity()).collect())
     }
 
-    /// Begins no further operation and stops those that run.
+    /// Refuses further operations and stops those that run.
     fn stop_all(&self) {
         let running: Vec<Arc<Operation>> = {
             let mut state = self.lock();
@@ -281,34 +292,38 @@ impl Shared {
         }
     }
 
-    fn begin(self: &Arc<Shared>, operation: &Arc<Operation>, here: bool) -> Result<(Running, Place), Error> {
+    fn begin(
+        self: &Arc<ClientRuntime>,
+        operation: &Arc<Operation>,
+        here: bool,
+    ) -> Result<(Running, Executor), Error> {
         let mut state = self.lock();
         if state.closed {
             return Err(Error::new(Kind::Closed, "the client is closed"));
         }
-        let runtime = match &state.worker {
+        let worker = match &state.worker {
             Some(worker) => worker.runtime().clone(),
             None => {
-                let worker = state.worker.insert(Worker::start(&self.runtimes)?);
+                let worker = state.worker.insert(Worker::start(&self.builder)?);
                 self.client.live_on(worker.runtime());
                 worker.runtime().clone()
             }
         };
-        let place = if here && !state.lane_lent {
-            let lane = match state.lane.take() {
-                Some(lane) => lane,
-                None => Lane::new(&self.runtimes)?,
+        let executor = if here && !state.caller_runtime_lent {
+            let runtime = match state.caller_runtime.take() {
+                Some(runtime) => runtime,
+                None => CallerRuntime::new(&self.builder)?,
             };
-            state.lane_lent = true;
-            Place::Lane(LentLane { shared: Arc::clone(self), lane: Some(lane) })
+            state.caller_runtime_lent = true;
+            Executor::Caller(LentRuntime { client: Arc::clone(self), runtime: Some(runtime) })
         } else {
-            Place::Threads(runtime)
+            Executor::Worker(worker)
         };
         let number = state.next;
         state.next += 1;
         state.running.insert(number, Arc::clone(operation));
         state.unfinished += 1;
-        Ok((Running { shared: Arc::clone(self), number }, place))
+        Ok((Running { client: Arc::clone(self), number }, executor))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

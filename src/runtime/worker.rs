@@ -1,4 +1,4 @@
-//! The thread that does a client's work.
+//! A client's worker: the thread that drives its operations.
 
 use std::io;
 use std::sync::mpsc;
@@ -9,30 +9,30 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::platform::threads;
-use crate::runtime::builder::Runtimes;
+use crate::runtime::builder::RuntimeBuilder;
 
-/// The thread, with the runtime that it drives. Dropped, it has the thread end by itself: tasks are dropped at their
-/// next await, and what blocks is not waited for.
+/// The thread, with the runtime that it drives. When this is dropped, the thread ends by itself: it drops its tasks at
+/// their next await, and does not wait for work that blocks.
 pub(crate) struct Worker {
     runtime: Handle,
-    /// Ends the thread, and says how long it waits for what blocks.
+    /// Ends the thread, and says how long it waits for work that blocks.
     end: oneshot::Sender<Duration>,
     /// Hung up when the thread has ended.
     ended: mpsc::Receiver<()>,
 }
 
 impl Worker {
-    pub(crate) fn start(runtimes: &Runtimes) -> Result<Worker, Error> {
-        let runtimes = runtimes.clone();
+    pub(crate) fn start(builder: &RuntimeBuilder) -> Result<Worker, Error> {
+        let builder = builder.clone();
         let (end, asked) = oneshot::channel();
         let (running, ended) = mpsc::channel();
         let (made, runtime) = mpsc::sync_channel(1);
-        // Made on the thread itself: in a handler of atexit the caller's has lost what that needs.
+        // The thread makes its runtime itself: in a handler of atexit, the calling thread has lost what that needs.
         let work = move || {
-            let made_here = runtimes.build();
+            let made_here = builder.build();
             let handle = made_here.as_ref().map(|runtime| runtime.handle().clone());
-            let told = made.send(handle.map_err(threads::unstartable));
-            if let (Ok(()), Ok(runtime)) = (told, made_here) {
+            let sent = made.send(handle.map_err(threads::unstartable));
+            if let (Ok(()), Ok(runtime)) = (sent, made_here) {
                 let wait = runtime.block_on(asked).unwrap_or_default();
                 runtime.shutdown_timeout(wait);
             }
@@ -43,15 +43,15 @@ impl Worker {
         Ok(Worker { runtime: runtime.recv().map_err(gone)??, end, ended })
     }
 
-    /// What tasks are spawned on.
+    /// The runtime that tasks are spawned on.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }
 
-    /// Ends the thread and waits for that, at most so long: also for files that are being synced.
+    /// Ends the thread, and waits at most so long for its end, also while it syncs files.
     pub(crate) fn shut_down(self, timeout: Duration) {
         if self.end.send(timeout).is_ok() {
-            // Nothing is ever sent: it ends by hanging up, or is late.
+            // The thread never sends: it hangs up when it ends, or this wait times out.
             let _ = self.ended.recv_timeout(timeout);
         }
     }
