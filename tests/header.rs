@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use support::{root, succeed};
+use support::{Sandbox, listing, root, succeed};
 
-/// The compilers of C and of C++, each with its standard. CI has them all; so must whoever runs this.
+/// The compilers of C and of C++, each with its standard. This test needs all of them.
 const COMPILERS: [(&str, &str, &str); 4] = [
     ("gcc", "c", "-std=c11"),
     ("g++", "c++", "-std=c++17"),
@@ -102,14 +102,150 @@ fn everything_in_it_is_documented() {
         }
     }
     // What design.md asks every function's comment to tell.
-    for comment in header.split("/**").skip(1) {
-        let (text, declaration) = comment.split_once("*/").unwrap();
-        if declaration.trim_start().contains('(')
-            && declaration.trim_start().find('(') < declaration.find(';')
-        {
+    for (declaration, text) in comments(&header) {
+        if is_function(declaration) {
             assert!(text.contains("Since 0."), "since when? {text}");
             assert!(text.contains("thread"), "which threads? {text}");
             assert!(text.contains("block"), "does it block? {text}");
         }
+    }
+}
+
+/// The declarations that have a comment, with the comment's text in one line.
+fn comments(header: &str) -> Vec<(&str, String)> {
+    let comments = header.split("/**").skip(1).map(|comment| {
+        let (text, rest) = comment.split_once("*/").unwrap();
+        let words: Vec<&str> = text.split_whitespace().filter(|word| *word != "*").collect();
+        (rest.split("/*").next().unwrap().trim(), words.join(" "))
+    });
+    comments.collect()
+}
+
+fn is_function(declaration: &str) -> bool {
+    !declaration.starts_with(['#', 't']) && declaration.contains('(')
+}
+
+#[test]
+fn lines_of_the_headers_have_at_most_100_columns() {
+    let include = root().join("include");
+    let further = fs::read_dir(include.join("perceptis")).unwrap().map(|entry| entry.unwrap().path());
+    let headers = [include.join("perceptis.h"), include.join("perceptis.hpp")];
+    for path in headers.into_iter().chain(further) {
+        for (at, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            assert!(line.chars().count() <= 100, "{}:{}: {line}", path.display(), at + 1);
+        }
+    }
+}
+
+/// A section of the header: its title, the sentences about it, and its example in C.
+struct Section {
+    title: String,
+    sentences: String,
+    example: String,
+}
+
+fn sections(header: &str) -> Vec<Section> {
+    let sections = header.split("/* ---- ").skip(1).map(|section| {
+        let (title, rest) = section.split_once(" ----\n\n").expect("a title");
+        let (sentences, rest) = rest.split_once("\n\n   Example:\n\n").expect("an example");
+        let (example, _) = rest.split_once("\n */").unwrap();
+        let example =
+            example.lines().map(|line| line.strip_prefix("       ").unwrap_or(line).to_owned() + "\n");
+        Section { title: title.to_owned(), sentences: sentences.to_owned(), example: example.collect() }
+    });
+    sections.collect()
+}
+
+#[test]
+fn sections_come_in_reading_order_and_have_two_sentences_each() {
+    let header = header();
+    let sections = sections(&header);
+    let titles: Vec<_> = sections.iter().map(|section| section.title.split(':').next().unwrap()).collect();
+    assert_eq!(
+        titles,
+        [
+            "The library",
+            "Configuration",
+            "Clients",
+            "Requests",
+            "Options",
+            "Calls that block",
+            "Calls that end in a queue",
+            "Queues and events",
+            "The ledger",
+            "Errors",
+            "JSON",
+        ]
+    );
+    for section in &sections {
+        let ends = section.sentences.split_whitespace().filter(|word| word.ends_with('.')).count();
+        assert_eq!(ends, 2, "{}: {}", section.title, section.sentences);
+    }
+    let at = |name: &str| header.find(&format!("{name}(")).unwrap();
+    assert!(at("perceptis_code perceptis_client_new") < at("perceptis_code perceptis_client_close"));
+    assert!(at("perceptis_code perceptis_client_new") < at("perceptis_code perceptis_run"));
+    assert!(at("perceptis_code perceptis_run") < at("perceptis_code perceptis_generate"));
+}
+
+/// Calls the examples of all sections. The directory for the files is the program's argument.
+const MAIN: &str = r#"
+int main(int argc, char **argv)
+{
+    perceptis_client *client = open_client(configure());
+    perceptis_request *request = slide_about("Why teams adopt Rust");
+    perceptis_options *options = options_for(argc > 1 ? argv[1] : ".");
+    perceptis_error *error = NULL;
+    char *text = NULL;
+    int good = library_fits() && client != NULL && request != NULL && options != NULL;
+    good = good && make(client, request, options) == PERCEPTIS_OK;
+    good = good && finish(start(client, request, options, 7)) == PERCEPTIS_OK;
+    good = good && settle_earlier_calls(client) == PERCEPTIS_OK;
+    good = good && perceptis_get_status(client, "none", NULL, &text, &error) == PERCEPTIS_NOT_FOUND;
+    good = good && !can_be_repeated(error);
+    perceptis_error_free(error);
+    good = good && perceptis_run(client, request, options, &text, NULL) == PERCEPTIS_OK;
+    good = good && print_files(text) == 1;
+    perceptis_string_free(text);
+    perceptis_options_free(options);
+    perceptis_request_free(request);
+    perceptis_client_free(client);
+    return !good;
+}
+"#;
+
+#[test]
+fn examples_compile_in_their_order_and_run() {
+    let (work, library) = (tempfile::tempdir().unwrap(), support::library_directory());
+    let source = work.path().join("examples.c");
+    let mut code = String::from("#include <perceptis.h>\n#include <stdio.h>\n#include <string.h>\n\n");
+    for section in sections(&header()) {
+        code += &section.example;
+        code += "\n";
+    }
+    fs::write(&source, code + MAIN).unwrap();
+    let sandbox = Sandbox::start(20);
+    for (compiler, _, standard) in COMPILERS.iter().filter(|(_, language, _)| *language == "c") {
+        let (program, out) = (work.path().join(compiler), tempfile::tempdir().unwrap());
+        succeed(
+            Command::new(compiler)
+                .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
+                .arg(root().join("include"))
+                .arg(&source)
+                .arg("-L")
+                .arg(library.path())
+                .args(["-lperceptis", "-o"])
+                .arg(&program),
+        );
+        let mut run = Command::new(&program);
+        sandbox.quickly(&mut run);
+        let output = succeed(run.env("LD_LIBRARY_PATH", library.path()).arg(out.path()));
+        let said = String::from_utf8(output.stdout).unwrap();
+        let files = listing(out.path());
+        assert_eq!(files.len(), 3, "{said}");
+        for file in &files {
+            assert!(said.contains(out.path().join(file).to_str().unwrap()), "{file}: {said}");
+        }
+        assert!(said.contains("call 7 ended: {") && said.contains("\n0 submissions are left\n"), "{said}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("NOT_FOUND: "));
     }
 }

@@ -30,7 +30,8 @@ using EventHandle = Handle<perceptis_event, perceptis_event_free>;
 using ClientHandle = Handle<perceptis_client, perceptis_client_free>;
 using QueueHandle = Handle<perceptis_queue, perceptis_queue_free>;
 
-/// The value at a JSON pointer: a string's text, else its JSON; nothing where it is missing or null.
+/// The value at a JSON pointer: a string's text, else its JSON; nothing where it is missing or
+/// null.
 inline std::optional<std::string> json_get(const std::string &json, const std::string &pointer)
 {
     const Text text(perceptis_json_get(json.c_str(), pointer.c_str()));

@@ -90,7 +90,10 @@ public:
     /// The job's id.
     std::string job_id() const { return json_text(json_, "/job_id"); }
     /// Any value by its JSON pointer, such as "/job/new_field".
-    std::optional<std::string> at(const std::string &pointer) const { return json_get(json_, pointer); }
+    std::optional<std::string> at(const std::string &pointer) const
+    {
+        return json_get(json_, pointer);
+    }
 
 private:
     std::string json_;
@@ -174,7 +177,10 @@ public:
     /// The same at the latest.
     std::optional<std::chrono::milliseconds> eta_high() const { return time_at("/eta_high_ms"); }
     /// On how many jobs of its kind that stands; 0: on the service's documentation.
-    std::optional<std::uint64_t> eta_jobs() const { return detail::json_number(json(), "/eta_jobs"); }
+    std::optional<std::uint64_t> eta_jobs() const
+    {
+        return detail::json_number(json(), "/eta_jobs");
+    }
 
 private:
     std::optional<std::chrono::milliseconds> time_at(const char *pointer) const

@@ -23,9 +23,9 @@ use crate::runtime::ClientRuntime;
 /// The longest wait for a client's end: a week, in milliseconds.
 const MAX_CLOSE_MS: i64 = 7 * 24 * 3600 * 1000;
 
-/// A client of the service with one API key. May be used from any number of threads at once. After a fork
-/// it belongs to the parent: in the child every call answers `FORKED`, and a new client can be made.
-/// Since 0.1.
+/// A client of the service with one API key. Any number of threads may use it at once. After a fork
+/// it belongs to the parent: in the child every call answers `FORKED`, and the child can make a new
+/// client. Since 0.1.
 pub struct perceptis_client {
     runtime: Arc<ClientRuntime>,
     log: Option<Log>,
@@ -42,20 +42,22 @@ impl perceptis_client {
     }
 }
 
-/// Makes a client from a configuration, which is copied; NULL: from the environment and the defaults. No
-/// connection is opened, no thread started: that is done by the first operation.
+/// Makes a client from a configuration, which is copied; NULL: from the environment and the
+/// defaults. It opens no connection and starts no thread: the first operation does that.
 ///
-/// The environment is read here and not again, so that a program may change it at any other time: the
-/// variables `PERCEPTIS_<KEY>`; for proxies those of curl, `https_proxy`, `http_proxy`, `all_proxy`,
-/// `no_proxy`, where the lower case is looked at first; `SSL_CERT_FILE` and `SSL_CERT_DIR`; `HOME` and
-/// `XDG_STATE_HOME`. The one exception is the C library's resolver: glibc before 2.41 can read `LOCALDOMAIN`,
-/// `RES_OPTIONS` and `HOSTALIASES` when it looks up a host name other than localhost, as in any program that
-/// calls getaddrinfo(3). glibc's setenv(3) is safe beside that from 2.41 on. A proxy's scheme is http, https,
-/// socks5, socks5h, socks4 or socks4a; this machine is never reached through a proxy.
+/// This function reads the environment, and no later call does, so that a program may change it at
+/// any other time: the variables `PERCEPTIS_<KEY>`; for proxies those of curl, `https_proxy`,
+/// `http_proxy`, `all_proxy`, `no_proxy`, where the lower case comes first; `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR`; `HOME` and `XDG_STATE_HOME`. The one exception is the resolver of the C library:
+/// glibc before 2.41 can read `LOCALDOMAIN`, `RES_OPTIONS` and `HOSTALIASES` when it looks up a host
+/// name other than localhost, as in any program that calls getaddrinfo(3). From glibc 2.41 on,
+/// setenv(3) is safe beside that. The scheme of a proxy is http, https, socks5, socks5h, socks4 or
+/// socks4a. The library never reaches this machine through a proxy.
 ///
 /// On success the caller owns `*client` and frees it with `perceptis_client_free`. Errors:
-/// `INVALID_ARGUMENT`, `CONFIGURATION` (no API key, plain http to another machine, an unreadable CA file, a
-/// bad environment variable: the message names it). Any thread; blocks only to read `ca_file`. Since 0.1.
+/// `INVALID_ARGUMENT`, `CONFIGURATION` (no API key, plain http to another machine, a CA file that
+/// can't be read, a bad environment variable: the message names it). Any thread; blocks only to read
+/// `ca_file`. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_client_new(
     config: *const perceptis_config,
@@ -80,13 +82,15 @@ pub extern "C" fn perceptis_client_new(
     })
 }
 
-/// What runs in this client now, without asking the service: `{"operations": [{"operation", "phase"
-/// ("preparing", "submitting", "waiting", "downloading"), "job_id", "status", "idempotency_key",
-/// "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms", "eta_jobs"}]}`, the oldest first; what is not known
-/// is null. `eta_ms` and the next two say when the job is likely to be done, from now, at the earliest and at
-/// the latest. `eta_jobs` says on how many jobs of its kind that stands, which this client or earlier
-/// processes with the same ledger saw done; 0: on the service's documentation. For a line that shows the
-/// state while another thread waits.
+/// Lists the operations that run in this client now, the oldest first, without a question to the
+/// service: `{"operations": [{"operation", "phase", "job_id", "status", "idempotency_key",
+/// "elapsed_ms", "eta_ms", "eta_low_ms", "eta_high_ms", "eta_jobs"}]}`. What is not known is null. A
+/// program can show it as a line of state while another thread waits.
+///
+/// `phase` is "preparing", "submitting", "waiting" or "downloading". `eta_ms`, `eta_low_ms` and
+/// `eta_high_ms` say in how many milliseconds the job is likely to be done, at the earliest and at
+/// the latest. `eta_jobs` says how many jobs of its kind that estimate stands on, which this client
+/// or earlier processes with the same ledger saw done; 0: on the documentation of the service.
 ///
 /// On success the caller owns `*activity` and frees it with `perceptis_string_free`. Errors:
 /// `INVALID_ARGUMENT`, `FORKED`. Any thread; does not block. Since 0.1.
@@ -107,14 +111,15 @@ pub extern "C" fn perceptis_client_activity(
     })
 }
 
-/// Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits until they
-/// have ended, at most `timeout_ms` (0 to a week) milliseconds of the wall's time; their final events are in
-/// their queues by then. What the ledger does not have yet is written, for at most 2 s of that time. Jobs go on at the
-/// service. Every later operation answers `CLOSED`; closing again does nothing.
+/// Ends the operations that run, each with `CLOSED` and all that is known of its job, and waits
+/// until they have ended, at most `timeout_ms` milliseconds of the wall's time (0 to a week). Their
+/// final events are in their queues by then. Steps that the ledger does not have yet are written,
+/// for at most 2 s of that time. Jobs go on at the service. Every later operation answers `CLOSED`.
+/// A second close does nothing.
 ///
-/// The handle stays the caller's, to be freed. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (operations have not ended and are
-/// dropped all the same, or the message says how many steps the ledger could not take), `FORKED`,
-/// `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
+/// The handle stays the caller's, who frees it. Errors: `INVALID_ARGUMENT`, `TIMEOUT` (operations
+/// have not ended and are dropped all the same, or the message says how many steps the ledger could
+/// not take), `FORKED`, `WOULD_DEADLOCK`. Any thread; blocks. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_client_close(
     client: *mut perceptis_client,
@@ -140,8 +145,8 @@ pub extern "C" fn perceptis_client_close(
     })
 }
 
-/// Frees a client. Operations that run end with `CLOSED`, those of queues a moment later; their jobs go on
-/// at the service. Queues may be freed before or after. NULL is accepted.
+/// Frees a client. Operations that run end with `CLOSED`, those of queues a moment later; their jobs
+/// go on at the service. The program may free queues before or after. NULL is accepted.
 ///
 /// Any thread, also in a callback; does not block. Since 0.1.
 #[unsafe(no_mangle)]

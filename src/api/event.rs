@@ -13,18 +13,20 @@ use crate::boundary::handle::{Handle, Kind, Lent};
 use crate::boundary::text::c_text;
 use crate::events::completion_queue::Taken;
 
-/// What an event tells: one of `PERCEPTIS_EVENT_*`. New ones get new numbers, so a program must bear ones that it does
-/// not know. Since 0.2.
+/// The kind of an event: one of `PERCEPTIS_EVENT_*`. New kinds get new numbers, so a program must
+/// accept kinds that it does not know. Since 0.2.
 pub type perceptis_event_type = i32;
 
-/// A call has ended. There is exactly one for each call that was accepted, and its tag is free from now on.
+/// A call has ended. There is exactly one such event for each call that was accepted, and its tag is
+/// free from now on.
 pub const PERCEPTIS_EVENT_FINISHED: perceptis_event_type = 0;
 /// A call made with the option `progress` has come further.
 pub const PERCEPTIS_EVENT_PROGRESS: perceptis_event_type = 1;
 /// A record of the log.
 pub const PERCEPTIS_EVENT_LOG: perceptis_event_type = 2;
 
-/// What came out of a queue. Immutable; may be read from any thread, and moved from one to another. Since 0.2.
+/// An event that came out of a queue. It never changes. Any thread may read it, and it may be moved
+/// from one thread to another. Since 0.2.
 pub struct perceptis_event {
     tag: u64,
     kind: perceptis_event_type,
@@ -81,7 +83,7 @@ pub extern "C" fn perceptis_event_tag(event: *const perceptis_event) -> u64 {
     readable(event).map_or(0, |event| event.tag)
 }
 
-/// What the event tells: `PERCEPTIS_EVENT_FINISHED`, `_PROGRESS` or `_LOG`.
+/// The kind of the event: `PERCEPTIS_EVENT_FINISHED`, `_PROGRESS` or `_LOG`.
 ///
 /// Of NULL: -1. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
@@ -89,7 +91,8 @@ pub extern "C" fn perceptis_event_kind(event: *const perceptis_event) -> percept
     readable(event).map_or(-1, |event| event.kind)
 }
 
-/// How the call has ended: what the form that blocks would have returned. `PERCEPTIS_OK` of all other events.
+/// How the call has ended: what the form that blocks would have returned. `PERCEPTIS_OK` of all
+/// other events.
 ///
 /// Of NULL: `PERCEPTIS_OK`. Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
@@ -97,9 +100,10 @@ pub extern "C" fn perceptis_event_code(event: *const perceptis_event) -> percept
     error::perceptis_error_code(perceptis_event_error(event))
 }
 
-/// The event's JSON. Of a call that has ended: what the form that blocks would have handed out, with `PERCEPTIS_OK`
-/// and with `PERCEPTIS_INCOMPLETE`. Of progress: where the call stands, an entry of `perceptis_client_activity`. Of
-/// the log: a record, or `{"dropped": <how many were dropped, since they were not taken>}`. "" where there is none.
+/// The JSON of the event; "" where there is none. Of a call that has ended: what the form that
+/// blocks would have returned, with `PERCEPTIS_OK` and with `PERCEPTIS_INCOMPLETE`. Of progress:
+/// where the call stands, as an entry of `perceptis_client_activity`. Of the log: a record, or
+/// `{"dropped"}` with the number of records that were dropped because the program did not take them.
 ///
 /// Borrowed from the event; of NULL: "". Any thread; does not block. Since 0.2.
 #[unsafe(no_mangle)]
@@ -117,16 +121,18 @@ pub extern "C" fn perceptis_event_error(event: *const perceptis_event) -> *const
 
 /// Frees an event, and what is borrowed from it. NULL is accepted.
 ///
-/// A final event is freed once the program has made the end its own: from then on the call counts as told. A program that
-/// dies before finds the job again by making the same call. Any thread; does not block. Since 0.2.
+/// A program frees a final event once it has stored the end: from then on the ledger counts the end
+/// as given. A program that dies before finds the job again when it makes the same call. Any thread;
+/// does not block. Since 0.2.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_event_free(event: *mut perceptis_event) {
     guard::free(event, |event| event.receipt.into_iter().for_each(Receipt::sign));
 }
 
-/// Frees a final event whose end the program does not get: its `await` was cancelled, its callback is gone, Ctrl-C came
-/// in between. The call does not count as told, so that an equal call goes on with its submission and does not buy it
-/// again. Of other events: as `perceptis_event_free`. NULL is accepted.
+/// Frees a final event whose end the program does not store: its `await` was cancelled, its callback
+/// is gone, Ctrl-C came in between. The ledger does not count the end as given, so that an equal
+/// call continues the submission and does not buy a second job. Of other events: as
+/// `perceptis_event_free`. NULL is accepted.
 ///
 /// Any thread; does not block. Since 0.3.
 #[unsafe(no_mangle)]

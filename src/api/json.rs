@@ -1,4 +1,4 @@
-//! One value out of a JSON text, so that a C program needs no JSON library to read a result.
+//! Values of a JSON text by their JSON pointers, so that a C program reads a result without a JSON library.
 
 use std::ffi::{CString, c_char};
 use std::{fmt, ptr};
@@ -11,13 +11,13 @@ use serde_json::value::RawValue;
 use crate::boundary::arguments::{self, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::boundary::guard;
 
-/// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the value's JSON as
-/// it stands there. A string that contains U+0000 or half of a surrogate pair, which no C text can hold,
-/// comes as its JSON.
+/// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the
+/// value's JSON as it stands there. A string that contains U+0000 or half of a surrogate pair, which
+/// no C text can hold, comes as its JSON.
 ///
-/// NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or pointer.
-/// The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not block.
-/// Since 0.1.
+/// NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or
+/// pointer. The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not
+/// block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_json_get(json: *const c_char, pointer: *const c_char) -> *mut c_char {
     let found = guard::guarded(|| {
@@ -26,6 +26,21 @@ pub extern "C" fn perceptis_json_get(json: *const c_char, pointer: *const c_char
         Ok(get(json, pointer)?)
     });
     found.ok().flatten().map_or(ptr::null_mut(), CString::into_raw)
+}
+
+/// Frees a text that the library returned as `char *`. NULL is accepted.
+///
+/// Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_string_free(text: *mut c_char) {
+    if text.is_null() {
+        return;
+    }
+    let _ = guard::guarded(|| {
+        // SAFETY: not NULL, so it came from this library's CString::into_raw and is freed once, as documented.
+        drop(unsafe { CString::from_raw(text) });
+        Ok(())
+    });
 }
 
 fn get(json: &str, pointer: &str) -> Result<Option<CString>, Error> {

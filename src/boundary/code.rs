@@ -2,11 +2,12 @@
 
 use perceptis_core::Kind;
 
-/// What a function returns: `PERCEPTIS_OK` or one of the other `PERCEPTIS_*` codes. The numbers never
-/// change; new codes get new numbers, so a program must bear ones that it does not know. Since 0.1.
+/// What a function returns: `PERCEPTIS_OK` or one of the other `PERCEPTIS_*` codes. The numbers
+/// never change. New codes get new numbers, so a program must accept codes that it does not know.
+/// Since 0.1.
 pub type perceptis_code = i32;
 
-/// It worked.
+/// The call succeeded.
 pub const PERCEPTIS_OK: perceptis_code = 0;
 /// The call is wrong: NULL, text that is not UTF-8, an unknown key, a value that is not accepted.
 pub const PERCEPTIS_INVALID_ARGUMENT: perceptis_code = 1;
@@ -16,33 +17,35 @@ pub const PERCEPTIS_CONFIGURATION: perceptis_code = 2;
 pub const PERCEPTIS_UNAUTHENTICATED: perceptis_code = 3;
 /// 403: the organization's plan does not include the API.
 pub const PERCEPTIS_NOT_ELIGIBLE: perceptis_code = 4;
-/// 404: no such job, or another key's; or nothing in the ledger has that name.
+/// 404: the service shows no such job to this API key. Or the ledger has no submission with that
+/// name.
 pub const PERCEPTIS_NOT_FOUND: perceptis_code = 5;
-/// 409: the request conflicts with another; `api_code` in the details says how. Without an answer of the service: an
-/// idempotency key that is known for another request or under another API key, or a name that can mean two.
+/// 409: the request conflicts with another; `api_code` in the details says how. Without an answer of
+/// the service: an idempotency key that is known for another request or under another API key, or a
+/// name that can mean two.
 pub const PERCEPTIS_CONFLICT: perceptis_code = 6;
 /// 400 and the other final refusals: the service does not accept the request.
 pub const PERCEPTIS_REJECTED: perceptis_code = 7;
-/// 429 beyond the deadline; `retry_after_ms` in the details says when to come back.
+/// 429 until the deadline; `retry_after_ms` in the details says when to try again.
 pub const PERCEPTIS_RATE_LIMITED: perceptis_code = 8;
-/// 5xx to the end of the retries.
+/// 5xx until the end of the retries.
 pub const PERCEPTIS_SERVER: perceptis_code = 9;
-/// No usable answer: name resolution, connect, TLS, reset.
+/// No usable answer: name resolution, connect, TLS or a reset failed.
 pub const PERCEPTIS_TRANSPORT: perceptis_code = 10;
-/// An answer that can't be understood.
+/// The library can't understand the answer of the service.
 pub const PERCEPTIS_PROTOCOL: perceptis_code = 11;
-/// A submission whose fate could not be settled. The same request with the details' `idempotency_key`
-/// settles it and is not billed twice.
+/// A submission is in doubt: a job may exist. The same request with the `idempotency_key` of the
+/// details settles it and is not billed twice.
 pub const PERCEPTIS_OUTCOME_UNKNOWN: perceptis_code = 12;
 /// The caller's deadline has passed; the job goes on.
 pub const PERCEPTIS_TIMEOUT: perceptis_code = 13;
-/// The caller cancelled the waiting; the job goes on.
+/// The program cancelled the call; the job goes on.
 pub const PERCEPTIS_CANCELLED: perceptis_code = 14;
-/// The service gave the job up; nothing is billed.
+/// The service could not do the job; nothing is billed.
 pub const PERCEPTIS_JOB_FAILED: perceptis_code = 15;
-/// Some variants or files are missing; the result is set too and holds what came.
+/// Some variants or files are missing. The result is set too, and has the files that came.
 pub const PERCEPTIS_INCOMPLETE: perceptis_code = 16;
-/// The disk or the target: a missing directory, a name that is taken, no space.
+/// The disk or the destination: a missing directory, a name that is taken, no space.
 pub const PERCEPTIS_FILE: perceptis_code = 17;
 /// The ledger can't be used.
 pub const PERCEPTIS_LEDGER: perceptis_code = 18;

@@ -10,8 +10,8 @@ use crate::boundary::guard;
 use crate::boundary::handle::{Handle, Kind};
 use crate::boundary::text::c_text;
 
-/// What went wrong: a code, a message for people, details for programs. Immutable; may be read from any
-/// thread, and moved from one to another. Since 0.1.
+/// An error: a code, a message for people, and details for programs. It never changes. Any thread
+/// may read it, and it may be moved from one thread to another. Since 0.1.
 pub struct perceptis_error {
     code: perceptis_code,
     message: CString,
@@ -37,6 +37,14 @@ impl From<&Error> for perceptis_error {
     }
 }
 
+/// The name of a code without its prefix, such as "TIMEOUT"; "UNKNOWN" for a number that is no code.
+///
+/// Static, not to be freed. Any thread; does not block. Since 0.1.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_code_name(code: perceptis_code) -> *const c_char {
+    code::name(code).as_ptr()
+}
+
 /// The code of an error.
 ///
 /// Of NULL: `PERCEPTIS_OK`. Any thread; does not block. Since 0.1.
@@ -45,8 +53,8 @@ pub extern "C" fn perceptis_error_code(error: *const perceptis_error) -> percept
     arguments::readable(error).map_or(PERCEPTIS_OK, |error| error.code)
 }
 
-/// One sentence for people: what happened, whether it was billed, what to do. UTF-8, without line breaks;
-/// holds neither the API key nor a URL's query.
+/// One sentence for people: what happened, whether it was billed, and what to do. UTF-8, without
+/// line breaks. It has neither the API key nor the query of a URL.
 ///
 /// Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
@@ -54,11 +62,13 @@ pub extern "C" fn perceptis_error_message(error: *const perceptis_error) -> *con
     text_of(error, |error| &error.message)
 }
 
-/// What a program can branch on, as a JSON object: `http_status`, `api_code` (the service's own code),
-/// `request_id`, `job_id`, `idempotency_key`, `retry_after_ms` where they apply, and always `retryable`
-/// (whether the same call, unchanged, can succeed later and costs nothing twice) and `billed` ("no", "yes",
-/// "unknown"). `attempts` lists the newest of what was tried, oldest first: `at_ms` since the call began,
-/// `outcome` in a word or two, `http_status`; `attempts_omitted` says how many came before those.
+/// What a program can branch on, as a JSON object: `{"http_status", "api_code", "request_id",
+/// "job_id", "idempotency_key", "retry_after_ms", "retryable", "billed", "attempts": [{"at_ms",
+/// "outcome", "http_status"}], "attempts_omitted"}`. `retryable` (whether the same call, unchanged,
+/// can succeed later and costs nothing twice) and `billed` ("no", "yes", "unknown") are always
+/// there, the other keys where they apply. `api_code` is the service's own code. `attempts` lists
+/// the newest attempts, the oldest of them first: `at_ms` since the call began, `outcome` in a word
+/// or two. `attempts_omitted` says how many attempts came before those.
 ///
 /// Borrowed from the error; of NULL: "". Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]

@@ -14,7 +14,8 @@ use crate::boundary::handle::{self, Handle};
 use crate::boundary::returns;
 use crate::boundary::text::c_text;
 
-/// What to make. Has one owner: not to be used from two threads at once. Since 0.1.
+/// A request: what the service is asked to make. It has one owner: two threads must not use it at
+/// once. Since 0.1.
 pub struct perceptis_request {
     request: Request,
     /// What the calls of this request share, until the program changes it.
@@ -42,11 +43,11 @@ impl perceptis_request {
     }
 }
 
-/// A request for `output_type` "single_slide" or "deck" from a prompt.
+/// Makes a request for `output_type` "single_slide" or "deck" from a prompt.
 ///
 /// On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
-/// `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another type, an empty prompt). Any thread; does not block.
-/// Since 0.1.
+/// `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another type, an empty prompt). Any thread; does
+/// not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_new(
     output_type: *const c_char,
@@ -64,11 +65,12 @@ pub extern "C" fn perceptis_request_new(
     })
 }
 
-/// Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a decimal
-/// number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or `false`).
+/// Sets a documented field from text: `output_type`, `prompt`, `template_name`, `variant_count` (a
+/// decimal number, with `single_slide` only), `use_web_search` and `use_knowledge_base` (`true` or
+/// `false`).
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another field, a bad value: the message lists what
-/// is accepted). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, another field, a bad value: the message
+/// lists what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_set(
     request: *mut perceptis_request,
@@ -84,15 +86,16 @@ pub extern "C" fn perceptis_request_set(
     })
 }
 
-/// Sets any field from JSON, also one that this library does not know; `null` takes a field out. The
-/// documented fields are checked for their type.
+/// Sets any field from JSON, also a field that this library does not know; `null` removes a field.
+/// The documented fields are checked for their type.
 ///
-/// The value is kept in its canonical form, as `perceptis_request_to_json` shows it. What has none is refused: a
-/// name that stands twice in one object, an escape that is half of a surrogate pair, more than 128 arrays and
-/// objects within one another.
+/// The value is kept in its canonical form, as `perceptis_request_to_json` shows it. A value without
+/// a canonical form is refused: a name that occurs twice in one object, an escape that is half of a
+/// surrogate pair, more than 128 arrays and objects within one another.
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, without a canonical form, a value of the
-/// wrong type, more than 64 MiB in all). The texts are copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, not JSON, without a canonical form, a
+/// value of the wrong type, more than 64 MiB in all). The texts are copied. Any thread; does not
+/// block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_set_json(
     request: *mut perceptis_request,
@@ -108,11 +111,12 @@ pub extern "C" fn perceptis_request_set_json(
     })
 }
 
-/// Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or TIFF, at
-/// most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the first bytes.
+/// Adds a reference image of `size` bytes (with `single_slide` only): PNG, JPEG, GIF, WebP, BMP or
+/// TIFF, at most 20 MB. `mime_type` is its type, such as "image/png", and is checked against the
+/// first bytes.
 ///
-/// Errors: `INVALID_ARGUMENT` (NULL, too long or large, not UTF-8, no image, another type). The bytes are
-/// copied. Any thread; does not block. Since 0.1.
+/// Errors: `INVALID_ARGUMENT` (NULL, too long or large, not UTF-8, no image, another type). The
+/// bytes are copied. Any thread; does not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_add_image(
     request: *mut perceptis_request,
@@ -147,12 +151,13 @@ pub extern "C" fn perceptis_request_add_image_file(
     })
 }
 
-/// A request from a JSON object with the service's own field names, known and unknown. Values are taken as
-/// `perceptis_request_set_json` takes them.
+/// Makes a request from a JSON object with the service's own field names, known and unknown. Values
+/// are accepted as `perceptis_request_set_json` accepts them.
 ///
 /// On success the caller owns `*request` and frees it with `perceptis_request_free`. Errors:
-/// `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, without a canonical form, a value of the wrong type, fields
-/// that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.
+/// `INVALID_ARGUMENT` (NULL, not UTF-8, not an object, without a canonical form, a value of the
+/// wrong type, fields that do not go together, more than 64 MiB). Any thread; does not block. Since
+/// 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_from_json(
     json: *const c_char,
@@ -168,12 +173,14 @@ pub extern "C" fn perceptis_request_from_json(
     })
 }
 
-/// The body as it is sent and recorded: a JSON object in the canonical form of RFC 8785, but with numbers as they
-/// were given. Names are in the order of their UTF-16 code units, at any depth; there is no white space; of the
-/// ways to write a character the RFC's is used. So the same request is the same bytes, however it was made.
+/// The body as it is sent and recorded: a JSON object in the canonical form of RFC 8785, but with
+/// numbers as they were given. At any depth, names are in the order of their UTF-16 code units.
+/// There is no white space. Of the ways to write a character the RFC's is used. So the same request
+/// is the same bytes, however the program made it.
 ///
-/// On success the caller owns `*json` and frees it with `perceptis_string_free`. Errors: `INVALID_ARGUMENT`
-/// (NULL, fields that do not go together, more than 64 MiB). Any thread; does not block. Since 0.1.
+/// On success the caller owns `*json` and frees it with `perceptis_string_free`. Errors:
+/// `INVALID_ARGUMENT` (NULL, fields that do not go together, more than 64 MiB). Any thread; does not
+/// block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_request_to_json(
     request: *const perceptis_request,

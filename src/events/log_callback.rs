@@ -25,10 +25,10 @@ use crate::platform::process::Process;
 use crate::platform::sync::{lock, wait};
 use crate::platform::threads;
 
-/// Takes a log record: a JSON object that is valid during the call. Called on a thread of the library's own,
-/// for the clients of one configuration never twice at once, with no lock held; may not call the functions of
-/// this header that block, and returns: it is not left by `longjmp`, `pthread_exit` or an exception.
-/// Since 0.2.
+/// Takes a log record: a JSON object that is valid during the call. The library calls it on a thread
+/// of its own, with no lock held, and for the clients of one configuration never twice at once. The
+/// function may not call the functions of this header that block. It must return: it must not end by
+/// `longjmp`, `pthread_exit` or an exception. Since 0.2.
 pub type perceptis_log_function = Option<unsafe extern "C" fn(user: *mut c_void, record_json: *const c_char)>;
 
 /// The largest number of records that wait for the callback.

@@ -6,13 +6,13 @@ use std::ffi::c_void;
 use crate::platform::process::Process;
 use crate::platform::threads;
 
-/// The wakeup of a queue. It is called with the `user` that was set beside it, on a thread that it must not
-/// block for long. Since 0.2.
+/// The wakeup of a queue. The library calls it with the `user` that was set beside it, on a thread
+/// that it must not block for long. Since 0.2.
 pub type perceptis_wakeup_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-/// The release of a wakeup. It is called once, with the `user` that was set beside it, when the wakeup is
-/// called no more: `perceptis_queue_set_wakeup_with_release` says on which thread, which it must not block for
-/// long. Since 0.3.
+/// The release of a wakeup. The library calls it once, with the `user` that was set beside it, when
+/// it calls the wakeup no more: `perceptis_queue_set_wakeup_with_release` says on which thread,
+/// which the function must not block for long. Since 0.3.
 pub type perceptis_release_function = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// The program's function, and the argument that it is called with.
