@@ -1347,7 +1347,10 @@ void perceptis_error_free(perceptis_error *error);
 
        int print_files(const char *result)
        {
+           const char *type = perceptis_json_type(result, "/job");
+           int is_from_service = type != NULL && strcmp(type, "null") != 0;
            int count = 0;
+           printf("%s\n", is_from_service ? "the service was asked" : "the ledger knew all");
            for (;; count++) {
                char pointer[32];
                snprintf(pointer, sizeof pointer, "/files/%d/path", count);
@@ -1363,14 +1366,24 @@ void perceptis_error_free(perceptis_error *error);
 
 /**
  * The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the
- * value's JSON as it stands there. A string that contains U+0000 or half of a surrogate pair, which
- * no C text can hold, comes as its JSON.
+ * value's JSON as it stands there. A string that contains U+0000 or half of a surrogate pair,
+ * which no C text can hold, comes as its JSON. The JSON value null and the string "null" both come
+ * as the text `null`: `perceptis_json_type` tells them apart.
  *
- * NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or
- * pointer. The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not
- * block. Since 0.1.
+ * NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON
+ * or pointer. The caller owns the text and frees it with `perceptis_string_free`. Any thread; does
+ * not block. Since 0.1.
  */
 char *perceptis_json_get(const char *json, const char *pointer);
+
+/**
+ * The type of the value at a JSON pointer: "null", "boolean", "number", "string", "array" or
+ * "object". The pointer is that of `perceptis_json_get`.
+ *
+ * NULL where `perceptis_json_get` answers NULL. Static, not to be freed. Any thread; does not
+ * block. Since 0.3.
+ */
+const char *perceptis_json_type(const char *json, const char *pointer);
 
 /**
  * Frees a text that the library returned as `char *`. NULL is accepted.

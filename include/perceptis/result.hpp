@@ -89,10 +89,18 @@ public:
     const std::string &json() const noexcept { return json_; }
     /// The job's id.
     std::string job_id() const { return json_text(json_, "/job_id"); }
-    /// Any value by its JSON pointer, such as "/job/new_field".
+    /// Any value by its JSON pointer, such as "/job/new_field"; nothing where it is missing or
+    /// null.
     std::optional<std::string> at(const std::string &pointer) const
     {
         return json_get(json_, pointer);
+    }
+
+    /// The type of such a value: "null", "boolean", "number", "string", "array" or "object"; ""
+    /// where there is none.
+    std::string_view type(const std::string &pointer) const
+    {
+        return detail::json_type(json_, pointer);
     }
 
 private:
@@ -116,6 +124,17 @@ public:
     std::optional<std::string> idempotency_key() const { return at("/idempotency_key"); }
     /// What is known of the bill: "no", "yes" or "unknown".
     std::string billed() const { return detail::json_text(json(), "/billed"); }
+    /// Whether the call continued the submission of an equal call.
+    bool adopted() const { return at("/adopted") == "true"; }
+    /// Whether the ledger has all of it.
+    bool recorded() const { return at("/recorded") == "true"; }
+    /// How many submissions wait for perceptis_recover.
+    std::uint64_t unsettled() const
+    {
+        return detail::json_number(json(), "/unsettled").value_or(0);
+    }
+    /// What else to know about the submission.
+    std::optional<std::string> note() const { return at("/note"); }
     /// The files that are whole and under their names.
     const std::vector<File> &files() const noexcept { return files_; }
     /// Files that arrived damaged and were kept; only in the result of an error.
@@ -151,6 +170,17 @@ public:
     std::string idempotency_key() const { return detail::json_text(json(), "/idempotency_key"); }
     std::string output_type() const { return detail::json_text(json(), "/output_type"); }
     std::string billed() const { return detail::json_text(json(), "/billed"); }
+    /// Whether the call continued the submission of an equal call.
+    bool adopted() const { return at("/adopted") == "true"; }
+    /// Whether the ledger has all of it.
+    bool recorded() const { return at("/recorded") == "true"; }
+    /// How many submissions wait for perceptis_recover.
+    std::uint64_t unsettled() const
+    {
+        return detail::json_number(json(), "/unsettled").value_or(0);
+    }
+    /// What else to know about the submission.
+    std::optional<std::string> note() const { return at("/note"); }
 };
 
 /// Where a call stands.

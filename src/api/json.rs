@@ -1,6 +1,6 @@
 //! Values of a JSON text by their JSON pointers, so that a C program reads a result without a JSON library.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::{fmt, ptr};
 
 use perceptis_core::Error;
@@ -12,20 +12,28 @@ use crate::boundary::arguments::{self, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::boundary::guard;
 
 /// The value at a JSON pointer (RFC 6901), such as `/files/0/path`: a string's text, else the
-/// value's JSON as it stands there. A string that contains U+0000 or half of a surrogate pair, which
-/// no C text can hold, comes as its JSON.
+/// value's JSON as it stands there. A string that contains U+0000 or half of a surrogate pair,
+/// which no C text can hold, comes as its JSON. The JSON value null and the string "null" both come
+/// as the text `null`: `perceptis_json_type` tells them apart.
 ///
-/// NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON or
-/// pointer. The caller owns the text and frees it with `perceptis_string_free`. Any thread; does not
-/// block. Since 0.1.
+/// NULL when there is no such value, or when an argument is NULL, too long, not UTF-8, or no JSON
+/// or pointer. The caller owns the text and frees it with `perceptis_string_free`. Any thread; does
+/// not block. Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_json_get(json: *const c_char, pointer: *const c_char) -> *mut c_char {
-    let found = guard::guarded(|| {
-        let json = arguments::text("json", json, MAX_TEXT_BYTES)?;
-        let pointer = arguments::text("pointer", pointer, MAX_VALUE_BYTES)?;
-        Ok(get(json, pointer)?)
-    });
+    let found = guard::guarded(|| Ok(value_at(json, pointer)?.and_then(text_of)));
     found.ok().flatten().map_or(ptr::null_mut(), CString::into_raw)
+}
+
+/// The type of the value at a JSON pointer: "null", "boolean", "number", "string", "array" or
+/// "object". The pointer is that of `perceptis_json_get`.
+///
+/// NULL where `perceptis_json_get` answers NULL. Static, not to be freed. Any thread; does not
+/// block. Since 0.3.
+#[unsafe(no_mangle)]
+pub extern "C" fn perceptis_json_type(json: *const c_char, pointer: *const c_char) -> *const c_char {
+    let found = guard::guarded(|| Ok(value_at(json, pointer)?.map(type_of)));
+    found.ok().flatten().map_or(ptr::null(), CStr::as_ptr)
 }
 
 /// Frees a text that the library returned as `char *`. NULL is accepted.
@@ -43,9 +51,15 @@ pub extern "C" fn perceptis_string_free(text: *mut c_char) {
     });
 }
 
-fn get(json: &str, pointer: &str) -> Result<Option<CString>, Error> {
+/// The value that C asks for.
+fn value_at<'a>(json: *const c_char, pointer: *const c_char) -> Result<Option<&'a RawValue>, Error> {
+    let json = arguments::text("json", json, MAX_TEXT_BYTES)?;
+    find(json, arguments::text("pointer", pointer, MAX_VALUE_BYTES)?)
+}
+
+fn find<'a>(json: &'a str, pointer: &str) -> Result<Option<&'a RawValue>, Error> {
     let unreadable = |error: serde_json::Error| Error::invalid(format!("argument json: {error}"));
-    let mut value: &RawValue = serde_json::from_str(json).map_err(unreadable)?;
+    let mut value: &'a RawValue = serde_json::from_str(json).map_err(unreadable)?;
     if !pointer.is_empty() && !pointer.starts_with('/') {
         return Err(Error::invalid("argument pointer does not start with '/'"));
     }
@@ -64,8 +78,25 @@ fn get(json: &str, pointer: &str) -> Result<Option<CString>, Error> {
             None => return Ok(None),
         }
     }
+    Ok(Some(value))
+}
+
+/// A string's text, else the value's JSON.
+fn text_of(value: &RawValue) -> Option<CString> {
     let text: Option<String> = serde_json::from_str(value.get()).ok();
-    Ok(text.and_then(|text| CString::new(text).ok()).or_else(|| CString::new(value.get()).ok()))
+    text.and_then(|text| CString::new(text).ok()).or_else(|| CString::new(value.get()).ok())
+}
+
+/// The type of a value. Its first byte decides: it was read as JSON before, without white space around it.
+fn type_of(value: &RawValue) -> &'static CStr {
+    match value.get().as_bytes().first() {
+        Some(b'{') => c"object",
+        Some(b'[') => c"array",
+        Some(b'"') => c"string",
+        Some(b't' | b'f') => c"boolean",
+        Some(b'n') => c"null",
+        _ => c"number",
+    }
 }
 
 /// Finds the field or the item that a pointer's token names, and keeps nothing of the others: a small text
@@ -157,11 +188,23 @@ mod tests {
             ("/nope/deeper", None),
             ("/n/x", None),
         ] {
-            let found = get(json, pointer).unwrap();
+            let found = find(json, pointer).unwrap().and_then(text_of);
             assert_eq!(found.as_deref().map(|text| text.to_str().unwrap()), value, "{pointer}");
         }
-        assert_eq!(get(json, "").unwrap().unwrap().to_str().unwrap(), json);
-        assert!(get(json, "a").is_err());
-        assert!(get("{", "").is_err());
+        assert_eq!(find(json, "").unwrap().unwrap().get(), json);
+        assert!(find(json, "a").is_err());
+        assert!(find("{", "").is_err());
+    }
+
+    #[test]
+    fn types_are_those_of_json() {
+        let json = r#" { "a": [null, true, false, -1.5e3, 0, "null", [], {}, "" ] } "#;
+        let types = ["null", "boolean", "boolean", "number", "number", "string", "array", "object", "string"];
+        for (at, expected) in types.iter().enumerate() {
+            let value = find(json, &format!("/a/{at}")).unwrap().unwrap();
+            assert_eq!(type_of(value).to_str().unwrap(), *expected, "{value}");
+        }
+        assert_eq!(type_of(find(json, "").unwrap().unwrap()), c"object");
+        assert!(find(json, "/b").unwrap().is_none());
     }
 }
