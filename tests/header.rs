@@ -7,6 +7,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
+use serde_json::Value;
+use support::api::{Client, Request};
+use support::queue::Queue;
+use support::script::{Answer, Server};
 use support::{Sandbox, listing, root, succeed};
 
 /// The compilers of C and of C++, each with its standard. This test needs all of them.
@@ -36,8 +40,8 @@ fn it_compiles_alone_and_twice_without_a_warning() {
             &source,
             "#include <perceptis.h>\n#include <perceptis.h>\n\
              perceptis_code f(int n);\n\
-             perceptis_code f(int n) { switch (n) { case PERCEPTIS_OK: return 1; case PERCEPTIS_INTERNAL: return 2; \
-             default: return perceptis_error_code(0); } }\n",
+             perceptis_code f(int n) { switch (n) { case PERCEPTIS_OK: return 1; \
+             case PERCEPTIS_INTERNAL: return 2; default: return perceptis_error_code(0); } }\n",
         )
         .unwrap();
         succeed(
@@ -248,4 +252,148 @@ fn examples_compile_in_their_order_and_run() {
         assert!(said.contains("call 7 ended: {") && said.contains("\n0 submissions are left\n"), "{said}");
         assert!(String::from_utf8_lossy(&output.stderr).starts_with("NOT_FOUND: "));
     }
+}
+
+/// The keys that a function's comment gives in its first JSON shape, such as `{"job_id", "files":
+/// [{"path"}]}`. Each with the keys that it stands under: `files/path`.
+fn keys_told(header: &str, function: &str) -> BTreeSet<String> {
+    let is_it = |declaration: &str| is_function(declaration) && declaration.contains(&format!("{function}("));
+    let comments = comments(header);
+    let (_, text) = comments.iter().find(|(declaration, _)| is_it(declaration)).unwrap();
+    let (_, shape) = text.split_once("`{\"").unwrap_or_else(|| panic!("{function} tells no keys"));
+    let (shape, _) = shape.split_once("}`").unwrap();
+    let (mut told, mut above, mut last) = (BTreeSet::new(), Vec::new(), String::new());
+    // Names and braces alternate: what is between quotes is a name.
+    for (at, part) in format!("\"{shape}").split('"').skip(1).enumerate() {
+        if at % 2 == 0 {
+            last = above.iter().map(|key| format!("{key}/")).collect::<String>() + part;
+            told.insert(last.clone());
+            continue;
+        }
+        for brace in part.chars() {
+            match brace {
+                '{' => above.push(last.rsplit('/').next().unwrap().to_owned()),
+                '}' => drop(above.pop()),
+                _ => {}
+            }
+        }
+    }
+    told
+}
+
+/// The keys of a JSON value, below those keys under which the header tells further ones.
+fn keys_of(value: &Value, above: &str, told: &BTreeSet<String>, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| keys_of(item, above, told, found)),
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let path = format!("{above}{key}");
+                let further = format!("{path}/");
+                // What the header gives no keys of is the service's own.
+                if told.iter().any(|key| key.starts_with(&further)) {
+                    keys_of(value, &further, told, found);
+                }
+                found.insert(path);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Compares what a function returned, in all these cases, with what the header says that it returns.
+fn assert_keys(function: &str, returned: &[&Value]) {
+    let (told, mut found) = (keys_told(&header(), function), BTreeSet::new());
+    returned.iter().for_each(|value| keys_of(value, "", &told, &mut found));
+    assert_eq!(told, found, "{function}: what the header tells, and what came");
+}
+
+#[test]
+fn keys_of_a_shape_are_read_with_those_that_they_stand_under() {
+    let header =
+        "/** * Gives `{\"a\", \"b\": [{\"c\", * \"d\": {\"e\"}}], \"f\"}`. */ char *perceptis_f(int a);";
+    let told = keys_told(header, "perceptis_f");
+    assert_eq!(told.iter().map(String::as_str).collect::<Vec<_>>(), ["a", "b", "b/c", "b/d", "b/d/e", "f"]);
+    let value = serde_json::json!({"a": {"own": 1}, "b": [{"c": 1}, {"d": {"e": 2, "new": 3}}]});
+    let mut found = BTreeSet::new();
+    keys_of(&value, "", &told, &mut found);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a", "b", "b/c", "b/d", "b/d/e", "b/d/new"]);
+}
+
+/// A directory for files, as an option's value.
+fn directory(work: &tempfile::TempDir, name: &str) -> String {
+    let path = work.path().join(name);
+    fs::create_dir_all(&path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn quick(prompt: &str) -> Request {
+    Request::new("single_slide", &format!("{prompt} [[sandbox: takes=1]]")).unwrap()
+}
+
+/// An equal call that was left without its end, settled by `recover` and too old to be continued: the `note`
+/// of a result names its deck.
+fn with_a_note(sandbox: &Sandbox, directory: &str, generate: bool) -> Value {
+    let client = sandbox.client_with(&[("adopt_window_ms", "0")]);
+    let (request, queue) = (quick("A deck that is left"), Queue::new());
+    let options = [("directory", directory), ("name", "left"), ("overwrite", "true")];
+    let start = if generate { Queue::generate } else { Queue::run };
+    start(&queue, &client, &request, &options, 1).unwrap();
+    for held in queue.take_held(1, -1).unwrap() {
+        held.discard();
+    }
+    assert_eq!(client.recover(&[]).unwrap()["unsettled"], 0);
+    let again = if generate { Client::generate } else { Client::run };
+    again(&client, &request, &options).unwrap()
+}
+
+#[test]
+fn header_tells_all_keys_that_calls_return() {
+    let (sandbox, work) = (Sandbox::start(20), tempfile::tempdir().unwrap());
+    let client = sandbox.client();
+    let run = with_a_note(&sandbox, &directory(&work, "run"), false);
+    let generate = with_a_note(&sandbox, &directory(&work, "generate"), true);
+
+    // Files that come damaged, and a file that is there already.
+    let out = directory(&work, "damaged");
+    let options = [("directory", out.as_str()), ("name", "one")];
+    let damaged = Request::new("single_slide", "Damaged [[sandbox: takes=1, zip_bad_crc]]").unwrap();
+    let incomplete = client.run(&damaged, &options).unwrap_err();
+    assert_eq!(incomplete.code, "INCOMPLETE", "{incomplete:?}");
+    let unverified: Value = serde_json::from_str(incomplete.result.as_ref().unwrap()).unwrap();
+    // The deck stays damaged, so that it stays unsettled.
+    assert_keys("perceptis_recover", &[&client.recover(&[]).unwrap()]);
+    let job_id = run["job_id"].as_str().unwrap();
+    let here = directory(&work, "twice");
+    let options = [("directory", here.as_str()), ("idempotency_key", "order-1")];
+    let once = client.run(&quick("A deck of one key"), &options).unwrap();
+    let again = client.run(&quick("A deck of one key"), &options).unwrap();
+    assert!(again["files"][0]["note"].is_string(), "{again}");
+    let download = client.download(job_id, &[("directory", &here)]).unwrap();
+    let results = [&run, &unverified, &once, &again, &download];
+    assert_keys("perceptis_run", &results);
+    assert_keys("perceptis_download", &results);
+    assert_keys("perceptis_generate", &[&generate]);
+    assert_keys("perceptis_jobs", &[&client.jobs(&[("history", "true")]).unwrap()]);
+}
+
+#[test]
+fn header_tells_all_keys_of_activity_and_of_an_errors_details() {
+    let (sandbox, queue) = (Sandbox::start(20), Queue::new());
+    let client = sandbox.client();
+    let request = Request::new("deck", "A deck [[sandbox: never_ends]]").unwrap();
+    queue.run(&client, &request, &[("progress", "true")], 1).unwrap();
+    assert_keys("perceptis_client_activity", &[&client.activity().unwrap()]);
+    queue.cancel(1);
+
+    let unknown = client.get_status("none", &[]).unwrap_err();
+    let server = Server::start();
+    for _ in 0..15 {
+        server.on("/api/v1/status/j1", Answer::error(503, "down"));
+    }
+    server.on("/api/v1/status/j1", Answer::error(401, "unauthorized"));
+    let retried = server.client().wait("j1", &[]).unwrap_err();
+    let late = Answer::error(429, "rate_limit_exceeded").with("Retry-After", "720000");
+    server.on("/api/v1/generate", late);
+    let limited = server.client().generate(&Request::deck(), &[]).unwrap_err();
+    assert_keys("perceptis_error_details", &[&unknown.details, &retried.details, &limited.details]);
 }
