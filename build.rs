@@ -3,15 +3,17 @@
 //! The header is written to cargo's output directory; `include/perceptis.h` is its committed copy, which
 //! `make header` renews and a test holds against it. A build never changes the source tree.
 //!
-//! cbindgen writes each item of the header, a declaration with its comment. It groups items by their kind, which is
-//! no order to read in. So this script puts them into sections, and each section begins with a text of `src/header`.
+//! cbindgen writes each item of the header, a declaration with its comment. It groups items by their kind,
+//! which is no order to read in. So this script puts them into sections, and each section begins with a text
+//! of `src/header`.
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// The sections of the header in reading order: the name of the section's text, and the source files of its items.
+/// The sections of the header in reading order: the name of the section's text, and the source files of its
+/// items.
 const SECTIONS: [(&str, &[&str]); 11] = [
     ("library", &["api/library.rs"]),
     ("configuration", &["events/log_callback.rs", "api/config.rs"]),
@@ -105,8 +107,9 @@ fn comment(title: &str, text: &str) -> String {
 fn version() -> Result<String, env::VarError> {
     let part = |part: &str| env::var(format!("CARGO_PKG_VERSION_{part}"));
     Ok(format!(
-        "/* The version of the library that this header came with. */\n#define PERCEPTIS_VERSION_MAJOR {}\n\
-         #define PERCEPTIS_VERSION_MINOR {}\n#define PERCEPTIS_VERSION_PATCH {}\n#define PERCEPTIS_VERSION \"{}\"",
+        "/* The version of the library that this header came with. */\n\
+         #define PERCEPTIS_VERSION_MAJOR {}\n#define PERCEPTIS_VERSION_MINOR {}\n\
+         #define PERCEPTIS_VERSION_PATCH {}\n#define PERCEPTIS_VERSION \"{}\"",
         part("MAJOR")?,
         part("MINOR")?,
         part("PATCH")?,

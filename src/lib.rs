@@ -1,5 +1,6 @@
-//! The C ABI of libperceptis. All `unsafe` code of the project is in this package and in `core/descriptors`; all HTTP
-//! is in `core`.
+//! The C ABI of libperceptis: exported functions, handles, queues, and the threads that run operations.
+//!
+//! All `unsafe` code of the project is in this package and in `core/descriptors`; all HTTP is in `core`.
 //!
 //! The folders are floors: a folder imports only folders below it, and `tests/style.rs` holds that.
 //!
@@ -13,8 +14,8 @@
 //! platform   threads, forks, locks
 //! ```
 //!
-//! A call becomes a task ([`call`]) of its client's [`runtime`]; how it ends, exactly once, is written at the head of
-//! `call/operation.rs`. Calls that do not block end in the completion queue of [`events`].
+//! A call becomes a task ([`call`]) of its client's [`runtime`]; how it ends, exactly once, is written at the
+//! head of `call/operation.rs`. Calls that do not block end in the completion queue of [`events`].
 //!
 //! The comments of the exported items are the header's: `build.rs` copies them.
 #![allow(non_camel_case_types)]

@@ -180,8 +180,9 @@ fn modules(top: &Path) -> Modules {
     sources(top).into_iter().map(read).filter(|(module, _)| module != "lib").collect()
 }
 
-/// The paths that a module's code names, from the top of the crate: those after `crate::`, `self::` and `super::`, and
-/// imports of modules inside it. A list in braces gives a path for each entry. What only tests name is left out.
+/// The paths that a module's code names, from the top of the crate: those after `crate::`, `self::` and
+/// `super::`, and imports of modules inside it. A list in braces gives a path for each entry. What only tests
+/// name is left out.
 fn named_paths(module: &str, code: &str, modules: &Modules) -> Vec<String> {
     let code = code.split("#[cfg(test)]").next().unwrap_or_default();
     let lines: Vec<_> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
@@ -328,6 +329,32 @@ fn largest_numbers_are_called_max() {
         }
     }
     assert_eq!(misnamed("const MOST_BYTES: u8 = 1; const MAX_MOST: u8 = 2;"), ["MOST_BYTES"]);
+}
+
+/// The functions of a file that are longer than so many lines, by their first line. rustfmt puts a function's last brace
+/// below the beginning of its first line.
+fn long_functions(code: &str, max: usize) -> Vec<&str> {
+    let lines: Vec<&str> = code.lines().collect();
+    let is_long = |(at, line): (usize, &&str)| {
+        let indent = line.len() - line.trim_start().len();
+        let end = format!("{}}}", &line[..indent]);
+        let is_function =
+            line.contains("fn ") && !line.trim_start().starts_with("//") && !line.ends_with(';');
+        is_function && lines[at..].iter().position(|later| *later == end).is_some_and(|length| length >= max)
+    };
+    lines.iter().enumerate().filter(|(at, line)| is_long((*at, line))).map(|(_, line)| line.trim()).collect()
+}
+
+#[test]
+fn files_of_src_have_short_lines_and_short_functions() {
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let code = fs::read_to_string(&path).unwrap();
+        let wide: Vec<_> = code.lines().filter(|line| line.chars().count() > 110).collect();
+        assert_eq!(wide, [""; 0], "{}", path.display());
+        assert_eq!(long_functions(&code, 70), [""; 0], "{}", path.display());
+    }
+    let planted = "mod m {\n    fn f() {\n        g();\n    }\n    fn h() { g() }\n}\n";
+    assert_eq!((long_functions(planted, 2), long_functions(planted, 3)), (vec!["fn f() {"], vec![]));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::builders::options::perceptis_options;
 use crate::builders::request::perceptis_request;
 use crate::call::Call;
 
-/// Starts a call and waits for its end.
+/// Starts a call, waits for its end, and sets the result.
 pub(crate) fn block(
     client: *mut perceptis_client,
     (name, result): (&str, *mut *mut c_char),

@@ -32,7 +32,7 @@ pub struct perceptis_event {
     kind: perceptis_event_type,
     json: CString,
     error: Option<Lent<perceptis_error>>,
-    /// Signed when the event is freed: the program has the end then.
+    /// Signed when the program frees the event: it has the end then.
     receipt: Option<Receipt>,
 }
 

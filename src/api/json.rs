@@ -45,7 +45,8 @@ pub extern "C" fn perceptis_string_free(text: *mut c_char) {
         return;
     }
     let _ = guard::guarded(|| {
-        // SAFETY: not NULL, so it came from this library's CString::into_raw and is freed once, as documented.
+        // SAFETY: not NULL, so it came from this library's CString::into_raw and is freed once, as
+        // documented.
         drop(unsafe { CString::from_raw(text) });
         Ok(())
     });

@@ -254,8 +254,9 @@ pub extern "C" fn perceptis_queue_free(queue: *mut perceptis_queue) {
         if queue.process.is_current() {
             queue.completions.free();
         } else {
-            // In a fork's child the lock may be one that a thread of the parent's holds for ever, and the descriptors may
-            // be closed and others by now. Nothing is touched.
+            // In a fork's child: a thread of the parent may hold the lock for ever there, and the program may
+            // have closed the descriptors, whose numbers can be those of other files by now. Nothing is
+            // touched.
             std::mem::forget(queue);
         }
     });

@@ -1,7 +1,7 @@
-//! Reading what C hands in. Whatever can be told about a bad argument is told with its name.
+//! The arguments that C passes: each is checked, and the error of a bad one has its name.
 //!
-//! A text is read up to its limit and no further: a longer one is refused before it is checked or copied, so
-//! that no text can take more memory or time than one that is accepted.
+//! A text is read up to its limit and no further. A longer text is refused before it is checked or copied, so
+//! that no text takes more memory or time than an accepted one.
 
 use std::ffi::c_char;
 
@@ -13,12 +13,12 @@ use crate::boundary::handle::{self, Handle};
 pub(crate) const MAX_NAME_BYTES: usize = 512;
 /// The longest path, value of a key, or JSON pointer: PATH_MAX without its NUL.
 pub(crate) const MAX_VALUE_BYTES: usize = 4095;
-/// The longest JSON with options: each of them has a longest value.
+/// The longest JSON with options.
 pub(crate) const MAX_OPTIONS_BYTES: usize = 1 << 20;
-/// The longest prompt, value of a field, or other JSON: what the largest request has.
+/// The longest prompt, value of a field, or other JSON: as long as the largest request.
 pub(crate) const MAX_TEXT_BYTES: usize = Request::MAX_BYTES;
 
-/// A text that must be there, of at most so many bytes.
+/// Reads a text of at most `max` bytes, which must be there.
 pub(crate) fn text<'a>(name: &str, text: *const c_char, max: usize) -> Result<&'a str, Error> {
     if text.is_null() {
         return Err(null(name));
@@ -36,7 +36,7 @@ pub(crate) fn text<'a>(name: &str, text: *const c_char, max: usize) -> Result<&'
     })
 }
 
-/// Bytes that must be there, unless there are none; at most so many.
+/// Reads at most `max` bytes, which must be there unless `size` is 0.
 pub(crate) fn bytes<'a>(name: &str, data: *const u8, size: usize, max: usize) -> Result<&'a [u8], Error> {
     if size == 0 {
         return Ok(&[]);
@@ -60,32 +60,32 @@ fn too_long(name: &str, max: usize) -> Error {
     Error::invalid(format!("argument {name} is longer than {max} bytes{round}, the most that is accepted"))
 }
 
-/// A handle that must be there.
+/// Reads a handle, which must be there.
 pub(crate) fn handle<'a, T: Handle>(name: &str, handle: *const T) -> Result<&'a T, Error> {
     let found = handle::find(handle).map_err(|wrong| wrong.argument::<T>(name))?;
     // SAFETY: a live handle's, which the caller does not free during this call.
     Ok(unsafe { found.as_ref() })
 }
 
-/// A handle that may be NULL.
+/// Reads a handle that may be NULL.
 pub(crate) fn optional<'a, T: Handle>(name: &str, handle: *const T) -> Result<Option<&'a T>, Error> {
     if handle.is_null() { Ok(None) } else { self::handle(name, handle).map(Some) }
 }
 
-/// A handle that must be there and that this call changes; such handles have one owner.
+/// Reads a handle that must be there and that this call changes. Such handles have one owner.
 pub(crate) fn handle_mut<'a, T: Handle>(name: &str, handle: *mut T) -> Result<&'a mut T, Error> {
     let mut found = handle::find(handle).map_err(|wrong| wrong.argument::<T>(name))?;
     // SAFETY: a live handle's, which the caller neither frees nor uses elsewhere during this call.
     Ok(unsafe { found.as_mut() })
 }
 
-/// A handle of a function that has no place for an error: what is none of these is nothing.
+/// Reads a handle for a function without an error argument. `None` of NULL and of what is no such handle.
 pub(crate) fn readable<'a, T: Handle>(handle: *const T) -> Option<&'a T> {
     // SAFETY: a live handle's, which the caller does not free during this call.
     handle::find(handle).ok().map(|found| unsafe { found.as_ref() })
 }
 
-/// An out-parameter for a result, which must be there.
+/// Checks an out-parameter for a result, which must be there.
 pub(crate) fn out<T>(name: &str, out: *mut *mut T) -> Result<(), Error> {
     if out.is_null() { Err(null(name)) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! The numbers of the C ABI, fixed for ever.
+//! The codes of the C ABI. Their numbers never change.
 
 use perceptis_core::Kind;
 
@@ -58,7 +58,7 @@ pub const PERCEPTIS_WOULD_DEADLOCK: perceptis_code = 21;
 /// A fault of the library; please report it with the message.
 pub const PERCEPTIS_INTERNAL: perceptis_code = 22;
 
-/// Every code's number and name, in the order of the numbers.
+/// The names of the codes. A code's number is its index.
 const NAMES: [&core::ffi::CStr; 23] = [
     c"OK",
     c"INVALID_ARGUMENT",

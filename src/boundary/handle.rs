@@ -1,13 +1,13 @@
-//! Handles as C has them: a pointer to a block whose first word says what it is.
+//! Handles: pointers that C holds, each to a block whose first word says what kind of handle it is.
 //!
-//! C can hand in a handle of another kind, one that was freed, or any other pointer. Each kind has a word of
-//! its own, which is read before anything else, and which is overwritten when the handle is freed. A freed
-//! block stays readable until 256 handles of its kind were freed after it: until then a use after the free,
-//! and a second free, are seen for what they are, and what valgrind and the sanitizers see is a read of
-//! memory that is there. Later the memory is the allocator's, and the use of a handle from that long ago is
-//! undefined.
+//! C can pass a handle of another kind, a freed handle, or any other pointer. Each kind has a word of its
+//! own. A function reads the word before anything else, and the free overwrites it. A freed block stays
+//! readable until 256 other handles of its kind have been freed. Until then the library recognizes a use
+//! after the free and a second free, and valgrind and the sanitizers see a read of valid memory. Later the
+//! memory is the allocator's, and the use of such a handle is undefined.
 //!
-//! Nothing here takes a lock: a fork's child may come from any moment.
+//! Nothing here takes a lock, since a fork can happen at any moment and its child would inherit a locked
+//! lock.
 
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use perceptis_core::Error;
 
-/// How many freed blocks of a kind are kept.
+/// The number of freed blocks that are kept of each kind.
 const MAX_KEPT: usize = 256;
 
-/// What a handle can be.
+/// The kinds of handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Client,
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     Queue,
     Event,
     Error,
-    /// An event's error: read as any other, freed with the event.
+    /// An event's error: a program reads it as any other error, and frees it with the event.
     EventError,
 }
 
@@ -43,7 +43,7 @@ const KINDS: [Kind; 8] = [
     Kind::EventError,
 ];
 
-/// The word of a freed handle; those of the kinds count up from it. It is no address of any process.
+/// The word of a freed handle. The words of the kinds follow it. No address of a process has this value.
 const FREED: u64 = 0x7065_7263_6570_7400;
 
 impl Kind {
@@ -51,7 +51,7 @@ impl Kind {
         FREED + 1 + self as u64
     }
 
-    /// As a message calls it.
+    /// The kind as a message names it.
     fn noun(self) -> &'static str {
         match self {
             Kind::Client => "a client",
@@ -65,25 +65,25 @@ impl Kind {
     }
 }
 
-/// What C knows by a handle.
+/// A type that C knows by a handle.
 pub(crate) trait Handle: Sized + 'static {
-    /// What its handles are.
+    /// The kind of its handles.
     const KIND: Kind;
 
-    /// Whether a handle of this kind can be read as one of these.
+    /// Whether a handle of this kind can be read as a handle of this type.
     fn reads(kind: Kind) -> bool {
         kind == Self::KIND
     }
 }
 
-/// What C's pointer points to. C's type for it is the thing's own, and has no members.
+/// The block that C's pointer points to. C's type for it has no members.
 #[repr(C)]
 struct Block {
     word: AtomicU64,
     thing: *mut c_void,
 }
 
-/// Why a pointer is not the handle that it should be.
+/// Why a pointer is not the handle that a function needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
     Null,
@@ -93,7 +93,7 @@ pub(crate) enum Wrong {
 }
 
 impl Wrong {
-    /// The error that says so of an argument.
+    /// The error of an argument with this fault.
     pub(crate) fn argument<T: Handle>(&self, name: &str) -> Error {
         let accepted = T::KIND.noun();
         Error::invalid(match self {
@@ -105,7 +105,7 @@ impl Wrong {
     }
 }
 
-/// A new handle, the program's until it frees it.
+/// Makes a handle, which the program owns and frees.
 pub(crate) fn new<T: Handle>(thing: T) -> *mut T {
     new_as(T::KIND, thing)
 }
@@ -115,7 +115,7 @@ fn new_as<T: Handle>(kind: Kind, thing: T) -> *mut T {
     Box::into_raw(Box::new(Block { word: AtomicU64::new(kind.word()), thing })).cast()
 }
 
-/// What a handle stands for.
+/// The object of a handle.
 pub(crate) fn find<T: Handle>(handle: *const T) -> Result<NonNull<T>, Wrong> {
     let block = block_of(handle)?;
     // SAFETY: aligned and not NULL, so the program says that a handle was made there. If it is none, or was
@@ -134,14 +134,14 @@ pub(crate) fn find<T: Handle>(handle: *const T) -> Result<NonNull<T>, Wrong> {
     }
 }
 
-/// Ends a handle and gives what it stood for; `None` where the pointer is no live handle that is the
-/// program's to free.
+/// Ends a handle and returns its object. `None` where the pointer is no live handle that the program may
+/// free.
 pub(crate) fn take<T: Handle>(handle: *mut T) -> Option<Box<T>> {
     find(handle.cast_const()).ok()?;
     take_as(T::KIND, handle)
 }
 
-/// The same of a handle that was found.
+/// Ends a handle that was found to be of this kind.
 fn take_as<T: Handle>(kind: Kind, handle: *mut T) -> Option<Box<T>> {
     let block = block_of(handle).ok()?;
     // SAFETY: it was found to be a block. Of several threads that free it one gets past this.
@@ -161,7 +161,7 @@ fn block_of<T>(handle: *const T) -> Result<NonNull<Block>, Wrong> {
     if block.is_aligned() { Ok(block) } else { Err(Wrong::Foreign) }
 }
 
-/// A handle that the program borrows: what it belongs to frees it.
+/// A handle that the program borrows. The object that owns this value frees it.
 pub(crate) struct Lent<T: Handle> {
     kind: Kind,
     handle: *mut T,
@@ -183,7 +183,7 @@ impl<T: Handle> Drop for Lent<T> {
     }
 }
 
-/// The freed blocks of a kind that can be read still; a new one takes the place of the oldest.
+/// The freed blocks of a kind that stay readable. A new one replaces the oldest.
 struct Kept {
     next: AtomicUsize,
     blocks: [AtomicPtr<Block>; MAX_KEPT],

@@ -1,7 +1,7 @@
 //! The boundary between C and Rust: arguments come in here, and codes, errors and results go out.
 //!
-//! An exported function goes through [`returns`], which runs its body in the panic [`guard`], and it reads its
-//! [`arguments`] here. A [`handle`] is what C holds of an object of this library.
+//! An exported function goes through [`returns`], which runs its body in the panic [`guard`], and it reads
+//! its [`arguments`] here. A [`handle`] is what C holds of an object of this library.
 
 pub(crate) mod arguments;
 pub mod code;

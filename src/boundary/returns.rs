@@ -10,7 +10,7 @@ use crate::boundary::guard::guarded;
 use crate::boundary::handle;
 use crate::boundary::text::c_text;
 
-/// Runs a function's body. `error` is set to NULL first and to an error if there is one.
+/// Runs the body of a function. Sets `error` to NULL first, and to an error if the body fails.
 pub(crate) fn call(
     error: *mut *mut perceptis_error,
     body: impl FnOnce() -> Result<(), Failure>,
@@ -26,7 +26,7 @@ pub(crate) fn call(
     }
 }
 
-/// Sets the result where there is one: on success, and with `INCOMPLETE` beside the error.
+/// Sets the result of an operation where it has one: on success, and with `INCOMPLETE` beside the error.
 pub(crate) fn hand_out(outcome: Outcome, result: *mut *mut c_char) -> Result<(), Failure> {
     let (json, end) = match outcome {
         Ok(json) => (Some(json), Ok(())),
@@ -38,12 +38,12 @@ pub(crate) fn hand_out(outcome: Outcome, result: *mut *mut c_char) -> Result<(),
     end
 }
 
-/// Sets an out-parameter to NULL; it is never read.
+/// Sets an out-parameter to NULL, without reading it.
 pub(crate) fn clear<T>(place: *mut *mut T) {
     put(place, std::ptr::null_mut);
 }
 
-/// Sets an out-parameter, where the caller wants it.
+/// Sets an out-parameter, unless it is NULL.
 pub(crate) fn put<T>(place: *mut *mut T, value: impl FnOnce() -> *mut T) {
     if !place.is_null() {
         // SAFETY: not NULL, so the caller says that a pointer can be written there.

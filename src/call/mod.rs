@@ -1,5 +1,5 @@
-//! A call: an operation with its arguments. Both forms of a call, the one that blocks and the one that does not, are
-//! made from it.
+//! A call: an operation with its arguments. Both forms of a call, the one that blocks and the one that does
+//! not, are made from it.
 
 pub(crate) mod operation;
 pub(crate) mod task;
@@ -14,7 +14,8 @@ use crate::builders::options::perceptis_options;
 use crate::builders::request::perceptis_request;
 use crate::call::task::Work;
 
-/// An operation with its arguments, shared with the caller's handles until one of those is changed.
+/// An operation with its arguments. It shares them with the caller's handles until the program changes one of
+/// those.
 pub(crate) struct Call {
     operation: Operation,
     options: Arc<Options>,
@@ -76,13 +77,13 @@ impl Call {
         Call::new(Operation::Forget(name.map(str::to_owned)), std::ptr::null())
     }
 
-    /// NULL options are none.
+    /// Makes a call. NULL in the place of options: none.
     fn new(operation: Operation, options: *const perceptis_options) -> Result<Call, Error> {
         let options = arguments::optional("options", options)?.map_or(&*NONE, |options| &options.options);
         Ok(Call { operation, options: Arc::clone(options) })
     }
 
-    /// Where it stands before its first step.
+    /// The tracker of the operation before its first step.
     pub(crate) fn tracker(&self) -> Tracker {
         match &self.operation {
             Operation::GetStatus(job_id) => Tracker::for_job("get_status", job_id),
@@ -96,7 +97,7 @@ impl Call {
         }
     }
 
-    /// Whether it is one request and its answer, and no more.
+    /// Whether the operation is one request and its answer, and no more.
     pub(crate) fn is_short(&self) -> bool {
         matches!(self.operation, Operation::GetStatus(_))
     }
@@ -106,8 +107,8 @@ impl Call {
         self.options.progress()
     }
 
-    /// Its steps. Each has a future of its own, boxed: one for all would have the size of the largest. `hearing`: when the
-    /// program is given the end.
+    /// The steps of the operation. Each operation has a boxed future of its own, since one future for all
+    /// would have the size of the largest. `hearing`: when the program is given the end.
     pub(crate) fn work(self, client: Arc<Client>, tracker: Tracker, hearing: Hearing) -> Work {
         let options = self.options;
         match self.operation {

@@ -1,17 +1,19 @@
 //! One operation, from the call that starts it to its one end.
 //!
-//! - The caller's thread makes it and spawns its task.
-//! - Any thread calls [`Operation::stop`]: for a cancel, or because the client is closed or freed. The first reason stays.
-//!   The operation's steps see that at their next await, have the ledger record how the call ends, and end.
-//! - Only the [`Ending`] ends it. There is one, it can't be copied, and the task owns it. The task uses it with the end of
-//!   its work, after all that the work held (files, names, connections) is given back; if it is dropped before, because the
-//!   threads went away, the reason to stop is the outcome. So each accepted call ends exactly once.
+//! - The calling thread makes the operation and spawns its task.
+//! - Any thread may call [`Operation::stop`]: for a cancel, or because the client is closed or freed. The
+//!   first reason stays. The operation's steps see it at their next await, let the ledger record how the call
+//!   ends, and end.
+//! - Only the [`Ending`] ends the operation. There is one, it can't be copied, and the task owns it. The task
+//!   uses it with the end of its work, after it has given back all that the work held (files, names,
+//!   connections). If the ending is dropped before that, because the threads ended, the reason to stop is the
+//!   outcome. So each accepted call ends exactly once.
 
 use perceptis_core::{End, Kind, StopReason, Tracker};
 
 use crate::platform::sync::Arc;
 
-/// An operation, shared by the task that runs it and by those that watch it and stop it.
+/// An operation. The task that runs it shares it with the queue and the client, which watch it and stop it.
 pub(crate) struct Operation {
     tracker: Tracker,
 }
@@ -21,21 +23,22 @@ impl Operation {
         Operation { tracker }
     }
 
-    /// Where it stands.
+    /// The state of the operation.
     pub(crate) fn tracker(&self) -> &Tracker {
         &self.tracker
     }
 
-    /// Stops it; it ends within two seconds. Once it has ended, this does nothing.
+    /// Stops the operation, which ends within two seconds. Does nothing once it has ended.
     pub(crate) fn stop(&self, reason: StopReason) {
         self.tracker.stop(reason);
     }
 }
 
-/// Takes an operation's end.
+/// The function that takes an operation's end.
 pub(crate) type Deliver = Box<dyn FnOnce(End) + Send>;
 
-/// The right to end an operation, and the duty. A pointer: so a task stays within 128 bytes, tokio's next size being 256.
+/// The right and the duty to end an operation. It is a pointer so that a task stays within 128 bytes; the
+/// next size that tokio has is 256.
 pub(crate) struct Ending(Box<Inner>);
 
 struct Inner {
@@ -44,12 +47,12 @@ struct Inner {
 }
 
 impl Ending {
-    /// The one ending of this operation; there must be no second.
+    /// The ending of this operation. There must be no second one.
     pub(crate) fn new(operation: Arc<Operation>, deliver: Deliver) -> Ending {
         Ending(Box::new(Inner { operation, deliver: Some(deliver) }))
     }
 
-    /// Where the operation stands.
+    /// The state of the operation.
     pub(crate) fn tracker(&self) -> &Tracker {
         &self.0.operation.tracker
     }

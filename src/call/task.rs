@@ -1,4 +1,4 @@
-//! What runs on a client's threads for one operation.
+//! The task of an operation, which runs on a client's threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -12,8 +12,9 @@ use crate::call::operation::Ending;
 /// An operation's steps.
 pub(crate) type Work = Pin<Box<dyn Future<Output = End> + Send>>;
 
-/// An operation's steps and its ending. Whether the steps come to their own end, panic, or are dropped: what they hold
-/// is given back first, then the operation ends, so that a program which has the end finds names and files free.
+/// An operation's steps and its ending. The steps can come to their own end, panic, or be dropped. In each
+/// case they give back what they hold first, and then the operation ends, so that a program which has the end
+/// finds names and files free.
 pub(crate) struct Task {
     work: Option<Work>,
     ending: Option<Ending>,
@@ -24,7 +25,8 @@ impl Task {
         Task { work: Some(work), ending: Some(ending) }
     }
 
-    /// Gives back what the steps hold. A panic on the way says nothing that the operation's end does not.
+    /// Drops the steps, which gives back what they hold. A panic in a drop changes nothing of the operation's
+    /// end.
     fn drop_work(&mut self) {
         let work = self.work.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
@@ -44,7 +46,7 @@ impl Future for Task {
         };
         self.drop_work();
         if let Some(ending) = self.ending.take() {
-            // A panic is the operation's failure, with all that is known of its job.
+            // A panic makes the operation fail, with all that is known of its job.
             let failed =
                 |panic: Error| Err(ending.tracker().end(Kind::Internal, panic.message()).into()).into();
             let end = end.unwrap_or_else(failed);
@@ -72,8 +74,8 @@ mod tests {
     use crate::runtime::builder::RuntimeBuilder;
     use crate::runtime::worker::Worker;
 
-    /// Runs these steps on a thread of the library's and returns every outcome that came. With `stop` the thread goes away
-    /// while they run.
+    /// Runs these steps on a thread of the library and returns every outcome that came. With `stop` the
+    /// thread ends while they run.
     fn outcomes(work: Work, stop: bool) -> Vec<Outcome> {
         let _ = guard::guarded(|| Ok(()));
         let (sender, receiver) = mpsc::channel();
@@ -97,7 +99,7 @@ mod tests {
         failure.error
     }
 
-    /// What an operation might hold, and panics when it is given back.
+    /// Something that an operation holds, and that panics when it is dropped.
     struct Fragile;
 
     impl Drop for Fragile {

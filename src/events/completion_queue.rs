@@ -1,13 +1,14 @@
 //! The completion queue: the calls that were accepted, and the events that wait to be taken.
 //!
-//! An accepted call keeps its tag until its final event is taken. Of each call at most one event waits: its end, or
-//! its progress, which is read when it is taken. So a program that never takes events pays for its own calls and
-//! nothing else, and an end always has room. Of the log a bounded number of records waits.
+//! An accepted call keeps its tag until its final event is taken. Of each call at most one event waits: its
+//! end, or its progress, which is read when it is taken. So a program that never takes events pays for its
+//! own calls and nothing else, and an end always has room. Of the log a bounded number of records waits.
 //!
-//! One lock guards the state and is held for moments: under it no event's JSON is made, no callback is called, and no
-//! operation is stopped. The descriptor is written to under the lock, which can't block, so that the descriptor always
-//! agrees with the queue. The thread that made events wait calls the wakeup, after it has given the lock back. A wakeup
-//! that is replaced during a call of it is waited for, or released at the end of its last call.
+//! One lock guards the state and is held for moments: under it no event's JSON is made, no callback is
+//! called, and no operation is stopped. The descriptor is written to under the lock, which can't block, so
+//! that the descriptor always agrees with the queue. The thread that made events wait calls the wakeup, after
+//! it has given the lock back. A wakeup that is replaced during a call of it is waited for, or released at
+//! the end of its last call.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU64;
@@ -162,8 +163,8 @@ impl CompletionQueue {
         self.announce(state);
     }
 
-    /// Takes up to `most` events: ends first, then progress, then the log. Waits until there is an event or the time
-    /// is over; `None`: for ever.
+    /// Takes up to `most` events: ends first, then progress, then the log. Waits until there is an event or
+    /// the time is over; `None`: for ever.
     ///
     /// # Errors
     /// `Closed`, when the queue is closed and holds no event.
@@ -197,8 +198,8 @@ impl CompletionQueue {
         }
     }
 
-    /// Wakes the threads that wait, and accepts no further call. Calls that run go on, and events that wait can be
-    /// taken.
+    /// Wakes the threads that wait, and accepts no further call. Calls that run go on, and events that wait
+    /// can be taken.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.closed = true;
@@ -206,8 +207,8 @@ impl CompletionQueue {
         self.announce(state);
     }
 
-    /// Closes the queue, and drops the events that it has and those that come later. The descriptor is closed, and no
-    /// call of the wakeup begins after this.
+    /// Closes the queue, and drops the events that it has and those that come later. The descriptor is
+    /// closed, and no call of the wakeup begins after this.
     pub(crate) fn free(&self) {
         let held = {
             let mut state = lock(&self.state);
@@ -222,8 +223,8 @@ impl CompletionQueue {
         self.set_wakeup(None);
     }
 
-    /// Replaces the wakeup. Waits for the calls in progress of earlier wakeups that are waited for, but not in a
-    /// callback, which could wait for itself then.
+    /// Replaces the wakeup. Waits for the calls in progress of earlier wakeups that are waited for, but not
+    /// in a callback, which could wait for itself then.
     pub(crate) fn set_wakeup(&self, wakeup: Option<Wakeup>) {
         let gone = {
             let mut state = lock(&self.state);
@@ -247,13 +248,14 @@ impl CompletionQueue {
         }
     }
 
-    /// Announces whether events wait: to the descriptor, to the waiting threads and to the wakeup. Called after each
-    /// change.
+    /// Announces whether events wait: to the descriptor, to the waiting threads and to the wakeup. Called
+    /// after each change.
     fn announce(&self, mut state: MutexGuard<'_, State>) {
         let (waits, closed) = (state.events_wait(), state.closed);
         let begun = !std::mem::replace(&mut state.announced, waits) && waits;
         if let Some(readiness) = &mut state.readiness {
-            // The descriptor of a closed queue stays readable, as the end of a stream does: an event loop has to see it.
+            // The descriptor of a closed queue stays readable, as the end of a stream does: an event loop has
+            // to see it.
             readiness.set(waits || closed);
         }
         // One thread is enough: it takes the events that are there, or wakes the next thread.

@@ -40,8 +40,8 @@ impl Log {
         }
     }
 
-    /// Takes no further records. The records that came before are handed out within `timeout`, or not at all. Says
-    /// whether the callback, where there is one, has returned from this client's records.
+    /// Takes no further records. The records that came before are handed out within `timeout`, or not at all.
+    /// Says whether the callback, where there is one, has returned from this client's records.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         match self {
             Log::Callback(log) => log.stop(timeout),

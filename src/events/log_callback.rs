@@ -1,16 +1,17 @@
 //! The log callback of a configuration, and the thread that hands records to it.
 //!
-//! All clients of a configuration share the thread, and a list of records that wait, so that the callback never runs
-//! twice at once. The list is bounded: a slow callback delays no client. The oldest records make room, and the next
-//! record that is handed out says how many were dropped.
+//! All clients of a configuration share the thread, and a list of records that wait, so that the callback
+//! never runs twice at once. The list is bounded: a slow callback delays no client. The oldest records make
+//! room, and the next record that is handed out says how many were dropped.
 //!
-//! Any thread appends a record under the lock ([`perceptis_core::Sink::take`]). The log thread takes the first record
-//! under the lock, and calls the callback without it. [`ClientRecords::stop`] waits until the thread has no record of
-//! that client any more. The first record starts the thread; it ends when the configuration and all its clients are
-//! gone.
+//! Any thread appends a record under the lock ([`perceptis_core::Sink::take`]). The log thread takes the
+//! first record under the lock, and calls the callback without it. [`ClientRecords::stop`] waits until the
+//! thread has no record of that client any more. The first record starts the thread; it ends when the
+//! configuration and all its clients are gone.
 //!
-//! A fork's child has no such thread, and another thread may have held the lock during the fork. So in the child the
-//! configuration has a thread and a list of its own, and the child does not touch those of the parent.
+//! A fork's child has no such thread, and another thread may have held the lock during the fork. So in the
+//! child the configuration has a thread and a list of its own, and the child does not touch those of the
+//! parent.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{CString, c_char, c_void};
@@ -44,9 +45,9 @@ struct Callback {
 // SAFETY: `perceptis_config_set_log` says that the function is called with `user` on a thread of the
 // library's.
 unsafe impl Send for Callback {}
-// SAFETY: threads only copy a shared callback, except for `LogThread::run`, which calls it. A process has one such
-// thread for each configuration: `State::running` is set under the lock when the thread is started, and taken back
-// under the lock as the last thing that the thread does.
+// SAFETY: threads only copy a shared callback, except for `LogThread::run`, which calls it. A process has one
+// such thread for each configuration: `State::running` is set under the lock when the thread is started, and
+// taken back under the lock as the last thing that the thread does.
 unsafe impl Sync for Callback {}
 
 impl Callback {
@@ -115,8 +116,8 @@ impl ClientRecords {
         Arc::new(CallbackSink { client: self.client, thread: Arc::clone(&self.thread) })
     }
 
-    /// Takes no further records, and waits until the records that came before were handed out, or until the time is
-    /// over, which drops the rest. Says whether the callback has returned from this client's records.
+    /// Takes no further records, and waits until the records that came before were handed out, or until the
+    /// time is over, which drops the rest. Says whether the callback has returned from this client's records.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         let (client, thread) = (self.client, &*self.thread);
         let end = Instant::now() + timeout;

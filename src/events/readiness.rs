@@ -1,7 +1,8 @@
-//! The descriptor that is readable while events wait: one end of a socket pair.
+//! The descriptor of a queue, which is readable while events wait: one end of a socket pair.
 //!
-//! A socket pair, because Node refuses an eventfd and a write to a pipe can raise SIGPIPE. At most one byte is on its
-//! way, so neither end can fill up or block. A program that reads it, against the rules, misses no later event.
+//! It is a socket pair because Node refuses an eventfd and because a write to a pipe can raise SIGPIPE. At
+//! most one byte is under way, so neither end can fill up or block. A program that reads the byte, against
+//! the rules, misses no later event.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};

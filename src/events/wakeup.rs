@@ -1,5 +1,5 @@
-//! A wakeup: the program's callback that is called when a queue, empty before, holds an event; and the release callback
-//! that tells the program that the wakeup is called no more.
+//! A wakeup: the program's callback that is called when a queue, empty before, holds an event; and the
+//! release callback that tells the program that the wakeup is called no more.
 
 use std::ffi::c_void;
 
@@ -19,7 +19,8 @@ pub type perceptis_release_function = Option<unsafe extern "C" fn(user: *mut c_v
 pub(crate) struct Wakeup {
     function: unsafe extern "C" fn(*mut c_void),
     user: *mut c_void,
-    /// Whether the program relies on this: the function that replaces a wakeup waits for the calls in progress.
+    /// Whether the program relies on this: the function that replaces a wakeup waits for the calls in
+    /// progress.
     waited_for: bool,
     release: perceptis_release_function,
 }
@@ -49,18 +50,19 @@ impl Wakeup {
         self.waited_for
     }
 
-    /// Calls the program's function, with no lock held. Says whether this is still the same process: the function may
-    /// have forked.
+    /// Calls the program's function, with no lock held. Says whether this is still the same process: the
+    /// function may have forked.
     pub(crate) fn call(&self) -> bool {
         let process = Process::current();
-        // SAFETY: the program gave the function for this. It keeps `user` valid until the call is over: either
-        // the function that replaces the wakeup waits for that, except in a callback, where the header says that
-        // calls on other threads may go on; or `release` says when.
+        // SAFETY: the program gave the function for this. It keeps `user` valid until the call is over:
+        // either the function that replaces the wakeup waits for that, except in a callback, where the header
+        // says that calls on other threads may go on; or `release` says when.
         threads::in_callback(|| unsafe { (self.function)(self.user) });
         process.is_current()
     }
 
-    /// Tells the program that the wakeup is called no more, with no lock held. Called once, after the last call.
+    /// Tells the program that the wakeup is called no more, with no lock held. Called once, after the last
+    /// call.
     pub(crate) fn release(&self) {
         release(self.release, self.user);
     }

@@ -1,7 +1,9 @@
-//! The wakeups of a queue: the current one, and those that were replaced while a call of them was in progress.
+//! The wakeups of a queue: the current one, and those that were replaced while a call of them was in
+//! progress.
 //!
-//! A thread asks this under the queue's lock, and calls and releases a wakeup without it. A wakeup is given back
-//! once, to be released: when it is replaced, or at the end of its last call where one is in progress then.
+//! A thread asks this under the queue's lock, and calls and releases a wakeup without it. A wakeup is given
+//! back once, to be released: when it is replaced, or at the end of its last call where one is in progress
+//! then.
 
 use crate::events::wakeup::Wakeup;
 use crate::platform::sync::Arc;
@@ -47,7 +49,8 @@ impl Wakeups {
         (self.retired[at].calls == 0).then(|| self.retired.swap_remove(at).wakeup)
     }
 
-    /// Replaces the current wakeup, of which no call begins any more. Gives it back if no call is in progress.
+    /// Replaces the current wakeup, of which no call begins any more. Gives it back if no call is in
+    /// progress.
     pub(crate) fn replace(&mut self, wakeup: Option<Wakeup>) -> Option<Arc<Wakeup>> {
         self.last += 1;
         let number = self.last;

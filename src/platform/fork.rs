@@ -1,4 +1,4 @@
-//! Forks and the end of the process: what `core` has to do around them.
+//! Handlers of forks and of the process's exit, which call the ones of `core`.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -19,23 +19,23 @@ extern "C" fn in_child() {
     run(fork::after_fork_in_child);
 }
 
-/// Runs a handler. A cancellation of the thread that forks waits until it is over, and a panic ends there.
+/// Runs a handler. A cancellation of the forking thread takes effect after it, and a panic does not leave it.
 fn run(handler: fn()) {
     let _uncancelled = Uncancelled::new();
     let _ = std::panic::catch_unwind(handler);
 }
 
-/// Has the ledger's connections closed around every fork from now on. SQLite's must not cross one: a child's commit
-/// would answer OK and be gone.
+/// Registers the handlers. From then on `core` closes the ledger's connections before every fork, since
+/// SQLite's connections must not be used in a child: its commit would answer OK and be lost.
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the handlers are there when they are called. The shared library is linked with `-z
-        // nodelete`; the header asks the same of a shared object that the static library is linked into,
-        // whose threads would run on in unmapped code otherwise. It fails only for want of memory, and then
-        // the next lock would fail as well.
+        // SAFETY: the handlers stay loaded. The shared library is linked with `-z nodelete`; the header asks
+        // the same of a shared object that the static library is linked into, since the library's threads
+        // would run in unmapped code otherwise. The call fails only without memory, and then the next lock
+        // would fail as well.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-        // SAFETY: as above; it is called by exit, when the program's other threads may still run.
+        // SAFETY: as above. exit calls the handler while the program's other threads may still run.
         unsafe { libc::atexit(at_exit) };
     });
 }

@@ -1,4 +1,5 @@
-//! Which process a handle belongs to. Threads, locks and sockets do not come along into a fork's child.
+//! The process that a handle belongs to. A fork's child has neither the threads of the parent nor the state
+//! of its locks, so it must not use the parent's handles.
 
 use perceptis_core::{Error, Kind};
 
@@ -7,18 +8,19 @@ use perceptis_core::{Error, Kind};
 pub(crate) struct Process(perceptis_core::Process);
 
 impl Process {
-    /// This one.
+    /// The process that runs now.
     pub(crate) fn current() -> Process {
         perceptis_core::notice_process();
         Process(perceptis_core::Process::current())
     }
 
-    /// Whether this is still the process that it was.
+    /// Whether this is the process that runs now.
     pub(crate) fn is_current(self) -> bool {
         self == Process::current()
     }
 
-    /// Refuses a handle from before a fork; asked before anything of it is touched.
+    /// Refuses a handle from before a fork. A function asks this before it touches anything else of the
+    /// handle.
     pub(crate) fn check(self, noun: &str) -> Result<(), Error> {
         if self.is_current() {
             return Ok(());

@@ -1,10 +1,11 @@
-//! The C library's own resolver, which reads variables of the environment as well.
+//! The resolver of the C library, which reads the environment as well.
 
-/// Has it read RES_OPTIONS and LOCALDOMAIN now, on this thread. glibc keeps what it has read for all threads,
-/// until `/etc/resolv.conf` changes; without this the first look-up of a name would read them.
+/// Makes glibc read RES_OPTIONS and LOCALDOMAIN now, on this thread. glibc keeps the values for all threads
+/// until `/etc/resolv.conf` changes. Otherwise the first look-up of a name would read the environment.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn read_environment() {
-    // The libc crate does not have them. In here they are not taken for functions of the header.
+    // The libc crate does not have these. cbindgen would take declarations outside for functions of the
+    // header.
     unsafe extern "C" {
         fn __res_ninit(state: *mut libc::c_void) -> libc::c_int;
         fn __res_nclose(state: *mut libc::c_void);
@@ -23,6 +24,6 @@ pub(crate) fn read_environment() {
     }
 }
 
-/// Other C libraries read no variables for it.
+/// Other C libraries read no variables for their resolver.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn read_environment() {}

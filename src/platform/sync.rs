@@ -1,4 +1,4 @@
-//! What threads share things by. `tests/loom` puts loom's in their place and tries every order of events.
+//! The locks and pointers that threads share, in one place, so that `tests/loom` can replace them by loom's.
 
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 

@@ -1,4 +1,4 @@
-//! The library's own threads.
+//! Threads: those of the library, and what the library does to a calling thread.
 
 use std::cell::Cell;
 use std::io;
@@ -7,18 +7,18 @@ use crate::platform::process::Process;
 use perceptis_core::{Error, Kind, STACK_BYTES};
 
 thread_local! {
-    /// The process in which this is one of the library's own threads, or in a callback. Such a thread must never wait
-    /// for the library; a fork's child that came from one may.
+    /// The process in which this thread is the library's own, or runs a callback. Such a thread must never
+    /// wait for the library. In a fork's child that it made, it may.
     static OWN: Cell<Option<Process>> = const { Cell::new(None) };
 }
 
-/// Starts a thread of the library's own: no signal handler of the program ever runs on it, and it never waits for the
-/// library.
+/// Starts a thread of the library. No signal handler of the program ever runs on it, and it never waits for
+/// the library.
 pub(crate) fn spawn(work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     spawn_named("perceptis", work)
 }
 
-/// The same under another name, as the system shows it.
+/// Starts a thread of the library that has this name in the system's lists.
 pub(crate) fn spawn_named(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let _signals = SignalsBlocked::new();
     let own = move || {
@@ -28,8 +28,8 @@ pub(crate) fn spawn_named(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Res
     std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(own).map(drop)
 }
 
-/// Makes the thread that calls this one of the library's own, which is never cancelled: a callback can show
-/// it to the program. Its signals must be blocked.
+/// Makes the calling thread one of the library's own. It can't be cancelled from now on, since a callback can
+/// show it to the program. Its signals must be blocked before.
 pub(crate) fn enter() {
     std::mem::forget(Uncancelled::new());
     OWN.set(Some(Process::current()));
@@ -40,7 +40,7 @@ pub(crate) fn is_own() -> bool {
     OWN.get().is_some_and(Process::is_current)
 }
 
-/// Refuses a call that would wait for the library on a thread that the library waits for.
+/// Refuses a blocking call on a thread that the library itself waits for.
 pub(crate) fn check_blocking() -> Result<(), Error> {
     if is_own() {
         return Err(Error::new(
@@ -51,25 +51,26 @@ pub(crate) fn check_blocking() -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs a callback of the program's: whatever thread this is, it must not wait for the library meanwhile.
+/// Runs a callback of the program. The thread must not wait for the library meanwhile.
 pub(crate) fn in_callback(callback: impl FnOnce()) {
     let before = OWN.replace(Some(Process::current()));
     callback();
     OWN.set(before);
 }
 
+/// The error of a thread that can't be started.
 pub(crate) fn unstartable(error: &std::io::Error) -> Error {
     Error::new(Kind::Internal, format!("the client's thread can't be started: {error}"))
 }
 
-/// Keeps this thread from being cancelled (pthread_cancel(3)) while it lives, so that no call in it is a
-/// cancellation point. A cancel unwinds the stack by force, which must not come through Rust. It takes effect
-/// afterwards, at the next cancellation point of the program's own.
+/// Disables the cancellation of this thread (pthread_cancel(3)) while this value lives. A cancellation
+/// unwinds the stack by force, which must not happen in Rust. It takes effect afterwards, at the program's
+/// next cancellation point.
 pub(crate) struct Uncancelled(libc::c_int);
 
 impl Uncancelled {
     pub(crate) fn new() -> Uncancelled {
-        // PTHREAD_CANCEL_DISABLE of glibc and musl.
+        // 1 is PTHREAD_CANCEL_DISABLE of glibc and musl.
         Uncancelled(set_cancel_state(1))
     }
 }
@@ -80,10 +81,11 @@ impl Drop for Uncancelled {
     }
 }
 
-/// Sets whether this thread can be cancelled, and says whether it could be before.
+/// Sets whether this thread can be cancelled, and returns the state before.
 #[cfg(target_os = "linux")]
 fn set_cancel_state(state: libc::c_int) -> libc::c_int {
-    // The libc crate does not have it. In here it is not taken for a function of the header.
+    // The libc crate does not have this function. cbindgen would take a declaration outside for one of the
+    // header.
     unsafe extern "C" {
         fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
     }
@@ -93,8 +95,8 @@ fn set_cancel_state(state: libc::c_int) -> libc::c_int {
     before
 }
 
-/// Blocks all signals in this thread while it lives, so that threads made meanwhile, and theirs, never run
-/// a handler of the program.
+/// Blocks all signals in this thread while this value lives. A thread that is started meanwhile inherits
+/// that, so that it never runs a signal handler of the program.
 pub(crate) struct SignalsBlocked(libc::sigset_t);
 
 impl SignalsBlocked {

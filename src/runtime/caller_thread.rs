@@ -1,8 +1,8 @@
 //! A runtime that the calling thread drives, for short blocking calls.
 //!
-//! A call through the client's worker costs two wake-ups of threads, which is more than all else of a call on a warm
-//! connection. This runtime has no thread: the calling thread drives it, and only during the call. It has connections of
-//! its own. One call at a time uses it; other calls go through the worker.
+//! A call through the client's worker costs two wake-ups of threads, which is more than all else of a call on
+//! a warm connection. This runtime has no thread: the calling thread drives it, and only during the call. It
+//! has connections of its own. One call at a time uses it; other calls go through the worker.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -24,14 +24,15 @@ const AHEAD: Duration = Duration::from_millis(100);
 pub(crate) struct CallerRuntime {
     /// `None` only while this is dropped.
     runtime: Option<Runtime>,
-    /// A placeholder timer that expires before any call's own timers. A timer that is added as the earliest of all wakes
-    /// the runtime, which is a write and an extra turn. While this one is pending, the two timeouts of a call do not.
+    /// A placeholder timer that expires before any call's own timers. A timer that is added as the earliest
+    /// of all wakes the runtime, which is a write and an extra turn. While this one is pending, the two
+    /// timeouts of a call do not.
     first_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl CallerRuntime {
-    /// Whether this thread can drive such a runtime. It can't inside another runtime, nor in a handler of atexit, where
-    /// the thread has lost what that needs.
+    /// Whether this thread can drive such a runtime. It can't inside another runtime, nor in a handler of
+    /// atexit, where the thread has lost what that needs.
     pub(crate) fn fits() -> bool {
         Handle::try_current().is_err_and(|error| error.is_missing_context())
     }
@@ -58,7 +59,8 @@ impl CallerRuntime {
 impl Drop for CallerRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // This does not wait, so it may happen in a callback, on a thread that drives another client's runtime.
+            // This does not wait, so it may happen in a callback, on a thread that drives another client's
+            // runtime.
             runtime.shutdown_background();
         }
     }

@@ -1,9 +1,9 @@
 //! The runtime of a client: its threads, and the operations that run on them.
 //!
-//! The calling thread registers an operation under the lock of [`State`] and spawns its task. The task ends with the
-//! operation: it unregisters it, and hands the outcome over to the thread that waits or to a queue. A client that ends
-//! stops its operations. If the threads end first, their tasks are dropped, which ends the operations as well. No lock is
-//! held across a wait or a callback.
+//! The calling thread registers an operation under the lock of [`State`] and spawns its task. The task ends
+//! with the operation: it unregisters it, and hands the outcome over to the thread that waits or to a queue.
+//! A client that ends stops its operations. If the threads end first, their tasks are dropped, which ends the
+//! operations as well. No lock is held across a wait or a callback.
 //!
 //! A short call that blocks runs on the calling thread instead, where no other call uses the runtime for that
 //! ([`caller_thread`]).
@@ -96,8 +96,8 @@ struct Running {
 }
 
 impl Running {
-    /// Hands the operation's end over. The client no longer lists it as running by then, and a client that closes waits
-    /// until this is done.
+    /// Hands the operation's end over. The client no longer lists it as running by then, and a client that
+    /// closes waits until this is done.
     fn end(self, deliver: impl FnOnce()) {
         self.client.lock().running.remove(&self.number);
         deliver();
@@ -175,8 +175,8 @@ impl ClientRuntime {
         })
     }
 
-    /// Starts an operation, once `accept` has returned the function that takes its end. With `here`, the operation runs
-    /// on this thread where that is possible, and this returns when it has ended.
+    /// Starts an operation, once `accept` has returned the function that takes its end. With `here`, the
+    /// operation runs on this thread where that is possible, and this returns when it has ended.
     fn start<D: FnOnce(End) + Send + 'static>(
         self: &Arc<ClientRuntime>,
         call: Call,
@@ -200,7 +200,8 @@ impl ClientRuntime {
         Ok(())
     }
 
-    /// Ends the operations that run, waits until they have ended and the ledger has their ends, and stops the threads.
+    /// Ends the operations that run, waits until they have ended and the ledger has their ends, and stops the
+    /// threads.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), Error> {
         self.process.check("client")?;
         threads::check_blocking()?;
@@ -232,19 +233,19 @@ impl ClientRuntime {
                 format!("{operations} operations had not ended after {time} ms; they have been dropped")
             }
             (operations, steps) => format!(
-                "{operations} operations had not ended after {time} ms; they have been dropped, and {steps} steps \
-                 could not be written to the ledger; they are tried again"
+                "{operations} operations had not ended after {time} ms; they have been dropped, and {steps} \
+                 steps could not be written to the ledger; they are tried again"
             ),
         };
         Err(Error::new(Kind::Timeout, message))
     }
 
-    /// Ends the operations that run without waiting for them, since the program has freed the handle. The threads end
-    /// when all operations have.
+    /// Ends the operations that run without waiting for them, since the program has freed the handle. The
+    /// threads end when all operations have.
     pub(crate) fn abandon(self: Arc<ClientRuntime>) {
         if !self.process.is_current() {
-            // In a fork's child: the threads are the parent's, and so is the state that their locks guard. If the child
-            // closed its copies of the sockets, that would take them out of the parent's epoll.
+            // In a fork's child: the threads are the parent's, and so is the state that their locks guard. If
+            // the child closed its copies of the sockets, that would take them out of the parent's epoll.
             std::mem::forget(self);
             return;
         }

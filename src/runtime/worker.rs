@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use crate::platform::threads;
 use crate::runtime::builder::RuntimeBuilder;
 
-/// The thread, with the runtime that it drives. When this is dropped, the thread ends by itself: it drops its tasks at
-/// their next await, and does not wait for work that blocks.
+/// The thread, with the runtime that it drives. When this is dropped, the thread ends by itself: it drops its
+/// tasks at their next await, and does not wait for work that blocks.
 pub(crate) struct Worker {
     runtime: Handle,
     /// Ends the thread, and says how long it waits for work that blocks.
@@ -27,7 +27,8 @@ impl Worker {
         let (end, asked) = oneshot::channel();
         let (running, ended) = mpsc::channel();
         let (made, runtime) = mpsc::sync_channel(1);
-        // The thread makes its runtime itself: in a handler of atexit, the calling thread has lost what that needs.
+        // The thread makes its runtime itself: in a handler of atexit, the calling thread has lost what that
+        // needs.
         let work = move || {
             let made_here = builder.build();
             let handle = made_here.as_ref().map(|runtime| runtime.handle().clone());

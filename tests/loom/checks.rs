@@ -12,8 +12,8 @@ use crate::events::readiness::Readiness;
 use crate::events::wakeup::Wakeup;
 use crate::platform::sync::lock;
 
-/// Runs this in every order with at most three preemptions, which is where such faults are found; with more where
-/// `LOOM_MAX_PREEMPTIONS` says so, as `make test-long` does.
+/// Runs this in every order with at most three preemptions, which is where such faults are found; with more
+/// where `LOOM_MAX_PREEMPTIONS` says so, as `make test-long` does.
 fn every_order(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(3);

@@ -1,6 +1,6 @@
-//! The library's own `call/operation.rs`, `events/completion_queue.rs` and `events/wakeups.rs`, compiled against loom's locks in the
-//! place of the standard library's, and run in every order in which their threads can meet. A hang in any of
-//! them fails the test, too.
+//! The library's own `call/operation.rs`, `events/completion_queue.rs` and `events/wakeups.rs`, compiled
+//! against loom's locks in the place of the standard library's, and run in every order in which their threads
+//! can meet. A hang in any of them fails the test, too.
 #![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
@@ -62,8 +62,8 @@ mod readiness {
     }
 }
 
-/// A wakeup whose program is gone once no call can come any more: because a function has waited for that, or because
-/// the wakeup was released.
+/// A wakeup whose program is gone once no call can come any more: because a function has waited for that, or
+/// because the wakeup was released.
 mod wakeup {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering};
