@@ -19,6 +19,8 @@
 //!
 //! The comments of the exported items are the header's: `build.rs` copies them.
 #![allow(non_camel_case_types)]
+// The exported comments are written for a C header, not for rustdoc.
+#![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, rustdoc::private_intra_doc_links)]
 // The callers are C; what a pointer must be is in each function's comment.
 #![allow(clippy::not_unsafe_ptr_arg_deref)]
 

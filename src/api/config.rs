@@ -1,4 +1,6 @@
 //! Configurations: the exported functions.
+// Defaults stand in brackets, which rustdoc takes for links.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use std::ffi::{c_char, c_void};
 

@@ -39,15 +39,15 @@ pub(crate) fn hand_out(outcome: Outcome, result: *mut *mut c_char) -> Result<(),
 }
 
 /// Sets an out-parameter to NULL, without reading it.
-pub(crate) fn clear<T>(place: *mut *mut T) {
-    put(place, std::ptr::null_mut);
+pub(crate) fn clear<T>(out: *mut *mut T) {
+    put(out, std::ptr::null_mut);
 }
 
 /// Sets an out-parameter, unless it is NULL.
-pub(crate) fn put<T>(place: *mut *mut T, value: impl FnOnce() -> *mut T) {
-    if !place.is_null() {
+pub(crate) fn put<T>(out: *mut *mut T, value: impl FnOnce() -> *mut T) {
+    if !out.is_null() {
         // SAFETY: not NULL, so the caller says that a pointer can be written there.
-        unsafe { place.write(value()) };
+        unsafe { out.write(value()) };
     }
 }
 

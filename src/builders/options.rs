@@ -1,4 +1,6 @@
 //! The options of a call.
+// Defaults stand in brackets, which rustdoc takes for links.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 use std::ffi::c_char;
 use std::sync::Arc;

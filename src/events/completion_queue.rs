@@ -43,7 +43,7 @@ struct Accepted {
     operation: Arc<Operation>,
     /// Tells this call from earlier ones with the same tag.
     number: NonZeroU64,
-    /// The place of this call's progress among that of others, while it waits.
+    /// The order of this call's progress among that of others, while it waits.
     progress: Option<NonZeroU64>,
     ended: bool,
 }
@@ -138,14 +138,14 @@ impl CompletionQueue {
     /// Puts the progress of a call in. Progress that was not taken yet and this become one event.
     pub(crate) fn progress(&self, tag: u64, number: NonZeroU64) {
         let mut state = lock(&self.state);
-        let place = state.number();
+        let order = state.number();
         match state.calls.get_mut(&tag) {
             Some(call) if call.number == number && !call.ended && call.progress.is_none() => {
-                call.progress = Some(place);
+                call.progress = Some(order);
             }
             _ => return,
         }
-        state.progress.insert(place, tag);
+        state.progress.insert(order, tag);
         self.announce(state);
     }
 
