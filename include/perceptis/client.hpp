@@ -11,9 +11,9 @@
 
 namespace perceptis {
 
-/// A client of the service with one API key. May be used from any number of threads at once. After
-/// a fork it belongs to the parent: make a new one in the child. What runs when it goes away ends
-/// with Code::closed; jobs go on at the service.
+/// A client of the service with one API key. Any number of threads may use it at once. After a fork
+/// it belongs to the parent: make a new one in the child. Calls that run when it is destroyed end
+/// with Code::closed; their jobs go on at the service.
 class Client {
 public:
     /// From the environment: PERCEPTIS_API_KEY decides who pays.
@@ -87,7 +87,7 @@ public:
     }
 
     /// The same as futures, fulfilled by a thread that this client has for all of them. A future
-    /// that goes away does not stop its call; a Queue can.
+    /// that is destroyed does not stop its call; a Queue can.
     std::future<Result> run_async(const Request &request, const Options &options = Options())
     {
         return future<Result>(
@@ -162,8 +162,8 @@ public:
         }
     }
 
-    /// Ends what runs, each with Code::closed, and waits for that, at most so long. Closing again
-    /// does nothing.
+    /// Ends the calls that run, each with Code::closed, and waits at most `timeout` for their ends.
+    /// A second close does nothing.
     void close(std::chrono::milliseconds timeout = std::chrono::seconds(5))
     {
         detail::call([&](perceptis_error **error) {

@@ -10,8 +10,8 @@
 
 namespace perceptis {
 
-/// Why a call failed. New codes get new numbers, so a program must bear ones that have no name
-/// here.
+/// Why a call failed. New codes get new numbers, so a program must accept codes that have no
+/// name here.
 enum class Code : std::int32_t {
     ok = PERCEPTIS_OK,
     invalid_argument = PERCEPTIS_INVALID_ARGUMENT,

@@ -13,7 +13,7 @@ namespace detail {
 using OptionsHandle = Handle<perceptis_options, perceptis_options_free>;
 }
 
-/// How one call is made. A call ignores the options that do not concern it. What can't be is
+/// How one call is made. A call ignores the options that do not concern it. A bad value is
 /// refused when it is set.
 class Options {
 public:

@@ -63,11 +63,11 @@ struct NoProgress {
 
 } // namespace detail
 
-/// Where calls end that do not block: each takes a function, which `dispatch` calls with an
-/// Expected of what was asked for. For an event loop that watches `fd`, or for a thread that waits
-/// in `dispatch`. May be used from any number of threads at once. Functions that have not been
-/// called when the queue goes away never will be; their calls go on until they or their client end,
-/// and files still come.
+/// A queue: where calls that do not block end. Each call takes a function, which `dispatch` calls
+/// with an Expected of the call's result. A queue is for an event loop that watches `fd`, or for a
+/// thread that waits in `dispatch`. Any number of threads may use it at once. A function that has
+/// not been called when the queue is destroyed is never called; its call goes on until it or its
+/// client ends, and its files still come.
 class Queue {
 public:
     /// For `dispatch`: until an event comes.
@@ -153,9 +153,9 @@ public:
         });
     }
 
-    /// Calls the functions of at most `most` events, on this thread and with no lock held, and says
-    /// of how many. Waits for the first one at most so long. What a function throws comes out here;
-    /// the other events stay.
+    /// Calls the functions of at most `most` events, on this thread and with no lock held, and
+    /// returns the number of events. Waits at most `timeout` for the first one. An exception of a
+    /// function leaves `dispatch`; the other events stay.
     ///
     /// Throws Code::closed when the queue is closed and holds no event.
     std::size_t dispatch(std::chrono::milliseconds timeout = std::chrono::milliseconds(0),
@@ -197,28 +197,28 @@ public:
     /// A descriptor that is readable exactly while events wait; it is never to be read.
     int fd() const noexcept { return perceptis_queue_fd(state_->handle.get()); }
 
-    /// Has a function called whenever the queue, empty before, holds an event; none: no more. It is
-    /// called on a thread of the library's, must not throw or block, and not replace itself.
-    /// Returns, as the queue's destructor does, when the function before is in no call any more:
-    /// not for a thread that such a call waits for.
+    /// Sets the function that is called whenever the queue, empty before, holds an event. An empty
+    /// function removes it. The function is called on a thread of the library's. It must not throw,
+    /// block or replace itself. This returns, as the queue's destructor does, when no call of the
+    /// function before is in progress. A thread that such a call waits for must not call this.
     void set_wakeup(std::function<void()> wakeup)
     {
         auto next = wakeup ? std::make_unique<std::function<void()>>(std::move(wakeup)) : nullptr;
         detail::call([&](perceptis_error **error) {
-            return perceptis_queue_set_wakeup(state_->handle.get(), next ? &ring : nullptr,
+            return perceptis_queue_set_wakeup(state_->handle.get(), next ? &call_wakeup : nullptr,
                                               next.get(), error);
         });
         state_->wakeup = std::move(next);
     }
 
-    /// The same without any wait. The function before may be in a call when this returns; this one
-    /// may replace itself. `released`, where there is one, is called once, when `wakeup` is in no
-    /// call any more and none will begin: on any thread, perhaps after the queue is gone. It must
-    /// not throw. Then both are destroyed.
+    /// The same without any wait. A call of the function before may be in progress when this
+    /// returns, and this function may replace itself. `released`, where there is one, is called
+    /// once, when no call of `wakeup` is in progress and none will begin: on any thread, perhaps
+    /// after the queue was destroyed. It must not throw. Then both are destroyed.
     void set_wakeup(std::function<void()> wakeup, std::function<void()> released)
     {
         auto next = std::make_unique<Wakeup>(Wakeup{std::move(wakeup), std::move(released)});
-        const perceptis_wakeup_function call = next->wakeup ? &Wakeup::ring : nullptr;
+        const perceptis_wakeup_function call = next->wakeup ? &Wakeup::call : nullptr;
         detail::call([&](perceptis_error **error) {
             return perceptis_queue_set_wakeup_with_release(state_->handle.get(), call, next.get(),
                                                            &Wakeup::release, error);
@@ -241,7 +241,7 @@ private:
     struct Wakeup {
         std::function<void()> wakeup, released;
 
-        static void ring(void *user) noexcept { static_cast<Wakeup *>(user)->wakeup(); }
+        static void call(void *user) noexcept { static_cast<Wakeup *>(user)->wakeup(); }
 
         static void release(void *user) noexcept
         {
@@ -278,7 +278,10 @@ private:
         }
     };
 
-    static void ring(void *wakeup) noexcept { (*static_cast<std::function<void()> *>(wakeup))(); }
+    static void call_wakeup(void *wakeup) noexcept
+    {
+        (*static_cast<std::function<void()> *>(wakeup))();
+    }
 
     static Options watched(const Options &options)
     {

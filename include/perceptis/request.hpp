@@ -11,7 +11,7 @@ namespace detail {
 using RequestHandle = Handle<perceptis_request, perceptis_request_free>;
 }
 
-/// What to make. What can't be is refused when it is set.
+/// What the service is asked to make. A bad value is refused when it is set.
 class Request {
 public:
     /// For "deck" or "single_slide".

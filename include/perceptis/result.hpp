@@ -29,7 +29,7 @@ public:
     const std::string &format() const noexcept { return format_; }
     /// Its SHA-256, in hexadecimal.
     const std::string &sha256() const noexcept { return sha256_; }
-    /// What else to know: that the name was taken meanwhile, say.
+    /// What the caller should know about it, such as that its name was taken.
     const std::optional<std::string> &note() const noexcept { return note_; }
     /// Its length in bytes.
     std::uint64_t size() const noexcept { return size_; }
@@ -133,7 +133,7 @@ public:
     {
         return detail::json_number(json(), "/unsettled").value_or(0);
     }
-    /// What else to know about the submission.
+    /// What the caller should know about the submission.
     std::optional<std::string> note() const { return at("/note"); }
     /// The files that are whole and under their names.
     const std::vector<File> &files() const noexcept { return files_; }
@@ -179,7 +179,7 @@ public:
     {
         return detail::json_number(json(), "/unsettled").value_or(0);
     }
-    /// What else to know about the submission.
+    /// What the caller should know about the submission.
     std::optional<std::string> note() const { return at("/note"); }
 };
 
