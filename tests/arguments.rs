@@ -98,6 +98,33 @@ fn json_get_finds_values_and_survives_what_is_none() {
 }
 
 #[test]
+fn json_type_tells_null_from_a_string_and_from_nothing() {
+    let of = |json: *const c_char, pointer: *const c_char| {
+        let found = unsafe { (functions().perceptis_json_type)(json, pointer) };
+        (!found.is_null()).then(|| borrowed(found))
+    };
+    let json = c(r#"{"null":null,"text":"null","list":[true,1],"object":{}}"#);
+    for (pointer, expected) in [
+        ("", Some("object")),
+        ("/null", Some("null")),
+        ("/text", Some("string")),
+        ("/list", Some("array")),
+        ("/list/0", Some("boolean")),
+        ("/list/1", Some("number")),
+        ("/object", Some("object")),
+        ("/none", None),
+        ("none", None),
+    ] {
+        assert_eq!(of(json.as_ptr(), c(pointer).as_ptr()).as_deref(), expected, "{pointer}");
+    }
+    for (bad, pointer) in [(null(), c"".as_ptr()), (json.as_ptr(), null()), (NOT_UTF8.as_ptr(), c"".as_ptr())]
+    {
+        assert_eq!(of(bad, pointer), None);
+    }
+    assert_eq!(of(c("{").as_ptr(), c("").as_ptr()), None);
+}
+
+#[test]
 fn setters_and_makers_name_what_is_wrong() {
     let api = functions();
     let config = api::Handle(unsafe { (api.perceptis_config_new)() }, api.perceptis_config_free);

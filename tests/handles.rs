@@ -295,6 +295,7 @@ fn handles_that_are_none_are_refused_everywhere() {
         "perceptis_code_name",
         "perceptis_string_free",
         "perceptis_json_get",
+        "perceptis_json_type",
         "perceptis_config_new",
         "perceptis_request_new",
         "perceptis_request_from_json",

@@ -11,9 +11,9 @@
 
 namespace perceptis {
 
-/// A client of the service with one API key. May be used from any number of threads at once. After a fork it belongs
-/// to the parent: make a new one in the child. What runs when it goes away ends with Code::closed; jobs go on at the
-/// service.
+/// A client of the service with one API key. Any number of threads may use it at once. After a fork
+/// it belongs to the parent: make a new one in the child. Calls that run when it is destroyed end
+/// with Code::closed; their jobs go on at the service.
 class Client {
 public:
     /// From the environment: PERCEPTIS_API_KEY decides who pays.
@@ -24,17 +24,21 @@ public:
         detail::check_abi();
         const detail::ConfigHandle config = detail::make_config(settings);
         perceptis_client *made = nullptr;
-        detail::call([&](perceptis_error **error) { return perceptis_client_new(config.get(), &made, error); });
+        detail::call([&](perceptis_error **error) {
+            return perceptis_client_new(config.get(), &made, error);
+        });
         state_->handle.reset(made);
     }
 
-    /// Makes what a request asks for and puts it on disk: submits, waits and fetches. Never submits twice. Blocks.
+    /// Makes what a request asks for and puts it on disk: submits, waits and fetches. Never submits
+    /// twice. Blocks.
     Result run(const Request &request, const Options &options = Options()) const
     {
         return Result(request_call(perceptis_run, request, options));
     }
 
-    /// Submits a request and returns once the service has accepted it; the job goes on there. Blocks.
+    /// Submits a request and returns once the service has accepted it; the job goes on there.
+    /// Blocks.
     Accepted generate(const Request &request, const Options &options = Options()) const
     {
         return Accepted(request_call(perceptis_generate, request, options));
@@ -63,11 +67,13 @@ public:
     {
         return detail::expected<Result>([&] { return run(request, options); });
     }
-    Expected<Accepted> try_generate(const Request &request, const Options &options = Options()) const
+    Expected<Accepted> try_generate(const Request &request,
+                                    const Options &options = Options()) const
     {
         return detail::expected<Accepted>([&] { return generate(request, options); });
     }
-    Expected<Status> try_get_status(std::string_view job_id, const Options &options = Options()) const
+    Expected<Status> try_get_status(std::string_view job_id,
+                                    const Options &options = Options()) const
     {
         return detail::expected<Status>([&] { return get_status(job_id, options); });
     }
@@ -80,34 +86,41 @@ public:
         return detail::expected<Result>([&] { return download(job_id, options); });
     }
 
-    /// The same as futures, fulfilled by a thread that this client has for all of them. A future that goes away does
-    /// not stop its call; a Queue can.
+    /// The same as futures, fulfilled by a thread that this client has for all of them. A future
+    /// that is destroyed does not stop its call; a Queue can.
     std::future<Result> run_async(const Request &request, const Options &options = Options())
     {
-        return future<Result>([&](Queue &queue, auto done) { queue.run(*this, request, options, std::move(done)); });
+        return future<Result>(
+            [&](Queue &queue, auto done) { queue.run(*this, request, options, std::move(done)); });
     }
     std::future<Accepted> generate_async(const Request &request, const Options &options = Options())
     {
-        return future<Accepted>(
-            [&](Queue &queue, auto done) { queue.generate(*this, request, options, std::move(done)); });
+        return future<Accepted>([&](Queue &queue, auto done) {
+            queue.generate(*this, request, options, std::move(done));
+        });
     }
-    std::future<Status> get_status_async(std::string_view job_id, const Options &options = Options())
+    std::future<Status> get_status_async(std::string_view job_id,
+                                         const Options &options = Options())
     {
-        return future<Status>(
-            [&](Queue &queue, auto done) { queue.get_status(*this, job_id, options, std::move(done)); });
+        return future<Status>([&](Queue &queue, auto done) {
+            queue.get_status(*this, job_id, options, std::move(done));
+        });
     }
     std::future<Status> wait_async(std::string_view job_id, const Options &options = Options())
     {
-        return future<Status>([&](Queue &queue, auto done) { queue.wait(*this, job_id, options, std::move(done)); });
+        return future<Status>(
+            [&](Queue &queue, auto done) { queue.wait(*this, job_id, options, std::move(done)); });
     }
     std::future<Result> download_async(std::string_view job_id, const Options &options = Options())
     {
-        return future<Result>(
-            [&](Queue &queue, auto done) { queue.download(*this, job_id, options, std::move(done)); });
+        return future<Result>([&](Queue &queue, auto done) {
+            queue.download(*this, job_id, options, std::move(done));
+        });
     }
 
 #ifdef __cpp_lib_jthread
-    /// The same, stopped by a token: the call then ends at once with Code::cancelled, and the job goes on.
+    /// The same, stopped by a token: the call then ends at once with Code::cancelled, and the job
+    /// goes on.
     Result run(const Request &request, const Options &options, std::stop_token stop) const
     {
         return stoppable<Result>(std::move(stop), [&](Queue &queue, auto done) {
@@ -142,17 +155,20 @@ public:
         });
         std::vector<Progress> running;
         for (std::size_t at = 0;; at++) {
-            std::optional<std::string> operation = detail::json_get(json, "/operations/" + std::to_string(at));
+            std::optional<std::string> operation =
+                detail::json_get(json, "/operations/" + std::to_string(at));
             if (!operation) return running;
             running.emplace_back(*std::move(operation));
         }
     }
 
-    /// Ends what runs, each with Code::closed, and waits for that, at most so long. Closing again does nothing.
+    /// Ends the calls that run, each with Code::closed, and waits at most `timeout` for their ends.
+    /// A second close does nothing.
     void close(std::chrono::milliseconds timeout = std::chrono::seconds(5))
     {
         detail::call([&](perceptis_error **error) {
-            return perceptis_client_close(state_->handle.get(), static_cast<std::int64_t>(timeout.count()), error);
+            return perceptis_client_close(state_->handle.get(),
+                                          static_cast<std::int64_t>(timeout.count()), error);
         });
     }
 
@@ -180,7 +196,8 @@ private:
     };
 
     template <class Function>
-    std::string request_call(Function function, const Request &request, const Options &options) const
+    std::string request_call(Function function, const Request &request,
+                             const Options &options) const
     {
         return detail::call_for_text([&](char **text, perceptis_error **error) {
             return function(state_->handle.get(), request.get(), options.get(), text, error);
@@ -209,9 +226,11 @@ private:
     {
         Queue queue;
         std::optional<Expected<T>> end;
-        const std::uint64_t call = begin(queue, [&end](Expected<T> ended) { end.emplace(std::move(ended)); });
+        const std::uint64_t call =
+            begin(queue, [&end](Expected<T> ended) { end.emplace(std::move(ended)); });
         {
-            const std::stop_callback cancel(std::move(stop), [&queue, call] { queue.cancel(call); });
+            const std::stop_callback cancel(std::move(stop),
+                                            [&queue, call] { queue.cancel(call); });
             while (!end) queue.dispatch(Queue::forever);
         }
         if (!*end) throw end->error();

@@ -30,11 +30,20 @@ using EventHandle = Handle<perceptis_event, perceptis_event_free>;
 using ClientHandle = Handle<perceptis_client, perceptis_client_free>;
 using QueueHandle = Handle<perceptis_queue, perceptis_queue_free>;
 
-/// The value at a JSON pointer: a string's text, else its JSON; nothing where it is missing or null.
+/// The type of the value at a JSON pointer, such as "null" or "string"; "" where there is none.
+inline std::string_view json_type(const std::string &json, const std::string &pointer)
+{
+    const char *const type = perceptis_json_type(json.c_str(), pointer.c_str());
+    return type ? std::string_view(type) : std::string_view();
+}
+
+/// The value at a JSON pointer: a string's text, else its JSON; nothing where it is missing or
+/// null.
 inline std::optional<std::string> json_get(const std::string &json, const std::string &pointer)
 {
+    if (json_type(json, pointer) == "null") return std::nullopt;
     const Text text(perceptis_json_get(json.c_str(), pointer.c_str()));
-    if (!text || std::string_view(text.get()) == "null") return std::nullopt;
+    if (!text) return std::nullopt;
     return std::string(text.get());
 }
 

@@ -10,7 +10,8 @@
 
 namespace perceptis {
 
-/// Why a call failed. New codes get new numbers, so a program must bear ones that have no name here.
+/// Why a call failed. New codes get new numbers, so a program must accept codes that have no
+/// name here.
 enum class Code : std::int32_t {
     ok = PERCEPTIS_OK,
     invalid_argument = PERCEPTIS_INVALID_ARGUMENT,
@@ -43,12 +44,16 @@ inline const char *name(Code code) noexcept
     return perceptis_code_name(static_cast<perceptis_code>(code));
 }
 
-/// What went wrong: a sentence for people (`what`), a code and details for programs. Holds neither the API key nor a
-/// URL's signature.
+/// What went wrong: a sentence for people (`what`), a code and details for programs. Holds neither
+/// the API key nor a URL's signature.
 class Error : public std::runtime_error {
 public:
-    Error(Code code, const std::string &message, std::string details = "{}", std::string result = std::string())
-        : std::runtime_error(message), code_(code), details_(std::move(details)), result_(std::move(result))
+    Error(Code code, const std::string &message, std::string details = "{}",
+          std::string result = std::string())
+        : std::runtime_error(message),
+          code_(code),
+          details_(std::move(details)),
+          result_(std::move(result))
     {
     }
 
@@ -61,7 +66,10 @@ public:
     std::optional<std::string> job_id() const { return detail::json_get(details_, "/job_id"); }
 
     /// The key under which the same request can be submitted again without a second bill.
-    std::optional<std::string> idempotency_key() const { return detail::json_get(details_, "/idempotency_key"); }
+    std::optional<std::string> idempotency_key() const
+    {
+        return detail::json_get(details_, "/idempotency_key");
+    }
 
     /// What is known of the bill: "no", "yes" or "unknown".
     std::string billed() const { return detail::json_get(details_, "/billed").value_or("unknown"); }
@@ -89,7 +97,10 @@ public:
     std::optional<std::string> api_code() const { return detail::json_get(details_, "/api_code"); }
 
     /// The service's name for the request, for its support.
-    std::optional<std::string> request_id() const { return detail::json_get(details_, "/request_id"); }
+    std::optional<std::string> request_id() const
+    {
+        return detail::json_get(details_, "/request_id");
+    }
 
     /// With `Code::incomplete` what came, as JSON for `Result`; "" otherwise.
     const std::string &result() const noexcept { return result_; }
@@ -135,7 +146,8 @@ inline std::string c_text(const char *argument, std::string_view text)
 {
     if (text.find('\0') != std::string_view::npos) {
         throw Error(Code::invalid_argument,
-                    "argument " + std::string(argument) + " holds a NUL character, which no C text can",
+                    "argument " + std::string(argument) +
+                        " holds a NUL character, which no C text can",
                     R"({"billed":"no","retryable":false})");
     }
     return std::string(text);
@@ -145,7 +157,8 @@ inline std::string c_text(const char *argument, std::string_view text)
 inline void check_process(pid_t process)
 {
     if (process != getpid()) {
-        throw Error(Code::forked, "made before a fork, in the parent process; make a new one in this process",
+        throw Error(Code::forked,
+                    "made before a fork, in the parent process; make a new one in this process",
                     R"({"billed":"no","retryable":false})");
     }
 }
@@ -157,10 +170,10 @@ inline void check_abi()
         const std::uint32_t version = perceptis_abi_version();
         const std::uint32_t major = version >> 16, minor = version & 0xffffU;
         if (major != PERCEPTIS_ABI_MAJOR || minor < PERCEPTIS_ABI_MINOR) {
-            throw Error(Code::configuration, "libperceptis has the C ABI " + std::to_string(major) + "."
-                                                 + std::to_string(minor) + "; needed is "
-                                                 + std::to_string(PERCEPTIS_ABI_MAJOR) + "."
-                                                 + std::to_string(PERCEPTIS_ABI_MINOR) + " or later");
+            throw Error(Code::configuration, "libperceptis has the C ABI " + std::to_string(major) +
+                                                 "." + std::to_string(minor) + "; needed is " +
+                                                 std::to_string(PERCEPTIS_ABI_MAJOR) + "." +
+                                                 std::to_string(PERCEPTIS_ABI_MINOR) + " or later");
         }
         return true;
     }();

@@ -29,12 +29,15 @@ template <class T> Expected<T> unexpected(Error error)
 
 #else
 
-/// A result, or why there is none: the part of std::expected that a program needs, where the standard library does
-/// not have it.
+/// A result, or why there is none: the part of std::expected that a program needs, where the
+/// standard library does not have it.
 template <class T> class Expected {
 public:
     Expected(T value) : held_(std::in_place_index<0>, std::move(value)) {}
-    Expected(std::in_place_index_t<1>, Error error) : held_(std::in_place_index<1>, std::move(error)) {}
+    Expected(std::in_place_index_t<1>, Error error)
+        : held_(std::in_place_index<1>, std::move(error))
+    {
+    }
 
     bool has_value() const noexcept { return held_.index() == 0; }
     explicit operator bool() const noexcept { return has_value(); }

@@ -13,7 +13,8 @@ namespace detail {
 using OptionsHandle = Handle<perceptis_options, perceptis_options_free>;
 }
 
-/// How one call is made. A call ignores the options that do not concern it. What can't be is refused when it is set.
+/// How one call is made. A call ignores the options that do not concern it. A bad value is
+/// refused when it is set.
 class Options {
 public:
     Options() : handle_(perceptis_options_new()) { detail::check_abi(); }
@@ -21,7 +22,8 @@ public:
     /// The deadline of the whole call, rounded up to a millisecond.
     template <class Rep, class Period> Options &timeout(std::chrono::duration<Rep, Period> time) &
     {
-        return set("timeout_ms", std::to_string(std::chrono::ceil<std::chrono::milliseconds>(time).count()));
+        return set("timeout_ms",
+                   std::to_string(std::chrono::ceil<std::chrono::milliseconds>(time).count()));
     }
     template <class Rep, class Period> Options &&timeout(std::chrono::duration<Rep, Period> time) &&
     {
@@ -29,7 +31,10 @@ public:
     }
 
     /// Where files go; must exist (default: the working directory).
-    Options &directory(const std::filesystem::path &path) & { return set("directory", path.string()); }
+    Options &directory(const std::filesystem::path &path) &
+    {
+        return set("directory", path.string());
+    }
     Options &&directory(const std::filesystem::path &path) && { return std::move(directory(path)); }
 
     /// The files' name without its ending (default: the job's id).
@@ -47,20 +52,26 @@ public:
     /// Any option of perceptis_options_set, from text.
     Options &set(std::string_view key, std::string_view value) &
     {
-        const std::string c_key = detail::c_text("key", key), c_value = detail::c_text("value", value);
+        const std::string c_key = detail::c_text("key", key);
+        const std::string c_value = detail::c_text("value", value);
         detail::call([&](perceptis_error **error) {
             return perceptis_options_set(handle_.get(), c_key.c_str(), c_value.c_str(), error);
         });
         values_.emplace_back(c_key, c_value);
         return *this;
     }
-    Options &&set(std::string_view key, std::string_view value) && { return std::move(set(key, value)); }
+    Options &&set(std::string_view key, std::string_view value) &&
+    {
+        return std::move(set(key, value));
+    }
 
     /// The same options again.
     Options copy() const
     {
         Options made;
-        for (const std::pair<std::string, std::string> &value : values_) made.set(value.first, value.second);
+        for (const std::pair<std::string, std::string> &value : values_) {
+            made.set(value.first, value.second);
+        }
         return made;
     }
 

@@ -41,7 +41,11 @@ template <class T> Expected<T> read_end(const perceptis_event *event)
 
 template <class T, class Done, class OnProgress> class CallOf final : public Call {
 public:
-    CallOf(Done done, OnProgress on_progress) : done_(std::move(done)), on_progress_(std::move(on_progress)) {}
+    CallOf(Done done, OnProgress on_progress)
+        : done_(std::move(done)),
+          on_progress_(std::move(on_progress))
+    {
+    }
     void finished(const perceptis_event *event) override { done_(read_end<T>(event)); }
     void progress(const perceptis_event *event) override
     {
@@ -59,10 +63,11 @@ struct NoProgress {
 
 } // namespace detail
 
-/// Where calls end that do not block: each takes a function, which `dispatch` calls with an Expected of what was asked
-/// for. For an event loop that watches `fd`, or for a thread that waits in `dispatch`. May be used from any number of
-/// threads at once. Functions that have not been called when the queue goes away never will be; their calls go on
-/// until they or their client end, and files still come.
+/// A queue: where calls that do not block end. Each call takes a function, which `dispatch` calls
+/// with an Expected of the call's result. A queue is for an event loop that watches `fd`, or for a
+/// thread that waits in `dispatch`. Any number of threads may use it at once. A function that has
+/// not been called when the queue is destroyed is never called; its call goes on until it or its
+/// client ends, and its files still come.
 class Queue {
 public:
     /// For `dispatch`: until an event comes.
@@ -76,58 +81,71 @@ public:
         state_->handle.reset(made);
     }
 
-    /// Makes what a request asks for and puts it on disk. `done` is called with an Expected<Result>, and
-    /// `on_progress`, where it is given, with the Progress whenever the call has come further. Returns the
-    /// call's name for `cancel`; the functions may be called before that, by another thread.
+    /// Makes what a request asks for and puts it on disk. `done` is called with an
+    /// Expected<Result>, and `on_progress`, where it is given, with the Progress whenever the call
+    /// has come further. Returns the call's name for `cancel`; the functions may be called before
+    /// that, by another thread.
     template <class Done>
-    std::uint64_t run(const Client &client, const Request &request, const Options &options, Done done)
+    std::uint64_t run(const Client &client, const Request &request, const Options &options,
+                      Done done)
     {
-        return request_call<Result>(perceptis_run_async, client, request, options.get(), std::move(done));
+        return request_call<Result>(perceptis_run_async, client, request, options.get(),
+                                    std::move(done));
     }
     template <class Done, class OnProgress>
-    std::uint64_t run(const Client &client, const Request &request, const Options &options, Done done,
-                      OnProgress on_progress)
+    std::uint64_t run(const Client &client, const Request &request, const Options &options,
+                      Done done, OnProgress on_progress)
     {
-        return request_call<Result>(perceptis_run_async, client, request, watched(options).get(), std::move(done),
-                                    std::move(on_progress));
+        return request_call<Result>(perceptis_run_async, client, request, watched(options).get(),
+                                    std::move(done), std::move(on_progress));
     }
 
     /// Submits a request; `done` is called with an Expected<Accepted>.
     template <class Done>
-    std::uint64_t generate(const Client &client, const Request &request, const Options &options, Done done)
+    std::uint64_t generate(const Client &client, const Request &request, const Options &options,
+                           Done done)
     {
-        return request_call<Accepted>(perceptis_generate_async, client, request, options.get(), std::move(done));
+        return request_call<Accepted>(perceptis_generate_async, client, request, options.get(),
+                                      std::move(done));
     }
 
     /// Asks about a job once; `done` is called with an Expected<Status>.
     template <class Done>
-    std::uint64_t get_status(const Client &client, std::string_view job_id, const Options &options, Done done)
+    std::uint64_t get_status(const Client &client, std::string_view job_id, const Options &options,
+                             Done done)
     {
-        return job_call<Status>(perceptis_get_status_async, client, job_id, options.get(), std::move(done));
+        return job_call<Status>(perceptis_get_status_async, client, job_id, options.get(),
+                                std::move(done));
     }
 
-    /// Waits until a job is completed; `done` is called with an Expected<Status>, `on_progress` as with `run`.
+    /// Waits until a job is completed; `done` is called with an Expected<Status>, `on_progress` as
+    /// with `run`.
     template <class Done>
-    std::uint64_t wait(const Client &client, std::string_view job_id, const Options &options, Done done)
+    std::uint64_t wait(const Client &client, std::string_view job_id, const Options &options,
+                       Done done)
     {
-        return job_call<Status>(perceptis_wait_async, client, job_id, options.get(), std::move(done));
+        return job_call<Status>(perceptis_wait_async, client, job_id, options.get(),
+                                std::move(done));
     }
     template <class Done, class OnProgress>
-    std::uint64_t wait(const Client &client, std::string_view job_id, const Options &options, Done done,
-                       OnProgress on_progress)
+    std::uint64_t wait(const Client &client, std::string_view job_id, const Options &options,
+                       Done done, OnProgress on_progress)
     {
-        return job_call<Status>(perceptis_wait_async, client, job_id, watched(options).get(), std::move(done),
-                                std::move(on_progress));
+        return job_call<Status>(perceptis_wait_async, client, job_id, watched(options).get(),
+                                std::move(done), std::move(on_progress));
     }
 
     /// Fetches the files of a completed job; `done` is called with an Expected<Result>.
     template <class Done>
-    std::uint64_t download(const Client &client, std::string_view job_id, const Options &options, Done done)
+    std::uint64_t download(const Client &client, std::string_view job_id, const Options &options,
+                           Done done)
     {
-        return job_call<Result>(perceptis_download_async, client, job_id, options.get(), std::move(done));
+        return job_call<Result>(perceptis_download_async, client, job_id, options.get(),
+                                std::move(done));
     }
 
-    /// Stops waiting for a call; its function is called with Code::cancelled, unless it has ended. The job goes on.
+    /// Stops waiting for a call; its function is called with Code::cancelled, unless it has ended.
+    /// The job goes on.
     void cancel(std::uint64_t call)
     {
         detail::call([&](perceptis_error **error) {
@@ -135,8 +153,9 @@ public:
         });
     }
 
-    /// Calls the functions of at most `most` events, on this thread and with no lock held, and says of how many. Waits
-    /// for the first one at most so long. What a function throws comes out here; the other events stay.
+    /// Calls the functions of at most `most` events, on this thread and with no lock held, and
+    /// returns the number of events. Waits at most `timeout` for the first one. An exception of a
+    /// function leaves `dispatch`; the other events stay.
     ///
     /// Throws Code::closed when the queue is closed and holds no event.
     std::size_t dispatch(std::chrono::milliseconds timeout = std::chrono::milliseconds(0),
@@ -178,27 +197,28 @@ public:
     /// A descriptor that is readable exactly while events wait; it is never to be read.
     int fd() const noexcept { return perceptis_queue_fd(state_->handle.get()); }
 
-    /// Has a function called whenever the queue, empty before, holds an event; none: no more. It is called on
-    /// a thread of the library's, must not throw or block, and not replace itself. Returns, as the queue's
-    /// destructor does, when the function before is in no call any more: not for a thread that such a call
-    /// waits for.
+    /// Sets the function that is called whenever the queue, empty before, holds an event. An empty
+    /// function removes it. The function is called on a thread of the library's. It must not throw,
+    /// block or replace itself. This returns, as the queue's destructor does, when no call of the
+    /// function before is in progress. A thread that such a call waits for must not call this.
     void set_wakeup(std::function<void()> wakeup)
     {
         auto next = wakeup ? std::make_unique<std::function<void()>>(std::move(wakeup)) : nullptr;
         detail::call([&](perceptis_error **error) {
-            return perceptis_queue_set_wakeup(state_->handle.get(), next ? &ring : nullptr, next.get(), error);
+            return perceptis_queue_set_wakeup(state_->handle.get(), next ? &call_wakeup : nullptr,
+                                              next.get(), error);
         });
         state_->wakeup = std::move(next);
     }
 
-    /// The same without any wait. The function before may be in a call when this returns; this one may
-    /// replace itself. `released`, where there is one, is called once, when `wakeup` is in no call any more
-    /// and none will begin: on any thread, perhaps after the queue is gone. It must not throw. Then both are
-    /// destroyed.
+    /// The same without any wait. A call of the function before may be in progress when this
+    /// returns, and this function may replace itself. `released`, where there is one, is called
+    /// once, when no call of `wakeup` is in progress and none will begin: on any thread, perhaps
+    /// after the queue was destroyed. It must not throw. Then both are destroyed.
     void set_wakeup(std::function<void()> wakeup, std::function<void()> released)
     {
         auto next = std::make_unique<Wakeup>(Wakeup{std::move(wakeup), std::move(released)});
-        const perceptis_wakeup_function call = next->wakeup ? &Wakeup::ring : nullptr;
+        const perceptis_wakeup_function call = next->wakeup ? &Wakeup::call : nullptr;
         detail::call([&](perceptis_error **error) {
             return perceptis_queue_set_wakeup_with_release(state_->handle.get(), call, next.get(),
                                                            &Wakeup::release, error);
@@ -209,7 +229,9 @@ public:
     /// Wakes the threads that wait in `dispatch`, and accepts no further call.
     void close()
     {
-        detail::call([&](perceptis_error **error) { return perceptis_queue_close(state_->handle.get(), error); });
+        detail::call([&](perceptis_error **error) {
+            return perceptis_queue_close(state_->handle.get(), error);
+        });
     }
 
     /// The handle, which stays this object's.
@@ -219,7 +241,7 @@ private:
     struct Wakeup {
         std::function<void()> wakeup, released;
 
-        static void ring(void *user) noexcept { static_cast<Wakeup *>(user)->wakeup(); }
+        static void call(void *user) noexcept { static_cast<Wakeup *>(user)->wakeup(); }
 
         static void release(void *user) noexcept
         {
@@ -256,16 +278,23 @@ private:
         }
     };
 
-    static void ring(void *wakeup) noexcept { (*static_cast<std::function<void()> *>(wakeup))(); }
+    static void call_wakeup(void *wakeup) noexcept
+    {
+        (*static_cast<std::function<void()> *>(wakeup))();
+    }
 
-    static Options watched(const Options &options) { return options.copy().set("progress", "true"); }
+    static Options watched(const Options &options)
+    {
+        return options.copy().set("progress", "true");
+    }
 
     /// Starts a call, remembered before: its end may come before the start returns.
     template <class T, class Start, class Done, class OnProgress>
     std::uint64_t start(Start begin, Done done, OnProgress on_progress)
     {
         detail::check_process(state_->process);
-        auto call = std::make_shared<detail::CallOf<T, Done, OnProgress>>(std::move(done), std::move(on_progress));
+        auto call = std::make_shared<detail::CallOf<T, Done, OnProgress>>(std::move(done),
+                                                                          std::move(on_progress));
         std::uint64_t tag = 0;
         {
             const std::lock_guard<std::mutex> lock(state_->mutex);
@@ -273,7 +302,8 @@ private:
             state_->calls.emplace(tag, std::move(call));
         }
         try {
-            detail::call([&](perceptis_error **error) { return begin(state_->handle.get(), tag, error); });
+            detail::call(
+                [&](perceptis_error **error) { return begin(state_->handle.get(), tag, error); });
         } catch (...) {
             const std::lock_guard<std::mutex> lock(state_->mutex);
             state_->calls.erase(tag);
@@ -284,11 +314,13 @@ private:
 
     template <class T, class Function, class Done, class OnProgress = detail::NoProgress>
     std::uint64_t request_call(Function function, const Client &client, const Request &request,
-                               const perceptis_options *options, Done done, OnProgress on_progress = {})
+                               const perceptis_options *options, Done done,
+                               OnProgress on_progress = {})
     {
         return start<T>(
             [&](perceptis_queue *queue, std::uint64_t tag, perceptis_error **error) {
-                return function(detail::handle_of(client), request.get(), options, queue, tag, error);
+                return function(detail::handle_of(client), request.get(), options, queue, tag,
+                                error);
             },
             std::move(done), std::move(on_progress));
     }

@@ -11,14 +11,15 @@ namespace detail {
 using RequestHandle = Handle<perceptis_request, perceptis_request_free>;
 }
 
-/// What to make. What can't be is refused when it is set.
+/// What the service is asked to make. A bad value is refused when it is set.
 class Request {
 public:
     /// For "deck" or "single_slide".
     Request(std::string_view output_type, std::string_view prompt)
     {
         detail::check_abi();
-        const std::string type = detail::c_text("output_type", output_type), text = detail::c_text("prompt", prompt);
+        const std::string type = detail::c_text("output_type", output_type);
+        const std::string text = detail::c_text("prompt", prompt);
         perceptis_request *made = nullptr;
         detail::call([&](perceptis_error **error) {
             return perceptis_request_new(type.c_str(), text.c_str(), &made, error);
@@ -52,7 +53,10 @@ public:
     Request &use_web_search(bool use) & { return set("use_web_search", use ? "true" : "false"); }
     Request &&use_web_search(bool use) && { return std::move(use_web_search(use)); }
 
-    Request &use_knowledge_base(bool use) & { return set("use_knowledge_base", use ? "true" : "false"); }
+    Request &use_knowledge_base(bool use) &
+    {
+        return set("use_knowledge_base", use ? "true" : "false");
+    }
     Request &&use_knowledge_base(bool use) && { return std::move(use_knowledge_base(use)); }
 
     /// A reference image in memory, with its type, such as "image/png" (single slides only).
@@ -83,24 +87,33 @@ public:
     /// A documented field from text.
     Request &set(std::string_view field, std::string_view value) &
     {
-        const std::string c_field = detail::c_text("field", field), c_value = detail::c_text("value", value);
+        const std::string c_field = detail::c_text("field", field);
+        const std::string c_value = detail::c_text("value", value);
         detail::call([&](perceptis_error **error) {
             return perceptis_request_set(handle_.get(), c_field.c_str(), c_value.c_str(), error);
         });
         return *this;
     }
-    Request &&set(std::string_view field, std::string_view value) && { return std::move(set(field, value)); }
+    Request &&set(std::string_view field, std::string_view value) &&
+    {
+        return std::move(set(field, value));
+    }
 
     /// Any field from JSON, also one that this library does not know.
     Request &set_json(std::string_view field, std::string_view json) &
     {
-        const std::string c_field = detail::c_text("field", field), c_json = detail::c_text("json", json);
+        const std::string c_field = detail::c_text("field", field);
+        const std::string c_json = detail::c_text("json", json);
         detail::call([&](perceptis_error **error) {
-            return perceptis_request_set_json(handle_.get(), c_field.c_str(), c_json.c_str(), error);
+            return perceptis_request_set_json(handle_.get(), c_field.c_str(), c_json.c_str(),
+                                              error);
         });
         return *this;
     }
-    Request &&set_json(std::string_view field, std::string_view json) && { return std::move(set_json(field, json)); }
+    Request &&set_json(std::string_view field, std::string_view json) &&
+    {
+        return std::move(set_json(field, json));
+    }
 
     /// The body as it is sent, in its canonical form: the same request is the same text.
     std::string to_json() const

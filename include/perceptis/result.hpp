@@ -29,7 +29,7 @@ public:
     const std::string &format() const noexcept { return format_; }
     /// Its SHA-256, in hexadecimal.
     const std::string &sha256() const noexcept { return sha256_; }
-    /// What else to know: that the name was taken meanwhile, say.
+    /// What the caller should know about it, such as that its name was taken.
     const std::optional<std::string> &note() const noexcept { return note_; }
     /// Its length in bytes.
     std::uint64_t size() const noexcept { return size_; }
@@ -89,8 +89,19 @@ public:
     const std::string &json() const noexcept { return json_; }
     /// The job's id.
     std::string job_id() const { return json_text(json_, "/job_id"); }
-    /// Any value by its JSON pointer, such as "/job/new_field".
-    std::optional<std::string> at(const std::string &pointer) const { return json_get(json_, pointer); }
+    /// Any value by its JSON pointer, such as "/job/new_field"; nothing where it is missing or
+    /// null.
+    std::optional<std::string> at(const std::string &pointer) const
+    {
+        return json_get(json_, pointer);
+    }
+
+    /// The type of such a value: "null", "boolean", "number", "string", "array" or "object"; ""
+    /// where there is none.
+    std::string_view type(const std::string &pointer) const
+    {
+        return detail::json_type(json_, pointer);
+    }
 
 private:
     std::string json_;
@@ -113,6 +124,17 @@ public:
     std::optional<std::string> idempotency_key() const { return at("/idempotency_key"); }
     /// What is known of the bill: "no", "yes" or "unknown".
     std::string billed() const { return detail::json_text(json(), "/billed"); }
+    /// Whether the call continued the submission of an equal call.
+    bool adopted() const { return at("/adopted") == "true"; }
+    /// Whether the ledger has all of it.
+    bool recorded() const { return at("/recorded") == "true"; }
+    /// How many submissions wait for perceptis_recover.
+    std::uint64_t unsettled() const
+    {
+        return detail::json_number(json(), "/unsettled").value_or(0);
+    }
+    /// What the caller should know about the submission.
+    std::optional<std::string> note() const { return at("/note"); }
     /// The files that are whole and under their names.
     const std::vector<File> &files() const noexcept { return files_; }
     /// Files that arrived damaged and were kept; only in the result of an error.
@@ -148,6 +170,17 @@ public:
     std::string idempotency_key() const { return detail::json_text(json(), "/idempotency_key"); }
     std::string output_type() const { return detail::json_text(json(), "/output_type"); }
     std::string billed() const { return detail::json_text(json(), "/billed"); }
+    /// Whether the call continued the submission of an equal call.
+    bool adopted() const { return at("/adopted") == "true"; }
+    /// Whether the ledger has all of it.
+    bool recorded() const { return at("/recorded") == "true"; }
+    /// How many submissions wait for perceptis_recover.
+    std::uint64_t unsettled() const
+    {
+        return detail::json_number(json(), "/unsettled").value_or(0);
+    }
+    /// What the caller should know about the submission.
+    std::optional<std::string> note() const { return at("/note"); }
 };
 
 /// Where a call stands.
@@ -174,7 +207,10 @@ public:
     /// The same at the latest.
     std::optional<std::chrono::milliseconds> eta_high() const { return time_at("/eta_high_ms"); }
     /// On how many jobs of its kind that stands; 0: on the service's documentation.
-    std::optional<std::uint64_t> eta_jobs() const { return detail::json_number(json(), "/eta_jobs"); }
+    std::optional<std::uint64_t> eta_jobs() const
+    {
+        return detail::json_number(json(), "/eta_jobs");
+    }
 
 private:
     std::optional<std::chrono::milliseconds> time_at(const char *pointer) const

@@ -8,8 +8,9 @@
 
 namespace perceptis {
 
-/// What a client is made from. What is not set is taken from the environment variable PERCEPTIS_<NAME>, else the
-/// library's default holds. From C++20 on: `perceptis::Client client({.api_key = key, .app_name = "shop"});`
+/// What a client is made from. What is not set is taken from the environment variable
+/// PERCEPTIS_<NAME>, else the library's default holds. From C++20 on: `perceptis::Client
+/// client({.api_key = key, .app_name = "shop"});`
 struct Settings {
     std::optional<std::string> api_key = std::nullopt;
     std::optional<std::string> api_base_url = std::nullopt;
@@ -39,12 +40,15 @@ inline ConfigHandle make_config(const Settings &settings)
     ConfigHandle config(perceptis_config_new());
     const auto set = [&config](const char *key, const std::string &value) {
         const std::string text = c_text(key, value);
-        call([&](perceptis_error **error) { return perceptis_config_set(config.get(), key, text.c_str(), error); });
+        call([&](perceptis_error **error) {
+            return perceptis_config_set(config.get(), key, text.c_str(), error);
+        });
     };
     const auto text = [&set](const char *key, const std::optional<std::string> &value) {
         if (value) set(key, *value);
     };
-    const auto duration = [&set](const char *key, const std::optional<std::chrono::milliseconds> &value) {
+    const auto duration = [&set](const char *key,
+                                 const std::optional<std::chrono::milliseconds> &value) {
         if (value) set(key, std::to_string(value->count()));
     };
     text("api_key", settings.api_key);

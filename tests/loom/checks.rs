@@ -6,14 +6,14 @@ use loom::thread;
 use perceptis_core::{Kind, Outcome, StopReason, Tracker};
 use std::num::NonZeroU64;
 
-use crate::doorbell::Doorbell;
-use crate::inbox::{Inbox, Taken};
-use crate::operation::{Ending, Operation};
-use crate::signal::Signal;
-use crate::sync::lock;
+use crate::call::operation::{Ending, Operation};
+use crate::events::completion_queue::{CompletionQueue, Taken};
+use crate::events::readiness::Readiness;
+use crate::events::wakeup::Wakeup;
+use crate::platform::sync::lock;
 
-/// Runs this in every order with at most three preemptions, which is where such faults are found; with more where
-/// `LOOM_MAX_PREEMPTIONS` says so, as `make test-long` does.
+/// Runs this in every order with at most three preemptions, which is where such faults are found; with more
+/// where `LOOM_MAX_PREEMPTIONS` says so, as `make test-long` does.
 fn every_order(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(3);
@@ -41,22 +41,22 @@ fn kind(outcome: &Outcome) -> Option<Kind> {
     outcome.as_ref().err().map(|failure| failure.error.kind())
 }
 
-fn inbox() -> (Arc<Inbox>, Arc<AtomicBool>) {
+fn queue() -> (Arc<CompletionQueue>, Arc<AtomicBool>) {
     let shown = Arc::new(AtomicBool::new(false));
-    (Arc::new(Inbox::new(Signal(Arc::clone(&shown)))), shown)
+    (Arc::new(CompletionQueue::new(Readiness(Arc::clone(&shown)))), shown)
 }
 
-/// A call in an inbox, with its end.
-fn accept(inbox: &Arc<Inbox>, tag: u64) -> (Arc<Operation>, Ending, NonZeroU64) {
+/// A call in a queue, with its end.
+fn accept(queue: &Arc<CompletionQueue>, tag: u64) -> (Arc<Operation>, Ending, NonZeroU64) {
     let operation = operation();
-    let number = inbox.accept(tag, &operation).unwrap();
-    let to = Arc::clone(inbox);
+    let number = queue.accept(tag, &operation).unwrap();
+    let to = Arc::clone(queue);
     let end = Ending::new(Arc::clone(&operation), Box::new(move |end| to.end(tag, end)));
     (operation, end, number)
 }
 
-fn doorbell(gone: &Arc<AtomicBool>, waited_for: bool) -> Option<Doorbell> {
-    Some(Doorbell { gone: Arc::clone(gone), waited_for })
+fn wakeup(gone: &Arc<AtomicBool>, waited_for: bool) -> Option<Wakeup> {
+    Some(Wakeup { gone: Arc::clone(gone), waited_for })
 }
 
 fn ends(taken: &[Taken]) -> usize {
@@ -82,10 +82,10 @@ fn end_comes_once_and_with_the_first_reason_to_stop() {
 }
 
 #[test]
-fn an_end_a_cancel_and_a_waiting_take_meet() {
+fn end_cancel_and_waiting_take_meet() {
     every_order(|| {
-        let (inbox, shown) = inbox();
-        let (operation, end, _) = accept(&inbox, 7);
+        let (queue, shown) = queue();
+        let (operation, end, _) = accept(&queue, 7);
         let asks = Arc::clone(&operation);
         let task =
             thread::spawn(
@@ -94,31 +94,31 @@ fn an_end_a_cancel_and_a_waiting_take_meet() {
                 },
             );
         let canceller = {
-            let inbox = Arc::clone(&inbox);
-            thread::spawn(move || inbox.cancel(7))
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.cancel(7))
         };
-        let taken = inbox.take(8, None).unwrap();
+        let taken = queue.take(8, None).unwrap();
         assert_eq!(ends(&taken), 1);
-        // The tag is free at once, whoever still is on the way.
-        let (_, end, _) = accept(&inbox, 7);
+        // The tag is free at once, although the other threads still run.
+        let (_, end, _) = accept(&queue, 7);
         task.join().unwrap();
         canceller.join().unwrap();
         assert!(!shown.load(Ordering::Relaxed));
         end.with(good());
         assert!(shown.load(Ordering::Relaxed));
-        assert_eq!(ends(&inbox.take(8, None).unwrap()), 1);
+        assert_eq!(ends(&queue.take(8, None).unwrap()), 1);
     });
 }
 
 #[test]
-fn of_two_waiting_threads_each_gets_its_event() {
+fn two_waiting_threads_each_get_an_event() {
     every_order(|| {
-        let (inbox, shown) = inbox();
-        let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
+        let (queue, shown) = queue();
+        let (one, two) = (accept(&queue, 1).1, accept(&queue, 2).1);
         let takers: Vec<_> = (0..2)
             .map(|_| {
-                let inbox = Arc::clone(&inbox);
-                thread::spawn(move || ends(&inbox.take(1, None).unwrap()))
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || ends(&queue.take(1, None).unwrap()))
             })
             .collect();
         one.with(good());
@@ -131,39 +131,39 @@ fn of_two_waiting_threads_each_gets_its_event() {
 }
 
 #[test]
-fn closing_wakes_whoever_waits_and_loses_nothing() {
+fn close_wakes_the_waiting_thread_and_loses_nothing() {
     every_order(|| {
-        let (inbox, shown) = inbox();
-        let end = accept(&inbox, 1).1;
+        let (queue, shown) = queue();
+        let end = accept(&queue, 1).1;
         let taker = {
-            let inbox = Arc::clone(&inbox);
-            thread::spawn(move || inbox.take(1, None).map_or(0, |taken| ends(&taken)))
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.take(1, None).map_or(0, |taken| ends(&taken)))
         };
         let closer = {
-            let inbox = Arc::clone(&inbox);
-            thread::spawn(move || inbox.close())
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.close())
         };
         end.with(good());
         let taken = taker.join().unwrap();
         closer.join().unwrap();
-        let left = inbox.take(1, None).map_or(0, |taken| ends(&taken));
+        let left = queue.take(1, None).map_or(0, |taken| ends(&taken));
         assert_eq!(taken + left, 1);
-        assert!(shown.load(Ordering::Relaxed), "whoever watches the descriptor hears of it");
-        assert!(inbox.take(1, None).is_err() && inbox.accept(9, &operation()).is_err());
+        assert!(shown.load(Ordering::Relaxed), "an event loop sees that the queue was closed");
+        assert!(queue.take(1, None).is_err() && queue.accept(9, &operation()).is_err());
     });
 }
 
 #[test]
-fn closing_wakes_whoever_waits_for_nothing() {
+fn close_wakes_threads_that_wait_for_nothing() {
     every_order(|| {
-        let (inbox, _) = inbox();
+        let (queue, _) = queue();
         let takers: Vec<_> = (0..2)
             .map(|_| {
-                let inbox = Arc::clone(&inbox);
-                thread::spawn(move || assert!(inbox.take(1, None).is_err()))
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || assert!(queue.take(1, None).is_err()))
             })
             .collect();
-        inbox.close();
+        queue.close();
         for taker in takers {
             taker.join().unwrap();
         }
@@ -171,102 +171,102 @@ fn closing_wakes_whoever_waits_for_nothing() {
 }
 
 #[test]
-fn the_descriptor_shows_what_is_there() {
+fn descriptor_is_readable_while_events_wait() {
     every_order(|| {
-        let (inbox, shown) = inbox();
-        let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
+        let (queue, shown) = queue();
+        let (one, two) = (accept(&queue, 1).1, accept(&queue, 2).1);
         let shows = move |readable| assert_eq!(shown.load(Ordering::Relaxed), readable);
         shows(false);
         one.with(good());
         two.with(good());
         shows(true);
-        assert_eq!(ends(&inbox.take(1, None).unwrap()), 1);
+        assert_eq!(ends(&queue.take(1, None).unwrap()), 1);
         shows(true);
-        assert_eq!(ends(&inbox.take(1, None).unwrap()), 1);
+        assert_eq!(ends(&queue.take(1, None).unwrap()), 1);
         shows(false);
     });
 }
 
 #[test]
-fn after_it_is_freed_no_event_comes_and_no_doorbell_rings() {
+fn freed_queue_has_no_event_and_calls_no_wakeup() {
     every_order(|| {
-        let (inbox, _) = inbox();
+        let (queue, _) = queue();
         let gone = Arc::new(AtomicBool::new(false));
-        inbox.set_doorbell(doorbell(&gone, true));
-        let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
+        queue.set_wakeup(wakeup(&gone, true));
+        let (one, two) = (accept(&queue, 1).1, accept(&queue, 2).1);
         let task = thread::spawn(move || {
             one.with(good());
             drop(two);
         });
-        inbox.free();
+        queue.free();
         gone.store(true, Ordering::SeqCst);
-        assert!(inbox.take(8, None).is_err());
+        assert!(queue.take(8, None).is_err());
         task.join().unwrap();
-        assert!(inbox.take(8, None).is_err());
+        assert!(queue.take(8, None).is_err());
     });
 }
 
 #[test]
-fn a_doorbell_that_was_taken_away_rings_no_more() {
+fn wakeup_that_was_replaced_is_called_no_more() {
     every_order(|| {
-        let (inbox, _) = inbox();
+        let (queue, _) = queue();
         let gone = Arc::new(AtomicBool::new(false));
-        inbox.set_doorbell(doorbell(&gone, true));
-        let end = accept(&inbox, 1).1;
+        queue.set_wakeup(wakeup(&gone, true));
+        let end = accept(&queue, 1).1;
         let task = thread::spawn(move || end.with(good()));
-        inbox.set_doorbell(None);
+        queue.set_wakeup(None);
         gone.store(true, Ordering::SeqCst);
-        assert_eq!(ends(&inbox.take(8, None).unwrap()), 1);
+        assert_eq!(ends(&queue.take(8, None).unwrap()), 1);
         task.join().unwrap();
     });
 }
 
 #[test]
-fn a_doorbell_is_released_once_and_rings_no_more() {
+fn wakeup_is_released_once_and_called_no_more() {
     every_order(|| {
-        let (inbox, _) = inbox();
+        let (queue, _) = queue();
         let gone = Arc::new(AtomicBool::new(false));
-        inbox.set_doorbell_at_once(doorbell(&gone, false));
-        let (one, two) = (accept(&inbox, 1).1, accept(&inbox, 2).1);
+        queue.set_wakeup_at_once(wakeup(&gone, false));
+        let (one, two) = (accept(&queue, 1).1, accept(&queue, 2).1);
         let tasks = [one, two].map(|end| thread::spawn(move || end.with(good())));
         let taker = {
-            let inbox = Arc::clone(&inbox);
-            thread::spawn(move || ends(&inbox.take(1, None).unwrap()))
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || ends(&queue.take(1, None).unwrap()))
         };
-        inbox.set_doorbell_at_once(None);
+        queue.set_wakeup_at_once(None);
         for task in tasks {
             task.join().unwrap();
         }
         assert_eq!(taker.join().unwrap(), 1);
-        assert!(gone.load(Ordering::SeqCst), "whoever rang last, it was released");
+        assert!(gone.load(Ordering::SeqCst), "it was released after the last call");
     });
 }
 
 #[test]
-fn a_doorbell_is_released_when_its_queue_is_freed() {
+fn wakeup_is_released_when_its_queue_is_freed() {
     every_order(|| {
-        let (inbox, _) = inbox();
+        let (queue, _) = queue();
         let gone = Arc::new(AtomicBool::new(false));
-        inbox.set_doorbell_at_once(doorbell(&gone, false));
-        let end = accept(&inbox, 1).1;
+        queue.set_wakeup_at_once(wakeup(&gone, false));
+        let end = accept(&queue, 1).1;
         let task = thread::spawn(move || end.with(good()));
-        inbox.free();
+        queue.free();
         task.join().unwrap();
         assert!(gone.load(Ordering::SeqCst));
     });
 }
 
 #[test]
-fn a_doorbell_that_was_replaced_at_once_is_waited_for_later() {
+fn wakeup_that_was_replaced_at_once_is_waited_for_later() {
     every_order(|| {
-        let (inbox, _) = inbox();
+        let (queue, _) = queue();
         let (first, second) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        inbox.set_doorbell(doorbell(&first, true));
-        let end = accept(&inbox, 1).1;
+        queue.set_wakeup(wakeup(&first, true));
+        let end = accept(&queue, 1).1;
         let task = thread::spawn(move || end.with(good()));
-        inbox.set_doorbell_at_once(doorbell(&second, false));
-        inbox.set_doorbell(None);
-        // No ring of the first is in progress, and none of the second either, or it is released after that.
+        queue.set_wakeup_at_once(wakeup(&second, false));
+        queue.set_wakeup(None);
+        // No call of the first is in progress. The second is released after its last call.
         first.store(true, Ordering::SeqCst);
         task.join().unwrap();
         assert!(second.load(Ordering::SeqCst));
@@ -274,37 +274,37 @@ fn a_doorbell_that_was_replaced_at_once_is_waited_for_later() {
 }
 
 #[test]
-fn news_is_one_event_and_never_follows_the_end() {
+fn progress_is_one_event_and_never_follows_the_end() {
     every_order(|| {
-        let (inbox, shown) = inbox();
-        let (_, end, number) = accept(&inbox, 1);
+        let (queue, shown) = queue();
+        let (_, end, number) = accept(&queue, 1);
         let task = {
-            let inbox = Arc::clone(&inbox);
+            let queue = Arc::clone(&queue);
             thread::spawn(move || {
-                inbox.news(1, number);
-                inbox.news(1, number);
+                queue.progress(1, number);
+                queue.progress(1, number);
                 end.with(good());
-                inbox.news(1, number);
+                queue.progress(1, number);
             })
         };
-        let (mut news, mut ended) = (0, false);
+        let (mut progress, mut ended) = (0, false);
         while !ended {
-            for taken in inbox.take(1, None).unwrap() {
+            for taken in queue.take(1, None).unwrap() {
                 match taken {
                     Taken::End(..) => ended = true,
                     _ => {
-                        assert!(!ended, "news after the end");
-                        news += 1;
+                        assert!(!ended, "progress after the end");
+                        progress += 1;
                     }
                 }
             }
         }
-        assert!(news <= 2);
+        assert!(progress <= 2);
         task.join().unwrap();
         assert!(!shown.load(Ordering::Relaxed));
-        // Another call with that tag is not told the news of this one.
-        let (_, end, _) = accept(&inbox, 1);
-        inbox.news(1, number);
+        // Another call with that tag is not told the progress of this one.
+        let (_, end, _) = accept(&queue, 1);
+        queue.progress(1, number);
         assert!(!shown.load(Ordering::Relaxed));
         drop(end);
     });

@@ -1,22 +1,33 @@
-//! The library's own `operation.rs`, `inbox.rs` and `doorbells.rs`, compiled against loom's locks in the
-//! place of the standard library's, and run in every order in which their threads can meet. A hang in any of
-//! them fails the test, too.
+//! The library's own `call/operation.rs`, `events/completion_queue.rs` and `events/wakeups.rs`, compiled
+//! against loom's locks in the place of the standard library's, and run in every order in which their threads
+//! can meet. A hang in any of them fails the test, too.
 #![cfg(test)]
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code)]
-#[path = "../../src/doorbells.rs"]
-mod doorbells;
-#[allow(dead_code)]
-#[path = "../../src/inbox.rs"]
-mod inbox;
-#[allow(dead_code)]
-#[path = "../../src/operation.rs"]
-mod operation;
+/// The library's files of these folders, beside stand-ins for what they use.
+#[path = "../../src/call"]
+mod call {
+    #[allow(dead_code)]
+    pub(crate) mod operation;
+}
+
+#[path = "../../src/events"]
+mod events {
+    #[allow(dead_code)]
+    pub(crate) mod completion_queue;
+    #[allow(dead_code)]
+    pub(crate) mod wakeups;
+
+    pub(crate) use crate::{readiness, wakeup};
+}
+
+mod platform {
+    pub(crate) use crate::{sync, threads};
+}
 
 mod checks;
 
-/// What the two stand on.
+/// The locks that the files above stand on.
 mod sync {
     use std::time::Duration;
 
@@ -37,40 +48,40 @@ mod sync {
     }
 }
 
-/// A descriptor that tells what it shows.
-mod signal {
+/// A descriptor that tells whether it is readable.
+mod readiness {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering};
 
-    pub(crate) struct Signal(pub(crate) Arc<AtomicBool>);
+    pub(crate) struct Readiness(pub(crate) Arc<AtomicBool>);
 
-    impl Signal {
-        pub(crate) fn show(&mut self, readable: bool) {
+    impl Readiness {
+        pub(crate) fn set(&mut self, readable: bool) {
             self.0.store(readable, Ordering::Relaxed);
         }
     }
 }
 
-/// A doorbell whose program is gone once no ring can come any more: because a call has waited for that, or
-/// because the doorbell was released.
-mod doorbell {
+/// A wakeup whose program is gone once no call can come any more: because a function has waited for that, or
+/// because the wakeup was released.
+mod wakeup {
     use loom::sync::Arc;
     use loom::sync::atomic::{AtomicBool, Ordering};
 
-    pub(crate) struct Doorbell {
+    pub(crate) struct Wakeup {
         pub(crate) gone: Arc<AtomicBool>,
         pub(crate) waited_for: bool,
     }
 
-    impl Doorbell {
+    impl Wakeup {
         pub(crate) fn is_waited_for(&self) -> bool {
             self.waited_for
         }
 
-        pub(crate) fn ring(&self) -> bool {
-            // Twice: it takes its time.
+        pub(crate) fn call(&self) -> bool {
+            // Twice: a call takes its time.
             for _ in 0..2 {
-                assert!(!self.gone.load(Ordering::SeqCst), "a ring after the doorbell was taken away");
+                assert!(!self.gone.load(Ordering::SeqCst), "a call after the wakeup was replaced");
             }
             true
         }

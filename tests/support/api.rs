@@ -38,6 +38,7 @@ functions! {
     perceptis_code_name(i32) -> *const c_char;
     perceptis_string_free(*mut c_char);
     perceptis_json_get(*const c_char, *const c_char) -> *mut c_char;
+    perceptis_json_type(*const c_char, *const c_char) -> *const c_char;
     perceptis_error_code(Opaque) -> i32;
     perceptis_error_message(Opaque) -> *const c_char;
     perceptis_error_details(Opaque) -> *const c_char;
