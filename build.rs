@@ -12,6 +12,19 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use keys::Key;
+
+/// The keys of configurations and options, from which the header's lists of them come.
+#[path = "core/src/config/keys.rs"]
+#[allow(dead_code, missing_docs)]
+mod keys;
+
+/// The functions whose comments have a list of keys, and the list.
+const KEYS: [(&str, &[Key]); 2] =
+    [("perceptis_config_set", &keys::CONFIGURATION), ("perceptis_options_set", &keys::OPTIONS)];
+/// The longest line of the header, in columns.
+const MAX_COLUMNS: usize = 100;
+
 /// The sections of the header in reading order: the name of the section's text, and the source files of its
 /// items.
 const SECTIONS: [(&str, &[&str]); 11] = [
@@ -34,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(&header, header_of(&root)?)?;
 
     println!("cargo:rerun-if-changed=src");
+    println!("cargo:rerun-if-changed=core/src/config/keys.rs");
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rustc-env=PERCEPTIS_GENERATED_HEADER={}", header.display());
     if env::var("CARGO_CFG_TARGET_OS")? == "linux" {
@@ -81,6 +95,7 @@ fn header_of(root: &Path) -> Result<String, Box<dyn Error>> {
         }
         for name in names {
             let item = items.remove(&name.name).ok_or_else(|| format!("no item is called {}", name.name))?;
+            let item = with_keys(&name.name, item)?;
             header += &format!("{item}\n\n");
         }
     }
@@ -89,6 +104,30 @@ fn header_of(root: &Path) -> Result<String, Box<dyn Error>> {
     }
     header += "#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
     Ok(header)
+}
+
+/// The item, with the table's keys in the place of the line that stands for them.
+fn with_keys(name: &str, item: String) -> Result<String, Box<dyn Error>> {
+    let Some((_, keys)) = KEYS.iter().find(|(function, _)| *function == name) else { return Ok(item) };
+    let is_marker = |line: &&str| line.starts_with(" * - (the table `");
+    let marker = item.lines().find(is_marker).ok_or_else(|| format!("{name} has no line for its keys"))?;
+    let list: Vec<String> = keys.iter().map(|key| wrapped(" * - ", " *   ", &key.paragraph())).collect();
+    Ok(item.replace(marker, &list.join("\n")))
+}
+
+/// A paragraph in lines that begin like this.
+fn wrapped(first: &str, next: &str, text: &str) -> String {
+    let (mut lines, mut line) = (Vec::new(), first.to_owned());
+    for (at, word) in text.split(' ').enumerate() {
+        if at > 0 && line.len() + 1 + word.len() > MAX_COLUMNS {
+            lines.push(std::mem::replace(&mut line, next.to_owned()));
+        } else if at > 0 {
+            line.push(' ');
+        }
+        line += word;
+    }
+    lines.push(line);
+    lines.join("\n")
 }
 
 /// A comment of C, with a title in its first line where there is one.

@@ -201,36 +201,38 @@ perceptis_config *perceptis_config_new(void);
  * variable `PERCEPTIS_<KEY>` when a client is made; without that, the default in brackets holds.
  * Durations are in milliseconds.
  *
- * - `api_key`: needed, here or in the environment
- * - `api_base_url`: an origin only [https://app.perceptis.ai]
+ * - `api_key`: the API key; needed, here or in the environment
+ * - `api_base_url`: the service's URL: scheme, host and port only [https://app.perceptis.ai]
  * - `app_name`: put before the library's name in the User-Agent
  * - `ca_file`: certificates in PEM form, trusted besides the system's
- * - `client_cert_file`, `client_key_file`: the certificate that is shown to a host that asks for
- *   one, with those that lead to its authority, and its private key, not encrypted; in PEM form;
- *   both, or neither
+ * - `client_cert_file`: the certificate that is shown to a host that asks for one, with those that
+ *   lead to its authority, in PEM form; together with `client_key_file`, or not at all
+ * - `client_key_file`: the private key of that certificate, not encrypted, in PEM form
  * - `allow_http`: `true` to use plain http to another machine [false]
- * - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one
- *   attempt
- * - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
- * - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between
- *   two polls of a job, at least 1000. Between them no distance is longer than 15 % of the job's
- *   age, so that the end of a job is seen within 15 % of the time that it took, or `poll_first_ms`
- *   where that is longer
+ * - `connect_timeout_ms`: how long one attempt may take to connect; 1 to 604800000 [5000]
+ * - `submit_timeout_ms`: how long one attempt to submit may take; 1 to 604800000 [60000]
+ * - `status_timeout_ms`: how long one poll may take; 1 to 604800000 [15000]
+ * - `download_idle_timeout_ms`: how long a download may bring nothing; 1 to 604800000 [30000]
+ * - `poll_first_ms`: the shortest distance between two polls of a job; 1000 to 3600000 [2000]
+ * - `poll_max_ms`: the longest distance between two polls of a job. No distance is longer than 15 %
+ *   of the job's age either, so that the end of a job is seen within 15 % of the time that it took,
+ *   or `poll_first_ms` where that is longer; 1000 to 3600000 [10000]
  * - `resubmit_window_ms`: how long after its first attempt a submission in doubt is repeated
- *   without a question to the caller [3600000]
+ *   without a question to the caller; 0 to 604800000 [3600000]
  * - `adopt_window_ms`: how long an equal call is given what another call settled for it, such as
  *   `perceptis_recover`; after that it buys a new job, and the `note` of its result names the
- *   earlier deck; 0 to a year [86400000]
- * - `max_concurrent_submissions`: 1 to 64 [8]
- * - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
+ *   earlier deck; 0 to 31536000000 [86400000]
+ * - `max_concurrent_submissions`: how many submissions of this client are on their way at once; 1
+ *   to 64 [8]
+ * - `max_file_bytes`: the largest file that is fetched; 1 to 4294967296 [536870912]
+ * - `log_level`: what is logged, where a log is set; `error`, `warning`, `info`, `debug` [info]
  * - `ledger`: the path of the file in which submissions are recorded before they are sent, so that
  *   the death of the process costs nothing; or `off`: in memory, for the life of the client
  *   [$XDG_STATE_HOME/perceptis/ledger.db, or the same in $HOME/.local/state]
- * - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
- * - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
- * - `jitter_seed`: 0 to 9223372036854775807, makes the random parts of waiting times the same in
- *   each run of a test; with a base URL on this machine only. Idempotency keys are random with it,
- *   too [the operating system's randomness]
+ * - `time_scale`: divides every duration; with a base URL on this machine only; 1 to 10000 [1]
+ * - `jitter_seed`: makes the random parts of waiting times the same in each run of a test; with a
+ *   base URL on this machine only. Idempotency keys are random with it, too; 0 to
+ *   9223372036854775807 [the operating system's randomness]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message
  * lists what is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another
@@ -534,26 +536,32 @@ perceptis_options *perceptis_options_new(void);
 /**
  * Sets an option from text; the last value wins. A call ignores the options that do not concern it.
  *
- * - `timeout_ms`: the deadline of the whole call in milliseconds, 1 to a week [get_status: 1
- *   minute; generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
+ * - `timeout_ms`: the deadline of the whole call; 1 to 604800000 [get_status: 1 minute; generate:
+ *   10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
  * - `directory`: where files go; must exist [the working directory]
  * - `name`: the files' name without its ending, without separators [the job's id]
- * - `overwrite`: `true` to replace the presentation that has that name when the call begins [false:
- *   such a file is an error before anything is submitted]; a file that is written meanwhile stays,
- *   and the new file goes beside it, as `<name>-<job_id>.pptx`
- * - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same
- *   request is the same job, however often it is submitted
+ * - `overwrite`: `true` to replace the presentation that has that name when the call begins; a file
+ *   that is written meanwhile stays, and the new file goes beside it, as `<name>-<job_id>.pptx`
+ *   [false: such a file is an error before anything is submitted]
+ * - `idempotency_key`: 1 to 255 visible ASCII characters; the same key with the same request is the
+ *   same job, however often it is submitted [a random one]
  * - `resubmit`: `true` to repeat a submission in doubt even after `resubmit_window_ms`, when the
  *   service may have forgotten its key and may bill a second job [false]
  * - `adopt`: `off` to buy a new job even where the program of an equal call (operation, request,
- *   directory, name) was not told OK and that call is over, or its process gone [on: that call's
- *   submission is continued]
+ *   directory, name) was not told OK and that call is over, or its process gone; `on`, `off` [on:
+ *   that call's submission is continued]
  * - `on_other_key`: `submit` to buy a new job where the idempotency key is known under another API
- *   key, or an equal call under another API key is not settled [refuse]
- * - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`,
- *   `perceptis_recover`
- * - `progress`: `true` to get an event whenever the call's phase or the job's status changes
- *   [false]; for calls that end in a queue, since 0.2
+ *   key, or an equal call under another API key is not settled; `refuse`, `submit` [refuse]
+ * - `progress`: `true` to get an event whenever the phase of the call or the status of its job has
+ *   changed; for calls that end in a queue, since 0.2 [false]
+ * - `job`: a job id or an idempotency key; for `perceptis_jobs` and `perceptis_recover`
+ * - `state`: how far the submission has come; for `perceptis_jobs`; `submitting`, `accepted`,
+ *   `completed`, `settled`, `failed`, `refused`
+ * - `unsettled`: `true` for what is left to do, `false` for the rest; for `perceptis_jobs`
+ * - `max_age_ms`: how long ago the last change of a submission may be; for `perceptis_jobs`; 1 to
+ *   3153600000000
+ * - `limit`: how many submissions are listed at most; for `perceptis_jobs`; 1 to 10000 [1000]
+ * - `history`: `true` to list each call of a submission, too; for `perceptis_jobs` [false]
  *
  * Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the
  * message lists what is accepted). The texts are copied. Any thread; does not block. Since 0.1.

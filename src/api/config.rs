@@ -40,36 +40,7 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// variable `PERCEPTIS_<KEY>` when a client is made; without that, the default in brackets holds.
 /// Durations are in milliseconds.
 ///
-/// - `api_key`: needed, here or in the environment
-/// - `api_base_url`: an origin only [https://app.perceptis.ai]
-/// - `app_name`: put before the library's name in the User-Agent
-/// - `ca_file`: certificates in PEM form, trusted besides the system's
-/// - `client_cert_file`, `client_key_file`: the certificate that is shown to a host that asks for
-///   one, with those that lead to its authority, and its private key, not encrypted; in PEM form;
-///   both, or neither
-/// - `allow_http`: `true` to use plain http to another machine [false]
-/// - `connect_timeout_ms` [5000], `submit_timeout_ms` [60000], `status_timeout_ms` [15000]: of one
-///   attempt
-/// - `download_idle_timeout_ms`: how long a download may bring nothing [30000]
-/// - `poll_first_ms` [2000], `poll_max_ms` [10000]: the shortest and the longest distance between
-///   two polls of a job, at least 1000. Between them no distance is longer than 15 % of the job's
-///   age, so that the end of a job is seen within 15 % of the time that it took, or `poll_first_ms`
-///   where that is longer
-/// - `resubmit_window_ms`: how long after its first attempt a submission in doubt is repeated
-///   without a question to the caller [3600000]
-/// - `adopt_window_ms`: how long an equal call is given what another call settled for it, such as
-///   `perceptis_recover`; after that it buys a new job, and the `note` of its result names the
-///   earlier deck; 0 to a year [86400000]
-/// - `max_concurrent_submissions`: 1 to 64 [8]
-/// - `max_file_bytes`: the largest file that is fetched, to 4 GiB [536870912]
-/// - `ledger`: the path of the file in which submissions are recorded before they are sent, so that
-///   the death of the process costs nothing; or `off`: in memory, for the life of the client
-///   [$XDG_STATE_HOME/perceptis/ledger.db, or the same in $HOME/.local/state]
-/// - `log_level`: what is logged, where a log is set: `error`, `warning`, `info` or `debug` [info]
-/// - `time_scale`: 1 to 10000, divides every duration; with a base URL on this machine only [1]
-/// - `jitter_seed`: 0 to 9223372036854775807, makes the random parts of waiting times the same in
-///   each run of a test; with a base URL on this machine only. Idempotency keys are random with it,
-///   too [the operating system's randomness]
+/// - (the table `CONFIGURATION` of `core/src/config/keys.rs`)
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message
 /// lists what is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another

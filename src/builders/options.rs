@@ -35,26 +35,7 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 
 /// Sets an option from text; the last value wins. A call ignores the options that do not concern it.
 ///
-/// - `timeout_ms`: the deadline of the whole call in milliseconds, 1 to a week [get_status: 1
-///   minute; generate: 10; run: 30 for a slide, 45 for a deck; wait: 45; download: 60]
-/// - `directory`: where files go; must exist [the working directory]
-/// - `name`: the files' name without its ending, without separators [the job's id]
-/// - `overwrite`: `true` to replace the presentation that has that name when the call begins [false:
-///   such a file is an error before anything is submitted]; a file that is written meanwhile stays,
-///   and the new file goes beside it, as `<name>-<job_id>.pptx`
-/// - `idempotency_key`: 1 to 255 visible ASCII characters [a random one]; the same key with the same
-///   request is the same job, however often it is submitted
-/// - `resubmit`: `true` to repeat a submission in doubt even after `resubmit_window_ms`, when the
-///   service may have forgotten its key and may bill a second job [false]
-/// - `adopt`: `off` to buy a new job even where the program of an equal call (operation, request,
-///   directory, name) was not told OK and that call is over, or its process gone [on: that call's
-///   submission is continued]
-/// - `on_other_key`: `submit` to buy a new job where the idempotency key is known under another API
-///   key, or an equal call under another API key is not settled [refuse]
-/// - `job`, `state`, `unsettled`, `max_age_ms`, `limit` [1000], `history`: see `perceptis_jobs`,
-///   `perceptis_recover`
-/// - `progress`: `true` to get an event whenever the call's phase or the job's status changes
-///   [false]; for calls that end in a queue, since 0.2
+/// - (the table `OPTIONS` of `core/src/config/keys.rs`)
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the
 /// message lists what is accepted). The texts are copied. Any thread; does not block. Since 0.1.

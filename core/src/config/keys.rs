@@ -49,7 +49,7 @@ impl Key {
         let values = match self.accepts {
             Accepts::Text | Accepts::Boolean => String::new(),
             Accepts::Number(min, max) => format!("; {min} to {max}"),
-            Accepts::Words(words) => format!("; {}", words.join(", ")),
+            Accepts::Words(words) => format!("; `{}`", words.join("`, `")),
         };
         let default = self.default_says.or(self.default).map(|text| format!(" [{text}]"));
         format!("`{}`: {}{values}{}", self.name, self.says, default.unwrap_or_default())
@@ -77,13 +77,12 @@ pub const CONFIGURATION: [Key; 21] = [
         "client_cert_file",
         Accepts::Text,
         "the certificate that is shown to a host that asks for one, with those that lead to its authority, \
-         in PEM form; together with client_key_file, or not at all",
+         in PEM form; together with `client_key_file`, or not at all",
     ),
     Key::new(
         "client_key_file",
         Accepts::Text,
-        "the private key of that certificate, not encrypted, in PEM \
-                                                form",
+        "the private key of that certificate, not encrypted, in PEM form",
     ),
     Key::new("allow_http", Accepts::Boolean, "`true` to use plain http to another machine").default("false"),
     Key::new("connect_timeout_ms", TIMEOUT, "how long one attempt may take to connect").default("5000"),
@@ -96,7 +95,7 @@ pub const CONFIGURATION: [Key; 21] = [
         "poll_max_ms",
         POLL_DISTANCE,
         "the longest distance between two polls of a job. No distance is longer than 15 % of the job's age \
-         either, so that the end of a job is seen within 15 % of the time that it took, or poll_first_ms \
+         either, so that the end of a job is seen within 15 % of the time that it took, or `poll_first_ms` \
          where that is longer",
     )
     .default("10000"),
@@ -104,15 +103,15 @@ pub const CONFIGURATION: [Key; 21] = [
         "resubmit_window_ms",
         // Short enough that no service forgets a key in it, or none at all.
         Accepts::Number(0, WEEK),
-        "how long after its first attempt a submission whose fate is unknown is repeated without asking",
+        "how long after its first attempt a submission in doubt is repeated without a question to the caller",
     )
     .default("3600000"),
     Key::new(
         "adopt_window_ms",
         // Longer than a year, an equal call is another purchase for sure.
         Accepts::Number(0, YEAR),
-        "how long an equal call is given what another one settled for it, by `perceptis_recover`, say; after \
-         that it buys anew, and its result's `note` names the earlier deck",
+        "how long an equal call is given what another call settled for it, such as `perceptis_recover`; \
+         after that it buys a new job, and the `note` of its result names the earlier deck",
     )
     .default("86400000"),
     Key::new(
@@ -147,8 +146,8 @@ pub const CONFIGURATION: [Key; 21] = [
         "jitter_seed",
         // What fits a signed integer of every language.
         Accepts::Number(0, (1 << 63) - 1),
-        "makes the spreads of waiting times the same in each run of a test; with a base URL on this machine \
-         only. Idempotency keys are random with it, too",
+        "makes the random parts of waiting times the same in each run of a test; with a base URL on this \
+         machine only. Idempotency keys are random with it, too",
     )
     .default_says("the operating system's randomness"),
 ];
@@ -164,7 +163,7 @@ pub const OPTIONS: [Key; 15] = [
     Key::new(
         "overwrite",
         Accepts::Boolean,
-        "`true` to replace the presentation that has that name when the call begins; one that is written \
+        "`true` to replace the presentation that has that name when the call begins; a file that is written \
          meanwhile stays, and the new file goes beside it, as `<name>-<job_id>.pptx`",
     )
     .default("false")
@@ -179,23 +178,23 @@ pub const OPTIONS: [Key; 15] = [
     Key::new(
         "resubmit",
         Accepts::Boolean,
-        "`true` to repeat a submission whose fate is unknown even after `resubmit_window_ms`, when the \
-         service may have forgotten its key and may bill a second job",
+        "`true` to repeat a submission in doubt even after `resubmit_window_ms`, when the service may have \
+         forgotten its key and may bill a second job",
     )
     .default("false"),
     Key::new(
         "adopt",
         Accepts::Words(&["on", "off"]),
-        "`off` to buy anew even where an equal call (operation, request, directory, name) is over, or its \
-         process gone, and its program was not told OK",
+        "`off` to buy a new job even where the program of an equal call (operation, request, directory, \
+         name) was not told OK and that call is over, or its process gone",
     )
     .default("on")
     .default_says("on: that call's submission is continued"),
     Key::new(
         "on_other_key",
         Accepts::Words(&["refuse", "submit"]),
-        "`submit` to buy anew where the idempotency key is known under another API key, or an equal call \
-         under another API key is not settled",
+        "`submit` to buy a new job where the idempotency key is known under another API key, or an equal \
+         call under another API key is not settled",
     )
     .default("refuse"),
     Key::new(
@@ -208,8 +207,7 @@ pub const OPTIONS: [Key; 15] = [
     Key::new(
         "job",
         Accepts::Text,
-        "a job id or an idempotency key; for `perceptis_jobs` and \
-                                    `perceptis_recover`",
+        "a job id or an idempotency key; for `perceptis_jobs` and `perceptis_recover`",
     ),
     Key::new(
         "state",
@@ -219,8 +217,7 @@ pub const OPTIONS: [Key; 15] = [
     Key::new(
         "unsettled",
         Accepts::Boolean,
-        "`true` for what is left to do, `false` for the rest; for \
-                                             `perceptis_jobs`",
+        "`true` for what is left to do, `false` for the rest; for `perceptis_jobs`",
     ),
     Key::new(
         "max_age_ms",
@@ -230,15 +227,13 @@ pub const OPTIONS: [Key; 15] = [
     Key::new(
         "limit",
         Accepts::Number(1, 10_000),
-        "how many submissions are listed at most; for \
-                                                   `perceptis_jobs`",
+        "how many submissions are listed at most; for `perceptis_jobs`",
     )
     .default("1000"),
     Key::new(
         "history",
         Accepts::Boolean,
-        "`true` to list each call of a submission, too; for \
-                                           `perceptis_jobs`",
+        "`true` to list each call of a submission, too; for `perceptis_jobs`",
     )
     .default("false"),
 ];
