@@ -76,7 +76,8 @@ impl<'a> Books<'a> {
         for (call, keys) in &senders {
             for key in keys {
                 let submission = all.get_mut(key).unwrap();
-                submission.sure &= keys.len() == 1;
+                let alone = senders.iter().filter(|(_, others)| others.contains(key)).count() == 1;
+                submission.sure &= keys.len() == 1 && alone;
                 submission.calls.push(call);
             }
         }
