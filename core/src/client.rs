@@ -13,7 +13,7 @@ use crate::api::status::StatusApi;
 use crate::common::blocking::abandon;
 use crate::common::clock::{Clock, Moment, Stopwatch};
 use crate::common::jitter::Jitter;
-use crate::common::runtime::{Home, Spawn};
+use crate::common::runtime::{RuntimeHandle, Spawn};
 use crate::config::Settings;
 use crate::download::downloader::{DOWNLOADS_AT_ONCE, Downloader};
 use crate::error::{Error, Failure, Kind};
@@ -21,7 +21,7 @@ use crate::ledger::{self, Ledger};
 use crate::polling::timing::Timing;
 use crate::polling::{Poller, SLOTS};
 use crate::retry::Retrier;
-use crate::retry::rate_limit::Gate;
+use crate::retry::rate_limit::RateLimiter;
 use crate::submission::service_date::ServiceDate;
 use crate::submission::submitter::{BEGINNINGS_AT_ONCE, Submitter};
 use crate::submission::unsettled::Unsettled;
@@ -43,7 +43,7 @@ pub(crate) mod default_deadline {
 
 /// What a client gets of the program around it.
 #[derive(Debug, Default)]
-pub struct Surroundings {
+pub struct ClientHooks {
     /// Who takes its log records.
     pub sink: Option<Arc<dyn Sink>>,
     /// How the client starts a thread of its own, where a plain one would not do.
@@ -60,7 +60,7 @@ pub struct Client {
     pub(crate) submitter: Submitter,
     pub(crate) downloader: Downloader,
     pub(crate) log: Log,
-    pub(crate) home: Home,
+    pub(crate) home: RuntimeHandle,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) unsettled: Arc<Unsettled>,
 }
@@ -71,14 +71,14 @@ impl Client {
     ///
     /// # Errors
     /// `Configuration` when the CA file can't be read.
-    pub fn new(settings: Settings, surroundings: Surroundings) -> Result<Client, Error> {
-        let Surroundings { sink, spawn } = surroundings;
+    pub fn new(settings: Settings, surroundings: ClientHooks) -> Result<Client, Error> {
+        let ClientHooks { sink, spawn } = surroundings;
         let origin = settings.origin()?.as_text();
         let ledger = ledger::open(&settings.ledger, &origin, settings.api_key()?, spawn);
         let jitter = Arc::new(Jitter::new(settings.jitter_seed)?);
         let settings = Arc::new(settings);
         let clock = Clock::new(settings.time_scale);
-        let home = Home::default();
+        let home = RuntimeHandle::default();
         let log = Log::new(sink, settings.log_level);
         let retrier = Arc::new(Retrier::new(clock, Arc::clone(&jitter), log.clone()));
         let timing = Arc::new(Timing::new(&settings, clock, jitter, home.clone(), Arc::clone(&ledger)));
@@ -103,7 +103,7 @@ impl Client {
             timing: Arc::clone(&timing),
             unsettled: Arc::clone(&unsettled),
             beginnings: Semaphore::new(BEGINNINGS_AT_ONCE),
-            submissions: Gate::new(settings.max_concurrent_submissions),
+            submissions: RateLimiter::new(settings.max_concurrent_submissions),
             service_date: ServiceDate::new(Arc::clone(&transport), Arc::clone(&settings), clock),
         };
         let downloader = Downloader {
@@ -169,12 +169,12 @@ impl Client {
                     Err(tracker.stop_error(reason).into())
                 }
                 result = &mut steps => result.map_err(|failure| Failure {
-                    error: tracker.complete(failure.error),
+                    error: tracker.completed_error(failure.error),
                     result: failure.result,
                 }),
                 () = self.clock.sleep_until(deadline) => {
                     tracker.revoke();
-                    Err(tracker.end(Kind::Timeout, "the deadline has passed").into())
+                    Err(tracker.interrupted_error(Kind::Timeout, "the deadline has passed").into())
                 }
             };
             if let Some(left) = abandon(steps) {

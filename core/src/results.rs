@@ -34,7 +34,7 @@ impl Made {
 
 /// A file on disk, as results list it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Arrived {
+pub(crate) struct DeliveredFile {
     pub(crate) path: String,
     pub(crate) variant: u32,
     pub(crate) format: String,
@@ -45,10 +45,10 @@ pub(crate) struct Arrived {
     pub(crate) note: Option<String>,
 }
 
-impl Arrived {
+impl DeliveredFile {
     /// What is known of a file by what has arrived.
-    pub(crate) fn of_part(part: &Partial) -> Arrived {
-        Arrived {
+    pub(crate) fn of_part(part: &Partial) -> DeliveredFile {
+        DeliveredFile {
             path: String::new(),
             variant: 0,
             format: String::new(),
@@ -73,9 +73,9 @@ pub(crate) struct DeckResult {
     /// What the caller should know about the submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
-    pub(crate) files: Vec<Arrived>,
+    pub(crate) files: Vec<DeliveredFile>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) unverified: Vec<Arrived>,
+    pub(crate) unverified: Vec<DeliveredFile>,
     /// The service's last answer; null where the ledger and the disk knew all.
     pub(crate) job: Option<Box<RawValue>>,
 }

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use perceptis_core::{Client, Config, Error, Kind, Surroundings};
+use perceptis_core::{Client, ClientHooks, Config, Error, Kind};
 
 use crate::api::config::perceptis_config;
 use crate::boundary::arguments;
@@ -72,7 +72,7 @@ pub extern "C" fn perceptis_client_new(
             Some(config) => (&config.config, config.log.as_ref().map(Log::new)),
             None => (&from_environment, None),
         };
-        let surroundings = Surroundings { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
+        let surroundings = ClientHooks { sink: log.as_ref().map(Log::sink), spawn: Some(threads::spawn) };
         let made = Client::new(config.settle(|name| std::env::var_os(name))?, surroundings)?;
         resolver::read_environment();
         fork::watch();

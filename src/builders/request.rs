@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use perceptis_core::{Error, Kind, Request, Wanted};
+use perceptis_core::{EncodedRequest, Error, Kind, Request};
 
 use crate::boundary::arguments::{self, MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_VALUE_BYTES};
 use crate::boundary::code::perceptis_code;
@@ -19,7 +19,7 @@ use crate::boundary::text::c_text;
 pub struct perceptis_request {
     request: Request,
     /// What the calls of this request share, until the program changes it.
-    wanted: OnceLock<Arc<Wanted>>,
+    wanted: OnceLock<Arc<EncodedRequest>>,
 }
 
 impl Handle for perceptis_request {
@@ -32,7 +32,7 @@ impl perceptis_request {
     }
 
     /// The request as a call needs it.
-    pub(crate) fn wanted(&self) -> Arc<Wanted> {
+    pub(crate) fn wanted(&self) -> Arc<EncodedRequest> {
         Arc::clone(self.wanted.get_or_init(|| Arc::new(self.request.wanted())))
     }
 

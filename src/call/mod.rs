@@ -7,7 +7,7 @@ pub(crate) mod task;
 use std::ffi::c_char;
 use std::sync::{Arc, LazyLock};
 
-use perceptis_core::{Client, Error, Hearing, JobId, Operation as Name, Options, Tracker, Wanted};
+use perceptis_core::{Client, EncodedRequest, Error, Hearing, JobId, Operation as Name, Options, Tracker};
 
 use crate::boundary::arguments;
 use crate::builders::options::perceptis_options;
@@ -26,10 +26,10 @@ static NONE: LazyLock<Arc<Options>> = LazyLock::new(Arc::default);
 
 enum Operation {
     GetStatus(JobId),
-    Generate(Arc<Wanted>),
+    Generate(Arc<EncodedRequest>),
     Wait(JobId),
     Download(JobId),
-    Run(Arc<Wanted>),
+    Run(Arc<EncodedRequest>),
     Recover,
     Jobs,
     Forget(Option<String>),
@@ -139,6 +139,6 @@ fn job_id_of(job_id: *const c_char) -> Result<JobId, Error> {
     JobId::from_caller(arguments::text("job_id", job_id, JobId::MAX_BYTES)?)
 }
 
-fn request_of(request: *const perceptis_request) -> Result<Arc<Wanted>, Error> {
+fn request_of(request: *const perceptis_request) -> Result<Arc<EncodedRequest>, Error> {
     Ok(arguments::handle("request", request)?.wanted())
 }

@@ -70,8 +70,12 @@ impl Drop for Ending {
         let Some(deliver) = self.0.deliver.take() else { return };
         let tracker = self.tracker();
         let error = match tracker.stopped_for() {
-            Some(StopReason::Cancelled) => tracker.end(Kind::Cancelled, "the call was cancelled"),
-            Some(StopReason::Closed) | None => tracker.end(Kind::Closed, "the client was closed"),
+            Some(StopReason::Cancelled) => {
+                tracker.interrupted_error(Kind::Cancelled, "the call was cancelled")
+            }
+            Some(StopReason::Closed) | None => {
+                tracker.interrupted_error(Kind::Closed, "the client was closed")
+            }
         };
         deliver(Err(error.into()).into());
     }

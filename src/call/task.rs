@@ -47,8 +47,9 @@ impl Future for Task {
         self.drop_work();
         if let Some(ending) = self.ending.take() {
             // A panic makes the operation fail, with all that is known of its job.
-            let failed =
-                |panic: Error| Err(ending.tracker().end(Kind::Internal, panic.message()).into()).into();
+            let failed = |panic: Error| {
+                Err(ending.tracker().interrupted_error(Kind::Internal, panic.message()).into()).into()
+            };
             let end = end.unwrap_or_else(failed);
             ending.with(end);
         }

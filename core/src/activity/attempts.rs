@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Details, Tried};
+use crate::error::{AttemptSummary, Details};
 use crate::model::job_status::JobStatus;
-use crate::transport::failure::Came;
+use crate::transport::failure::FailureKind;
 
 /// How many entries an error lists: the newest ones.
 const MAX_LISTED: usize = 12;
@@ -15,7 +15,7 @@ const MAX_STATUS_CHARACTERS: usize = 40;
 #[derive(Clone, Debug)]
 pub(super) enum AttemptEvent {
     /// An attempt failed, with this HTTP status if one came.
-    Failed(Came, Option<u16>),
+    Failed(FailureKind, Option<u16>),
     /// The service has accepted the submission.
     Accepted,
     /// The job has another status than before.
@@ -30,13 +30,13 @@ struct AttemptEntry {
 }
 
 impl AttemptEntry {
-    fn summary(&self) -> Tried {
+    fn summary(&self) -> AttemptSummary {
         let (outcome, http_status): (Cow<'static, str>, _) = match &self.event {
             AttemptEvent::Failed(came, http_status) => (came.word().into(), *http_status),
             AttemptEvent::Accepted => ("accepted".into(), None),
             AttemptEvent::Status(status) => (status.as_str().to_owned().into(), None),
         };
-        Tried { at_ms: self.at_ms, outcome, http_status }
+        AttemptSummary { at_ms: self.at_ms, outcome, http_status }
     }
 }
 
@@ -78,7 +78,7 @@ mod tests {
     fn attempt_list_keeps_the_newest_and_counts_the_others() {
         let mut list = AttemptList::default();
         for at in 0..14 {
-            list.add(at, AttemptEvent::Failed(Came::Lost, None));
+            list.add(at, AttemptEvent::Failed(FailureKind::Lost, None));
         }
         list.add(14, AttemptEvent::Status(JobStatus::from("ä".repeat(100))));
         let mut details = Details::default();

@@ -11,7 +11,7 @@ use crate::common::clock;
 use crate::config::log_level::Level;
 use crate::error::Error;
 use crate::model::job_id::JobId;
-use crate::transport::failure::Miss;
+use crate::transport::failure::AttemptError;
 
 /// Where records go. Called on any thread and must not block.
 pub trait Sink: Send + Sync + std::fmt::Debug {
@@ -50,7 +50,7 @@ impl Log {
         job_id: Option<&str>,
         attempt: u32,
         took: Duration,
-        came: Result<(), &Miss>,
+        came: Result<(), &AttemptError>,
     ) {
         self.write(Level::Debug, "request", |record| {
             put(record, "request", what);
@@ -65,7 +65,7 @@ impl Log {
     }
 
     /// An attempt failed and is repeated after a wait.
-    pub(crate) fn retrying(&self, tracker: &Tracker, attempt: u32, miss: &Miss, wait: Duration) {
+    pub(crate) fn retrying(&self, tracker: &Tracker, attempt: u32, miss: &AttemptError, wait: Duration) {
         self.write(Level::Warning, "retrying", |record| {
             put_operation(record, tracker);
             put(record, "attempt", attempt);
@@ -75,7 +75,7 @@ impl Log {
     }
 
     /// A poll failed, which ends nothing.
-    pub(crate) fn poll_failed(&self, tracker: &Tracker, miss: &Miss) {
+    pub(crate) fn poll_failed(&self, tracker: &Tracker, miss: &AttemptError) {
         self.write(Level::Warning, "poll failed", |record| {
             put_operation(record, tracker);
             put_miss(record, miss);
@@ -160,7 +160,7 @@ fn put_operation(record: &mut Map<String, Value>, tracker: &Tracker) {
     }
 }
 
-fn put_miss(record: &mut Map<String, Value>, miss: &Miss) {
+fn put_miss(record: &mut Map<String, Value>, miss: &AttemptError) {
     put(record, "outcome", miss.came.word());
     put(record, "http_status", miss.error.details().http_status);
     put(record, "message", miss.error.message());

@@ -20,7 +20,7 @@ use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
 use crate::model::operation::Operation;
 use crate::transport::body::FirstByte;
-use crate::transport::failure::Miss;
+use crate::transport::failure::AttemptError;
 
 /// What an operation is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,7 +38,7 @@ pub enum Phase {
 }
 
 #[derive(Debug, Default)]
-struct Situation {
+struct State {
     phase: Phase,
     idempotency_key: Option<Key>,
     job_id: Option<JobId>,
@@ -93,7 +93,7 @@ struct Tracked {
     stop: Stop,
     /// How many milliseconds of the wall's it waited after it was ended from outside.
     overrun_ms: AtomicU32,
-    situation: Mutex<Situation>,
+    situation: Mutex<State>,
 }
 
 /// A situation as it is shown.
@@ -222,7 +222,7 @@ impl Tracker {
 
     /// The error of an operation that ends here and now for this reason (`Timeout`, `Cancelled`, `Closed`,
     /// `Internal`): what is known of the job and the bill, and how to go on.
-    pub fn end(&self, kind: Kind, reason: &str) -> Error {
+    pub fn interrupted_error(&self, kind: Kind, reason: &str) -> Error {
         let now = self.lock();
         let (operation, fate, cause) = (self.0.operation, now.fate(), now.cause.as_ref());
         let billed = bill::billed(operation, fate);
@@ -248,7 +248,7 @@ impl Tracker {
     }
 
     /// An error with what is known of the operation added.
-    pub(crate) fn complete(&self, error: Error) -> Error {
+    pub(crate) fn completed_error(&self, error: Error) -> Error {
         let now = self.lock();
         // Once there is a job, this operation's own or the one that it asks about, or may be one, "no" is no
         // longer true but of one that failed, and "yes" of one that is completed.
@@ -278,13 +278,13 @@ impl Tracker {
     }
 
     /// An attempt failed.
-    pub(crate) fn missed(&self, miss: &Miss, now: Moment) {
+    pub(crate) fn record_failure(&self, miss: &AttemptError, now: Moment) {
         let event = AttemptEvent::Failed(miss.came, miss.error.details().http_status);
         self.lock().list(now, event);
     }
 
     /// When the job is likely to be done.
-    pub(crate) fn expects(&self, eta: Option<Eta>) {
+    pub(crate) fn set_eta(&self, eta: Option<Eta>) {
         self.lock().eta = eta;
     }
 
@@ -303,8 +303,8 @@ impl Tracker {
         now.in_flight = None;
     }
 
-    /// The ledger is asked once more. Until it has answered, another call with the caller's key may have sent the
-    /// submission.
+    /// The ledger is asked once more. Until it has answered, another call with the caller's key may have sent
+    /// the submission.
     pub(crate) fn asks_ledger(&self) {
         let mut now = self.lock();
         now.unchecked = now.idempotency_key.is_some();
@@ -313,16 +313,16 @@ impl Tracker {
     /// The error of an operation that was stopped.
     pub(crate) fn stop_error(&self, reason: StopReason) -> Error {
         let (kind, words) = reason.words();
-        self.end(kind, words)
+        self.interrupted_error(kind, words)
     }
 
     /// A submission goes out; from its first byte until something is known of it, its fate is not.
-    pub(crate) fn sending(&self, first_byte: &FirstByte) {
+    pub(crate) fn set_in_flight(&self, first_byte: &FirstByte) {
         self.lock().in_flight = Some(first_byte.clone());
     }
 
     /// The submission on its way was never sent, or was refused: nothing came of it.
-    pub(crate) fn nothing_came_of_it(&self) {
+    pub(crate) fn clear_in_flight(&self) {
         self.lock().in_flight = None;
     }
 
@@ -356,7 +356,7 @@ impl Tracker {
     }
 
     /// The operation goes on with a job that the service has.
-    pub(crate) fn continues(&self, job_id: &JobId) {
+    pub(crate) fn resume_job(&self, job_id: &JobId) {
         self.change(|now| {
             now.in_flight = None;
             now.unchecked = false;
@@ -379,12 +379,12 @@ impl Tracker {
     }
 
     /// Something went wrong that the operation bears.
-    pub(crate) fn bears(&self, cause: &Error, retry_after: Option<Duration>) {
+    pub(crate) fn set_last_error(&self, cause: &Error, retry_after: Option<Duration>) {
         self.lock().cause = Some(cause.clone().retry_after(retry_after));
     }
 
     /// Changes something and, where that shows, tells the observer; whether it does.
-    fn change(&self, change: impl FnOnce(&mut Situation) -> bool) -> bool {
+    fn change(&self, change: impl FnOnce(&mut State) -> bool) -> bool {
         let (shows, observer) = {
             let mut now = self.lock();
             let shows = change(&mut now);
@@ -396,12 +396,12 @@ impl Tracker {
         shows
     }
 
-    fn lock(&self) -> MutexGuard<'_, Situation> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.0.situation)
     }
 }
 
-impl Situation {
+impl State {
     /// Whether the service may have heard of the submission, from this process or another.
     fn may_be_submitted(&self) -> bool {
         self.unchecked || self.was_sent()
@@ -451,7 +451,7 @@ mod tests {
             tracker.key(&"k".into());
             tracker.accepted(&job_id, now);
             tracker.status(&JobStatus::Pending, now);
-            tracker.bears(&Error::new(Kind::Server, "down"), None);
+            tracker.set_last_error(&Error::new(Kind::Server, "down"), None);
         }
         assert_eq!(told.load(Ordering::Relaxed), 4, "the same again is no change");
     }

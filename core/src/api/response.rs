@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
-use crate::transport::Reply;
+use crate::transport::Response;
 use crate::transport::intake;
 
 /// One file of a completed job. Has no `Debug`: its URL is a secret for as long as it holds.
@@ -43,7 +43,7 @@ impl fmt::Debug for Job {
 
 /// Reads a status answer. Fields are read leniently (a number for text, null for none), since a finished
 /// job must not be lost over a form; the text itself goes to the caller unchanged.
-pub(crate) fn read_job(reply: &Reply, job_id: &JobId, key: &ApiKey) -> Result<Job, Error> {
+pub(crate) fn read_job(reply: &Response, job_id: &JobId, key: &ApiKey) -> Result<Job, Error> {
     const NAMES: [&str; 5] = ["job_id", "status", "output_type", "downloads", "error"];
     let (json, [id, status, output_type, downloads, error]) = read_object(reply, key, NAMES)?;
     let Some(status) = status.as_deref().and_then(json::text) else {
@@ -80,7 +80,7 @@ fn read_download(at: usize, entry: &RawValue) -> Option<Download> {
 }
 
 /// Reads an answer to a submission: the job's id, and the text as it came.
-pub(crate) fn read_accepted(reply: &Reply, key: &ApiKey) -> Result<(JobId, String), Error> {
+pub(crate) fn read_accepted(reply: &Response, key: &ApiKey) -> Result<(JobId, String), Error> {
     let (json, [id]) = read_object(reply, key, ["job_id"])?;
     let id = id.as_deref().and_then(json::text).filter(|id| !id.is_empty());
     let Some(id) = id else { return Err(unreadable("has no usable job_id", reply, key)) };
@@ -88,7 +88,7 @@ pub(crate) fn read_accepted(reply: &Reply, key: &ApiKey) -> Result<(JobId, Strin
 }
 
 /// The error about an id that no path can be made of. It has the id: there may be a job, and it is paid for.
-fn unusable(id: &str, reply: &Reply, key: &ApiKey) -> Error {
+fn unusable(id: &str, reply: &Response, key: &ApiKey) -> Error {
     let message = format!(
         "the service's answer ({}) has no usable job_id but {:?}, of {} bytes; accepted are {}",
         reply.status,
@@ -103,7 +103,7 @@ const COMPRESSED: &str = "is compressed, which was not asked for";
 
 /// The text of an answer that is an object, and its fields of these names.
 fn read_object<const N: usize>(
-    reply: &Reply,
+    reply: &Response,
     key: &ApiKey,
     names: [&str; N],
 ) -> Result<(String, json::Fields<N>), Error> {
@@ -144,13 +144,13 @@ fn code_and_message(error: &RawValue) -> (Option<String>, Option<String>) {
 }
 
 /// A success that can't be understood, and what came instead.
-fn unreadable(what: &str, reply: &Reply, key: &ApiKey) -> Error {
+fn unreadable(what: &str, reply: &Response, key: &ApiKey) -> Error {
     let message = format!("the service's answer ({}) {what}: {}", reply.status, describe(reply, key));
     with_request_id(Error::new(Kind::Protocol, message), reply, key).http_status(reply.status)
 }
 
 /// What the service says when it does not say yes: the HTTP status decides the kind, the body explains.
-pub(crate) fn refusal(reply: &Reply, key: &ApiKey) -> Error {
+pub(crate) fn refusal(reply: &Response, key: &ApiKey) -> Error {
     let text = String::from_utf8_lossy(&reply.body);
     let [error] = json::fields(text.trim(), ["error"]).unwrap_or_default();
     let (code, said) = error.as_deref().map(code_and_message).unwrap_or_default();
@@ -201,12 +201,12 @@ pub(crate) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500..)
 }
 
-fn with_request_id(error: Error, reply: &Reply, key: &ApiKey) -> Error {
+fn with_request_id(error: Error, reply: &Response, key: &ApiKey) -> Error {
     let id = ["x-request-id", "request-id"].iter().find_map(|name| reply.headers.get(*name)?.to_str().ok());
     error.with(|details| details.request_id = id.map(|id| shortened(&key.scrub(id))))
 }
 
-fn describe(reply: &Reply, key: &ApiKey) -> String {
+fn describe(reply: &Response, key: &ApiKey) -> String {
     let kind =
         reply.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("no content type");
     let start = String::from_utf8_lossy(&reply.body[..reply.body.len().min(400)]);
@@ -230,8 +230,8 @@ mod tests {
     use super::*;
     use crate::model::api_key::parse_key;
 
-    fn reply(status: u16, body: Vec<u8>) -> Reply {
-        Reply { status, headers: HeaderMap::new(), body: body.into() }
+    fn reply(status: u16, body: Vec<u8>) -> Response {
+        Response { status, headers: HeaderMap::new(), body: body.into() }
     }
 
     /// JSON that looks like the service's, with anything in the place of anything.

@@ -84,7 +84,7 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> std::result::Result<Fields<N>, A::Error> {
         let mut fields = [const { None }; N];
-        while let Some(at) = object.next_key_seed(Place(&self.0))? {
+        while let Some(at) = object.next_key_seed(FieldSlot(&self.0))? {
             match at {
                 Some(at) => {
                     let value: Box<RawValue> = object.next_value()?;
@@ -98,9 +98,9 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 }
 
 /// A name's place among these.
-struct Place<'n>(&'n [&'n str]);
+struct FieldSlot<'n>(&'n [&'n str]);
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de> DeserializeSeed<'de> for FieldSlot<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, name: D) -> std::result::Result<Option<usize>, D::Error> {
@@ -109,7 +109,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl Visitor<'_> for Place<'_> {
+impl Visitor<'_> for FieldSlot<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,9 +9,9 @@ pub type Spawn = fn(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
 
 /// The runtime that a client lives on: for what must not end with the call that begins it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Home(Arc<OnceLock<Handle>>);
+pub(crate) struct RuntimeHandle(Arc<OnceLock<Handle>>);
 
-impl Home {
+impl RuntimeHandle {
     /// Names the runtime that lasts as long as the client. The first one counts.
     pub(crate) fn live_on(&self, runtime: &Handle) {
         let _ = self.0.set(runtime.clone());

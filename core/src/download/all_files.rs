@@ -9,16 +9,16 @@ use crate::activity::tracker::Phase;
 use crate::api::response::{Download, Job};
 use crate::common::blocking::blocking;
 use crate::download::downloader::{DOWNLOADS_AT_ONCE, Downloader};
-use crate::download::file::{File, Newest};
+use crate::download::file::{File, LatestJob};
 use crate::download::found::{self, Found, Sought, extension};
-use crate::download::order::{Gathered, Order};
+use crate::download::order::{DownloadPlan, Gathered};
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::Destination;
 use crate::files::output_file::OutputFile;
 use crate::ledger::Step;
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
-use crate::results::{Arrived, DeckResult, Made, MadeFailure};
+use crate::results::{DeckResult, DeliveredFile, Made, MadeFailure};
 use crate::submission::begin::Start;
 use crate::submission::lease::Lease;
 
@@ -60,7 +60,11 @@ impl Downloader {
     }
 
     /// The result of a call whose files are all on this machine, wherever that is: they get their names.
-    pub(crate) async fn gather(&self, order: &Order<'_>, gathered: Gathered) -> Result<Option<Made>, Error> {
+    pub(crate) async fn gather(
+        &self,
+        order: &DownloadPlan<'_>,
+        gathered: Gathered,
+    ) -> Result<Option<Made>, Error> {
         let Some(start) = order.start else { return Ok(None) };
         let sought = found::sought(order.known, &order.target, order.job_id, order.variants);
         let known = start.are_all(sought.len()) && sought.iter().all(|file| !file.records.is_empty());
@@ -73,7 +77,7 @@ impl Downloader {
     }
 
     /// The variants that the service does not offer any more, where they are on this machine.
-    async fn gather_missing(&self, job: &Job, order: &Order<'_>) -> Result<Vec<Arrived>, Error> {
+    async fn gather_missing(&self, job: &Job, order: &DownloadPlan<'_>) -> Result<Vec<DeliveredFile>, Error> {
         let is_offered = |variant: u32| job.downloads.iter().any(|entry| entry.variant == variant);
         let mut sought = found::sought(order.known, &order.target, order.job_id, order.variants);
         sought.retain(|file| !is_offered(file.variant));
@@ -93,8 +97,8 @@ impl Downloader {
     async fn take_found(
         &self,
         found: Vec<(Sought, Found)>,
-        order: &Order<'_>,
-    ) -> Result<Vec<Arrived>, Error> {
+        order: &DownloadPlan<'_>,
+    ) -> Result<Vec<DeliveredFile>, Error> {
         let mut files = Vec::new();
         for (sought, found) in found {
             files.push(match found {
@@ -105,7 +109,7 @@ impl Downloader {
         Ok(files)
     }
 
-    async fn found(&self, start: &Start, job_id: &JobId, files: Vec<Arrived>) -> Result<Made, Error> {
+    async fn found(&self, start: &Start, job_id: &JobId, files: Vec<DeliveredFile>) -> Result<Made, Error> {
         Ok(Made::Deck(Box::new(DeckResult {
             job_id: job_id.to_string(),
             status: JobStatus::Completed.to_string(),
@@ -123,11 +127,15 @@ impl Downloader {
     }
 
     /// Fetches every file that a completed job offers, several at once, and says what came.
-    pub(crate) async fn fetch_all(&self, job: Arc<Job>, mut order: Order<'_>) -> Result<Made, MadeFailure> {
+    pub(crate) async fn fetch_all(
+        &self,
+        job: Arc<Job>,
+        mut order: DownloadPlan<'_>,
+    ) -> Result<Made, MadeFailure> {
         order.tracker.phase(Phase::Downloading);
         *order.target = order.target.reopened(order.variants).await?;
         let mut stems = HashSet::new();
-        let newest = Newest::new(Arc::clone(&job));
+        let newest = LatestJob::new(Arc::clone(&job));
         let (order, newest) = (&order, &newest);
         let fetches: Vec<_> = (job.downloads.iter().take(MAX_FILES).enumerate())
             .map(|(at, entry)| {
@@ -136,7 +144,7 @@ impl Downloader {
             })
             .collect();
         let fetched: Vec<_> = futures_util::stream::iter(fetches).buffered(DOWNLOADS_AT_ONCE).collect().await;
-        let mut came = Came::of(fetched);
+        let mut came = FetchedFiles::of(fetched);
         came.files.extend(self.gather_missing(&job, order).await?);
         if job.downloads.len() > MAX_FILES {
             let message =
@@ -167,16 +175,16 @@ impl Downloader {
 
 /// What came of the files of one job.
 #[derive(Default)]
-struct Came {
-    files: Vec<Arrived>,
-    unverified: Vec<Arrived>,
+struct FetchedFiles {
+    files: Vec<DeliveredFile>,
+    unverified: Vec<DeliveredFile>,
     /// Why files are missing, in the order of the files.
     problems: Vec<Error>,
 }
 
-impl Came {
-    fn of(fetched: Vec<Result<File, Error>>) -> Came {
-        let mut came = Came::default();
+impl FetchedFiles {
+    fn of(fetched: Vec<Result<File, Error>>) -> FetchedFiles {
+        let mut came = FetchedFiles::default();
         for file in fetched {
             match file {
                 Ok(File::Whole(file)) => came.files.push(file),
@@ -194,7 +202,7 @@ impl Came {
 
     /// The error where files are missing. If nothing came at all it has the kind of the first problem, else
     /// it is `Incomplete`. `offered`: how many files the service has.
-    fn incomplete(&mut self, order: &Order<'_>, offered: usize) -> Option<Error> {
+    fn incomplete(&mut self, order: &DownloadPlan<'_>, offered: usize) -> Option<Error> {
         let (job_id, asked) = (order.job_id, order.variants as usize);
         if self.problems.is_empty() && self.files.len() >= asked {
             return None;
@@ -218,7 +226,12 @@ impl Came {
 
 /// The file at this place. The service's variant numbers are used where they are distinct and were asked for;
 /// two files must never share a name.
-fn output_for(order: &Order<'_>, entry: &Download, at: usize, names: &mut HashSet<String>) -> OutputFile {
+fn output_for(
+    order: &DownloadPlan<'_>,
+    entry: &Download,
+    at: usize,
+    names: &mut HashSet<String>,
+) -> OutputFile {
     let extension = extension(&entry.format);
     let output = order.target.file(order.job_id, entry.variant, order.variants, &extension);
     if names.insert(output.names().final_name()) {

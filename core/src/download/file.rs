@@ -9,7 +9,7 @@ use crate::common::blocking::blocking;
 use crate::common::sync::lock;
 use crate::download::downloader::Downloader;
 use crate::download::found::{self, Found};
-use crate::download::order::Order;
+use crate::download::order::DownloadPlan;
 use crate::download::transfer::{Fetch, look_at};
 use crate::error::{Error, Kind};
 use crate::files::failure::file_error;
@@ -17,11 +17,11 @@ use crate::files::is_out_of_descriptors;
 use crate::files::output_file::OutputFile;
 use crate::files::partial::Partial;
 use crate::files::persist::{self, Kept, Placed};
-use crate::ledger::{Recorded, Step};
+use crate::ledger::{KnownFile, Step};
 use crate::polling::look::patient;
-use crate::results::Arrived;
+use crate::results::DeliveredFile;
 use crate::retry::policy::Asking;
-use crate::retry::{Course, Ended, Why};
+use crate::retry::{GiveUpReason, RetryError, RetryPlan};
 
 /// How often an expired URL is renewed, or a failing download tried again, without a byte of progress.
 const MAX_RENEWALS: u32 = 3;
@@ -33,14 +33,14 @@ const DESCRIPTOR_WAIT: Duration = Duration::from_secs(1);
 
 /// The newest answer about the job whose files are fetched: a URL that one file finds expired is renewed for
 /// all.
-pub(crate) struct Newest {
+pub(crate) struct LatestJob {
     job: Mutex<(u64, Arc<Job>)>,
     renewing: tokio::sync::Mutex<()>,
 }
 
-impl Newest {
-    pub(crate) fn new(job: Arc<Job>) -> Newest {
-        Newest { job: Mutex::new((0, job)), renewing: tokio::sync::Mutex::default() }
+impl LatestJob {
+    pub(crate) fn new(job: Arc<Job>) -> LatestJob {
+        LatestJob { job: Mutex::new((0, job)), renewing: tokio::sync::Mutex::default() }
     }
 
     /// The answer, and which it is.
@@ -56,28 +56,28 @@ impl Newest {
 
 /// One file of the order.
 pub(crate) enum File {
-    Whole(Arrived),
+    Whole(DeliveredFile),
     /// Kept, though they failed verification, the last one for this reason.
     Damaged {
-        files: Vec<Arrived>,
+        files: Vec<DeliveredFile>,
         why: String,
     },
 }
 
 /// The damaged files of one download.
 #[derive(Default)]
-struct Damaged(Vec<(Arrived, Kept)>);
+struct Damaged(Vec<(DeliveredFile, Kept)>);
 
 impl Downloader {
     /// Fetches one file until it is whole and verified. Two identical downloads that fail verification are
     /// what the service has: they are kept, and so are those that differ.
     pub(crate) async fn fetch_one(
         &self,
-        newest: &Newest,
+        newest: &LatestJob,
         at: usize,
         entry: &Download,
         output: OutputFile,
-        order: &Order<'_>,
+        order: &DownloadPlan<'_>,
     ) -> Result<File, Error> {
         let closed = |_| Error::new(Kind::Closed, "the client was closed");
         let _place = self.downloads.acquire().await.map_err(closed)?;
@@ -87,11 +87,11 @@ impl Downloader {
 
     async fn fetch_in_place(
         &self,
-        newest: &Newest,
+        newest: &LatestJob,
         at: usize,
         entry: &Download,
         output: OutputFile,
-        order: &Order<'_>,
+        order: &DownloadPlan<'_>,
     ) -> Result<File, Error> {
         if let Some(there) = self.already_there(entry, &output, order).await? {
             return Ok(File::Whole(there));
@@ -154,13 +154,13 @@ impl Downloader {
         part: Partial,
         variant: u32,
         format: &str,
-        order: &Order<'_>,
-    ) -> Result<Arrived, Error> {
+        order: &DownloadPlan<'_>,
+    ) -> Result<DeliveredFile, Error> {
         let (part, mut file, paths) = blocking(move || {
             let names = part.output().names();
             let paths = [names.final_name(), names.beside()]
                 .map(|name| (part.output().path_of(&name).display().to_string(), name));
-            let file = Arrived::of_part(&part);
+            let file = DeliveredFile::of_part(&part);
             Ok((part, file, paths))
         })
         .await?;
@@ -178,7 +178,7 @@ impl Downloader {
             let replaceable = replaceable.take();
             file.path.clone_from(&path);
             if let Some(lease) = order.lease {
-                let recorded = Recorded {
+                let recorded = KnownFile {
                     variant: file.variant,
                     format: file.format.clone(),
                     path: file.path.clone(),
@@ -224,9 +224,9 @@ impl Downloader {
         &self,
         entry: &Download,
         output: &OutputFile,
-        order: &Order<'_>,
-    ) -> Result<Option<Arrived>, Error> {
-        let same = |file: &&Recorded| file.variant == entry.variant && file.format == entry.format;
+        order: &DownloadPlan<'_>,
+    ) -> Result<Option<DeliveredFile>, Error> {
+        let same = |file: &&KnownFile| file.variant == entry.variant && file.format == entry.format;
         let records: Vec<_> = order.known.iter().filter(same).cloned().collect();
         let output = output.clone();
         match blocking(move || found::look_for(&records, &output)).await? {
@@ -242,10 +242,10 @@ impl Downloader {
     async fn fetch_whole(
         &self,
         part: Partial,
-        newest: &Newest,
+        newest: &LatestJob,
         at: usize,
         entry: &Download,
-        order: &Order<'_>,
+        order: &DownloadPlan<'_>,
     ) -> Result<Partial, Error> {
         let (part, is_whole) = look_at(part).await?;
         if is_whole {
@@ -258,10 +258,10 @@ impl Downloader {
         };
         let (mut version, job) = newest.get();
         let mut fetch = Fetch::new(self, order.job_id, resolve(url_of(&job, at, entry))?, part);
-        let mut course = Course::new(Asking::Fetch, order.deadline, order.tracker).at_most(MAX_FAILURES);
+        let mut course = RetryPlan::new(Asking::Fetch, order.deadline, order.tracker).at_most(MAX_FAILURES);
         let (mut renewals, mut reached) = (0, fetch.length());
         loop {
-            let Ended { why, error } = match self.retrier.run(&mut course, &mut fetch).await {
+            let RetryError { why, error } = match self.retrier.run(&mut course, &mut fetch).await {
                 Ok(()) => break,
                 Err(ended) => ended,
             };
@@ -270,11 +270,11 @@ impl Downloader {
                 renewals = 0;
             }
             match why {
-                Why::Renew if renewals < MAX_RENEWALS => renewals += 1,
-                Why::Often | Why::Late(_) => return Err(error.retryable()),
+                GiveUpReason::Renew if renewals < MAX_RENEWALS => renewals += 1,
+                GiveUpReason::Often | GiveUpReason::Late(_) => return Err(error.retryable()),
                 _ => return Err(error),
             }
-            order.tracker.bears(&error, None);
+            order.tracker.set_last_error(&error, None);
             let job = self.renew(newest, version, order).await?;
             version = job.0;
             fetch.url = resolve(url_of(&job.1, at, entry))?;
@@ -285,9 +285,9 @@ impl Downloader {
     /// A newer answer about the job than this one, asked for once however many files need it.
     async fn renew(
         &self,
-        newest: &Newest,
+        newest: &LatestJob,
         version: u64,
-        order: &Order<'_>,
+        order: &DownloadPlan<'_>,
     ) -> Result<(u64, Arc<Job>), Error> {
         let _turn = newest.renewing.lock().await;
         let now = newest.get();
@@ -308,7 +308,7 @@ fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
 }
 
 /// What a caller is told whose file does not have the final name.
-fn taken_note(path: &str, order: &Order<'_>) -> String {
+fn taken_note(path: &str, order: &DownloadPlan<'_>) -> String {
     if order.target.overwrites() {
         format!(
             "{path} was taken by a file that overwrite does not replace: it was not there when the call began"
@@ -321,7 +321,7 @@ fn taken_note(path: &str, order: &Order<'_>) -> String {
 impl Damaged {
     /// Keeps one more; whether the same bytes have come before.
     fn keep(mut self, part: Partial) -> Result<(Damaged, bool), Error> {
-        let mut file = Arrived::of_part(&part);
+        let mut file = DeliveredFile::of_part(&part);
         let is_known = self.0.iter().any(|(before, _)| before.sha256 == file.sha256);
         let kept = persist::keep_unverified(&part, &file.sha256)?;
         file.path = part.output().path_of(&kept.name).display().to_string();

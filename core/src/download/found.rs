@@ -8,14 +8,14 @@ use crate::error::Error;
 use crate::files::destination::Destination;
 use crate::files::output_file::OutputFile;
 use crate::files::partial::Partial;
-use crate::ledger::Recorded;
+use crate::ledger::KnownFile;
 use crate::model::job_id::JobId;
-use crate::results::Arrived;
+use crate::results::DeliveredFile;
 
 /// Where a file was found.
 pub(crate) enum Found {
     /// Under its name.
-    Delivered(Arrived),
+    Delivered(DeliveredFile),
     /// Whole, and without its final name.
     Whole(Box<Partial>),
 }
@@ -24,20 +24,20 @@ pub(crate) enum Found {
 pub(crate) struct Sought {
     pub(crate) variant: u32,
     pub(crate) format: String,
-    pub(crate) records: Vec<Recorded>,
+    pub(crate) records: Vec<KnownFile>,
     pub(crate) output: OutputFile,
 }
 
 /// The files that a call wants of a job, as far as that is known without the service.
 pub(crate) fn sought(
-    known: &[Recorded],
+    known: &[KnownFile],
     destination: &Destination,
     job_id: &JobId,
     variants: u32,
 ) -> Vec<Sought> {
     let mut sought = Vec::new();
     for variant in 1..=variants.max(1) {
-        let recorded = |format: &str| -> Vec<Recorded> {
+        let recorded = |format: &str| -> Vec<KnownFile> {
             known.iter().filter(|file| file.variant == variant && file.format == format).cloned().collect()
         };
         let mut formats: BTreeSet<&str> =
@@ -54,7 +54,7 @@ pub(crate) fn sought(
 }
 
 /// All of these files under their names, or nothing if one of them is not there. Blocks on the disk.
-pub(crate) fn find_all(sought: &[Sought]) -> Option<Vec<Arrived>> {
+pub(crate) fn find_all(sought: &[Sought]) -> Option<Vec<DeliveredFile>> {
     sought.iter().map(|file| find(&file.records, &file.output)).collect()
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn look_for_all(sought: Vec<Sought>) -> Result<Option<Vec<(Sought, Fo
 
 /// A file under its name, or a copy of it that is recorded elsewhere, or what has arrived where that is
 /// whole. Blocks on the disk.
-pub(crate) fn look_for(records: &[Recorded], output: &OutputFile) -> Result<Option<Found>, Error> {
+pub(crate) fn look_for(records: &[KnownFile], output: &OutputFile) -> Result<Option<Found>, Error> {
     if let Some(file) = find(records, output) {
         return Ok(Some(Found::Delivered(file)));
     }
@@ -85,14 +85,14 @@ pub(crate) fn look_for(records: &[Recorded], output: &OutputFile) -> Result<Opti
 }
 
 /// A file under its name or beside it, where it is what one of these records says. Blocks on the disk.
-fn find(records: &[Recorded], output: &OutputFile) -> Option<Arrived> {
+fn find(records: &[KnownFile], output: &OutputFile) -> Option<DeliveredFile> {
     for name in [output.names().final_name(), output.names().beside()] {
         let Some(file) = records.iter().find(|file| output.is_same(&name, file.size, &file.sha256)) else {
             continue;
         };
         // A directory that can't be written to keeps what is left there.
         let _ = output.remove_all_parts();
-        return Some(Arrived {
+        return Some(DeliveredFile {
             path: output.path_of(&name).display().to_string(),
             variant: file.variant,
             format: file.format.clone(),

@@ -8,7 +8,7 @@ use hyper::header::{
 
 /// What has arrived of a file before the request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrived<'a> {
+pub(super) struct Received<'a> {
     /// So many bytes; the request asked for what comes after them.
     pub(super) length: u64,
     /// The validator of the file that was begun, where its answer had a strong one.
@@ -44,7 +44,7 @@ pub(super) struct Rest {
 }
 
 /// Judges the head of an answer with the status 200, 206 or 416.
-pub(super) fn plan(status: StatusCode, headers: &HeaderMap, arrived: Arrived<'_>) -> Plan {
+pub(super) fn plan(status: StatusCode, headers: &HeaderMap, arrived: Received<'_>) -> Plan {
     if status == StatusCode::RANGE_NOT_SATISFIABLE && unsatisfied_length(headers) == Some(arrived.length) {
         return Plan::Done;
     }
@@ -91,7 +91,7 @@ pub(super) fn strong_etag(headers: &HeaderMap) -> Option<&HeaderValue> {
 
 /// Whether a part is of the file that was begun, as far as its answer says: a proxy may drop the validator or
 /// make it weak.
-fn is_same_file(headers: &HeaderMap, arrived: Arrived<'_>) -> bool {
+fn is_same_file(headers: &HeaderMap, arrived: Received<'_>) -> bool {
     let opaque = |etag: &HeaderValue| {
         let etag = etag.as_bytes();
         etag.strip_prefix(b"W/").unwrap_or(etag).to_owned()
@@ -199,12 +199,12 @@ mod tests {
             (5, with_etag, 416, vec![(of.clone(), "bytes */9")], Plan::Restart),
             (5, with_etag, 416, vec![], Plan::Restart),
         ] {
-            let arrived = Arrived { length: there, etag: begun, is_presentation: true };
+            let arrived = Received { length: there, etag: begun, is_presentation: true };
             let got = plan(StatusCode::from_u16(status).unwrap(), &headers(&fields), arrived);
             assert_eq!(got, expected, "{there} bytes, {status} {fields:?}");
         }
         // Of another format it can't be seen whether a part without a range is the right one.
-        let arrived = Arrived { length: 5, etag: None, is_presentation: false };
+        let arrived = Received { length: 5, etag: None, is_presentation: false };
         assert_eq!(plan(StatusCode::PARTIAL_CONTENT, &HeaderMap::new(), arrived), Plan::Restart);
     }
 
@@ -231,7 +231,7 @@ mod tests {
         fn any_range_is_read_or_refused(text in "(bytes )?[0-9*/ -]{0,60}", bytes: Vec<u8>, length: u64) {
             for headers in [range(text.as_bytes()), range(&bytes)].into_iter().flatten() {
                 for status in [StatusCode::PARTIAL_CONTENT, StatusCode::RANGE_NOT_SATISFIABLE] {
-                    let arrived = Arrived { length, etag: None, is_presentation: true };
+                    let arrived = Received { length, etag: None, is_presentation: true };
                     if let Plan::Receive(rest) = plan(status, &headers, arrived) {
                         prop_assert!(rest.known <= length);
                     }

@@ -12,7 +12,7 @@ use crate::api::response;
 use crate::api::retry_after::retry_after;
 use crate::common::blocking::blocking;
 use crate::download::downloader::Downloader;
-use crate::download::resume::{self, Arrived, Plan, strong_etag};
+use crate::download::resume::{self, Plan, Received, strong_etag};
 use crate::error::{Error, Kind};
 use crate::files::failure::file_error;
 use crate::files::partial::Partial;
@@ -20,7 +20,7 @@ use crate::model::file_url::FileUrl;
 use crate::model::job_id::JobId;
 use crate::model::origin::is_loopback;
 use crate::retry::Attempt;
-use crate::transport::failure::{Came, Miss};
+use crate::transport::failure::{AttemptError, FailureKind};
 use crate::transport::file_server::FileAnswer;
 use crate::transport::intake::is_coded;
 
@@ -69,7 +69,7 @@ impl<'a> Fetch<'a> {
 
     /// A miss after which so much of the file is there: whether it has brought something, and whether others
     /// have.
-    fn judge(&mut self, miss: Miss, length: u64, is_another: bool) -> Miss {
+    fn judge(&mut self, miss: AttemptError, length: u64, is_another: bool) -> AttemptError {
         if is_another && self.others < MAX_OTHERS {
             self.others += 1;
             self.furthest = 0;
@@ -77,14 +77,14 @@ impl<'a> Fetch<'a> {
         let progressed = length > self.furthest;
         self.furthest = self.furthest.max(length);
         // Of a server that is down or busy nothing is known.
-        if matches!(miss.came, Came::Lost | Came::Unreadable) {
+        if matches!(miss.came, FailureKind::Lost | FailureKind::Unreadable) {
             self.barren += 1;
         }
         if progressed {
             self.barren = 0;
         }
         if self.barren < MAX_BARREN {
-            return Miss { progressed, ..miss };
+            return AttemptError { progressed, ..miss };
         }
         self.barren = 0;
         let message = format!(
@@ -93,16 +93,19 @@ impl<'a> Fetch<'a> {
             miss.error
         );
         let kind = miss.error.kind();
-        Miss::new(Came::Fault, miss.error.restate(kind, message).retryable())
+        AttemptError::new(FailureKind::Fault, miss.error.restate(kind, message).retryable())
     }
 }
 
 impl Attempt for Fetch<'_> {
     type Good = ();
 
-    async fn once(&mut self) -> Result<(), Miss> {
+    async fn once(&mut self) -> Result<(), AttemptError> {
         let part = self.part.take().ok_or_else(|| {
-            Miss::new(Came::Fault, Error::new(Kind::Internal, "a download goes on after its disk failed"))
+            AttemptError::new(
+                FailureKind::Fault,
+                Error::new(Kind::Internal, "a download goes on after its disk failed"),
+            )
         })?;
         let etag = part.etag.clone();
         self.attempts += 1;
@@ -145,20 +148,23 @@ impl Downloader {
         &self,
         url: FileUrl,
         mut part: Partial,
-    ) -> Result<(Partial, Result<(), Miss>), Error> {
+    ) -> Result<(Partial, Result<(), AttemptError>), Error> {
         let asked = part.length;
         let answer = match self.request(url, asked, part.etag.as_ref()).await {
             Ok(answer) => answer,
             Err(miss) => return Ok((part, Err(miss))),
         };
         let is_presentation = part.output().names().is_presentation();
-        let arrived = Arrived { length: asked, etag: part.etag.as_ref(), is_presentation };
+        let arrived = Received { length: asked, etag: part.etag.as_ref(), is_presentation };
         let rest = match resume::plan(answer.status, &answer.headers, arrived) {
             Plan::Done => return Ok((part, Ok(()))),
             Plan::Restart => {
                 let part = restarted(part).await?;
                 let message = "the file at the other end is not the one that was begun";
-                return Ok((part, Err(Miss::new(Came::Unreadable, Error::new(Kind::Protocol, message)))));
+                return Ok((
+                    part,
+                    Err(AttemptError::new(FailureKind::Unreadable, Error::new(Kind::Protocol, message))),
+                ));
             }
             Plan::Receive(rest) => rest,
         };
@@ -178,12 +184,12 @@ impl Downloader {
         let result = result.and_then(|()| match rest.total {
             Some(total) if total != part.length => {
                 let message = format!("{} of {total} bytes arrived", part.length);
-                Err(Miss::new(Came::Lost, Error::new(Kind::Transport, message)))
+                Err(AttemptError::new(FailureKind::Lost, Error::new(Kind::Transport, message)))
             }
             None if is_presentation && !rest.ends => {
                 let message =
                     format!("the connection ended after {} bytes, which are no whole file", part.length);
-                Err(Miss::new(Came::Lost, Error::new(Kind::Transport, message)))
+                Err(AttemptError::new(FailureKind::Lost, Error::new(Kind::Transport, message)))
             }
             _ => Ok(()),
         });
@@ -199,7 +205,7 @@ impl Downloader {
         part: Partial,
         mut known: u64,
         mut coded: bool,
-    ) -> Result<(Partial, Result<(), Miss>), Error> {
+    ) -> Result<(Partial, Result<(), AttemptError>), Error> {
         let (pieces, mut arriving) = mpsc::channel::<Bytes>(PIECES);
         let mut room = self.settings.max_file_bytes.saturating_sub(part.length);
         let writer = async move {
@@ -217,7 +223,7 @@ impl Downloader {
                 // A zip is what it is, whatever it is said to be.
                 if std::mem::take(&mut coded) && !piece.starts_with(b"PK") {
                     let error = download_error(answer.status, "is compressed, which was not asked for");
-                    return Err(Miss::new(Came::Unreadable, error));
+                    return Err(AttemptError::new(FailureKind::Unreadable, error));
                 }
                 let skipped = known.min(piece.len() as u64);
                 known -= skipped;
@@ -242,7 +248,7 @@ impl Downloader {
         mut url: FileUrl,
         from: u64,
         etag: Option<&HeaderValue>,
-    ) -> Result<FileAnswer, Miss> {
+    ) -> Result<FileAnswer, AttemptError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         if from > 0 {
@@ -272,7 +278,7 @@ impl Downloader {
         Err(refused(download_error(StatusCode::FOUND, "redirects more than five times")))
     }
 
-    fn check_plain(&self, url: &Url) -> Result<(), Miss> {
+    fn check_plain(&self, url: &Url) -> Result<(), AttemptError> {
         if url.scheme() == "https" || is_loopback(url) || self.settings.allow_http {
             return Ok(());
         }
@@ -282,24 +288,24 @@ impl Downloader {
         )))
     }
 
-    fn too_large(&self) -> Miss {
+    fn too_large(&self) -> AttemptError {
         let message = format!("the file is above max_file_bytes, {} bytes", self.settings.max_file_bytes);
         refused(Error::new(Kind::Protocol, message))
     }
 }
 
 /// An attempt that ended at the disk: asking again does not change that.
-fn disk_failed(error: Error) -> Miss {
-    Miss::new(Came::Fault, error)
+fn disk_failed(error: Error) -> AttemptError {
+    AttemptError::new(FailureKind::Fault, error)
 }
 
 /// What is not taken, however often it is offered.
-fn refused(error: Error) -> Miss {
-    Miss::new(Came::Fault, error)
+fn refused(error: Error) -> AttemptError {
+    AttemptError::new(FailureKind::Fault, error)
 }
 
 /// What a status means for a download.
-fn judge(answer: FileAnswer, from: u64) -> Result<FileAnswer, Miss> {
+fn judge(answer: FileAnswer, from: u64) -> Result<FileAnswer, AttemptError> {
     let status = answer.status;
     let what = match status.as_u16() {
         200 | 206 => return Ok(answer),
@@ -310,7 +316,7 @@ fn judge(answer: FileAnswer, from: u64) -> Result<FileAnswer, Miss> {
         _ => "was answered in a way that can't be understood",
     };
     let error = download_error(status, what).retry_after(retry_after(&answer.headers));
-    Err(Miss::new(Came::Status(status.as_u16()), error))
+    Err(AttemptError::new(FailureKind::Status(status.as_u16()), error))
 }
 
 fn download_error(status: StatusCode, what: &str) -> Error {

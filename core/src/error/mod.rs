@@ -73,7 +73,7 @@ pub enum Billed {
 
 /// One attempt to reach the service, as errors list them.
 #[derive(Clone, Debug, Serialize)]
-pub struct Tried {
+pub struct AttemptSummary {
     /// When its end was known, in milliseconds of the client's time since the operation began.
     pub at_ms: u64,
     /// What it came to, in a word or two: "accepted", "no answer", a job's new status.
@@ -109,7 +109,7 @@ pub struct Details {
     pub billed: Billed,
     /// The newest attempts of the operation, and what else came of it, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub attempts: Vec<Tried>,
+    pub attempts: Vec<AttemptSummary>,
     /// How many attempts came before those.
     #[serde(skip_serializing_if = "is_zero")]
     pub attempts_omitted: u32,

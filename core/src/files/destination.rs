@@ -73,13 +73,13 @@ impl From<Refusal> for Error {
 
 /// What a call wants of the final names.
 #[derive(Clone, Debug)]
-enum Wanted {
+enum EncodedRequest {
     /// They are free, or to be overwritten.
     Free,
     /// What has them by now is left alone, or overwritten: what may be paid for goes beside it, and beside
     /// what another run has reserved.
     Any,
-    /// As [`Wanted::Any`], with what may be overwritten from an earlier call.
+    /// As [`EncodedRequest::Any`], with what may be overwritten from an earlier call.
     Restored(Box<[Replaceable]>),
     /// Files that are there are to be found, and nothing more.
     Look,
@@ -90,7 +90,7 @@ enum Wanted {
 struct Ask {
     options: Arc<Options>,
     variants: u32,
-    wanted: Wanted,
+    wanted: EncodedRequest,
 }
 
 impl Destination {
@@ -106,7 +106,7 @@ impl Destination {
         variants: u32,
         free: bool,
     ) -> Result<Destination, Refusal> {
-        let wanted = if free { Wanted::Free } else { Wanted::Any };
+        let wanted = if free { EncodedRequest::Free } else { EncodedRequest::Any };
         Ask { options: Arc::new(options.clone()), variants, wanted }.until_open().await
     }
 
@@ -118,14 +118,16 @@ impl Destination {
         replaceable: Option<&str>,
     ) -> Result<Destination, Refusal> {
         let known: Option<Vec<Replaceable>> = replaceable.and_then(|json| serde_json::from_str(json).ok());
-        let wanted = Wanted::Restored(known.unwrap_or_default().into());
+        let wanted = EncodedRequest::Restored(known.unwrap_or_default().into());
         Ask { options: Arc::new(options.clone()), variants, wanted }.until_open().await
     }
 
     /// A destination where files can be found, and nothing more: the directory need not be writable, and
     /// nothing is rehearsed or reserved.
     pub(crate) async fn look(options: &Options) -> Result<Destination, Refusal> {
-        Ask { options: Arc::new(options.clone()), variants: 0, wanted: Wanted::Look }.until_open().await
+        Ask { options: Arc::new(options.clone()), variants: 0, wanted: EncodedRequest::Look }
+            .until_open()
+            .await
     }
 
     /// The files that have the final names now and may be replaced, as JSON, to be kept for
@@ -308,7 +310,7 @@ impl Ask {
             Err(error) => return Err(Failed::Disk("can't be used as a directory".into(), error)),
         };
         let abilities = match self.wanted {
-            Wanted::Look => directory.known_abilities(),
+            EncodedRequest::Look => directory.known_abilities(),
             _ => {
                 abilities_of(&directory).map_err(|error| Failed::Disk("can't be written to".into(), error))?
             }
@@ -320,12 +322,12 @@ impl Ask {
             overwrite: self.options.overwrite,
             abilities,
             replaceable: Box::default(),
-            is_restored: matches!(self.wanted, Wanted::Restored(_)),
+            is_restored: matches!(self.wanted, EncodedRequest::Restored(_)),
             is_reserved: false,
             _reservation: None,
         };
-        let free = matches!(self.wanted, Wanted::Free);
-        if let Wanted::Look = self.wanted {
+        let free = matches!(self.wanted, EncodedRequest::Free);
+        if let EncodedRequest::Look = self.wanted {
             return Ok(Some(destination));
         }
         if let Some(name) = destination.name.clone() {
@@ -344,7 +346,7 @@ impl Ask {
         } else if abilities.max_name < MAX_JOB_FINAL_NAME {
             return Err(destination.names_are_short("a job's", MAX_JOB_FINAL_NAME).into());
         }
-        if let Wanted::Restored(replaceable) = self.wanted {
+        if let EncodedRequest::Restored(replaceable) = self.wanted {
             destination.replaceable = replaceable;
         }
         Ok(Some(destination))

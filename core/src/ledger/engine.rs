@@ -9,12 +9,12 @@ use std::path::Path;
 use ring::hmac;
 use rusqlite::{Connection, ErrorCode};
 
-use super::holder::Holder;
+use super::holder::OwnedRows;
 use super::meta::{self, SECRET, TIDIED};
 use super::open::{self, OpenFile};
 use super::opening;
 use super::prune;
-use super::refusal::{self, Trouble, by_sqlite, by_system};
+use super::refusal::{self, LedgerFailure, by_sqlite, by_system};
 use super::session::Session;
 use crate::common::clock::Stamp;
 use crate::common::sha256;
@@ -52,11 +52,11 @@ pub(super) enum Ran {
     Busy,
 }
 
-impl From<Trouble> for Ran {
-    fn from(trouble: Trouble) -> Ran {
+impl From<LedgerFailure> for Ran {
+    fn from(trouble: LedgerFailure) -> Ran {
         match trouble {
-            Trouble::Busy => Ran::Busy,
-            Trouble::Final(error) => Ran::Failed(error),
+            LedgerFailure::Busy => Ran::Busy,
+            LedgerFailure::Final(error) => Ran::Failed(error),
         }
     }
 }
@@ -78,7 +78,7 @@ pub(super) type FileIdentity = (u64, u64);
 pub(super) struct Engine {
     location: Location,
     opened: Option<Opened>,
-    holder: Holder,
+    holder: OwnedRows,
     /// The ledger that the holder's rows are in.
     held: Option<Held>,
     /// When old entries were last looked for.
@@ -122,7 +122,7 @@ impl Engine {
         Engine {
             location,
             opened: None,
-            holder: Holder::default(),
+            holder: OwnedRows::default(),
             held: None,
             pruned_unix_ms: None,
             traces: false,
@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// Opens the file if it is not open. Which file it is; none for a ledger in memory.
-    pub(super) fn ensure_open(&mut self) -> Result<Option<FileIdentity>, Trouble> {
+    pub(super) fn ensure_open(&mut self) -> Result<Option<FileIdentity>, LedgerFailure> {
         self.check_place()?;
         if self.opened.is_none() {
             opening::check_usable()?;
@@ -150,7 +150,7 @@ impl Engine {
         self.try_run(group, now).unwrap_or_else(Ran::from)
     }
 
-    fn try_run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Result<Ran, Trouble> {
+    fn try_run(&mut self, group: &mut [&mut dyn Work], now: &Stamp) -> Result<Ran, LedgerFailure> {
         self.ensure_open()?;
         let Some(opened) = self.opened.take() else { return Ok(Ran::Committed { wrote: false }) };
         self.holder.begin();
@@ -159,10 +159,10 @@ impl Engine {
             Ok(secret) if secret == opened.secret_bytes => {}
             // Another ledger was copied over this one. It is opened anew, and what is held in the old one is
             // held no more.
-            Ok(_) => return Err(Trouble::Busy),
+            Ok(_) => return Err(LedgerFailure::Busy),
             Err(error) => {
                 let trouble = by_sqlite(opened.path(), &error);
-                if matches!(trouble, Trouble::Busy) {
+                if matches!(trouble, LedgerFailure::Busy) {
                     self.opened = Some(opened);
                 }
                 return Err(trouble);
@@ -183,7 +183,7 @@ impl Engine {
                 self.opened = Some(opened);
                 Ok(Ran::Committed { wrote })
             }
-            Err(Trouble::Final(error)) if in_doubt => {
+            Err(LedgerFailure::Final(error)) if in_doubt => {
                 self.holder.take_back(0);
                 Ok(Ran::InDoubt(error))
             }
@@ -192,7 +192,7 @@ impl Engine {
                 // The connection goes, and what it had begun with it; the next group opens and judges the
                 // file anew. It has begun, so it is not to be begun again.
                 Err(match trouble {
-                    Trouble::Busy => Trouble::Final(refusal::in_use(opened.path())),
+                    LedgerFailure::Busy => LedgerFailure::Final(refusal::in_use(opened.path())),
                     trouble => trouble,
                 })
             }
@@ -205,7 +205,7 @@ impl Engine {
         group: &mut [&mut dyn Work],
         writes: bool,
         now: &Stamp,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), LedgerFailure> {
         let mut session = Session {
             path: opened.path(),
             connection: opened.connection(),
@@ -217,14 +217,14 @@ impl Engine {
             disk_failed: Cell::new(false),
         };
         if writes {
-            session.keep_token().map_err(Trouble::Final)?;
+            session.keep_token().map_err(LedgerFailure::Final)?;
         }
         for work in group.iter_mut() {
             let done = session.apart(|session| work.run(session));
             if let Err(error) = done
                 && (work.is_required() || session.connection.is_autocommit())
             {
-                return Err(Trouble::Final(error));
+                return Err(LedgerFailure::Final(error));
             }
         }
         let is_due = |at: u64| now.unix_ms.abs_diff(at) >= DAY_MS;
@@ -234,7 +234,7 @@ impl Engine {
             if session.connection.is_autocommit()
                 && let Err(error) = pruned
             {
-                return Err(Trouble::Final(error));
+                return Err(LedgerFailure::Final(error));
             }
             if matches!(pruned, Ok(true)) {
                 self.pruned_unix_ms = Some(now.unix_ms);
@@ -245,7 +245,7 @@ impl Engine {
 
     /// Whether the file is still the one that is open: another program may have removed or replaced it, and
     /// what went into the old one would be lost.
-    fn check_place(&mut self) -> Result<(), Trouble> {
+    fn check_place(&mut self) -> Result<(), LedgerFailure> {
         let (Some(opened), Some(held)) = (&self.opened, self.held) else { return Ok(()) };
         if held.file.is_none() || identity(opened.path()) == held.file {
             return Ok(());
@@ -257,11 +257,11 @@ impl Engine {
         Ok(())
     }
 
-    fn open(&mut self) -> Result<Opened, Trouble> {
+    fn open(&mut self) -> Result<Opened, LedgerFailure> {
         let file = match &self.location {
             Location::Off => open::in_memory()?,
             Location::At(path) => open::open(path)?,
-            Location::Nowhere => return Err(Trouble::Final(refusal::nowhere())),
+            Location::Nowhere => return Err(LedgerFailure::Final(refusal::nowhere())),
         };
         let secret = meta::get(&file.connection, SECRET).map_err(|error| by_sqlite(&file.path, &error))?;
         let secret = secret.unwrap_or_default();
@@ -269,10 +269,10 @@ impl Engine {
         let on_disk = self.location != Location::Off;
         let held = Held { file: if on_disk { identity(&file.path) } else { None }, ledger };
         if self.held != Some(held) {
-            self.holder = if on_disk { Holder::beside(&file.path) } else { Holder::default() };
+            self.holder = if on_disk { OwnedRows::beside(&file.path) } else { OwnedRows::default() };
             self.held = Some(held);
         }
-        self.holder.sweep().map_err(|error| Trouble::Final(by_system(&file.path, &error)))?;
+        self.holder.sweep().map_err(|error| LedgerFailure::Final(by_system(&file.path, &error)))?;
         self.pruned_unix_ms = None;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
         Ok(Opened { file, secret: key, secret_bytes: secret, ledger })
@@ -298,8 +298,8 @@ impl Engine {
         };
         let result: rusqlite::Result<()> = emptied();
         result.map_err(|error| match by_sqlite(opened.path(), &error) {
-            Trouble::Final(error) => error,
-            Trouble::Busy => refusal::in_use(opened.path()),
+            LedgerFailure::Final(error) => error,
+            LedgerFailure::Busy => refusal::in_use(opened.path()),
         })
     }
 
@@ -322,7 +322,7 @@ impl Engine {
     /// Closes it for good: this process works on nothing here any more.
     pub(super) fn close(&mut self) {
         self.opened = None;
-        self.holder = Holder::default();
+        self.holder = OwnedRows::default();
         self.held = None;
         self.traces = false;
     }

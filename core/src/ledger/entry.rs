@@ -4,7 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Params, Row as Columns};
 
 use super::session::{Session, unsigned};
-use super::{Entry, Recorded};
+use super::{Entry, KnownFile};
 use crate::common::clock::Stamp;
 use crate::error::Error;
 use crate::model::submission_state::State;
@@ -42,7 +42,7 @@ impl Session<'_> {
              ORDER BY variant, path",
             [found.entry.row.number],
             |columns| {
-                Ok(Recorded {
+                Ok(KnownFile {
                     variant: columns.get(0)?,
                     format: columns.get(1)?,
                     path: columns.get(2)?,

@@ -5,17 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Row;
-use super::owner::{self, Owner};
+use super::owner::{self, OwnerFile};
 
 /// How the ledger names the only process that sees a ledger in memory.
 const MEMORY: &str = "memory";
 
 /// This process as one of those that work with a ledger.
 #[derive(Debug, Default)]
-pub(super) struct Holder {
+pub(super) struct OwnedRows {
     /// Where the files of all owners are; none for a ledger in memory.
     directory: Option<PathBuf>,
-    owner: Option<Owner>,
+    owner: Option<OwnerFile>,
     /// The token before this one: its rows have to name the new one, since another program removed the file.
     former: Option<String>,
     /// The submissions that this process works on.
@@ -26,12 +26,12 @@ pub(super) struct Holder {
     known: BTreeMap<String, bool>,
 }
 
-impl Holder {
+impl OwnedRows {
     /// One that works with this file.
-    pub(super) fn beside(ledger: &Path) -> Holder {
+    pub(super) fn beside(ledger: &Path) -> OwnedRows {
         let mut name = ledger.as_os_str().to_owned();
         name.push(".owners");
-        Holder { directory: Some(PathBuf::from(name)), ..Holder::default() }
+        OwnedRows { directory: Some(PathBuf::from(name)), ..OwnedRows::default() }
     }
 
     pub(super) fn sweep(&self) -> io::Result<()> {
@@ -48,7 +48,7 @@ impl Holder {
             let token = owner.token().to_owned();
             self.former.get_or_insert(token);
         }
-        let owner = self.owner.insert(Owner::new(directory)?);
+        let owner = self.owner.insert(OwnerFile::new(directory)?);
         Ok(owner.token().to_owned())
     }
 

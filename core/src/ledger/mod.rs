@@ -156,7 +156,7 @@ pub(crate) struct Entry {
     pub(crate) own_key: bool,
     /// The calls that asked for it, the newest first; never empty.
     pub(crate) calls: Vec<AskingCall>,
-    pub(crate) files: Vec<Recorded>,
+    pub(crate) files: Vec<KnownFile>,
 }
 
 /// One `run` or `generate` that asked for a submission.
@@ -186,7 +186,7 @@ impl Entry {
 
 /// A file of a job as the ledger knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Recorded {
+pub(crate) struct KnownFile {
     pub(crate) variant: u32,
     pub(crate) format: String,
     pub(crate) path: String,
@@ -210,7 +210,7 @@ pub(crate) enum Step {
     /// What the call's `overwrite` may replace, as JSON.
     Replaceable { call: i64, files: String },
     /// A file is about to get this name.
-    Renaming(Recorded),
+    Renaming(KnownFile),
     /// It has it.
     Delivered { path: String },
     /// Nothing is left to do.

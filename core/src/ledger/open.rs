@@ -13,8 +13,8 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::meta::{self, NAME, SECRET};
 use super::name::{self, Name, NameLock};
 use super::network;
-use super::refusal::{self, NOT_TOUCHED, Trouble, by_sqlite, by_system};
-use super::schema::{self, SECRET_LENGTH, Standing};
+use super::refusal::{self, LedgerFailure, NOT_TOUCHED, by_sqlite, by_system};
+use super::schema::{self, FileStatus, SECRET_LENGTH};
 use crate::error::{Error, Kind};
 
 /// How long SQLite waits for another process before it says so.
@@ -42,14 +42,14 @@ impl OpenFile {
 }
 
 /// Opens the file, makes it if there is none, brings it to this version.
-pub(super) fn open(path: &Path) -> Result<OpenFile, Trouble> {
+pub(super) fn open(path: &Path) -> Result<OpenFile, LedgerFailure> {
     install(path)?;
-    let path = prepare(path).map_err(Trouble::Final)?;
+    let path = prepare(path).map_err(LedgerFailure::Final)?;
     if name::is_mounted_alone(&path) {
-        return Err(Trouble::Final(refusal::mounted_alone(&path)));
+        return Err(LedgerFailure::Final(refusal::mounted_alone(&path)));
     }
-    let name = Name::of(&path).map_err(|error| Trouble::Final(by_system(&path, &error)))?;
-    let held = NameLock::take(&path, &name).map_err(Trouble::Final)?;
+    let name = Name::of(&path).map_err(|error| LedgerFailure::Final(by_system(&path, &error)))?;
+    let held = NameLock::take(&path, &name).map_err(LedgerFailure::Final)?;
     check_links(&path, &held, &name)?;
     inspect(&path, &name)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -63,14 +63,14 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, Trouble> {
         .map_err(|error| by_sqlite(&path, &error))?;
     if mode != "wal" {
         let what = "is on a file system where several processes can't use it at once";
-        return Err(Trouble::Final(refusal::refusal(&path, what)));
+        return Err(LedgerFailure::Final(refusal::refusal(&path, what)));
     }
     connection.pragma_update(None, "synchronous", "FULL").map_err(|error| by_sqlite(&path, &error))?;
     Ok(OpenFile { connection, path, _name: Some(held) })
 }
 
 /// The same in memory.
-pub(super) fn in_memory() -> Result<OpenFile, Trouble> {
+pub(super) fn in_memory() -> Result<OpenFile, LedgerFailure> {
     let path = Path::new("in memory");
     let mut connection = Connection::open_in_memory().map_err(|error| by_sqlite(path, &error))?;
     set_up(&connection, "OFF").map_err(|error| by_sqlite(path, &error))?;
@@ -79,8 +79,8 @@ pub(super) fn in_memory() -> Result<OpenFile, Trouble> {
 }
 
 /// Gives SQLite the locks that this library relies on.
-fn install(path: &Path) -> Result<(), Trouble> {
-    let unable = |error| Trouble::Final(refusal::refusal(path, format!("can't be used: {error}")));
+fn install(path: &Path) -> Result<(), LedgerFailure> {
+    let unable = |error| LedgerFailure::Final(refusal::refusal(path, format!("can't be used: {error}")));
     perceptis_descriptors::sqlite::install().map_err(unable)
 }
 
@@ -177,8 +177,8 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 
 /// Refuses a file that has a second hard link, unless it is opened under the name that is recorded in it.
 /// Nothing is made beside the file under the wrong name for this.
-fn check_links(path: &Path, held: &NameLock, name: &Name) -> Result<(), Trouble> {
-    if held.links().map_err(|error| Trouble::Final(by_system(path, &error)))? < 2 {
+fn check_links(path: &Path, held: &NameLock, name: &Name) -> Result<(), LedgerFailure> {
+    if held.links().map_err(|error| LedgerFailure::Final(by_system(path, &error)))? < 2 {
         return Ok(());
     }
     // A file that is not finished, beside its journal, can't be read alone: it has no name yet.
@@ -188,8 +188,10 @@ fn check_links(path: &Path, held: &NameLock, name: &Name) -> Result<(), Trouble>
     };
     match recorded {
         Some(recorded) if recorded.became(name) => Ok(()),
-        Some(recorded) => Err(Trouble::Final(refusal::has_another_name(path, recorded.path().display()))),
-        None => Err(Trouble::Final(refusal::has_another_name(path, "another file"))),
+        Some(recorded) => {
+            Err(LedgerFailure::Final(refusal::has_another_name(path, recorded.path().display())))
+        }
+        None => Err(LedgerFailure::Final(refusal::has_another_name(path, "another file"))),
     }
 }
 
@@ -203,7 +205,7 @@ fn recorded_untouched(path: &Path) -> rusqlite::Result<Option<Name>> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?;
     match schema::standing(&connection)? {
-        Standing::Usable | Standing::Older(_) | Standing::Prerelease => recorded(&connection),
+        FileStatus::Usable | FileStatus::Older(_) | FileStatus::Prerelease => recorded(&connection),
         _ => Ok(None),
     }
 }
@@ -216,15 +218,15 @@ fn recorded(connection: &Connection) -> rusqlite::Result<Option<Name>> {
 
 /// What was found in a file.
 struct Found {
-    standing: Standing,
+    standing: FileStatus,
     /// "ok", or what is damaged.
     checked: String,
     recorded: Option<Name>,
 }
 
 /// Looks at the file without the means to change it.
-fn inspect(path: &Path, name: &Name) -> Result<(), Trouble> {
-    let bytes = fs::metadata(path).map_err(|error| Trouble::Final(by_system(path, &error)))?.size();
+fn inspect(path: &Path, name: &Name) -> Result<(), LedgerFailure> {
+    let bytes = fs::metadata(path).map_err(|error| LedgerFailure::Final(by_system(path, &error)))?.size();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| by_sqlite(path, &error))?;
     let found = look(&mut connection, bytes);
@@ -241,16 +243,16 @@ fn inspect(path: &Path, name: &Name) -> Result<(), Trouble> {
         Err(None) => return Ok(()),
     };
     if found.checked != "ok" {
-        return Err(Trouble::Final(refusal::damaged(path, found.checked)));
+        return Err(LedgerFailure::Final(refusal::damaged(path, found.checked)));
     }
-    judge(path, found.standing).map_err(Trouble::Final)?;
+    judge(path, found.standing).map_err(LedgerFailure::Final)?;
     match found.recorded {
         // The log of the other name is not beside it.
         Some(recorded) if !recorded.became(name) && name::leads_to(&recorded, path) => {
-            Err(Trouble::Final(refusal::has_another_name(path, recorded.path().display())))
+            Err(LedgerFailure::Final(refusal::has_another_name(path, recorded.path().display())))
         }
         Some(recorded) if !recorded.became(name) => match name::log_left_behind(&recorded) {
-            Some(log) => Err(Trouble::Final(refusal::moved_without_log(path, log.display()))),
+            Some(log) => Err(LedgerFailure::Final(refusal::moved_without_log(path, log.display()))),
             None => Ok(()),
         },
         _ => Ok(()),
@@ -262,7 +264,7 @@ fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<Found> {
     let transaction = connection.transaction()?;
     let standing = schema::standing(&transaction)?;
     let mut found = Found { standing, checked: "ok".to_owned(), recorded: None };
-    if !matches!(standing, Standing::Usable | Standing::Older(_) | Standing::Prerelease) {
+    if !matches!(standing, FileStatus::Usable | FileStatus::Older(_) | FileStatus::Prerelease) {
         return Ok(found);
     }
     found.recorded = recorded(&transaction)?;
@@ -279,42 +281,48 @@ fn look(connection: &mut Connection, bytes: u64) -> rusqlite::Result<Found> {
 }
 
 /// Whether the library may write to the file.
-fn judge(path: &Path, standing: Standing) -> Result<(), Error> {
+fn judge(path: &Path, standing: FileStatus) -> Result<(), Error> {
     let what = match standing {
-        Standing::Empty | Standing::Usable | Standing::Older(_) | Standing::Prerelease => return Ok(()),
-        Standing::Newer(version) => {
+        FileStatus::Empty | FileStatus::Usable | FileStatus::Older(_) | FileStatus::Prerelease => {
+            return Ok(());
+        }
+        FileStatus::Newer(version) => {
             format!("was made by a later version of this library (schema {version}); {NOT_TOUCHED}")
         }
-        Standing::Foreign => format!("is another program's database; {NOT_TOUCHED}"),
+        FileStatus::Foreign => format!("is another program's database; {NOT_TOUCHED}"),
     };
     Err(refusal::refusal(path, what))
 }
 
 /// Brings the file to this version, and records its name.
-fn bring_up(path: &Path, connection: &mut Connection, name: Option<&Name>) -> Result<(), Trouble> {
+fn bring_up(path: &Path, connection: &mut Connection, name: Option<&Name>) -> Result<(), LedgerFailure> {
     let mut secret = [0u8; SECRET_LENGTH];
     getrandom::fill(&mut secret).map_err(|error| {
-        Trouble::Final(Error::new(Kind::Internal, format!("the system gave no random bytes: {error}")))
+        LedgerFailure::Final(Error::new(Kind::Internal, format!("the system gave no random bytes: {error}")))
     })?;
     let standing = brought_up(connection, &secret, name).map_err(|error| by_sqlite(path, &error))?;
-    judge(path, standing).map_err(Trouble::Final)
+    judge(path, standing).map_err(LedgerFailure::Final)
 }
 
-fn brought_up(connection: &mut Connection, secret: &[u8], name: Option<&Name>) -> rusqlite::Result<Standing> {
+fn brought_up(
+    connection: &mut Connection,
+    secret: &[u8],
+    name: Option<&Name>,
+) -> rusqlite::Result<FileStatus> {
     let is_named = |connection: &Connection| -> rusqlite::Result<bool> {
         let Some(name) = name else { return Ok(true) };
         Ok(recorded(connection)?.is_some_and(|recorded| recorded.is_same(name)))
     };
     // Mostly nothing is to be done, and then nothing is locked.
     let looked = connection.transaction()?;
-    if schema::standing(&looked)? == Standing::Usable && is_named(&looked)? {
-        return Ok(Standing::Usable);
+    if schema::standing(&looked)? == FileStatus::Usable && is_named(&looked)? {
+        return Ok(FileStatus::Usable);
     }
     drop(looked);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::bring_up(&transaction, secret)?;
     let standing = schema::standing(&transaction)?;
-    let moved = standing == Standing::Usable && !is_named(&transaction)?;
+    let moved = standing == FileStatus::Usable && !is_named(&transaction)?;
     if let (true, Some(name)) = (moved, name) {
         let text = serde_json::to_vec(name)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;

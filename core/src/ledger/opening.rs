@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::refusal::Trouble;
+use super::refusal::LedgerFailure;
 use crate::error::{Error, Kind};
 
 /// How many threads open a ledger just now. SQLite holds a lock of the whole process meanwhile.
@@ -28,13 +28,13 @@ impl Drop for Opening {
 }
 
 /// Refuses a ledger where SQLite would wait for ever.
-pub(super) fn check_usable() -> Result<(), Trouble> {
+pub(super) fn check_usable() -> Result<(), LedgerFailure> {
     if !UNUSABLE.load(Ordering::Acquire) {
         return Ok(());
     }
     let message = "this process was forked in the very moment in which its parent opened a ledger, and took \
                    longer than 100 ms for it; fork again, or call exec after the fork";
-    Err(Trouble::Final(Error::new(Kind::Ledger, message)))
+    Err(LedgerFailure::Final(Error::new(Kind::Ledger, message)))
 }
 
 /// After a fork, in the child: no thread of it opens anything.

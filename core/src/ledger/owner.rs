@@ -17,15 +17,15 @@ use crate::common::sha256;
 
 /// This process as the ledger names it. Dropped, all that it worked on is free.
 #[derive(Debug)]
-pub(super) struct Owner {
+pub(super) struct OwnerFile {
     token: String,
     path: PathBuf,
     file: Owned,
 }
 
-impl Owner {
+impl OwnerFile {
     /// A new file in this directory, locked.
-    pub(super) fn new(directory: &Path) -> io::Result<Owner> {
+    pub(super) fn new(directory: &Path) -> io::Result<OwnerFile> {
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -47,7 +47,7 @@ impl Owner {
             // Another process that came upon the file before it was locked took it for a dead owner's and
             // removed it.
             if locked && is_same(file.file(), &path)? {
-                return Ok(Owner { token, path, file });
+                return Ok(OwnerFile { token, path, file });
             }
         }
     }
@@ -62,7 +62,7 @@ impl Owner {
     }
 }
 
-impl Drop for Owner {
+impl Drop for OwnerFile {
     fn drop(&mut self) {
         // Removed while it is locked. A file that stays is a dead owner's: the next process that finds it
         // removes it.

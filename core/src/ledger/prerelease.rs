@@ -100,7 +100,7 @@ fn copy_calls(transaction: &Transaction<'_>) -> Result<()> {
 mod tests {
     use rusqlite::Connection;
 
-    use super::super::schema::{Standing, bring_up, standing};
+    use super::super::schema::{FileStatus, bring_up, standing};
     use super::*;
 
     /// What such a build made of an empty file.
@@ -188,9 +188,9 @@ mod tests {
              'pptx', 3, 'ab', 1); INSERT INTO tombstones VALUES (x'03', x'01', 'h', 'job_0', 5);",
         )
         .unwrap();
-        assert_eq!(standing(&old).unwrap(), Standing::Prerelease);
+        assert_eq!(standing(&old).unwrap(), FileStatus::Prerelease);
         up(&mut old).unwrap();
-        assert_eq!(standing(&old).unwrap(), Standing::Usable);
+        assert_eq!(standing(&old).unwrap(), FileStatus::Usable);
         let mut fresh = Connection::open_in_memory().unwrap();
         up(&mut fresh).unwrap();
         assert_eq!(schema(&old), schema(&fresh));

@@ -15,7 +15,7 @@ pub(super) const NOT_TOUCHED: &str = "it was not touched";
 
 /// A failure of the ledger: for good, or because others use it just now.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum LedgerFailure {
     /// Another process has the file locked: it is tried again.
     Busy,
     /// The caller is given this error.
@@ -110,13 +110,13 @@ pub(super) fn lost(path: &Path) -> Error {
 }
 
 /// What SQLite said about it.
-pub(super) fn by_sqlite(path: &Path, error: &rusqlite::Error) -> Trouble {
+pub(super) fn by_sqlite(path: &Path, error: &rusqlite::Error) -> LedgerFailure {
     let rusqlite::Error::SqliteFailure(failure, text) = error else {
         // A column that holds something else than the library ever put there.
-        return Trouble::Final(damaged(path, error));
+        return LedgerFailure::Final(damaged(path, error));
     };
-    Trouble::Final(match failure.code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => return Trouble::Busy,
+    LedgerFailure::Final(match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => return LedgerFailure::Busy,
         ErrorCode::DiskFull => full(path),
         // What the processes share beside the log has no room.
         ErrorCode::SystemIoFailure if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {

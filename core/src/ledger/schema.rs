@@ -115,7 +115,7 @@ const STEPS: [&str; 2] = [
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum FileStatus {
     /// Nothing is in it.
     Empty,
     /// A ledger that can be used as it is: of this version, or of a later minor one.
@@ -136,26 +136,26 @@ fn version(minor: usize) -> i32 {
 }
 
 /// What this file is, as one transaction sees it.
-pub(super) fn standing(connection: &Connection) -> Result<Standing> {
+pub(super) fn standing(connection: &Connection) -> Result<FileStatus> {
     standing_among(connection, &STEPS)
 }
 
-fn standing_among(connection: &Connection, steps: &[&str]) -> Result<Standing> {
+fn standing_among(connection: &Connection, steps: &[&str]) -> Result<FileStatus> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
     let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
     if application == 0 && version == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0 {
-        return Ok(Standing::Empty);
+        return Ok(FileStatus::Empty);
     }
     if application != APPLICATION {
-        return Ok(Standing::Foreign);
+        return Ok(FileStatus::Foreign);
     }
     let (major, minor) = (version >> 16, usize::try_from(version & 0xffff).unwrap_or(0));
     Ok(match major {
-        0 if minor == 1 => Standing::Prerelease,
-        MAJOR if minor >= steps.len() => Standing::Usable,
-        MAJOR if minor > 0 => Standing::Older(minor),
-        major if major > MAJOR => Standing::Newer(major),
-        _ => Standing::Foreign,
+        0 if minor == 1 => FileStatus::Prerelease,
+        MAJOR if minor >= steps.len() => FileStatus::Usable,
+        MAJOR if minor > 0 => FileStatus::Older(minor),
+        major if major > MAJOR => FileStatus::Newer(major),
+        _ => FileStatus::Foreign,
     })
 }
 
@@ -167,13 +167,13 @@ pub(super) fn bring_up(transaction: &Transaction<'_>, secret: &[u8]) -> Result<(
 fn bring_up_by(transaction: &Transaction<'_>, steps: &[&str], secret: &[u8]) -> Result<()> {
     // Asked again under the lock: another process may have done it meanwhile.
     let from = match standing_among(transaction, steps)? {
-        Standing::Empty => 0,
-        Standing::Older(minor) => minor,
-        Standing::Prerelease => {
+        FileStatus::Empty => 0,
+        FileStatus::Older(minor) => minor,
+        FileStatus::Prerelease => {
             prerelease::convert(transaction, STEPS[0])?;
             1
         }
-        Standing::Usable | Standing::Newer(_) | Standing::Foreign => return Ok(()),
+        FileStatus::Usable | FileStatus::Newer(_) | FileStatus::Foreign => return Ok(()),
     };
     for step in steps.iter().skip(from) {
         transaction.execute_batch(step)?;
@@ -230,7 +230,7 @@ mod tests {
             ROWS[..version].iter().for_each(|rows| old.execute_batch(rows).unwrap());
             let before = get(&old, SECRET).unwrap();
             up(&mut old, &STEPS).unwrap();
-            assert_eq!(standing(&old).unwrap(), Standing::Usable, "from {version}");
+            assert_eq!(standing(&old).unwrap(), FileStatus::Usable, "from {version}");
             assert_eq!(schema(&old), schema(&fresh), "from {version}");
             assert_eq!(get(&old, SECRET).unwrap(), before, "from {version}");
             let kept = old.query_row(
@@ -254,34 +254,34 @@ mod tests {
             [STEPS[0], "ALTER TABLE submissions ADD COLUMN note TEXT", "UPDATE submissions SET note = 'n'"];
         let mut old = made(&STEPS[..1]);
         old.execute_batch(ROWS[0]).unwrap();
-        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Older(1));
+        assert_eq!(standing_among(&old, &next).unwrap(), FileStatus::Older(1));
 
         let broken = [next[0], next[1], "no SQL"];
         up(&mut old, &broken).unwrap_err();
-        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Older(1));
+        assert_eq!(standing_among(&old, &next).unwrap(), FileStatus::Older(1));
         assert_eq!(schema(&old), schema(&made(&STEPS[..1])));
 
         up(&mut old, &next).unwrap();
-        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Usable);
+        assert_eq!(standing_among(&old, &next).unwrap(), FileStatus::Usable);
         let note: String = old.query_row("SELECT note FROM submissions", [], |row| row.get(0)).unwrap();
         assert_eq!(note, "n");
         // An older build goes on with a file of a later minor version, and not with one of a later major
         // version.
-        assert_eq!(standing_among(&old, &next[..1]).unwrap(), Standing::Usable);
+        assert_eq!(standing_among(&old, &next[..1]).unwrap(), FileStatus::Usable);
         old.pragma_update(None, "user_version", (MAJOR + 1) << 16).unwrap();
-        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Newer(MAJOR + 1));
+        assert_eq!(standing_among(&old, &next).unwrap(), FileStatus::Newer(MAJOR + 1));
         old.pragma_update(None, "user_version", 1).unwrap();
-        assert_eq!(standing_among(&old, &next).unwrap(), Standing::Prerelease);
+        assert_eq!(standing_among(&old, &next).unwrap(), FileStatus::Prerelease);
     }
 
     #[test]
     fn other_files_are_not_taken_for_ledgers() {
         let connection = Connection::open_in_memory().unwrap();
-        assert_eq!(standing(&connection).unwrap(), Standing::Empty);
+        assert_eq!(standing(&connection).unwrap(), FileStatus::Empty);
         connection.execute_batch("CREATE TABLE notes (text)").unwrap();
-        assert_eq!(standing(&connection).unwrap(), Standing::Foreign);
+        assert_eq!(standing(&connection).unwrap(), FileStatus::Foreign);
         connection.execute("INSERT INTO notes VALUES (?1)", params!["x"]).unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
-        assert_eq!(standing(&connection).unwrap(), Standing::Foreign);
+        assert_eq!(standing(&connection).unwrap(), FileStatus::Foreign);
     }
 }

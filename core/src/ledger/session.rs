@@ -7,8 +7,8 @@ use ring::hmac;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Params, Row as Columns, params};
 
 use super::Row;
-use super::holder::Holder;
-use super::refusal::{Trouble, by_sqlite, by_system};
+use super::holder::OwnedRows;
+use super::refusal::{LedgerFailure, by_sqlite, by_system};
 use crate::common::clock::Stamp;
 use crate::error::{Error, Kind};
 
@@ -30,7 +30,7 @@ pub(super) struct Identity {
 pub(super) struct Session<'a> {
     pub(super) path: &'a Path,
     pub(super) connection: &'a Connection,
-    pub(super) holder: &'a mut Holder,
+    pub(super) holder: &'a mut OwnedRows,
     pub(super) secret: &'a hmac::Key,
     /// The ledger's id.
     pub(super) ledger: u64,
@@ -109,8 +109,8 @@ impl Session<'_> {
             self.disk_failed.set(true);
         }
         match by_sqlite(self.path, error) {
-            Trouble::Final(error) => error,
-            Trouble::Busy => super::refusal::in_use(self.path),
+            LedgerFailure::Final(error) => error,
+            LedgerFailure::Busy => super::refusal::in_use(self.path),
         }
     }
 

@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::refusal;
 use super::session::{Session, name, signed};
-use super::{Recorded, Row, Step, TOLD_OK};
+use super::{KnownFile, Row, Step, TOLD_OK};
 use crate::error::Error;
 use crate::model::submission_state::State;
 
@@ -156,7 +156,7 @@ fn become_state(session: &Session<'_>, row: Row, state: State) -> Result<(), Err
     Ok(())
 }
 
-fn renaming(session: &Session<'_>, row: Row, file: &Recorded) -> Result<(), Error> {
+fn renaming(session: &Session<'_>, row: Row, file: &KnownFile) -> Result<(), Error> {
     // An earlier name that nothing is known to have got, since it was taken meanwhile.
     session.execute(
         "DELETE FROM files WHERE submission = ?1 AND variant = ?2 AND format = ?3 AND NOT delivered",

@@ -20,7 +20,7 @@ use super::figures::Figures;
 use super::gate;
 use super::job::{Answer, Commit, Doubt, GiveBack, Job, Recorder, Task};
 use super::outbox::{Batch, Item};
-use super::refusal::{self, Trouble};
+use super::refusal::{self, LedgerFailure};
 use super::session::Session;
 use super::work_queue::{BUSY_RETRY, GroupPace, IDLE, MAX_BUSY, MAX_GROUP, Next, WRITE_RETRY, WorkQueue};
 use super::{Row, Step, Written};
@@ -397,7 +397,7 @@ impl Writer {
 
     /// Opens the file, if it is not open. Another writer of this process that has it open, where there is
     /// one.
-    fn open(self: &Arc<Writer>, engine: &mut Engine) -> Result<Option<Arc<Writer>>, Trouble> {
+    fn open(self: &Arc<Writer>, engine: &mut Engine) -> Result<Option<Arc<Writer>>, LedgerFailure> {
         let Some(file) = engine.ensure_open()? else { return Ok(None) };
         let mut open = lock(OPEN_FILES.get(OpenFiles::default));
         open.retain(|_, writer| writer.strong_count() > 0);

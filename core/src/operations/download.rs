@@ -7,15 +7,15 @@ use crate::client::{Client, default_deadline};
 use crate::common::blocking::blocking;
 use crate::common::clock::Moment;
 use crate::config::options::Options;
-use crate::download::order::Order;
+use crate::download::order::DownloadPlan;
 use crate::error::{Billed, Error, Failure, Kind};
 use crate::files::destination::Destination;
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
 use crate::operations::result::Outcome;
-use crate::polling::watch::{Seen, job_failed};
+use crate::polling::watch::{LastSeen, job_failed};
 use crate::results::{DeckResult, Made, MadeFailure};
-use crate::retry::Course;
+use crate::retry::RetryPlan;
 use crate::retry::policy::Asking;
 use crate::submission::lease::{Lease, MAX_WAIT};
 use crate::submission::receipt::Hearing;
@@ -46,12 +46,12 @@ impl Client {
         // Checked before the first request; how many names there will be is known only after it.
         Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
         self.submitter.learn(job_id).await;
-        let course = Course::new(Asking::Look, deadline, tracker);
+        let course = RetryPlan::new(Asking::Look, deadline, tracker);
         let mut job = self.poller.look(job_id, course, tracker).await?;
         let asked = self.timing.own_job(job_id).map_or(1, |own| own.variants).max(1);
         if job.status == JobStatus::Completed && job.downloads.len() < asked as usize {
             // Files can be late (`promise.md`, 7).
-            job = self.poller.watch(job_id, asked, Seen::WithoutFiles, tracker).await?;
+            job = self.poller.watch(job_id, asked, LastSeen::WithoutFiles, tracker).await?;
         }
         match &job.status {
             JobStatus::Completed => {}
@@ -74,8 +74,16 @@ impl Client {
         let target = Destination::prepare(&options, variants, true).await?;
         let id = job_id.clone();
         let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);
-        let order =
-            Order { job_id, variants, start: None, known: &[], lease: slot.get(), target, deadline, tracker };
+        let order = DownloadPlan {
+            job_id,
+            variants,
+            start: None,
+            known: &[],
+            lease: slot.get(),
+            target,
+            deadline,
+            tracker,
+        };
         self.downloader.fetch_all(job, order).await
     }
 }

@@ -10,7 +10,7 @@ use crate::config::options::Options;
 use crate::error::{Billed, unwritable};
 use crate::model::operation::Operation;
 use crate::operations::result::{End, render};
-use crate::request::Wanted;
+use crate::request::EncodedRequest;
 use crate::results::{AcceptedResult, Made, MadeFailure};
 use crate::submission::begin::{Call, Stage};
 use crate::submission::lease::Lease;
@@ -22,7 +22,7 @@ impl Client {
     /// "output_type", "billed", "adopted", "recorded", "unsettled", "note", "answer"}`.
     pub async fn generate(
         self: &Arc<Client>,
-        request: Arc<Wanted>,
+        request: Arc<EncodedRequest>,
         options: Arc<Options>,
         tracker: &Tracker,
         hearing: Hearing,

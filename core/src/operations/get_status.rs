@@ -7,7 +7,7 @@ use crate::client::{Client, default_deadline};
 use crate::config::options::Options;
 use crate::model::job_id::JobId;
 use crate::operations::result::Outcome;
-use crate::retry::Course;
+use crate::retry::RetryPlan;
 use crate::retry::policy::Asking;
 
 impl Client {
@@ -21,7 +21,7 @@ impl Client {
         let deadline = self.deadline(options.timeout, default_deadline::STATUS);
         tracker.phase(Phase::Waiting);
         self.until(deadline, tracker, async {
-            let course = Course::new(Asking::Look, deadline, tracker);
+            let course = RetryPlan::new(Asking::Look, deadline, tracker);
             let job = self.poller.look(job_id, course, tracker).await?;
             self.submitter.note_end(job_id, &job.status).await;
             Ok(job.json.clone())

@@ -10,7 +10,7 @@ use crate::client::{Client, default_deadline};
 use crate::common::clock::unix_ms;
 use crate::config::options::Options;
 use crate::error::{Error, Failure, Kind, unwritable};
-use crate::ledger::{AskingCall, Entry, Event, Filter, Forgotten, Name, Recorded};
+use crate::ledger::{AskingCall, Entry, Event, Filter, Forgotten, KnownFile, Name};
 use crate::model::submission_state::State;
 use crate::operations::result::Outcome;
 
@@ -37,7 +37,7 @@ struct Listed {
     /// The code that the newest call's program was given, "OK" among them; null: none yet.
     told: Option<String>,
     calls: Vec<ListedCall>,
-    files: Vec<Recorded>,
+    files: Vec<KnownFile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<Event>>,
 }

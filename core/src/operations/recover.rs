@@ -17,7 +17,7 @@ use crate::error::{Billed, Error, Failure, Kind, unwritable};
 use crate::ledger::{AskingCall, Entry, Filter, Name, Row, TOLD_OK};
 use crate::operations::result::{Outcome, render};
 use crate::results::{Made, MadeFailure};
-use crate::submission::begin::Place;
+use crate::submission::begin::TargetOptions;
 use crate::submission::lease::{Lease, MAX_OVERRUN};
 use crate::submission::receipt::Hearing;
 use crate::submission::send::CallContext;
@@ -172,7 +172,7 @@ impl Client {
     async fn settle(
         self: &Arc<Client>,
         entry: Entry,
-        places: Vec<Place>,
+        places: Vec<TargetOptions>,
         context: &CallContext<'_>,
     ) -> Result<Made, MadeFailure> {
         let row = entry.row;
@@ -196,17 +196,17 @@ impl Client {
 }
 
 /// Where the files of a submission belong, one for each place; none were asked for where it is empty.
-fn places_of(entry: &Entry) -> Vec<Place> {
+fn places_of(entry: &Entry) -> Vec<TargetOptions> {
     let wants = |call: &&AskingCall| call.directory.is_some();
     let waits = |call: &&AskingCall| wants(call) && call.told.as_deref() != Some(TOLD_OK);
     let mut calls: Vec<&AskingCall> = entry.calls.iter().filter(waits).collect();
     if calls.is_empty() {
         calls.extend(entry.calls.iter().find(wants));
     }
-    let mut places: Vec<Place> = Vec::new();
+    let mut places: Vec<TargetOptions> = Vec::new();
     for call in calls {
         let Some(directory) = call.directory.as_deref() else { continue };
-        let same = |place: &Place| {
+        let same = |place: &TargetOptions| {
             let options = place.options();
             options.directory.as_deref() == Some(Path::new(directory)) && options.name == call.name
         };
@@ -219,7 +219,7 @@ fn places_of(entry: &Entry) -> Vec<Place> {
             overwrite: call.overwrite,
             ..Options::default()
         };
-        places.push(Place::Restored(Arc::new(options), call.replaceable.as_deref().map(Arc::from)));
+        places.push(TargetOptions::Restored(Arc::new(options), call.replaceable.as_deref().map(Arc::from)));
     }
     places
 }

@@ -6,7 +6,7 @@ use crate::activity::tracker::{Phase, Tracker};
 use crate::client::{Client, default_deadline};
 use crate::common::blocking::blocking;
 use crate::config::options::Options;
-use crate::download::order::{Gathered, Order};
+use crate::download::order::{DownloadPlan, Gathered};
 use crate::error::{Error, Kind};
 use crate::files::destination::Destination;
 use crate::ledger::Step;
@@ -14,10 +14,10 @@ use crate::model::job_id::JobId;
 use crate::model::operation::Operation;
 use crate::model::output_type::OutputType;
 use crate::operations::result::End;
-use crate::polling::watch::Seen;
-use crate::request::Wanted;
+use crate::polling::watch::LastSeen;
+use crate::request::EncodedRequest;
 use crate::results::{Made, MadeFailure};
-use crate::submission::begin::{Call, Place, Stage, Start};
+use crate::submission::begin::{Call, Stage, Start, TargetOptions};
 use crate::submission::receipt::Hearing;
 use crate::submission::send::CallContext;
 
@@ -30,7 +30,7 @@ impl Client {
     /// stays small.
     pub fn run(
         self: Arc<Client>,
-        request: Arc<Wanted>,
+        request: Arc<EncodedRequest>,
         options: Arc<Options>,
         tracker: Tracker,
         hearing: Hearing,
@@ -68,7 +68,7 @@ impl Client {
         let job_id = match &start.stage {
             Stage::Job(job_id) => {
                 context.tracker.key(&start.key);
-                context.tracker.continues(job_id);
+                context.tracker.resume_job(job_id);
                 job_id.clone()
             }
             Stage::Submit(_) => {
@@ -96,7 +96,7 @@ impl Client {
             }
         }
         context.tracker.phase(Phase::Waiting);
-        let job = match self.poller.watch(&job_id, start.variants, Seen::Not, context.tracker).await {
+        let job = match self.poller.watch(&job_id, start.variants, LastSeen::Not, context.tracker).await {
             Ok(job) => job,
             Err(error) => {
                 // What has arrived whole is worth more than an answer about it.
@@ -138,10 +138,10 @@ impl Client {
     async fn take_target(&self, start: &mut Start, context: &CallContext<'_>) -> Result<(), Error> {
         let (Some(place), None) = (&start.place, &start.target) else { return Ok(()) };
         start.target = Some(Box::new(match place {
-            Place::Restored(options, replaceable) => {
+            TargetOptions::Restored(options, replaceable) => {
                 Destination::restore(options, start.variants, replaceable.as_deref()).await?
             }
-            Place::Wanted(options) => {
+            TargetOptions::Given(options) => {
                 // What may be paid for goes beside a name that is taken.
                 let mut target = Destination::prepare(options, start.variants, false).await?;
                 // What was delivered, and is another file by now, is the user's.
@@ -197,8 +197,8 @@ fn order_of<'a>(
     target: Box<Destination>,
     job_id: &'a JobId,
     context: &CallContext<'a>,
-) -> Order<'a> {
-    Order {
+) -> DownloadPlan<'a> {
+    DownloadPlan {
         job_id,
         variants: start.variants,
         start: Some(start),

@@ -9,7 +9,7 @@ use crate::error::Kind;
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
 use crate::operations::result::Outcome;
-use crate::polling::watch::Seen;
+use crate::polling::watch::LastSeen;
 
 impl Client {
     /// Waits until a job is completed and returns the service's last answer.
@@ -26,7 +26,7 @@ impl Client {
                 Box::pin(self.submitter.learn(&job_id)).await;
                 let expected = self.timing.own_job(&job_id).map_or(1, |own| own.variants);
                 tracker.phase(Phase::Waiting);
-                let end = self.poller.watch(&job_id, expected, Seen::Not, &tracker).await;
+                let end = self.poller.watch(&job_id, expected, LastSeen::Not, &tracker).await;
                 let status = match &end {
                     Ok(job) => Some(job.status.clone()),
                     Err(error) if error.kind() == Kind::JobFailed => Some(JobStatus::Failed),

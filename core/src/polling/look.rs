@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::model::job_id::JobId;
 use crate::polling::Poller;
 use crate::retry::policy::Asking;
-use crate::retry::{Attempt, Course, Ended};
+use crate::retry::{Attempt, RetryError, RetryPlan};
 
 /// A look at a job, repeatable.
 struct Look<'a> {
@@ -36,16 +36,16 @@ impl Poller {
     pub(crate) async fn look(
         &self,
         job_id: &JobId,
-        mut course: Course<'_>,
+        mut course: RetryPlan<'_>,
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
         let mut look = Look { poller: self, job_id, tracker };
-        self.0.retrier.run(&mut course, &mut look).await.map_err(Ended::told)
+        self.0.retrier.run(&mut course, &mut look).await.map_err(RetryError::into_error)
     }
 }
 
 /// The course of looks that are to succeed whatever the service says meanwhile, short of a refusal.
-pub(crate) fn patient(deadline: Moment, tracker: &Tracker) -> Course<'_> {
+pub(crate) fn patient(deadline: Moment, tracker: &Tracker) -> RetryPlan<'_> {
     const MAX_FAILURES: u32 = 20;
-    Course::new(Asking::Wait, deadline, tracker).at_most(MAX_FAILURES)
+    RetryPlan::new(Asking::Wait, deadline, tracker).at_most(MAX_FAILURES)
 }

@@ -1,9 +1,9 @@
 //! Who asks about which job, and when: a job has one poller, however many callers look at it or wait for it.
 //!
 //! What is due lies on one heap; one task takes it off into a few request slots. Where no other caller is
-//! asking about a job, a look does not go that way: the caller asks itself, in a [`Turn`], so that one call
-//! costs no detour. All state is behind one lock that is held for a few steps, never across an await or while
-//! a tracker is told something.
+//! asking about a job, a look does not go that way: the caller asks itself, in a [`PollPermit`], so that one
+//! call costs no detour. All state is behind one lock that is held for a few steps, never across an await or
+//! while a tracker is told something.
 
 pub mod estimate;
 mod job_queue;
@@ -25,17 +25,17 @@ use crate::api::response::Job;
 use crate::api::status::Polled;
 use crate::api::status::StatusApi;
 use crate::common::clock::Moment;
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::common::sync::lock;
 use crate::error::{Error, Kind};
 use crate::model::job_id::JobId;
 pub(crate) use crate::polling::job_queue::SLOTS;
 use crate::polling::job_queue::{BETWEEN_POLLS, JobQueue, Next};
 use crate::polling::timing::Timing;
-use crate::polling::watch::{Seen, Watch};
+use crate::polling::watch::{LastSeen, Watch};
 use crate::retry::Retrier;
 use crate::retry::rate_limit::Pace;
-use crate::transport::failure::{Came, Miss};
+use crate::transport::failure::{AttemptError, FailureKind};
 
 /// Asks about the jobs of a client: one poller a job, however many callers wait for it.
 #[derive(Clone, Debug)]
@@ -50,12 +50,12 @@ struct Inner {
     api: StatusApi,
     timing: Arc<Timing>,
     retrier: Arc<Retrier>,
-    home: Home,
+    home: RuntimeHandle,
     log: Log,
 }
 
 /// The right to poll one job now, given back with what the poll brought, or by being dropped.
-pub(crate) struct Turn {
+pub(crate) struct PollPermit {
     poller: Poller,
     job_id: JobId,
     begun: Moment,
@@ -67,21 +67,21 @@ pub(crate) struct Turn {
 }
 
 /// How a look at a job begins.
-enum Begun {
+enum LookStart {
     /// The caller asks itself.
-    Yours(Turn),
+    Yours(PollPermit),
     /// Another caller or the task is asking, or will.
     Others(oneshot::Receiver<Polled>),
 }
 
 /// A caller's place among those that wait for a job, given up when it is dropped.
-struct Place<'a> {
+struct WaiterGuard<'a> {
     poller: &'a Poller,
     job_id: &'a JobId,
     number: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let mut queue = self.poller.lock();
         if let Some(entry) = queue.get_mut(self.job_id)
@@ -94,7 +94,12 @@ impl Drop for Place<'_> {
 }
 
 impl Poller {
-    pub(crate) fn new(api: StatusApi, timing: Arc<Timing>, retrier: Arc<Retrier>, home: Home) -> Poller {
+    pub(crate) fn new(
+        api: StatusApi,
+        timing: Arc<Timing>,
+        retrier: Arc<Retrier>,
+        home: RuntimeHandle,
+    ) -> Poller {
         let log = api.log.clone();
         let (queue, wake, pace) = (Mutex::default(), Notify::default(), Pace::default());
         Poller(Arc::new(Inner { queue, wake, pace, api, timing, retrier, home, log }))
@@ -103,23 +108,23 @@ impl Poller {
     /// One poll of a job, shared by all callers that ask about it meanwhile.
     pub(crate) async fn look_once(&self, job_id: &JobId) -> Polled {
         match self.begin_look(job_id) {
-            Begun::Yours(turn) => {
+            LookStart::Yours(turn) => {
                 let polled = self.0.api.ask(job_id, turn.number).await;
                 turn.end(polled.clone());
                 polled
             }
-            Begun::Others(polled) => polled.await.unwrap_or_else(|_| Err(lost_poll())),
+            LookStart::Others(polled) => polled.await.unwrap_or_else(|_| Err(lost_poll())),
         }
     }
 
-    fn begin_look(&self, job_id: &JobId) -> Begun {
+    fn begin_look(&self, job_id: &JobId) -> LookStart {
         let now = self.0.timing.clock.now();
         let mut queue = self.lock();
         match queue.start_look(job_id, now, &self.0.pace) {
-            Ok(number) => Begun::Yours(Turn::new(self, job_id.clone(), now, number, false)),
+            Ok(number) => LookStart::Yours(PollPermit::new(self, job_id.clone(), now, number, false)),
             Err(polled) => {
                 self.drive(queue);
-                Begun::Others(polled)
+                LookStart::Others(polled)
             }
         }
     }
@@ -129,7 +134,7 @@ impl Poller {
         &self,
         job_id: &JobId,
         expected: u32,
-        seen: Seen,
+        seen: LastSeen,
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
         if self.0.timing.own_job(job_id).is_some() {
@@ -151,7 +156,7 @@ impl Poller {
                 queue.schedule_at_latest(job_id, first);
             }
             self.drive(queue);
-            (ended, Place { poller: self, job_id, number })
+            (ended, WaiterGuard { poller: self, job_id, number })
         };
         let end = ended.await.unwrap_or_else(|_| Err(lost_poll().error));
         drop(place);
@@ -186,13 +191,13 @@ async fn drive(poller: Poller) {
     loop {
         let next = loop {
             match poller.take(polls.is_empty()) {
-                Due::Now(turn) => polls.push(async {
+                NextStep::Now(turn) => polls.push(async {
                     let polled = poller.0.api.ask(&turn.job_id, turn.number).await;
                     turn.end(polled);
                 }),
-                Due::At(then) => break Some(then),
-                Due::Full => break None,
-                Due::Nothing => {
+                NextStep::At(then) => break Some(then),
+                NextStep::Full => break None,
+                NextStep::Nothing => {
                     std::mem::forget(driving);
                     return;
                 }
@@ -225,14 +230,14 @@ impl Drop for Driving<'_> {
 
 impl Poller {
     /// What the task does next.
-    fn take(&self, is_idle: bool) -> Due {
+    fn take(&self, is_idle: bool) -> NextStep {
         let now = self.0.timing.clock.now();
         let mut queue = self.lock();
         match queue.take(now, is_idle, &self.0.pace) {
-            Next::Poll { job_id, number } => Due::Now(Turn::new(self, job_id, now, number, true)),
-            Next::At(then) => Due::At(then),
-            Next::Full => Due::Full,
-            Next::Nothing => Due::Nothing,
+            Next::Poll { job_id, number } => NextStep::Now(PollPermit::new(self, job_id, now, number, true)),
+            Next::At(then) => NextStep::At(then),
+            Next::Full => NextStep::Full,
+            Next::Nothing => NextStep::Nothing,
         }
     }
 
@@ -242,8 +247,8 @@ impl Poller {
 }
 
 /// What the task does next.
-enum Due {
-    Now(Turn),
+enum NextStep {
+    Now(PollPermit),
     At(Moment),
     /// All slots are taken: one that gets free wakes the task.
     Full,
@@ -251,9 +256,9 @@ enum Due {
     Nothing,
 }
 
-impl Turn {
-    fn new(poller: &Poller, job_id: JobId, begun: Moment, number: u32, of_task: bool) -> Turn {
-        Turn { poller: poller.clone(), job_id, begun, number, of_task, done: false }
+impl PollPermit {
+    fn new(poller: &Poller, job_id: JobId, begun: Moment, number: u32, of_task: bool) -> PollPermit {
+        PollPermit { poller: poller.clone(), job_id, begun, number, of_task, done: false }
     }
 
     /// Gives the turn back and hands the result of the poll to all callers that ask about the job.
@@ -263,7 +268,7 @@ impl Turn {
         let (begun, now) = (self.begun, poller.0.timing.clock.now());
         match &polled {
             Ok(_) => poller.0.pace.succeeded(),
-            Err(miss @ Miss { came: Came::Status(429), .. }) => {
+            Err(miss @ AttemptError { came: FailureKind::Status(429), .. }) => {
                 poller.0.pace.limited(self.begun, now, miss.floor().unwrap_or_default());
             }
             Err(_) => {}
@@ -304,7 +309,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for PollPermit {
     fn drop(&mut self) {
         if self.done {
             return;
@@ -320,7 +325,7 @@ impl Drop for Turn {
 }
 
 /// The one who asked for all is gone, which only a fault of this library can do.
-fn lost_poll() -> Miss {
+fn lost_poll() -> AttemptError {
     let message = "a fault in libperceptis, please report it: the polls have ended";
-    Miss::new(Came::Fault, Error::new(Kind::Internal, message))
+    AttemptError::new(FailureKind::Fault, Error::new(Kind::Internal, message))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::common::clock::{Clock, Moment};
 use crate::common::jitter::Jitter;
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::common::sync::lock;
 use crate::config::Settings;
 use crate::ledger::Ledger;
@@ -37,7 +37,7 @@ pub(crate) struct Timing {
     pub(super) estimates: Arc<Estimates>,
     poll_first: Duration,
     poll_max: Duration,
-    home: Home,
+    home: RuntimeHandle,
     ledger: Arc<dyn Ledger>,
     /// Whether the ledger was asked what earlier processes have learned.
     recalled: AtomicBool,
@@ -49,7 +49,7 @@ impl Timing {
         settings: &Settings,
         clock: Clock,
         jitter: Arc<Jitter>,
-        home: Home,
+        home: RuntimeHandle,
         ledger: Arc<dyn Ledger>,
     ) -> Timing {
         let keeper: Arc<dyn Keep> = Arc::new(Keeper(Arc::clone(&ledger)));

@@ -55,7 +55,7 @@ fn of_job(job: &Arc<Job>) -> Verdict<'_> {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::transport::failure::{Came, Miss};
+    use crate::transport::failure::{AttemptError, FailureKind};
 
     fn answered(status: JobStatus) -> Polled {
         let (json, downloads) = (String::new(), Vec::new());
@@ -91,21 +91,21 @@ mod tests {
         let young = Some(NOT_YET / 2);
         let old = Some(NOT_YET * 2);
         for (came, age, expected) in [
-            (Came::Lost, None, "ask again"),
-            (Came::NotSent, None, "ask again"),
-            (Came::Unreadable, None, "ask again"),
-            (Came::Status(503), old, "ask again"),
-            (Came::Status(429), old, "ask again"),
-            (Came::Status(409), old, "ask again"),
-            (Came::Status(404), young, "ask again"),
-            (Came::Status(404), old, "unseen"),
-            (Came::Status(404), None, "unseen"),
-            (Came::Status(401), young, "unseen"),
-            (Came::Status(403), young, "unseen"),
-            (Came::Status(407), young, "unseen"),
-            (Came::Fault, young, "unseen"),
+            (FailureKind::Lost, None, "ask again"),
+            (FailureKind::NotSent, None, "ask again"),
+            (FailureKind::Unreadable, None, "ask again"),
+            (FailureKind::Status(503), old, "ask again"),
+            (FailureKind::Status(429), old, "ask again"),
+            (FailureKind::Status(409), old, "ask again"),
+            (FailureKind::Status(404), young, "ask again"),
+            (FailureKind::Status(404), old, "unseen"),
+            (FailureKind::Status(404), None, "unseen"),
+            (FailureKind::Status(401), young, "unseen"),
+            (FailureKind::Status(403), young, "unseen"),
+            (FailureKind::Status(407), young, "unseen"),
+            (FailureKind::Fault, young, "unseen"),
         ] {
-            let polled = Err(Miss::new(came, Error::new(Kind::Server, "scripted")));
+            let polled = Err(AttemptError::new(came, Error::new(Kind::Server, "scripted")));
             assert_eq!(word(&of(&polled, age)), expected, "{came:?} {age:?}");
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn verdict_has_the_wait_that_the_service_asked_for() {
         let error = Error::new(Kind::RateLimited, "429").retry_after(Some(Duration::from_secs(7)));
-        let asked = Err(Miss::new(Came::Status(429), error));
+        let asked = Err(AttemptError::new(FailureKind::Status(429), error));
         assert!(matches!(of(&asked, None), Verdict::AskAgain { floor } if floor == Duration::from_secs(7)));
     }
 }

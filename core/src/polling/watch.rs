@@ -25,7 +25,7 @@ type End = Result<Arc<Job>, Error>;
 
 /// What the caller has seen of the job before it begins to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum LastSeen {
     Not,
     /// It was completed, and files were missing.
     WithoutFiles,
@@ -54,7 +54,7 @@ struct Waiter {
 }
 
 /// What those who wait are to be told, once no lock is held.
-pub(crate) struct Tell {
+pub(crate) struct Notifications {
     trackers: Vec<Tracker>,
     eta: Option<Eta>,
     ended: Vec<(oneshot::Sender<End>, End)>,
@@ -62,19 +62,19 @@ pub(crate) struct Tell {
 
 impl Watch {
     /// A watch without a waiter, and when to ask first: at once about a job of unknown age.
-    pub(crate) fn new(timing: &Timing, job_id: &JobId, seen: Seen, now: Moment) -> (Watch, Moment) {
+    pub(crate) fn new(timing: &Timing, job_id: &JobId, seen: LastSeen, now: Moment) -> (Watch, Moment) {
         let own = timing.own_job(job_id);
         let schedule = timing.schedule();
         let chance = timing.jitter.fraction();
         let mut followed = None;
         let (late, first) = match (own, seen) {
-            (_, Seen::WithoutFiles) => (1, now.after(schedule.late(0, chance))),
-            (Some(own), Seen::Not) => {
+            (_, LastSeen::WithoutFiles) => (1, now.after(schedule.late(0, chance))),
+            (Some(own), LastSeen::Not) => {
                 let (submitted, now) = (own.submitted.uptime(), now.uptime());
                 followed = timing.estimates.follow(job_id.number(), own.product, submitted, now);
                 (0, own.submitted.after(schedule.first(chance)))
             }
-            (None, Seen::Not) => (0, now),
+            (None, LastSeen::Not) => (0, now),
         };
         (Watch { own, followed, schedule, since: now, late, waiters: Vec::new() }, first)
     }
@@ -101,10 +101,10 @@ impl Watch {
         job_id: &JobId,
         polled: &Polled,
         (begun, now): (Moment, Moment),
-    ) -> (Tell, Option<Moment>) {
+    ) -> (Notifications, Option<Moment>) {
         let age = self.own.map(|own| now.since(own.submitted));
         let trackers = self.waiters.iter().map(|waiter| waiter.tracker.clone()).collect();
-        let mut tell = Tell { trackers, eta: None, ended: Vec::new() };
+        let mut tell = Notifications { trackers, eta: None, ended: Vec::new() };
         let verdict = verdict::of(polled, age);
         self.learn(&verdict, age);
         match &verdict {
@@ -172,7 +172,7 @@ impl Watch {
     }
 
     /// Ends the waiting of those for whom there is an end.
-    fn end(&mut self, tell: &mut Tell, end: impl Fn(&Waiter) -> Option<End>) {
+    fn end(&mut self, tell: &mut Notifications, end: impl Fn(&Waiter) -> Option<End>) {
         for waiter in std::mem::take(&mut self.waiters) {
             match end(&waiter) {
                 Some(result) => tell.ended.push((waiter.end, result)),
@@ -182,20 +182,20 @@ impl Watch {
     }
 }
 
-impl Tell {
+impl Notifications {
     /// Tells all waiters what the poll brought, and ends the waiting of those that have their answer.
     pub(crate) fn say(self, log: &Log, polled: &Polled, now: Moment) {
         for tracker in self.trackers {
             match polled {
                 Ok(job) => {
-                    tracker.expects(self.eta);
+                    tracker.set_eta(self.eta);
                     if tracker.status(&job.status, now) {
                         log.status(&tracker);
                     }
                 }
                 Err(miss) => {
-                    tracker.missed(miss, now);
-                    tracker.bears(&miss.error, miss.asked());
+                    tracker.record_failure(miss, now);
+                    tracker.set_last_error(&miss.error, miss.asked());
                     log.poll_failed(&tracker, miss);
                 }
             }

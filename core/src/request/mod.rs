@@ -43,7 +43,7 @@ pub struct Request {
 /// A request as calls have it: the bytes that are sent and what has to be known of them. Thousands of these
 /// may wait for their turn, so it is small, and the calls made with one request share it.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct EncodedRequest {
     /// Why it can't be sent, if it can't: the call ends with that.
     pub(crate) body: Result<Bytes, Error>,
     pub(crate) output_type: OutputType,
@@ -176,8 +176,8 @@ impl Request {
     }
 
     /// The same for calls.
-    pub fn wanted(&self) -> Wanted {
-        Wanted {
+    pub fn wanted(&self) -> EncodedRequest {
+        EncodedRequest {
             body: self.body(),
             output_type: self.output_type().unwrap_or_default(),
             variants: self.variants(),

@@ -1,7 +1,7 @@
 //! The attempt loop: the one way in which this client asks the service again.
 //!
 //! What may be repeated is in the table of `policy.rs`; the deadline, the budget and the service's hint are a
-//! [`Course`]'s; how it ended is an [`Ended`].
+//! [`RetryPlan`]'s; how it ended is an [`RetryError`].
 
 mod budget;
 pub(crate) mod policy;
@@ -19,8 +19,8 @@ use crate::common::jitter::Jitter;
 use crate::error::{Error, Kind};
 use crate::retry::budget::Budget;
 use crate::retry::policy::{Asking, Next};
-use crate::retry::rate_limit::Gate;
-use crate::transport::failure::{Came, Miss};
+use crate::retry::rate_limit::RateLimiter;
+use crate::transport::failure::{AttemptError, FailureKind};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -39,12 +39,12 @@ pub(crate) trait Attempt {
     fn check_first_byte(&mut self, _check: Option<Check>) {}
 
     /// Asks once.
-    fn once(&mut self) -> impl Future<Output = Result<Self::Good, Miss>> + Send;
+    fn once(&mut self) -> impl Future<Output = Result<Self::Good, AttemptError>> + Send;
 }
 
 /// Why the attempts ended without what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum GiveUpReason {
     /// The table says that asking again is of no use.
     Stop,
     /// The table says that something else has to be done first.
@@ -59,18 +59,20 @@ pub(crate) enum Why {
 
 /// How attempts ended that did not bring what was asked for.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) why: Why,
+pub(crate) struct RetryError {
+    pub(crate) why: GiveUpReason,
     /// What the last one came to.
     pub(crate) error: Error,
 }
 
-impl Ended {
+impl RetryError {
     /// The error, which says how long to wait where there was no time for that. A deadline that passes while
     /// the wait before an attempt ends leaves no wait, and takes back nothing that the service asked for.
-    pub(crate) fn told(self) -> Error {
+    pub(crate) fn into_error(self) -> Error {
         match self.why {
-            Why::Late(wait) | Why::Stale(wait) if !wait.is_zero() => self.error.retry_after(Some(wait)),
+            GiveUpReason::Late(wait) | GiveUpReason::Stale(wait) if !wait.is_zero() => {
+                self.error.retry_after(Some(wait))
+            }
             _ => self.error,
         }
     }
@@ -120,12 +122,12 @@ impl ResubmitWindow {
 }
 
 /// What the attempts of one operation go by, and how far they have come.
-pub(crate) struct Course<'a> {
+pub(crate) struct RetryPlan<'a> {
     asking: Asking,
     deadline: Moment,
     tracker: &'a Tracker,
     /// Where such requests wait for their turn.
-    gate: Option<&'a Gate>,
+    gate: Option<&'a RateLimiter>,
     /// The permit for the first attempt, where the caller has it already.
     place: Option<SemaphorePermit<'a>>,
     /// How many failures in a row end it.
@@ -137,42 +139,42 @@ pub(crate) struct Course<'a> {
     attempts: u32,
 }
 
-impl<'a> Course<'a> {
+impl<'a> RetryPlan<'a> {
     /// Attempts to the deadline.
-    pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> Course<'a> {
+    pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> RetryPlan<'a> {
         let (gate, most, window) = (None, u32::MAX, None);
         let (place, first) = (None, None);
-        Course { asking, deadline, tracker, gate, place, most, window, first, failures: 0, attempts: 0 }
+        RetryPlan { asking, deadline, tracker, gate, place, most, window, first, failures: 0, attempts: 0 }
     }
 
     /// The same through a gate that all such requests pass, where it has its first turn.
-    pub(crate) fn through(self, gate: &'a Gate, place: SemaphorePermit<'a>) -> Course<'a> {
-        Course { gate: Some(gate), place: Some(place), ..self }
+    pub(crate) fn through(self, gate: &'a RateLimiter, place: SemaphorePermit<'a>) -> RetryPlan<'a> {
+        RetryPlan { gate: Some(gate), place: Some(place), ..self }
     }
 
     /// The same, ended by this many failures in a row.
-    pub(crate) fn at_most(self, most: u32) -> Course<'a> {
-        Course { most, ..self }
+    pub(crate) fn at_most(self, most: u32) -> RetryPlan<'a> {
+        RetryPlan { most, ..self }
     }
 
     /// The same; once a job may exist, nothing is repeated later than this after the first attempt.
-    pub(crate) fn within(self, window: Option<ResubmitWindow>) -> Course<'a> {
-        Course { window, ..self }
+    pub(crate) fn within(self, window: Option<ResubmitWindow>) -> RetryPlan<'a> {
+        RetryPlan { window, ..self }
     }
 
     /// The same, where the first attempt was made by an earlier process.
-    pub(crate) fn since(self, first: Stamp) -> Course<'a> {
-        Course { first: Some(first), ..self }
+    pub(crate) fn since(self, first: Stamp) -> RetryPlan<'a> {
+        RetryPlan { first: Some(first), ..self }
     }
 
     /// Whether an attempt may come `ahead` of now; if not, why. `wait`: how long the service asked to wait.
-    fn allows(&self, now: Moment, ahead: Duration, wait: Duration) -> Result<(), Why> {
+    fn allows(&self, now: Moment, ahead: Duration, wait: Duration) -> Result<(), GiveUpReason> {
         if now.after(ahead) > self.deadline {
-            return Err(Why::Late(wait));
+            return Err(GiveUpReason::Late(wait));
         }
         match (self.asking, &self.window, &self.first) {
             (Asking::Resubmit, Some(window), Some(first)) if !window.allows(first, ahead) => {
-                Err(Why::Stale(wait))
+                Err(GiveUpReason::Stale(wait))
             }
             _ => Ok(()),
         }
@@ -191,13 +193,13 @@ impl<'a> Course<'a> {
     }
 
     /// Whether the table and the count of failures allow another attempt. Remembers that a job may exist.
-    fn judge(&mut self, miss: &Miss) -> Result<(), Why> {
+    fn judge(&mut self, miss: &AttemptError) -> Result<(), GiveUpReason> {
         let next = policy::next(miss.came, self.asking);
         if matches!(next, Next::Doubt | Next::DoubtStop) {
             self.asking = Asking::Resubmit;
             self.tracker.outcome_unknown();
         } else {
-            self.tracker.nothing_came_of_it();
+            self.tracker.clear_in_flight();
         }
         if miss.progressed {
             self.failures = 0;
@@ -206,9 +208,9 @@ impl<'a> Course<'a> {
         match next {
             Next::Again | Next::Doubt if self.failures < self.most => Ok(()),
             Next::Few if self.failures < MAX_CONNECTS.min(self.most) => Ok(()),
-            Next::Again | Next::Doubt | Next::Few => Err(Why::Often),
-            Next::Renew => Err(Why::Renew),
-            Next::Stop | Next::DoubtStop | Next::Young => Err(Why::Stop),
+            Next::Again | Next::Doubt | Next::Few => Err(GiveUpReason::Often),
+            Next::Renew => Err(GiveUpReason::Renew),
+            Next::Stop | Next::DoubtStop | Next::Young => Err(GiveUpReason::Stop),
         }
     }
 }
@@ -230,9 +232,9 @@ impl Retrier {
     /// Asks until there is an answer, or until the table, the deadline or the number of failures ends it.
     pub(crate) async fn run<A: Attempt>(
         &self,
-        course: &mut Course<'_>,
+        course: &mut RetryPlan<'_>,
         attempt: &mut A,
-    ) -> Result<A::Good, Ended> {
+    ) -> Result<A::Good, RetryError> {
         let mut last = None;
         loop {
             let pass = match course.gate {
@@ -243,7 +245,7 @@ impl Retrier {
             // Only now: the wait for a place can be long.
             if let Err(why) = course.allows(begun, Duration::ZERO, Duration::ZERO) {
                 let late = || Error::new(Kind::Timeout, "there is no time left for an attempt");
-                return Err(Ended { why, error: last.unwrap_or_else(late) });
+                return Err(RetryError { why, error: last.unwrap_or_else(late) });
             }
             attempt.check_first_byte(course.check());
             if course.window.is_some() {
@@ -263,17 +265,17 @@ impl Retrier {
                 }
                 Err(miss) => miss,
             };
-            if miss.came == Came::Withheld {
-                let why = Why::Stale(Duration::ZERO);
-                return Err(Ended { why, error: last.unwrap_or(miss.error) });
+            if miss.came == FailureKind::Withheld {
+                let why = GiveUpReason::Stale(Duration::ZERO);
+                return Err(RetryError { why, error: last.unwrap_or(miss.error) });
             }
             // A look that is for its caller alone ends sooner than it asks against the service's word.
             let floor = if course.asking == Asking::Look { miss.asked() } else { miss.floor() };
-            if let (Some(gate), Came::Status(429)) = (course.gate, miss.came) {
+            if let (Some(gate), FailureKind::Status(429)) = (course.gate, miss.came) {
                 gate.pace.limited(begun, now, floor.unwrap_or_default());
             }
             drop(pass);
-            course.tracker.missed(&miss, now);
+            course.tracker.record_failure(&miss, now);
             if miss.progressed {
                 self.budget.give();
             }
@@ -283,12 +285,12 @@ impl Retrier {
                 self.log.in_doubt(course.tracker);
             }
             if let Err(why) = judged {
-                return Err(Ended { why, error: miss.error });
+                return Err(RetryError { why, error: miss.error });
             }
-            course.tracker.bears(&miss.error, miss.asked());
+            course.tracker.set_last_error(&miss.error, miss.asked());
             let wait = self.backoff(course.failures, floor);
             if let Err(why) = course.allows(now, wait, miss.asked().unwrap_or_default()) {
-                return Err(Ended { why, error: miss.error });
+                return Err(RetryError { why, error: miss.error });
             }
             self.log.retrying(course.tracker, course.attempts, &miss, wait);
             last = Some(miss.error);
@@ -297,10 +299,14 @@ impl Retrier {
     }
 
     /// Waits for a place and for the pace that the service asked for, unless that is beyond the deadline.
-    async fn pass<'g>(&self, gate: &'g Gate, course: &mut Course<'g>) -> Result<SemaphorePermit<'g>, Ended> {
+    async fn pass<'g>(
+        &self,
+        gate: &'g RateLimiter,
+        course: &mut RetryPlan<'g>,
+    ) -> Result<SemaphorePermit<'g>, RetryError> {
         let place = match course.place.take() {
             Some(place) => place,
-            None => gate.place().await.map_err(|error| Ended { why: Why::Stop, error })?,
+            None => gate.permit().await.map_err(|error| RetryError { why: GiveUpReason::Stop, error })?,
         };
         loop {
             let now = self.clock.now();
@@ -311,7 +317,7 @@ impl Retrier {
                     Kind::RateLimited,
                     format!("the service asked to send nothing for another {} s", wait.as_secs()),
                 );
-                return Err(Ended { why, error: error.retryable() });
+                return Err(RetryError { why, error: error.retryable() });
             }
             self.clock.sleep_until(then).await;
         }
@@ -337,32 +343,36 @@ mod tests {
 
     /// Attempts that come to this, one after the other; the last one again and again.
     struct Scripted {
-        comes: VecDeque<Came>,
+        comes: VecDeque<FailureKind>,
         attempts: u32,
     }
 
     impl Attempt for Scripted {
         type Good = ();
 
-        async fn once(&mut self) -> Result<(), Miss> {
+        async fn once(&mut self) -> Result<(), AttemptError> {
             self.attempts += 1;
             let came = match self.comes.len() {
                 0 => return Ok(()),
                 1 => self.comes[0],
                 _ => self.comes.pop_front().unwrap(),
             };
-            Err(Miss::new(came, Error::new(Kind::Transport, "scripted")))
+            Err(AttemptError::new(came, Error::new(Kind::Transport, "scripted")))
         }
     }
 
     /// How many attempts are made, and why they end. The longest distance between two is 3 ms of the wall's.
-    fn run(comes: &[Came], change: fn(Course<'_>) -> Course<'_>, asking: Asking) -> (u32, Result<(), Why>) {
+    fn run(
+        comes: &[FailureKind],
+        change: fn(RetryPlan<'_>) -> RetryPlan<'_>,
+        asking: Asking,
+    ) -> (u32, Result<(), GiveUpReason>) {
         let clock = Clock::new(10_000);
         let jitter = Arc::new(Jitter::new(Some(1)).unwrap());
         let retrier = Retrier::new(clock, jitter, Log::new(None, Level::Error));
         let tracker = Tracker::new(Operation::Run);
         let deadline = clock.now().after(Duration::from_secs(1_000_000));
-        let mut course = change(Course::new(asking, deadline, &tracker));
+        let mut course = change(RetryPlan::new(asking, deadline, &tracker));
         let mut attempt = Scripted { comes: comes.iter().copied().collect(), attempts: 0 };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let end = runtime.block_on(retrier.run(&mut course, &mut attempt));
@@ -371,23 +381,23 @@ mod tests {
 
     #[test]
     fn retrier_makes_as_many_attempts_as_the_table_allows() {
-        use Came::{Lost, NotSent, Status, Unreadable};
-        let plain: fn(Course<'_>) -> Course<'_> = |course| course;
+        use FailureKind::{Lost, NotSent, Status, Unreadable};
+        let plain: fn(RetryPlan<'_>) -> RetryPlan<'_> = |course| course;
         for (comes, asking, attempts, why) in [
             (&[][..], Asking::Submit, 1, None),
-            (&[NotSent], Asking::Submit, MAX_CONNECTS, Some(Why::Often)),
-            (&[Status(401)], Asking::Submit, 1, Some(Why::Stop)),
-            (&[Status(407)], Asking::Wait, 1, Some(Why::Stop)),
+            (&[NotSent], Asking::Submit, MAX_CONNECTS, Some(GiveUpReason::Often)),
+            (&[Status(401)], Asking::Submit, 1, Some(GiveUpReason::Stop)),
+            (&[Status(407)], Asking::Wait, 1, Some(GiveUpReason::Stop)),
             // In doubt once, it is sent again where nothing was sent for longer than the first submission is.
             (
                 &[Lost, NotSent, NotSent, NotSent, NotSent, NotSent, NotSent, NotSent, NotSent, Status(401)],
                 Asking::Submit,
                 10,
-                Some(Why::Stop),
+                Some(GiveUpReason::Stop),
             ),
-            (&[Lost, Status(503), Status(403)], Asking::Look, 3, Some(Why::Stop)),
-            (&[Unreadable], Asking::Look, 1, Some(Why::Stop)),
-            (&[Lost, Status(403)], Asking::Fetch, 2, Some(Why::Renew)),
+            (&[Lost, Status(503), Status(403)], Asking::Look, 3, Some(GiveUpReason::Stop)),
+            (&[Unreadable], Asking::Look, 1, Some(GiveUpReason::Stop)),
+            (&[Lost, Status(403)], Asking::Fetch, 2, Some(GiveUpReason::Renew)),
         ] {
             let expected = why.map_or(Ok(()), Err);
             assert_eq!(run(comes, plain, asking), (attempts, expected), "{comes:?} {asking:?}");
@@ -396,11 +406,14 @@ mod tests {
 
     #[test]
     fn retrier_ends_by_failures_in_a_row_and_by_the_deadline() {
-        assert_eq!(run(&[Came::Lost], |course| course.at_most(3), Asking::Wait), (3, Err(Why::Often)));
-        let passed: fn(Course<'_>) -> Course<'_> =
-            |course| Course { deadline: Clock::new(10_000).now(), ..course };
-        let (attempts, end) = run(&[Came::Lost], passed, Asking::Wait);
-        assert!(attempts <= 1 && matches!(end, Err(Why::Late(_))), "{attempts} {end:?}");
+        assert_eq!(
+            run(&[FailureKind::Lost], |course| course.at_most(3), Asking::Wait),
+            (3, Err(GiveUpReason::Often))
+        );
+        let passed: fn(RetryPlan<'_>) -> RetryPlan<'_> =
+            |course| RetryPlan { deadline: Clock::new(10_000).now(), ..course };
+        let (attempts, end) = run(&[FailureKind::Lost], passed, Asking::Wait);
+        assert!(attempts <= 1 && matches!(end, Err(GiveUpReason::Late(_))), "{attempts} {end:?}");
     }
 
     #[test]
@@ -410,11 +423,11 @@ mod tests {
         let course = |change: fn(&mut Stamp)| {
             let mut first = Stamp::now();
             change(&mut first);
-            Course::new(Asking::Resubmit, now.after(window * 10), &tracker)
+            RetryPlan::new(Asking::Resubmit, now.after(window * 10), &tracker)
                 .within(Some(ResubmitWindow::new(window, Clock::new(1))))
                 .since(first)
         };
-        let allows = |course: &Course<'_>, ahead: u64| {
+        let allows = |course: &RetryPlan<'_>, ahead: u64| {
             course.allows(now, Duration::from_secs(ahead), Duration::ZERO) == Ok(())
         };
         let fresh = course(|_| {});
@@ -444,14 +457,14 @@ mod tests {
 
     #[test]
     fn a_deadline_that_passes_in_a_wait_takes_back_nothing_that_the_service_asked_for() {
-        let asked = |asked: Option<u64>, why: Why| {
+        let asked = |asked: Option<u64>, why: GiveUpReason| {
             let error =
                 Error::new(Kind::RateLimited, "too fast").retry_after(asked.map(Duration::from_millis));
-            Ended { why, error }.told().details().retry_after_ms
+            RetryError { why, error }.into_error().details().retry_after_ms
         };
-        assert_eq!(asked(Some(1000), Why::Late(Duration::ZERO)), Some(1000));
-        assert_eq!(asked(None, Why::Stale(Duration::ZERO)), None);
-        assert_eq!(asked(Some(1000), Why::Late(Duration::from_secs(2))), Some(2000));
-        assert_eq!(asked(Some(1000), Why::Often), Some(1000));
+        assert_eq!(asked(Some(1000), GiveUpReason::Late(Duration::ZERO)), Some(1000));
+        assert_eq!(asked(None, GiveUpReason::Stale(Duration::ZERO)), None);
+        assert_eq!(asked(Some(1000), GiveUpReason::Late(Duration::from_secs(2))), Some(2000));
+        assert_eq!(asked(Some(1000), GiveUpReason::Often), Some(1000));
     }
 }

@@ -1,6 +1,6 @@
 //! What is done about what came: the table that every attempt to reach the service is judged by.
 
-use crate::transport::failure::Came;
+use crate::transport::failure::FailureKind;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub(crate) enum Next {
 
 /// The table. `promise.md` in short: a submission's 2, 3; a wait's 6; a download's expired URLs.
 #[rustfmt::skip]
-pub(crate) fn next(came: Came, asking: Asking) -> Next {
-    use Came::{Barred, Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted, Withheld};
+pub(crate) fn next(came: FailureKind, asking: Asking) -> Next {
+    use FailureKind::{Barred, Conflict, Fault, Lost, NotSent, Status, Unreadable, Untrusted, Withheld};
     use Next::{Again, Doubt, DoubtStop, Few, Renew, Stop, Young};
 
     //                              Submit     Resubmit   Look   Wait   Fetch
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn conflicts_are_refusals_by_their_code_alone() {
         for code in ["ambiguous_template_name", "idempotency_conflict"] {
-            let came = Came::status(409, Some(code));
+            let came = FailureKind::status(409, Some(code));
             assert_eq!(
                 (next(came, Asking::Submit), next(came, Asking::Resubmit)),
                 (Next::Stop, Next::Again),
@@ -81,12 +81,12 @@ mod tests {
             );
         }
         for code in [None, Some("request_in_progress"), Some(""), Some("IDEMPOTENCY_CONFLICT")] {
-            let came = Came::status(409, code);
+            let came = FailureKind::status(409, code);
             let both = [Asking::Submit, Asking::Resubmit].map(|asking| next(came, asking));
             assert_eq!(both, [Next::Doubt, Next::Doubt], "{code:?}");
         }
         // The code makes no conflict of another status.
-        assert_eq!(next(Came::status(400, Some("idempotency_conflict")), Asking::Submit), Next::Stop);
-        assert_eq!(next(Came::status(500, Some("idempotency_conflict")), Asking::Submit), Next::Doubt);
+        assert_eq!(next(FailureKind::status(400, Some("idempotency_conflict")), Asking::Submit), Next::Stop);
+        assert_eq!(next(FailureKind::status(500, Some("idempotency_conflict")), Asking::Submit), Next::Doubt);
     }
 }

@@ -91,18 +91,18 @@ impl Pace {
 
 /// What requests of a kind pass on their way out: so many at once, at this pace.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct RateLimiter {
     places: Semaphore,
     pub(crate) pace: Pace,
 }
 
-impl Gate {
-    pub(crate) fn new(places: usize) -> Gate {
-        Gate { places: Semaphore::new(places), pace: Pace::default() }
+impl RateLimiter {
+    pub(crate) fn new(places: usize) -> RateLimiter {
+        RateLimiter { places: Semaphore::new(places), pace: Pace::default() }
     }
 
     /// A turn, given back by being dropped.
-    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, Error> {
+    pub(crate) async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
         self.places.acquire().await.map_err(|_| Error::new(Kind::Closed, "the client was closed"))
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Billed, Error, Kind};
 use crate::files::canonical::directory_of;
 use crate::files::destination::{Destination, Refusal};
 use crate::files::recorded::open_recorded;
-use crate::ledger::{Claim, Claimed, Entry, Recorded, Withdrawal};
+use crate::ledger::{Claim, Claimed, Entry, KnownFile, Withdrawal};
 use crate::model::figure::Product;
 use crate::model::idempotency_key::{self, Key};
 use crate::model::job_id::JobId;
@@ -25,7 +25,7 @@ use crate::model::operation::Operation;
 use crate::model::output_type::OutputType;
 use crate::model::submission_state::State;
 use crate::polling::timing::OwnJob;
-use crate::request::Wanted;
+use crate::request::EncodedRequest;
 use crate::submission::lease::{Lease, MAX_WAIT, unrecorded};
 use crate::submission::refusals::{conflict, earlier_deck, failed_before, other_api_key, pruned};
 use crate::submission::submitter::Submitter;
@@ -40,7 +40,7 @@ const MAX_LOOKS: u32 = 4;
 /// A call that costs money.
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
-    pub(crate) request: Arc<Wanted>,
+    pub(crate) request: Arc<EncodedRequest>,
     pub(crate) options: Arc<Options>,
     pub(crate) deadline: Moment,
     pub(crate) tracker: &'a Tracker,
@@ -77,11 +77,11 @@ pub(crate) struct Start {
     /// What the caller should know about the submission.
     pub(crate) note: Option<String>,
     /// Where files go; none where no files were asked for.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<TargetOptions>,
     /// Checked and reserved; not yet for a submission that is known.
     pub(crate) target: Option<Box<Destination>>,
     /// What is known of its files.
-    pub(crate) files: Vec<Recorded>,
+    pub(crate) files: Vec<KnownFile>,
     /// How many the service offered, where that is known.
     pub(crate) files_offered: Option<u32>,
     pub(crate) variants: u32,
@@ -97,25 +97,25 @@ impl Start {
 
 /// Where the files of a submission belong.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum TargetOptions {
     /// Where this call wants them.
-    Wanted(Arc<Options>),
+    Given(Arc<Options>),
     /// Where an earlier call wanted them. It replaces only what that call found there, as
     /// [`Destination::replaceable`] said then.
     Restored(Arc<Options>, Option<Arc<str>>),
 }
 
-impl Place {
+impl TargetOptions {
     pub(crate) fn options(&self) -> &Options {
         match self {
-            Place::Wanted(options) | Place::Restored(options, _) => options,
+            TargetOptions::Given(options) | TargetOptions::Restored(options, _) => options,
         }
     }
 }
 
 /// What a call has found out that has to look again.
 #[derive(Default)]
-struct Looks {
+struct Retries {
     claim: Option<Arc<Claim>>,
     /// How often its name was reserved.
     reserved: u32,
@@ -125,7 +125,7 @@ impl Submitter {
     /// Finds or records what a call is about. Nothing is sent before this has returned.
     pub(crate) async fn begin(&self, call: &Call<'_>) -> Result<Box<Start>, Error> {
         let closed = |_| Error::new(Kind::Closed, "the client was closed");
-        let mut looks = Looks::default();
+        let mut looks = Retries::default();
         loop {
             let permit = self.beginnings.acquire().await.map_err(closed)?;
             // In a box of its own: thousands wait for that permit, and should be small then.
@@ -139,7 +139,7 @@ impl Submitter {
     }
 
     /// One look at what a call is about; `None`: look again.
-    async fn look_for(&self, call: &Call<'_>, looks: &mut Looks) -> Result<Option<Box<Start>>, Error> {
+    async fn look_for(&self, call: &Call<'_>, looks: &mut Retries) -> Result<Option<Box<Start>>, Error> {
         let claim = match &looks.claim {
             Some(claim) => Arc::clone(claim),
             None => {
@@ -183,7 +183,7 @@ impl Submitter {
                     stage: Stage::Submit(Box::new(Unaccepted { body: claim.body.clone(), since: None })),
                     adopted: false,
                     note,
-                    place: call.wants_files().then(|| Place::Wanted(Arc::clone(&call.options))),
+                    place: call.wants_files().then(|| TargetOptions::Given(Arc::clone(&call.options))),
                     target,
                     files: Vec::new(),
                     files_offered: None,
@@ -257,7 +257,7 @@ impl Submitter {
                 let _ = call.lease.set(Lease::continued(self, id));
                 self.unsettled.changed();
                 call.tracker.key(&entry.key.as_str().into());
-                let place = call.wants_files().then(|| Place::Wanted(Arc::clone(&call.options)));
+                let place = call.wants_files().then(|| TargetOptions::Given(Arc::clone(&call.options)));
                 let start = self.start_of(*entry, adopted, place, call.tracker)?;
                 if adopted {
                     self.log.adopted(call.tracker);
@@ -268,10 +268,10 @@ impl Submitter {
                 call.tracker.key(&entry.key.as_str().into());
                 call.tracker.phase(Phase::Waiting);
                 if let Some(job_id) = entry.job_id.as_deref().and_then(|id| JobId::from_caller(id).ok()) {
-                    call.tracker.continues(&job_id);
+                    call.tracker.resume_job(&job_id);
                 } else {
                     // The process that works on it may have sent it.
-                    call.tracker.sending(&FirstByte::long_gone());
+                    call.tracker.set_in_flight(&FirstByte::long_gone());
                 }
                 Ok(None)
             }
@@ -298,13 +298,13 @@ impl Submitter {
         &self,
         entry: Entry,
         adopted: bool,
-        place: Option<Place>,
+        place: Option<TargetOptions>,
         tracker: &Tracker,
     ) -> Result<Box<Start>, Error> {
         let stage = match entry.job_id.as_deref().map(JobId::from_caller) {
             Some(job_id) => {
                 let job_id = job_id?;
-                tracker.continues(&job_id);
+                tracker.resume_job(&job_id);
                 if entry.state == State::Failed {
                     return Err(failed_before(&job_id));
                 }
@@ -366,11 +366,11 @@ async fn withdrawn(error: Error, withdrawal: Withdrawal, claim: &Claim) -> Error
 
 /// The deck that these files are of: by what is in them, else by where they are. Blocks on the disk.
 fn deck_of(decks: Vec<Entry>, taken: &[PathBuf]) -> Option<Entry> {
-    let is_there = |file: &&Recorded| taken.iter().any(|taken| is_one_file(Path::new(&file.path), taken));
+    let is_there = |file: &&KnownFile| taken.iter().any(|taken| is_one_file(Path::new(&file.path), taken));
     let has_name = |deck: &Entry| deck.files.iter().any(|file| is_there(&file));
     let mut decks: Vec<Entry> = decks.into_iter().filter(has_name).collect();
     // Several had the name one after the other, where a user has moved one away.
-    let is_same = |file: &Recorded| {
+    let is_same = |file: &KnownFile| {
         matches!(open_recorded(Path::new(&file.path), file.size, &file.sha256), Ok(Some(_)))
     };
     let holds = |deck: &Entry| deck.files.iter().filter(is_there).any(is_same);

@@ -4,7 +4,7 @@ use crate::common::sha256;
 use crate::error::{Billed, Error, Kind};
 use crate::ledger::Entry;
 use crate::model::job_id::JobId;
-use crate::request::Wanted;
+use crate::request::EncodedRequest;
 
 /// What a result says about an equal call's deck that is too old to be adopted.
 pub(super) fn earlier_deck(earlier: &Entry) -> String {
@@ -28,7 +28,7 @@ pub(super) fn failed_before(job_id: &JobId) -> Error {
 }
 
 /// The submission is another API key's: under this idempotency key, or as an equal call's (`equal`).
-pub(super) fn other_api_key(request: &Wanted, entry: &Entry, equal: bool) -> Error {
+pub(super) fn other_api_key(request: &EncodedRequest, entry: &Entry, equal: bool) -> Error {
     let same_request =
         equal || request.body.as_ref().is_ok_and(|body| sha256::hex(&sha256::of(body)) == entry.request_hash);
     let billed = if same_request { Billed::Unknown } else { Billed::No };

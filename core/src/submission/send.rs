@@ -18,12 +18,12 @@ use crate::model::idempotency_key::Key;
 use crate::model::job_id::JobId;
 use crate::polling::timing::OwnJob;
 use crate::retry::policy::Asking;
-use crate::retry::{Attempt, Check, Course, Ended, ResubmitWindow, Why};
+use crate::retry::{Attempt, Check, GiveUpReason, ResubmitWindow, RetryError, RetryPlan};
 use crate::submission::begin::{Stage, Start};
 use crate::submission::lease::Lease;
 use crate::submission::submitter::Submitter;
 use crate::transport::body::FirstByte;
-use crate::transport::failure::{Came, Miss};
+use crate::transport::failure::{AttemptError, FailureKind};
 
 /// What the steps of a call go by.
 pub(crate) struct CallContext<'a> {
@@ -52,24 +52,23 @@ impl Attempt for Submission<'_> {
         self.check = check;
     }
 
-    async fn once(&mut self) -> Result<(JobId, String), Miss> {
+    async fn once(&mut self) -> Result<(JobId, String), AttemptError> {
         let submitter = self.submitter;
-        let local = |error| Miss::new(Came::Fault, error);
+        let local = |error| AttemptError::new(FailureKind::Fault, error);
         let secret = submitter.settings.api_key().map_err(local)?;
         let first_byte = self.check.take().map_or_else(FirstByte::default, FirstByte::checked);
-        self.tracker.sending(&first_byte);
+        self.tracker.set_in_flight(&first_byte);
         let submission = Some((self.body.clone(), self.key.as_str(), &first_byte));
         self.attempts += 1;
         let begun = submitter.clock.now();
         let reply = submitter.transport.call(GENERATE, submission, submitter.settings.submit_timeout).await;
         let accepted = reply.and_then(|reply| match reply.status {
-            200..=299 => {
-                response::read_accepted(&reply, secret).map_err(|error| Miss::new(Came::Unreadable, error))
-            }
+            200..=299 => response::read_accepted(&reply, secret)
+                .map_err(|error| AttemptError::new(FailureKind::Unreadable, error)),
             status => {
                 let error = response::refusal(&reply, secret);
-                let came = Came::status(status, error.details().api_code.as_deref());
-                Err(Miss::new(came, error))
+                let came = FailureKind::status(status, error.details().api_code.as_deref());
+                Err(AttemptError::new(came, error))
             }
         });
         let job_id = accepted.as_ref().ok().map(|(job_id, _)| job_id.as_str());
@@ -104,7 +103,7 @@ impl Submitter {
                 window = window.with_date_confirmed();
             }
         }
-        let permit = self.submissions.place().await?;
+        let permit = self.submissions.permit().await?;
         // In a box of its own: thousands wait for that permit, and should be small then.
         Box::pin(self.submit_from(permit, start, context, window)).await
     }
@@ -121,7 +120,7 @@ impl Submitter {
         };
         let tracker = context.tracker;
         let asking = if unaccepted.since.is_some() { Asking::Resubmit } else { Asking::Submit };
-        let course = Course::new(asking, context.deadline, tracker)
+        let course = RetryPlan::new(asking, context.deadline, tracker)
             .through(&self.submissions, permit)
             .within((!context.resubmit).then_some(window));
         let mut course = match &unaccepted.since {
@@ -147,13 +146,13 @@ impl Submitter {
 }
 
 /// The error that ends a submission: as it is while every attempt came to nothing, "unknown" otherwise.
-fn submission_error(ended: Ended, tracker: &Tracker, key: &str) -> Error {
+fn submission_error(ended: RetryError, tracker: &Tracker, key: &str) -> Error {
     let why = ended.why;
-    let error = ended.told();
+    let error = ended.into_error();
     if !tracker.is_outcome_unknown() {
         return error.with(|details| details.billed = Billed::No);
     }
-    let way_out = if matches!(why, Why::Stale(_)) {
+    let way_out = if matches!(why, GiveUpReason::Stale(_)) {
         format!(
             "it was not sent again, since after resubmit_window_ms the service may have forgotten the key \
              {key} and make a second job; the option resubmit sends it all the same"

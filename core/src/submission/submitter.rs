@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::ledger::Ledger;
 use crate::polling::timing::Timing;
 use crate::retry::Retrier;
-use crate::retry::rate_limit::Gate;
+use crate::retry::rate_limit::RateLimiter;
 use crate::submission::service_date::ServiceDate;
 use crate::submission::unsettled::Unsettled;
 use crate::transport::Transport;
@@ -32,6 +32,6 @@ pub(crate) struct Submitter {
     pub(crate) unsettled: Arc<Unsettled>,
     /// Where calls that cost money wait for their turn to begin.
     pub(crate) beginnings: Semaphore,
-    pub(crate) submissions: Gate,
+    pub(crate) submissions: RateLimiter,
     pub(crate) service_date: ServiceDate,
 }

@@ -83,25 +83,25 @@ impl FirstByte {
 
     /// A body that decides this when it is first asked for. HTTP asks once the connection stands, and before
     /// it writes even the head: the head is buffered until the body has had its turn.
-    pub(crate) fn watch(&self, data: Bytes) -> Outgoing {
-        Outgoing { data: Some(data), first_byte: Some(self.clone()) }
+    pub(crate) fn watch(&self, data: Bytes) -> RequestBody {
+        RequestBody { data: Some(data), first_byte: Some(self.clone()) }
     }
 }
 
 /// The body of a request.
-pub(crate) struct Outgoing {
+pub(crate) struct RequestBody {
     data: Option<Bytes>,
     first_byte: Option<FirstByte>,
 }
 
-impl Outgoing {
+impl RequestBody {
     /// That of a request that has none.
-    pub(crate) fn nothing() -> Outgoing {
-        Outgoing { data: None, first_byte: None }
+    pub(crate) fn nothing() -> RequestBody {
+        RequestBody { data: None, first_byte: None }
     }
 }
 
-impl Body for Outgoing {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Withheld;
 

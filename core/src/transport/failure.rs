@@ -20,7 +20,7 @@ pub(crate) enum Stage {
 
 /// What came of an attempt in the place of a good answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum FailureKind {
     /// The attempt was withheld just before its first byte: nothing was sent.
     Withheld,
     /// What asking again would not change: this client can't ask, or must not take what is offered.
@@ -46,38 +46,38 @@ pub(crate) enum Came {
 /// The codes of a 409 with which the service says that it did not take the request.
 const CONFLICTS: [&str; 2] = ["ambiguous_template_name", "idempotency_conflict"];
 
-impl Came {
+impl FailureKind {
     /// A status that is no success, with the service's own code.
-    pub(crate) fn status(status: u16, api_code: Option<&str>) -> Came {
+    pub(crate) fn status(status: u16, api_code: Option<&str>) -> FailureKind {
         match api_code {
-            Some(code) if status == 409 && CONFLICTS.contains(&code) => Came::Conflict,
-            _ => Came::Status(status),
+            Some(code) if status == 409 && CONFLICTS.contains(&code) => FailureKind::Conflict,
+            _ => FailureKind::Status(status),
         }
     }
 
     /// In a word or two, for the list of attempts.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Came::Withheld => "withheld",
-            Came::Fault => "not possible",
-            Came::NotSent => "not sent",
-            Came::Untrusted => "handshake failed",
-            Came::Barred => "client's certificate asked for",
-            Came::Lost => "no answer",
-            Came::Unreadable => "not understood",
-            Came::Status(409) => "conflict",
-            Came::Status(429) => "rate limited",
-            Came::Status(408 | 425 | 500..) => "failed",
-            Came::Status(300..=399) => "redirected",
-            Came::Conflict | Came::Status(_) => "refused",
+            FailureKind::Withheld => "withheld",
+            FailureKind::Fault => "not possible",
+            FailureKind::NotSent => "not sent",
+            FailureKind::Untrusted => "handshake failed",
+            FailureKind::Barred => "client's certificate asked for",
+            FailureKind::Lost => "no answer",
+            FailureKind::Unreadable => "not understood",
+            FailureKind::Status(409) => "conflict",
+            FailureKind::Status(429) => "rate limited",
+            FailureKind::Status(408 | 425 | 500..) => "failed",
+            FailureKind::Status(300..=399) => "redirected",
+            FailureKind::Conflict | FailureKind::Status(_) => "refused",
         }
     }
 }
 
 /// An attempt that did not bring what was asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Miss {
-    pub(crate) came: Came,
+pub(crate) struct AttemptError {
+    pub(crate) came: FailureKind,
     pub(crate) error: Error,
     /// Whether it brought a part of it all the same.
     pub(crate) progressed: bool,
@@ -85,9 +85,9 @@ pub(crate) struct Miss {
     pub(crate) longest_wait: Duration,
 }
 
-impl Miss {
-    pub(crate) fn new(came: Came, error: Error) -> Miss {
-        Miss { came, error, progressed: false, longest_wait: Duration::MAX }
+impl AttemptError {
+    pub(crate) fn new(came: FailureKind, error: Error) -> AttemptError {
+        AttemptError { came, error, progressed: false, longest_wait: Duration::MAX }
     }
 
     /// The shortest wait before the next attempt, by the service's word.
@@ -103,12 +103,12 @@ impl Miss {
 
 /// No connection came about within this time of the wall's.
 #[derive(Debug)]
-pub(crate) struct NotWithin(pub(crate) Duration);
+pub(crate) struct ConnectTimeout(pub(crate) Duration);
 
-impl fmt::Display for NotWithin {
+impl fmt::Display for ConnectTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no connection within {} ms", self.0.as_millis())
     }
 }
 
-impl StdError for NotWithin {}
+impl StdError for ConnectTimeout {}

@@ -20,8 +20,8 @@ use tower_service::Service;
 use url::Url;
 
 use crate::model::file_url::FileUrl;
-use crate::transport::body::Outgoing;
-use crate::transport::failure::NotWithin;
+use crate::transport::body::RequestBody;
+use crate::transport::failure::ConnectTimeout;
 use crate::transport::pool::{IDLE, MAX_HEADER_LINES};
 use crate::transport::proxy::dial::Connector;
 
@@ -29,7 +29,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The connections to where files are.
 #[derive(Debug)]
-pub(crate) struct FileServer(legacy::Client<InTime, Outgoing>);
+pub(crate) struct FileServer(legacy::Client<InTime, RequestBody>);
 
 impl FileServer {
     /// `connect_timeout` is of the wall's time, and for name, connection and handshake together.
@@ -48,7 +48,7 @@ impl FileServer {
 
     /// Asks for a file.
     pub(crate) async fn get(&self, url: &FileUrl, headers: HeaderMap) -> Result<FileAnswer, legacy::Error> {
-        let mut request = Request::new(Outgoing::nothing());
+        let mut request = Request::new(RequestBody::nothing());
         *request.uri_mut() = url.uri().clone();
         *request.headers_mut() = headers;
         if let Some(authorization) = basic_authorization(url.url()) {
@@ -119,7 +119,9 @@ impl Service<Uri> for InTime {
     fn call(&mut self, there: Uri) -> Self::Future {
         let (dialled, timeout) = (self.connector.call(there), self.timeout);
         Box::pin(async move {
-            tokio::time::timeout(timeout, dialled).await.map_err(|_| BoxError::from(NotWithin(timeout)))?
+            tokio::time::timeout(timeout, dialled)
+                .await
+                .map_err(|_| BoxError::from(ConnectTimeout(timeout)))?
         })
     }
 }

@@ -28,7 +28,7 @@ use hyper_util::client::legacy;
 use once_cell::sync::OnceCell;
 
 use crate::common::clock::Clock;
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::config::Settings;
 use crate::config::proxies::Proxy;
 use crate::config::trust::read_ca_file;
@@ -36,8 +36,8 @@ use crate::error::{Error, Kind};
 use crate::model::file_url::FileUrl;
 use crate::model::limits::MAX_BODY_BYTES;
 use crate::model::origin::Origin;
-use crate::transport::body::{FirstByte, Outgoing, Withheld};
-use crate::transport::failure::{Came, Miss, NotWithin, Stage};
+use crate::transport::body::{FirstByte, RequestBody, Withheld};
+use crate::transport::failure::{AttemptError, ConnectTimeout, FailureKind, Stage};
 use crate::transport::file_server::{FileAnswer, FileServer};
 use crate::transport::intake::{Intake, MAX_KEPT_BYTES};
 use crate::transport::pool::{Connections, Failed};
@@ -52,7 +52,7 @@ const IDLE_CONNECTIONS: usize = 16;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// An answer of the service, whole.
-pub(crate) struct Reply {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -66,7 +66,7 @@ pub(crate) type Submission<'a> = (Bytes, &'a str, &'a FirstByte);
 pub(crate) struct Transport {
     settings: Arc<Settings>,
     clock: Clock,
-    home: Home,
+    home: RuntimeHandle,
     tls: Arc<rustls::ClientConfig>,
     identity: Arc<Identity>,
     origin: Origin,
@@ -92,7 +92,7 @@ impl Transport {
     pub(crate) fn new(
         settings: Arc<Settings>,
         clock: Clock,
-        home: Home,
+        home: RuntimeHandle,
         most_idle: usize,
     ) -> Result<Transport, Error> {
         let extra = settings.ca_file.as_deref().map(read_ca_file).transpose()?.unwrap_or_default();
@@ -141,21 +141,25 @@ impl Transport {
         path: &str,
         submission: Option<Submission<'_>>,
         timeout: Duration,
-    ) -> Result<Reply, Miss> {
+    ) -> Result<Response, AttemptError> {
         let exchange = self.exchange(path, submission);
         match tokio::time::timeout(self.clock.io(timeout), exchange).await {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("the service did not answer within {} ms", timeout.as_millis());
-                Err(Miss::new(Came::Lost, Error::new(Kind::Transport, message).retryable()))
+                Err(AttemptError::new(FailureKind::Lost, Error::new(Kind::Transport, message).retryable()))
             }
         }
     }
 
-    async fn exchange(&self, path: &str, submission: Option<Submission<'_>>) -> Result<Reply, Miss> {
+    async fn exchange(
+        &self,
+        path: &str,
+        submission: Option<Submission<'_>>,
+    ) -> Result<Response, AttemptError> {
         let connections = self.connections()?;
         let sent = sent(submission.as_ref());
-        let mut request = Request::new(Outgoing::nothing());
+        let mut request = Request::new(RequestBody::nothing());
         let target = match &self.asked {
             Some(_) => Uri::try_from(self.origin.url(path).as_str()),
             None => Uri::try_from(path),
@@ -169,7 +173,7 @@ impl Transport {
         }
         let response = connections.send(request).await.map_err(|failed| match failed {
             Failed::Connect(error) => self.miss(Stage::Connecting, error.as_ref()),
-            Failed::ConnectTimeout(timeout) => self.miss(Stage::Connecting, &NotWithin(timeout)),
+            Failed::ConnectTimeout(timeout) => self.miss(Stage::Connecting, &ConnectTimeout(timeout)),
             Failed::Lost { error, reused: true } => self.miss(Stage::Used, &error),
             Failed::Lost { error, reused: false } => self.miss(Stage::FirstRequest, &error),
         })?;
@@ -183,7 +187,7 @@ impl Transport {
         Ok(reply)
     }
 
-    fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), Miss> {
+    fn put_submission(&self, headers: &mut HeaderMap, key: &str) -> Result<(), AttemptError> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers
             .insert(IDEMPOTENCY_KEY, HeaderValue::try_from(key).map_err(|error| fault("a header", &error))?);
@@ -191,7 +195,11 @@ impl Transport {
     }
 
     /// Fetches a download URL: without the API key, without following redirects.
-    pub(crate) async fn fetch(&self, url: &FileUrl, mut headers: HeaderMap) -> Result<FileAnswer, Miss> {
+    pub(crate) async fn fetch(
+        &self,
+        url: &FileUrl,
+        mut headers: HeaderMap,
+    ) -> Result<FileAnswer, AttemptError> {
         let asked = asked(&self.settings, url.uri());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(USER_AGENT, self.user_agent.clone());
@@ -212,21 +220,21 @@ impl Transport {
     }
 
     /// The next piece of a download; `None` at its end.
-    pub(crate) async fn chunk(&self, answer: &mut FileAnswer) -> Result<Option<Bytes>, Miss> {
+    pub(crate) async fn chunk(&self, answer: &mut FileAnswer) -> Result<Option<Bytes>, AttemptError> {
         self.idle(answer.chunk()).await?.map_err(|error| self.miss(Stage::Used, &error))
     }
 
-    async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, Miss> {
+    async fn idle<T>(&self, step: impl Future<Output = T>) -> Result<T, AttemptError> {
         let timeout = self.settings.download_idle_timeout;
         tokio::time::timeout(self.clock.io(timeout), step).await.map_err(|_| {
             let message = format!("the download brought nothing for {} ms", timeout.as_millis());
-            Miss::new(Came::Lost, Error::new(Kind::Transport, message).retryable())
+            AttemptError::new(FailureKind::Lost, Error::new(Kind::Transport, message).retryable())
         })
     }
 
     /// The answer, within bounds, and whether the connection can be used again. `sent`: the answer may repeat
     /// so much.
-    async fn read<B>(&self, head: Parts, body: &mut B, sent: usize) -> Result<(Reply, bool), Miss>
+    async fn read<B>(&self, head: Parts, body: &mut B, sent: usize) -> Result<(Response, bool), AttemptError>
     where
         B: Body<Data = Bytes, Error: StdError + 'static> + Unpin,
     {
@@ -260,13 +268,13 @@ impl Transport {
             intake.add(piece).map_err(|what| {
                 let message = format!("the service's answer ({}) {what}", status.as_u16());
                 let error = Error::new(Kind::Protocol, message).http_status(status.as_u16());
-                Miss::new(Came::Unreadable, error)
+                AttemptError::new(FailureKind::Unreadable, error)
             })?;
             if intake.is_full() {
                 break false;
             }
         };
-        Ok((Reply { status: status.as_u16(), headers, body: intake.into_bytes() }, whole))
+        Ok((Response { status: status.as_u16(), headers, body: intake.into_bytes() }, whole))
     }
 
     /// Closes the connections that wait for their next request.
@@ -284,7 +292,7 @@ impl Transport {
     }
 
     /// The connections to the service.
-    fn connections(&self) -> Result<&Connections, Miss> {
+    fn connections(&self) -> Result<&Connections, AttemptError> {
         self.connections.get_or_try_init(|| {
             let text = self.origin.as_text();
             let origin = Uri::try_from(text).map_err(|error| fault("the base URL", &error))?;
@@ -295,7 +303,7 @@ impl Transport {
     }
 
     /// A proxy that wants another login is not asked again: accounts are locked by a few wrong ones.
-    fn check_login(&self, status: StatusCode, asked: Option<&Proxy>) -> Result<(), Miss> {
+    fn check_login(&self, status: StatusCode, asked: Option<&Proxy>) -> Result<(), AttemptError> {
         let status = status.as_u16();
         if status != 407 {
             return Ok(());
@@ -304,14 +312,17 @@ impl Transport {
             Some(proxy) => proxy::asks_for_a_login(&format_args!("the proxy {proxy}")),
             None => proxy::asks_for_a_login(&"a proxy on the way"),
         };
-        Err(Miss::new(Came::Status(status), Error::new(Kind::Transport, sentence).http_status(status)))
+        Err(AttemptError::new(
+            FailureKind::Status(status),
+            Error::new(Kind::Transport, sentence).http_status(status),
+        ))
     }
 
     /// What a failure on the way means.
-    fn miss(&self, stage: Stage, error: &(dyn StdError + 'static)) -> Miss {
+    fn miss(&self, stage: Stage, error: &(dyn StdError + 'static)) -> AttemptError {
         if is_withheld(error) {
             let message = "the request was not sent: the call has ended, or the connection took too long";
-            return Miss::new(Came::Withheld, Error::new(Kind::Transport, message));
+            return AttemptError::new(FailureKind::Withheld, Error::new(Kind::Transport, message));
         }
         if let Some(trouble) = find::<Trouble>(error) {
             return self.proxy_miss(trouble);
@@ -320,37 +331,40 @@ impl Transport {
             return told;
         }
         let (came, what) = if stage == Stage::Connecting {
-            (Came::NotSent, "the host could not be reached")
+            (FailureKind::NotSent, "the host could not be reached")
         } else {
-            (Came::Lost, "the connection failed")
+            (FailureKind::Lost, "the connection failed")
         };
         let error = Error::new(Kind::Transport, format!("{what}: {}", self.scrubbed(deepest(error))));
-        Miss::new(came, error.retryable())
+        AttemptError::new(came, error.retryable())
     }
 
-    fn told_by_tls(&self, stage: Stage, error: &(dyn StdError + 'static)) -> Option<Miss> {
+    fn told_by_tls(&self, stage: Stage, error: &(dyn StdError + 'static)) -> Option<AttemptError> {
         let told = tls::tell(find(error)?, stage, self.identity.was_asked_for())?;
         let error = Error::new(Kind::Transport, told.sentence);
         // A certificate that is not trusted now will not be in a second.
-        let passes = told.came == Came::NotSent;
-        Some(Miss::new(told.came, if passes { error.retryable() } else { error }))
+        let passes = told.came == FailureKind::NotSent;
+        Some(AttemptError::new(told.came, if passes { error.retryable() } else { error }))
     }
 
-    fn proxy_miss(&self, trouble: &Trouble) -> Miss {
+    fn proxy_miss(&self, trouble: &Trouble) -> AttemptError {
         if let Some((proxy, error)) = trouble.unreachable() {
             let told = self.told_by_tls(Stage::Connecting, error);
             let (came, why) = match &told {
                 Some(miss) => (miss.came, miss.error.message().to_owned()),
-                None => (Came::NotSent, self.scrubbed(deepest(error))),
+                None => (FailureKind::NotSent, self.scrubbed(deepest(error))),
             };
             let error = Error::new(Kind::Transport, format!("the proxy {proxy} could not be reached: {why}"));
-            return Miss::new(came, if came == Came::NotSent { error.retryable() } else { error });
+            return AttemptError::new(
+                came,
+                if came == FailureKind::NotSent { error.retryable() } else { error },
+            );
         }
         let error = Error::new(Kind::Transport, trouble.to_string());
         match trouble.status() {
-            Some(407) => Miss::new(Came::Status(407), error.http_status(407)),
-            Some(status) => Miss::new(Came::NotSent, error.http_status(status).retryable()),
-            None => Miss::new(Came::NotSent, error.retryable()),
+            Some(407) => AttemptError::new(FailureKind::Status(407), error.http_status(407)),
+            Some(status) => AttemptError::new(FailureKind::NotSent, error.http_status(status).retryable()),
+            None => AttemptError::new(FailureKind::NotSent, error.retryable()),
         }
     }
 
@@ -379,8 +393,11 @@ fn user_agent(settings: &Settings) -> String {
 }
 
 /// What only a fault of this library can bring about: all parts of a request are checked before.
-fn fault(what: &str, error: &dyn StdError) -> Miss {
-    Miss::new(Came::Fault, Error::new(Kind::Internal, format!("{what} can't be sent: {error}")))
+fn fault(what: &str, error: &dyn StdError) -> AttemptError {
+    AttemptError::new(
+        FailureKind::Fault,
+        Error::new(Kind::Internal, format!("{what} can't be sent: {error}")),
+    )
 }
 
 /// The cause at the bottom, which is the one that helps: "Connection refused", not "error sending request".

@@ -20,9 +20,9 @@ use tokio::runtime::{Handle, Id};
 use tower_service::Service as _;
 
 use crate::common::clock::{Clock, Moment};
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::common::sync::lock;
-use crate::transport::body::Outgoing;
+use crate::transport::body::RequestBody;
 use crate::transport::proxy::dial::Connector;
 
 /// Longer than the wait between two polls, and than most servers keep a connection that is silent.
@@ -57,7 +57,7 @@ pub(crate) struct Connections {
     connect_timeout: Duration,
     /// Not fewer than the requests in flight, or connections are opened and thrown away.
     most_idle: usize,
-    client: Home,
+    client: RuntimeHandle,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -69,7 +69,7 @@ struct Idle {
 
 /// A connection, which lives on the runtime that dialled it: nowhere else is it driven.
 struct Connection {
-    sender: SendRequest<Outgoing>,
+    sender: SendRequest<RequestBody>,
     /// `Some` on the runtime of a calling thread: no background task runs between calls there, so the request
     /// itself polls the driver. `None` on the client's thread, where a spawned task does.
     driver: Option<Driver>,
@@ -98,12 +98,12 @@ impl Connection {
 
 /// The body of an answer, and the connection that it comes by. To be given back once it has been read to its
 /// end; dropped, it is closed.
-pub(crate) struct Arriving {
+pub(crate) struct ResponseBody {
     body: Incoming,
     connection: Connection,
 }
 
-impl Body for Arriving {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -141,13 +141,16 @@ impl Connections {
         connector: Connector,
         connect_timeout: Duration,
         most_idle: usize,
-        client: Home,
+        client: RuntimeHandle,
     ) -> Connections {
         Connections { origin, connector, connect_timeout, most_idle, client, idle: Mutex::default() }
     }
 
     /// Sends a request to the origin and waits for the head of the answer.
-    pub(crate) async fn send(&self, mut request: Request<Outgoing>) -> Result<Response<Arriving>, Failed> {
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<ResponseBody>, Failed> {
         let here = Handle::current().id();
         loop {
             let kept = self.take(here).await;
@@ -158,7 +161,7 @@ impl Connections {
             };
             let answer = connection.sender.try_send_request(request);
             let mut error = match connection.driven(answer).await {
-                Ok(response) => return Ok(response.map(|body| Arriving { body, connection })),
+                Ok(response) => return Ok(response.map(|body| ResponseBody { body, connection })),
                 Err(error) => error,
             };
             match error.take_message() {
@@ -170,7 +173,7 @@ impl Connections {
     }
 
     /// Keeps the connection of an answer that has been read to its end for the next request.
-    pub(crate) fn give_back(&self, read: Arriving) {
+    pub(crate) fn give_back(&self, read: ResponseBody) {
         let connection = read.connection;
         if connection.sender.is_closed() {
             return;

@@ -8,12 +8,12 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::oneshot;
 
 use crate::common::blocking::have_thread;
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::model::origin::is_loopback_name;
 
 /// The system's resolver, which blocks: always on the threads that the client has for that.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolver(pub(crate) Home);
+pub(crate) struct Resolver(pub(crate) RuntimeHandle);
 
 /// The addresses of a name, without a port.
 pub(crate) type Addresses = std::vec::IntoIter<SocketAddr>;
@@ -35,7 +35,7 @@ impl tower_service::Service<Name> for Resolver {
 
 /// Looks a name up. `localhost` is this machine whatever the system says (RFC 6761): the resolver of the C
 /// library reads variables of the environment, which a program may be changing.
-pub(crate) async fn lookup(home: &Home, name: String) -> std::io::Result<Addresses> {
+pub(crate) async fn lookup(home: &RuntimeHandle, name: String) -> std::io::Result<Addresses> {
     if is_loopback_name(&name) {
         let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         return Ok(here.map(|address| SocketAddr::new(address, 0)).to_vec().into_iter());

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::transport::resolver::Resolver;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -78,7 +78,7 @@ pub(crate) struct Tcp(HttpConnector<Resolver>);
 
 impl Tcp {
     /// `connect_timeout`: of several addresses each has its share of the time.
-    pub(crate) fn new(connect_timeout: Duration, home: Home) -> Tcp {
+    pub(crate) fn new(connect_timeout: Duration, home: RuntimeHandle) -> Tcp {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(home));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);

@@ -1,15 +1,15 @@
 //! What a call continues: `promise.md`, 12 to 15.
 
 use super::*;
-use crate::ledger::{Forgotten, Name, Recorded};
+use crate::ledger::{Forgotten, KnownFile, Name};
 use crate::model::submission_state::State;
 
 #[test]
 fn entry_comes_back_as_it_was_recorded() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "order-1"));
-    let file = Recorded {
+    let file = KnownFile {
         variant: 1,
         format: "pptx".to_owned(),
         path: "/decks/deck.pptx".to_owned(),
@@ -36,7 +36,7 @@ fn entry_comes_back_as_it_was_recorded() {
     let asked = &entry.calls[0];
     assert_eq!((&*asked.operation, asked.told.as_deref(), asked.live), ("run", Some("OK"), false));
     assert_eq!(asked.replaceable.as_deref(), Some("[]"));
-    assert_eq!(entry.files, [Recorded { delivered: true, ..file }]);
+    assert_eq!(entry.files, [KnownFile { delivered: true, ..file }]);
     assert!(entry.recorded.unix_ms > 1_600_000_000_000 && entry.recorded.boot_ms > 0);
     assert!(entry.settled_unix_ms.is_some_and(|at| at >= entry.recorded.unix_ms));
     let events = ["recorded", "accepted job_1", "completed", "renaming deck.pptx", "delivered deck.pptx"];
@@ -46,7 +46,7 @@ fn entry_comes_back_as_it_was_recorded() {
 
 #[test]
 fn key_continues_its_submission_in_every_state() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let steps = [
         vec![],
@@ -79,7 +79,7 @@ fn key_continues_its_submission_in_every_state() {
 
 #[test]
 fn other_request_under_a_known_key_is_refused_in_every_state() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     for over in [false, true] {
@@ -94,7 +94,7 @@ fn other_request_under_a_known_key_is_refused_in_every_state() {
 
 #[test]
 fn refused_submission_begins_again_as_new() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     record(&*ledger, call.row, vec![Step::Refused { code: Kind::Rejected }]).unwrap();
@@ -113,7 +113,7 @@ fn refused_submission_begins_again_as_new() {
 
 #[test]
 fn find_records_nothing_and_takes_over_what_is_known() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     assert!(is_unknown(&find(&*ledger, named("a", "k"))));
     assert!(all(&*ledger).is_empty());
@@ -125,7 +125,7 @@ fn find_records_nothing_and_takes_over_what_is_known() {
 
 #[test]
 fn key_under_another_api_key_is_refused_before_anything_is_sent() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let (one, two) = (place.open_as("sk-one"), place.open_as("sk-two"));
     // A refusal of this API key does not hide what another one has bought since.
     let refused = new(&*two, named("a", "k"));
@@ -154,7 +154,7 @@ fn key_under_another_api_key_is_refused_before_anything_is_sent() {
 
 #[test]
 fn call_refused_for_its_api_key_is_repeated_with_another() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let (one, two) = (place.open_as("sk-revoked"), place.open_as("sk-good"));
     let call = new(&*one, named("a", "k"));
     record(&*one, call.row, vec![Step::Refused { code: Kind::Unauthenticated }]).unwrap();
@@ -163,7 +163,7 @@ fn call_refused_for_its_api_key_is_repeated_with_another() {
 
 #[test]
 fn equal_unsettled_call_under_another_api_key_is_refused() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let (one, two) = (place.open_as("sk-old"), place.open_as("sk-new"));
     let call = new(&*one, run("a"));
     // As long as its process works on it, it is another tenant's.
@@ -180,7 +180,7 @@ fn equal_unsettled_call_under_another_api_key_is_refused() {
 
 #[test]
 fn other_origins_are_other_ledgers() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let here = place.open();
     let call = new(&*here, named("a", "k"));
     end(&*here, call, Some(Kind::Timeout));
@@ -206,7 +206,7 @@ fn equal_call_continues_whatever_the_first_was_told_but_ok() {
         Kind::Transport,
         Kind::Unauthenticated,
     ] {
-        let place = Place::new();
+        let place = TempLedger::new();
         let ledger = place.open();
         let call = new(&*ledger, run("a"));
         record(&*ledger, call.row, vec![accepted()]).unwrap();
@@ -224,7 +224,7 @@ fn equal_call_continues_whatever_the_first_was_told_but_ok() {
 
 #[test]
 fn calls_that_are_not_equal_are_not_adopted() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     assert!(is_unknown(&find(&*ledger, run("a"))), "of a live call");
@@ -246,7 +246,7 @@ fn calls_that_are_not_equal_are_not_adopted() {
 
 #[test]
 fn others_change_nothing_about_what_a_call_was_told() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     record(&*ledger, call.row, vec![accepted()]).unwrap();
@@ -265,7 +265,7 @@ fn others_change_nothing_about_what_a_call_was_told() {
 
 #[test]
 fn end_that_was_not_taken_is_its_programs_own_while_that_lives() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     // The end waits in a queue: settled, released, and not told.
@@ -282,7 +282,7 @@ fn end_that_was_not_taken_is_its_programs_own_while_that_lives() {
 
 #[test]
 fn newest_of_several_is_adopted() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let calls = [(); 3].map(|()| new(&*ledger, run("a")));
     for call in calls {
@@ -295,7 +295,7 @@ fn newest_of_several_is_adopted() {
 #[test]
 fn failed_and_refused_submissions_are_bought_anew() {
     for step in [Step::Failed, Step::Refused { code: Kind::Rejected }] {
-        let place = Place::new();
+        let place = TempLedger::new();
         let ledger = place.open();
         let call = new(&*ledger, run("a"));
         record(&*ledger, call.row, vec![step]).unwrap();
@@ -306,7 +306,7 @@ fn failed_and_refused_submissions_are_bought_anew() {
 
 #[test]
 fn equal_call_waits_for_a_process_that_works_on_its_submission() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     end(&*ledger, call, Some(Kind::Timeout));
@@ -318,7 +318,7 @@ fn equal_call_waits_for_a_process_that_works_on_its_submission() {
 
 #[test]
 fn equal_decks_are_known_whatever_was_told() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let decks = || {
         let decks = wait(ledger.equal_decks(Arc::new(run("a")))).unwrap();
@@ -334,7 +334,7 @@ fn equal_decks_are_known_whatever_was_told() {
 
 #[test]
 fn call_that_was_made_again_and_told_has_its_end() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let first = new(&*ledger, named("a", "k"));
     record(&*ledger, first.row, vec![accepted(), Step::Settled, Step::Released]).unwrap();
@@ -348,7 +348,7 @@ fn call_that_was_made_again_and_told_has_its_end() {
 
 #[test]
 fn key_of_a_refused_request_belongs_to_the_next_one_alone() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let refused = new(&*ledger, named("a", "k"));
     record(&*ledger, refused.row, vec![Step::Refused { code: Kind::Rejected }]).unwrap();
@@ -361,7 +361,7 @@ fn key_of_a_refused_request_belongs_to_the_next_one_alone() {
 
 #[test]
 fn submission_is_taken_over_once() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     assert!(wait(ledger.take(call.row)).unwrap().is_none(), "it is live");

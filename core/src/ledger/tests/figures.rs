@@ -18,7 +18,7 @@ fn kept(ledger: &dyn Ledger) -> Vec<Figure> {
     wait(ledger.figures()).unwrap()
 }
 
-fn writer(place: &Place) -> Arc<Writer> {
+fn writer(place: &TempLedger) -> Arc<Writer> {
     Arc::clone(Handle::new(&Location::At(place.path()), None).writer())
 }
 
@@ -34,7 +34,7 @@ fn begun(ledger: &dyn Ledger) -> CallId {
 
 #[test]
 fn figures_go_with_a_step_and_cost_no_commit() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = begun(&*ledger);
     let writer = writer(&place);
@@ -49,7 +49,7 @@ fn figures_go_with_a_step_and_cost_no_commit() {
 
 #[test]
 fn figures_go_alone_when_nothing_else_is_to_be_done() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     begun(&*ledger);
     ledger.keep_figures(vec![figure(1, 60, true)]);
@@ -67,7 +67,7 @@ fn fill(writer: &Writer) {
 
 #[test]
 fn figures_are_never_why_a_job_fails() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = begun(&*ledger);
     let writer = writer(&place);
@@ -91,7 +91,7 @@ fn figures_are_never_why_a_job_fails() {
 
 #[test]
 fn newest_figure_of_a_job_counts_and_an_end_is_final() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = begun(&*ledger);
     for figures in [
@@ -107,7 +107,7 @@ fn newest_figure_of_a_job_counts_and_an_end_is_final() {
 
 #[test]
 fn figures_are_bounded_and_aged() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = begun(&*ledger);
     let writer = writer(&place);
@@ -143,7 +143,7 @@ fn figures_are_bounded_and_aged() {
 
 #[test]
 fn figures_that_can_not_be_written_are_forgotten_and_steps_are_not() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = begun(&*ledger);
     let writer = writer(&place);

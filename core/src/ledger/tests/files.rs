@@ -23,7 +23,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Whether any file of the ledger holds these bytes.
-fn holds(place: &Place, text: &str) -> bool {
+fn holds(place: &TempLedger, text: &str) -> bool {
     let path = place.path();
     ["", "-wal"].iter().any(|ending| {
         let mut path = path.clone().into_os_string();
@@ -34,7 +34,7 @@ fn holds(place: &Place, text: &str) -> bool {
 }
 
 /// A ledger with something in it, closed.
-fn made(place: &Place) -> Vec<u8> {
+fn made(place: &TempLedger) -> Vec<u8> {
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     record(&*ledger, call.row, vec![accepted()]).unwrap();
@@ -43,14 +43,14 @@ fn made(place: &Place) -> Vec<u8> {
 }
 
 /// Until the thread has closed the file and ended.
-fn close(ledger: Arc<dyn Ledger>, place: &Place) {
+fn close(ledger: Arc<dyn Ledger>, place: &TempLedger) {
     drop(ledger);
     until("the thread has ended", || crate::ledger::registry::count_at(&place.path()) == 0);
 }
 
 #[test]
 fn only_its_user_sees_it() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     assert!(!place.path().exists(), "nothing is on the disk before the first use");
     new(&*ledger, run("a"));
@@ -63,7 +63,7 @@ fn only_its_user_sees_it() {
 
 #[test]
 fn it_holds_no_api_key_and_no_prompt_longer_than_needed() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open_as("sk-live-very-secret");
     let call = new(&*ledger, run("a prompt for one reader"));
     assert!(holds(&place, "a prompt for one reader"));
@@ -76,7 +76,7 @@ fn it_holds_no_api_key_and_no_prompt_longer_than_needed() {
 
 #[test]
 fn ledger_is_found_through_every_link() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     new(&*ledger, named("a", "k"));
     let link = place.0.path().join("link.db");
@@ -120,7 +120,7 @@ fn no_place_for_it_is_told() {
 
 #[test]
 fn a_damaged_one_is_told_and_not_touched() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let sound = made(&place);
     let garbage = b"This is not a database, and its owner wants it back as it is.".repeat(100);
     let short = sound[..sound.len() - 4096].to_vec();
@@ -144,7 +144,7 @@ fn a_damaged_one_is_told_and_not_touched() {
 
 #[test]
 fn a_newer_one_is_told_and_not_touched() {
-    let place = Place::new();
+    let place = TempLedger::new();
     made(&place);
     let connection = rusqlite::Connection::open(place.path()).unwrap();
     connection.pragma_update(None, "user_version", 99 << 16).unwrap();
@@ -157,7 +157,7 @@ fn a_newer_one_is_told_and_not_touched() {
 
 #[test]
 fn another_programs_database_is_not_touched() {
-    let place = Place::new();
+    let place = TempLedger::new();
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     let connection = rusqlite::Connection::open(place.path()).unwrap();
     connection.execute_batch("CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')").unwrap();
@@ -169,14 +169,14 @@ fn another_programs_database_is_not_touched() {
 
 #[test]
 fn what_is_no_file_is_told() {
-    let place = Place::new();
+    let place = TempLedger::new();
     fs::create_dir_all(place.path()).unwrap();
     assert!(refused(&*place.open()).contains("is not a file"));
 }
 
 #[test]
 fn an_empty_file_is_a_new_ledger() {
-    let place = Place::new();
+    let place = TempLedger::new();
     fs::create_dir_all(place.path().parent().unwrap()).unwrap();
     fs::write(place.path(), "").unwrap();
     new(&*place.open(), run("a"));
@@ -196,7 +196,7 @@ fn spawn_as_nobody(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
 #[test]
 fn a_place_that_is_read_only_is_told() {
     let key = api_key::parse_key("sk-one").unwrap();
-    let place = Place::new();
+    let place = TempLedger::new();
     let before = made(&place);
     let directory = place.path().parent().unwrap().to_owned();
     let open_at =
@@ -222,7 +222,7 @@ fn a_place_that_is_read_only_is_told() {
 
 #[test]
 fn replaced_file_is_noticed() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     for ending in ["", "-wal", "-shm"] {
@@ -241,8 +241,8 @@ fn replaced_file_is_noticed() {
 
 #[test]
 fn step_is_never_written_into_another_ledger_in_the_same_file() {
-    let place = Place::new();
-    let one = made(&Place::new());
+    let place = TempLedger::new();
+    let one = made(&TempLedger::new());
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     // Another ledger is copied over this one: the same inode, and a row with the same number.
@@ -263,7 +263,7 @@ fn step_is_never_written_into_another_ledger_in_the_same_file() {
 
 #[test]
 fn ledger_is_refused_under_a_second_name() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     let second = place.0.path().join("second.db");
@@ -290,7 +290,7 @@ fn ledger_is_refused_under_a_second_name() {
 
 #[test]
 fn dangling_link_is_refused() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let link = place.0.path().join("link.db");
     symlink(place.0.path().join("nowhere/ledger.db"), &link).unwrap();
     assert!(refused(&*open(&link, "sk-one")).contains("symbolic link"));

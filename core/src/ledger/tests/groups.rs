@@ -9,7 +9,7 @@ use crate::ledger::writer::Writer;
 use crate::model::submission_state::State;
 
 /// The writer that the clients of this place share.
-fn writer(place: &Place) -> Arc<Writer> {
+fn writer(place: &TempLedger) -> Arc<Writer> {
     Arc::clone(Handle::new(&Location::At(place.path()), None).writer())
 }
 
@@ -19,7 +19,7 @@ fn commits(writer: &Writer) -> u64 {
 
 #[test]
 fn what_waits_together_costs_one_commit() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let (one, two) = (place.open_as("sk-one"), place.open_as("sk-two"));
     let writer = writer(&place);
     // The thread waits for this, so that all of them are queued before it looks.
@@ -38,7 +38,7 @@ fn what_waits_together_costs_one_commit() {
 
 #[test]
 fn two_of_a_group_do_not_have_the_same_submission() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let writer = writer(&place);
     let engine = writer.engine();
@@ -51,7 +51,7 @@ fn two_of_a_group_do_not_have_the_same_submission() {
 
 #[test]
 fn reading_costs_no_commit() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let row = new(&*ledger, run("a")).row;
     let writer = writer(&place);
@@ -65,7 +65,7 @@ fn reading_costs_no_commit() {
 
 #[test]
 fn who_fails_fails_alone() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let writer = writer(&place);
     let engine = writer.engine();
@@ -95,7 +95,7 @@ fn left(ledger: &dyn Ledger) -> Row {
 
 #[test]
 fn what_could_not_be_committed_was_not_taken() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let row = left(&*ledger);
     let writer = writer(&place);
@@ -128,7 +128,7 @@ fn what_could_not_be_committed_was_not_taken() {
 
 #[test]
 fn what_failed_after_it_was_taken_was_not_taken() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let row = left(&*ledger);
     let failed = writer(&place).write::<()>(move |session| {
@@ -151,7 +151,7 @@ fn fill(writer: &Writer) -> RwLockReadGuard<'static, ()> {
 
 #[test]
 fn full_disk_refuses_a_claim_and_loses_nothing() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     let _undisturbed = fill(&writer(&place));
@@ -168,7 +168,7 @@ fn full_disk_refuses_a_claim_and_loses_nothing() {
 
 #[test]
 fn step_that_can_not_be_written_stays_and_keeps_its_place() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     let writer = writer(&place);

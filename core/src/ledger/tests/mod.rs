@@ -40,11 +40,11 @@ pub(super) fn until(what: &str, so: impl Fn() -> bool) {
 }
 
 /// A place for ledgers.
-pub(super) struct Place(TempDir);
+pub(super) struct TempLedger(TempDir);
 
-impl Place {
-    pub(super) fn new() -> Place {
-        Place(tempfile::tempdir().unwrap())
+impl TempLedger {
+    pub(super) fn new() -> TempLedger {
+        TempLedger(tempfile::tempdir().unwrap())
     }
 
     pub(super) fn path(&self) -> PathBuf {

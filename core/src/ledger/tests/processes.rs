@@ -22,7 +22,7 @@ struct Other {
 }
 
 impl Other {
-    fn start(mode: &str, place: &Place) -> Other {
+    fn start(mode: &str, place: &TempLedger) -> Other {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "ledger::tests::processes::child", "--nocapture"])
             .env(MODE, mode)
@@ -143,13 +143,13 @@ fn owner_file(ledger: &Path) -> String {
     entries.next().unwrap().unwrap().file_name().into_string().unwrap()
 }
 
-fn owners(place: &Place) -> usize {
+fn owners(place: &TempLedger) -> usize {
     std::fs::read_dir(place.path().with_file_name("ledger.db.owners")).map_or(0, Iterator::count)
 }
 
 #[test]
 fn what_another_process_works_on_is_left_alone() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let mut other = Other::start("hold", &place);
     assert_eq!(other.hear(), "held");
     let ledger = place.open();
@@ -169,7 +169,7 @@ fn what_another_process_works_on_is_left_alone() {
 #[test]
 fn what_a_killed_process_worked_on_is_free_at_once() {
     for by_take in [false, true] {
-        let place = Place::new();
+        let place = TempLedger::new();
         let mut other = Other::start("hold", &place);
         assert_eq!(other.hear(), "held");
         let ledger = place.open();
@@ -191,7 +191,7 @@ fn what_a_killed_process_worked_on_is_free_at_once() {
 
 #[test]
 fn an_end_in_order_leaves_no_file_of_an_owner() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     end(&*ledger, call, Some(Kind::Timeout));
@@ -203,7 +203,7 @@ fn an_end_in_order_leaves_no_file_of_an_owner() {
 
 #[test]
 fn of_processes_that_claim_at_once_one_has_it() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let mut others = [(); 4].map(|()| Other::start("race", &place));
     for other in &mut others {
         assert_eq!(other.hear(), "ready");
@@ -219,7 +219,7 @@ fn of_processes_that_claim_at_once_one_has_it() {
 
 #[test]
 fn processes_that_write_at_once_lose_nothing() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let others = [(); 3].map(|()| Other::start("many", &place));
     others.into_iter().for_each(Other::end);
     let found = wait(place.open().list(Filter { limit: 1_000, ..Filter::default() })).unwrap();
@@ -229,7 +229,7 @@ fn processes_that_write_at_once_lose_nothing() {
 
 #[test]
 fn no_connection_and_no_lock_file_crosses_a_fork() {
-    let place = Place::new();
+    let place = TempLedger::new();
     Other::start("forked", &place).end();
     let ledger = place.open();
     let found = all(&*ledger);
@@ -239,7 +239,7 @@ fn no_connection_and_no_lock_file_crosses_a_fork() {
 
 #[test]
 fn an_owners_directory_that_was_swept_comes_back() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let row = new(&*ledger, named("a", "held")).row;
     std::fs::remove_dir_all(place.path().with_file_name("ledger.db.owners")).unwrap();

@@ -1,12 +1,12 @@
 //! What is recorded of a submission step by step, and what a list shows of it.
 
 use super::*;
-use crate::ledger::{Forgotten, Name, Recorded, Written};
+use crate::ledger::{Forgotten, KnownFile, Name, Written};
 use crate::model::submission_state::State;
 
 #[test]
 fn step_changes_only_what_is_this_processs() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     let (missing, other) = (Row { number: 99, ..call.row }, Row { ledger: 1, ..call.row });
@@ -26,7 +26,7 @@ fn step_changes_only_what_is_this_processs() {
 
 #[test]
 fn steps_that_go_together_are_recorded_together_or_not_at_all() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     let foreign = Step::Told { call: call.number + 1, code: None };
@@ -36,7 +36,7 @@ fn steps_that_go_together_are_recorded_together_or_not_at_all() {
 
 #[test]
 fn caller_that_is_gone_leaves_what_it_claimed_to_others() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     drop(ledger.begin(Arc::new(named("a", "k")), None));
     // It was not begun, or counts as never sent.
@@ -57,7 +57,7 @@ fn caller_that_is_gone_leaves_what_it_claimed_to_others() {
 
 #[test]
 fn history_is_bounded_and_clean() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
     for at in 0..60 {
@@ -71,10 +71,10 @@ fn history_is_bounded_and_clean() {
 
 #[test]
 fn name_that_was_taken_gives_way_to_the_next() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let row = new(&*ledger, run("a")).row;
-    let file = |path: &str, delivered| Recorded {
+    let file = |path: &str, delivered| KnownFile {
         variant: 1,
         format: "pptx".to_owned(),
         path: path.to_owned(),
@@ -94,7 +94,7 @@ fn name_that_was_taken_gives_way_to_the_next() {
 
 #[test]
 fn list_is_narrowed_by_its_filter() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let [one, two, three] = ["a", "b", "c"].map(|key| new(&*ledger, named(key, key)).row);
     record(&*ledger, two, vec![accepted()]).unwrap();
@@ -121,7 +121,7 @@ fn list_is_narrowed_by_its_filter() {
 
 #[test]
 fn job_id_that_is_another_submissions_key_has_to_be_told_apart() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let job = new(&*ledger, named("a", "k"));
     record(&*ledger, job.row, vec![accepted(), Step::Settled]).unwrap();

@@ -26,7 +26,7 @@ fn leave(ledger: &dyn Ledger, claim: Claim, steps: Vec<Step>) -> Row {
 
 #[test]
 fn forget_leaves_what_is_unsettled_unless_it_is_named() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let waits = leave(&*ledger, named("a", "waits"), vec![accepted()]);
     leave(&*ledger, named("b", "done"), vec![accepted(), Step::Settled]);
@@ -42,7 +42,7 @@ fn forget_leaves_what_is_unsettled_unless_it_is_named() {
 
 #[test]
 fn forget_leaves_what_a_live_process_works_on() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, named("a", "k"));
     assert_eq!(forget(&*ledger, "k"), Forgotten::Live);
@@ -53,7 +53,7 @@ fn forget_leaves_what_a_live_process_works_on() {
 
 #[test]
 fn forgotten_key_does_not_buy_again_unnoticed() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let ledger = place.open();
     leave(&*ledger, named("a", "paid"), vec![accepted(), Step::Settled]);
     leave(&*ledger, named("a", "unknown"), vec![]);
@@ -82,7 +82,7 @@ fn forgotten_key_does_not_buy_again_unnoticed() {
 
 #[test]
 fn forget_prefers_this_api_keys_submission() {
-    let place = Place::new();
+    let place = TempLedger::new();
     let (one, two) = (place.open_as("sk-one"), place.open_as("sk-two"));
     let theirs = leave(&*one, named("a", "k"), vec![accepted()]);
     let ours = leave(&*two, Claim { on_other_key_submit: true, ..named("a", "k") }, vec![]);

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::trouble::{Trouble, What};
 use super::tunnel;
-use crate::common::runtime::Home;
+use crate::common::runtime::RuntimeHandle;
 use crate::config::proxies::host::bare;
 use crate::config::proxies::{Proxies, Proxy, Scheme};
 use crate::transport::resolver::lookup;
@@ -33,7 +33,7 @@ pub(crate) struct Dial {
     /// To a proxy that itself speaks TLS.
     tls: HttpsConnector<Tcp>,
     proxies: Arc<Proxies>,
-    home: Home,
+    home: RuntimeHandle,
 }
 
 /// What dials for a client. `connect_timeout` is of the wall's time; of several addresses each has its share
@@ -42,7 +42,7 @@ pub(crate) fn connector(
     tls: &Arc<rustls::ClientConfig>,
     proxies: &Arc<Proxies>,
     connect_timeout: Duration,
-    home: &Home,
+    home: &RuntimeHandle,
 ) -> Connector {
     let tcp = Tcp::new(connect_timeout, home.clone());
     let to_proxy = HttpsConnector::from((tcp.clone(), Arc::clone(tls)));

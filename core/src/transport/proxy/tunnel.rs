@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::trouble::{Trouble, What};
 use crate::config::proxies::{Proxy, Scheme};
-use crate::transport::body::Outgoing;
+use crate::transport::body::RequestBody;
 use crate::transport::tcp::Quiet;
 
 /// What the SOCKS client says of a login that is missing or not taken.
@@ -27,7 +27,7 @@ where
 {
     let failed = |what: String| Trouble::new(proxy, target, What::Failed(what));
     let authority = target.authority().map(ToString::to_string).unwrap_or_default();
-    let mut request = Request::new(Outgoing::nothing());
+    let mut request = Request::new(RequestBody::nothing());
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() = Uri::try_from(authority.as_str()).map_err(|error| failed(error.to_string()))?;
     let host = HeaderValue::try_from(authority).map_err(|error| failed(error.to_string()))?;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error as TlsError, PeerIncompatible};
 
-use crate::transport::failure::{Came, Stage};
+use crate::transport::failure::{FailureKind, Stage};
 
 /// The longest name of a certificate that is quoted.
 const MAX_NAME_CHARS: usize = 40;
@@ -13,7 +13,7 @@ const MAX_NAME_CHARS: usize = 40;
 /// A sentence of at most 150 characters, and what it means for the next attempt.
 pub(crate) struct Told {
     pub(crate) sentence: String,
-    pub(crate) came: Came,
+    pub(crate) came: FailureKind,
 }
 
 /// Judges what TLS says. `asked`: a host has asked for a certificate of this client. None: it is a failure
@@ -23,27 +23,27 @@ pub(crate) fn tell(error: &TlsError, stage: Stage, asked: bool) -> Option<Told> 
     match error {
         _ if stage == Stage::Used => None,
         TlsError::InvalidCertificate(error) => {
-            Some(Told { sentence: untrusted(error), came: Came::Untrusted })
+            Some(Told { sentence: untrusted(error), came: FailureKind::Untrusted })
         }
         TlsError::General(what) if what == super::NO_CERTIFICATES => told(
-            Came::Untrusted,
+            FailureKind::Untrusted,
             "no trusted certificates are on this machine: install ca-certificates, or set ca_file",
         ),
         // With TLS 1.3 it comes when the handshake is done here, and nothing is read of a request before
         // that.
         TlsError::AlertReceived(alert) if asked && is_about_certificates(*alert) => told(
-            Came::Barred,
+            FailureKind::Barred,
             "the host asks for a client's certificate: set client_cert_file and client_key_file to one it \
              takes",
         ),
         TlsError::AlertReceived(AlertDescription::CertificateRequired) => told(
-            Came::Barred,
+            FailureKind::Barred,
             "the host asks for a client's certificate: set client_cert_file and client_key_file",
         ),
         _ if stage == Stage::FirstRequest => None,
         TlsError::AlertReceived(AlertDescription::ProtocolVersion)
         | TlsError::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => told(
-            Came::Untrusted,
+            FailureKind::Untrusted,
             "the host was reached, but it speaks neither TLS 1.2 nor TLS 1.3: have it updated",
         ),
         TlsError::AlertReceived(alert) => Some(Told {
@@ -51,10 +51,10 @@ pub(crate) fn tell(error: &TlsError, stage: Stage, asked: bool) -> Option<Told> 
                 "the host was reached and refused the handshake (alert {alert:?}): it needs a key of RSA, \
                  Ed25519, P-256 or P-384"
             ),
-            came: if passes(*alert) { Came::NotSent } else { Came::Untrusted },
+            came: if passes(*alert) { FailureKind::NotSent } else { FailureKind::Untrusted },
         }),
         TlsError::InvalidMessage(_) => told(
-            Came::Untrusted,
+            FailureKind::Untrusted,
             "the host was reached, but what it answers is not TLS: check the port, and whether it is https",
         ),
         _ => None,
