@@ -50,7 +50,7 @@ impl StatusApi {
         polled
     }
 
-    /// The same miss, for which the next poll waits no longer than an hour.
+    /// The same failed attempt, for which the next poll waits no longer than an hour.
     fn bounded(&self, miss: AttemptError, job_id: &JobId) -> AttemptError {
         if let Some(asked) = miss.asked().filter(|asked| *asked > MAX_WAIT) {
             self.log.wait_bounded(job_id, asked, MAX_WAIT);

@@ -97,7 +97,7 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
     }
 }
 
-/// A name's place among these.
+/// The position of a name in this list.
 struct FieldSlot<'n>(&'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for FieldSlot<'_> {

@@ -224,7 +224,7 @@ impl FetchedFiles {
     }
 }
 
-/// The file at this place. The service's variant numbers are used where they are distinct and were asked for;
+/// The output of the file at this position of the answer. The service's variant numbers are used where they are distinct and were asked for;
 /// two files must never share a name.
 fn output_for(
     order: &DownloadPlan<'_>,

@@ -81,7 +81,7 @@ impl Downloader {
     ) -> Result<File, Error> {
         let closed = |_| Error::new(Kind::Closed, "the client was closed");
         let _place = self.downloads.acquire().await.map_err(closed)?;
-        // In a box of its own: thousands wait for that place, and should be small then.
+        // In a box of its own: thousands wait for that permit, and should be small then.
         Box::pin(self.fetch_in_place(newest, at, entry, output, order)).await
     }
 
@@ -258,10 +258,10 @@ impl Downloader {
         };
         let (mut version, job) = newest.get();
         let mut fetch = Fetch::new(self, order.job_id, resolve(url_of(&job, at, entry))?, part);
-        let mut course = RetryPlan::new(Asking::Fetch, order.deadline, order.tracker).at_most(MAX_FAILURES);
+        let mut plan = RetryPlan::new(Asking::Fetch, order.deadline, order.tracker).at_most(MAX_FAILURES);
         let (mut renewals, mut reached) = (0, fetch.length());
         loop {
-            let RetryError { why, error } = match self.retrier.run(&mut course, &mut fetch).await {
+            let RetryError { why, error } = match self.retrier.run(&mut plan, &mut fetch).await {
                 Ok(()) => break,
                 Err(ended) => ended,
             };
@@ -294,13 +294,13 @@ impl Downloader {
         if now.0 != version {
             return Ok(now);
         }
-        let course = patient(order.deadline, order.tracker);
-        newest.set(self.poller.look(order.job_id, course, order.tracker).await?);
+        let plan = patient(order.deadline, order.tracker);
+        newest.set(self.poller.look(order.job_id, plan, order.tracker).await?);
         Ok(newest.get())
     }
 }
 
-/// The URL of the file that was at this place in the first answer.
+/// The URL of the file that had this position in the first answer.
 fn url_of<'a>(job: &'a Job, at: usize, entry: &'a Download) -> &'a str {
     let same = |other: &&Download| other.variant == entry.variant && other.format == entry.format;
     let here = job.downloads.get(at).filter(same);

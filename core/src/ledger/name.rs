@@ -3,7 +3,7 @@
 //! SQLite keeps what is newest in files beside the database, under the database's name. A process that opens
 //! the same file under another name (a hard link, or the file alone bind-mounted into a container) does not
 //! see them, and both destroy the ledger. So a process that uses a ledger holds a shared lock on one byte of
-//! the file, far beyond its end, at a place that follows from the name; a lock at another place says that the
+//! the file, far beyond its end, at an offset that follows from the name; a lock at another offset says that the
 //! file is in use under another name. The name is also recorded in the ledger, for the time when no process
 //! uses it.
 
@@ -22,8 +22,8 @@ use crate::error::Error;
 
 /// Where the locks on names begin: beyond what a file can hold, and beyond SQLite's own locks.
 const FIRST: u64 = 1 << 61;
-/// How many places there are for names.
-const PLACES: u64 = 1 << 32;
+/// How many offsets there are for names.
+const OFFSETS: u64 = 1 << 32;
 
 /// A ledger's name as it is recorded in it. The directory counts by its device and inode: a container may see
 /// the same directory under another path.
@@ -61,8 +61,8 @@ impl Name {
         Path::new(&self.directory).join(&self.file)
     }
 
-    /// The place of its lock.
-    fn place(&self) -> u64 {
+    /// The offset of its lock.
+    fn offset(&self) -> u64 {
         let text = format!("{}/{}/{}", self.device, self.inode, self.file);
         let digest = sha256::of(text.as_bytes());
         let head = digest.first_chunk::<4>().copied().unwrap_or_default();
@@ -81,21 +81,21 @@ impl NameLock {
     pub(super) fn take(path: &Path, name: &Name) -> Result<NameLock, Error> {
         let system = |error: io::Error| refusal::by_system(path, &error);
         let file = Owned::new(open(path).map_err(system)?).map_err(system)?;
-        let place = FIRST + name.place();
+        let offset = FIRST + name.offset();
         let unable = |error: io::Error| refusal::without_locks(path, &error);
         // Nothing takes an exclusive lock there, so this is refused only where there are no such locks.
-        if !lock(&file, Kind::Shared, place, 1).map_err(unable)? {
+        if !lock(&file, Kind::Shared, offset, 1).map_err(unable)? {
             return Err(refusal::without_locks(path, "another program has locked it"));
         }
         let other = open(path).map_err(system)?;
-        if !is_locked(&other, Kind::Exclusive, place, 1).map_err(unable)? {
+        if !is_locked(&other, Kind::Exclusive, offset, 1).map_err(unable)? {
             return Err(refusal::without_locks(path, "a lock is not seen by others"));
         }
         let in_use = |start: u64, end: u64| {
             if start == end { Ok(false) } else { is_locked(&file, Kind::Exclusive, start, end - start) }
         };
         let elsewhere =
-            in_use(FIRST, place).map_err(unable)? || in_use(place + 1, FIRST + PLACES).map_err(unable)?;
+            in_use(FIRST, offset).map_err(unable)? || in_use(offset + 1, FIRST + OFFSETS).map_err(unable)?;
         if elsewhere {
             return Err(refusal::in_use_under_another_name(path));
         }
@@ -157,7 +157,7 @@ mod tests {
         assert!(one.is_same(&name(place.path().join("a.db"))));
         for another in [name(place.path().join("b.db")), name(other.path().join("a.db"))] {
             assert!(!one.is_same(&another));
-            assert_ne!(one.place(), another.place());
+            assert_ne!(one.offset(), another.offset());
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) enum LedgerFailure {
     Final(Error),
 }
 
-/// No place for it.
+/// There is no directory for it.
 pub(super) fn nowhere() -> Error {
     Error::new(
         Kind::Ledger,

@@ -21,7 +21,7 @@ static WRITERS: PerProcess<Writers> = PerProcess::new();
 pub(super) struct Handle(Arc<Writer>);
 
 impl Handle {
-    /// The writer of this place: the process's, or for a ledger in memory a new one.
+    /// The writer of this location: the process's, or for a ledger in memory a new one.
     pub(super) fn new(location: &Location, spawn: Option<Spawn>) -> Handle {
         let new = || Arc::new(Writer::new(location, spawn));
         let writer = match location {

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
 use crate::model::figure::Figure;
 
-/// The ledger at this place, for clients of this origin with this API key. Touches no disk: the file is
+/// The ledger at this location, for clients of this origin with this API key. Touches no disk: the file is
 /// opened by the first call, on a thread that is started for it by `spawn`.
 pub(crate) fn open(
     location: &Location,

@@ -46,8 +46,8 @@ impl Client {
         // Checked before the first request; how many names there will be is known only after it.
         Destination::prepare(&Options { name: None, ..options.clone() }, 0, true).await?;
         self.submitter.learn(job_id).await;
-        let course = RetryPlan::new(Asking::Look, deadline, tracker);
-        let mut job = self.poller.look(job_id, course, tracker).await?;
+        let plan = RetryPlan::new(Asking::Look, deadline, tracker);
+        let mut job = self.poller.look(job_id, plan, tracker).await?;
         let asked = self.timing.own_job(job_id).map_or(1, |own| own.variants).max(1);
         if job.status == JobStatus::Completed && job.downloads.len() < asked as usize {
             // Files can be late (`promise.md`, 7).

@@ -21,8 +21,8 @@ impl Client {
         let deadline = self.deadline(options.timeout, default_deadline::STATUS);
         tracker.phase(Phase::Waiting);
         self.until(deadline, tracker, async {
-            let course = RetryPlan::new(Asking::Look, deadline, tracker);
-            let job = self.poller.look(job_id, course, tracker).await?;
+            let plan = RetryPlan::new(Asking::Look, deadline, tracker);
+            let job = self.poller.look(job_id, plan, tracker).await?;
             self.submitter.note_end(job_id, &job.status).await;
             Ok(job.json.clone())
         })

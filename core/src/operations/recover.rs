@@ -148,11 +148,11 @@ impl Client {
             Err(failure) => return line.failed(&failure),
         };
         let lease = Lease::of(&self.submitter, entry.row);
-        let places = places_of(&entry);
-        let wants_files = !places.is_empty();
+        let targets = targets_of(&entry);
+        let wants_files = !targets.is_empty();
         let context =
             CallContext { resubmit: options.resubmit, deadline, tracker: &tracker, lease: Some(&lease) };
-        let steps = Box::pin(self.settle(entry, places, &context));
+        let steps = Box::pin(self.settle(entry, targets, &context));
         let end = self.until(deadline, &tracker, steps).await;
         let (end, _) = lease.finish(end, true, Hearing::AtReturn, tracker.overrun()).await;
         line.job_id = line.job_id.or_else(|| tracker.job_id());
@@ -167,22 +167,22 @@ impl Client {
         }
     }
 
-    /// Brings the files to each place where a call wanted them and does not have them; the newest call's
-    /// first.
+    /// Brings the files to each directory and name where a call wanted them and does not have them; the
+    /// newest call's first.
     async fn settle(
         self: &Arc<Client>,
         entry: Entry,
-        places: Vec<TargetOptions>,
+        targets: Vec<TargetOptions>,
         context: &CallContext<'_>,
     ) -> Result<Made, MadeFailure> {
         let row = entry.row;
-        let mut places = places.into_iter();
-        let start = self.submitter.start_of(entry, false, places.next(), context.tracker)?;
+        let mut targets = targets.into_iter();
+        let start = self.submitter.start_of(entry, false, targets.next(), context.tracker)?;
         let made = Box::pin(self.carry_on(start, context)).await?;
-        for place in places {
-            // What the first place has got is in the ledger by now.
+        for target in targets {
+            // What the first target has got is in the ledger by now.
             let known = self.known_row(row).await?;
-            let start = self.submitter.start_of(known, false, Some(place), context.tracker)?;
+            let start = self.submitter.start_of(known, false, Some(target), context.tracker)?;
             Box::pin(self.carry_on(start, context)).await?;
         }
         Ok(made)
@@ -195,22 +195,22 @@ impl Client {
     }
 }
 
-/// Where the files of a submission belong, one for each place; none were asked for where it is empty.
-fn places_of(entry: &Entry) -> Vec<TargetOptions> {
+/// Where the files of a submission belong, one for each target; none were asked for where it is empty.
+fn targets_of(entry: &Entry) -> Vec<TargetOptions> {
     let wants = |call: &&AskingCall| call.directory.is_some();
     let waits = |call: &&AskingCall| wants(call) && call.told.as_deref() != Some(TOLD_OK);
     let mut calls: Vec<&AskingCall> = entry.calls.iter().filter(waits).collect();
     if calls.is_empty() {
         calls.extend(entry.calls.iter().find(wants));
     }
-    let mut places: Vec<TargetOptions> = Vec::new();
+    let mut targets: Vec<TargetOptions> = Vec::new();
     for call in calls {
         let Some(directory) = call.directory.as_deref() else { continue };
-        let same = |place: &TargetOptions| {
-            let options = place.options();
+        let same = |target: &TargetOptions| {
+            let options = target.options();
             options.directory.as_deref() == Some(Path::new(directory)) && options.name == call.name
         };
-        if places.iter().any(same) {
+        if targets.iter().any(same) {
             continue;
         }
         let options = Options {
@@ -219,7 +219,7 @@ fn places_of(entry: &Entry) -> Vec<TargetOptions> {
             overwrite: call.overwrite,
             ..Options::default()
         };
-        places.push(TargetOptions::Restored(Arc::new(options), call.replaceable.as_deref().map(Arc::from)));
+        targets.push(TargetOptions::Restored(Arc::new(options), call.replaceable.as_deref().map(Arc::from)));
     }
-    places
+    targets
 }

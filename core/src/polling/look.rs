@@ -32,19 +32,19 @@ impl Attempt for Look<'_> {
 }
 
 impl Poller {
-    /// A job's state, asked for on this course.
+    /// A job's state, asked for by this plan.
     pub(crate) async fn look(
         &self,
         job_id: &JobId,
-        mut course: RetryPlan<'_>,
+        mut plan: RetryPlan<'_>,
         tracker: &Tracker,
     ) -> Result<Arc<Job>, Error> {
         let mut look = Look { poller: self, job_id, tracker };
-        self.0.retrier.run(&mut course, &mut look).await.map_err(RetryError::into_error)
+        self.0.retrier.run(&mut plan, &mut look).await.map_err(RetryError::into_error)
     }
 }
 
-/// The course of looks that are to succeed whatever the service says meanwhile, short of a refusal.
+/// The plan for looks that are to succeed whatever the service says meanwhile, short of a refusal.
 pub(crate) fn patient(deadline: Moment, tracker: &Tracker) -> RetryPlan<'_> {
     const MAX_FAILURES: u32 = 20;
     RetryPlan::new(Asking::Wait, deadline, tracker).at_most(MAX_FAILURES)

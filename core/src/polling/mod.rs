@@ -74,7 +74,7 @@ enum LookStart {
     Others(oneshot::Receiver<Polled>),
 }
 
-/// A caller's place among those that wait for a job, given up when it is dropped.
+/// One caller in the list of those that wait for a job; dropped, it leaves the list.
 struct WaiterGuard<'a> {
     poller: &'a Poller,
     job_id: &'a JobId,
@@ -108,9 +108,9 @@ impl Poller {
     /// One poll of a job, shared by all callers that ask about it meanwhile.
     pub(crate) async fn look_once(&self, job_id: &JobId) -> Polled {
         match self.begin_look(job_id) {
-            LookStart::Yours(turn) => {
-                let polled = self.0.api.ask(job_id, turn.number).await;
-                turn.end(polled.clone());
+            LookStart::Yours(permit) => {
+                let polled = self.0.api.ask(job_id, permit.number).await;
+                permit.end(polled.clone());
                 polled
             }
             LookStart::Others(polled) => polled.await.unwrap_or_else(|_| Err(lost_poll())),
@@ -140,7 +140,7 @@ impl Poller {
         if self.0.timing.own_job(job_id).is_some() {
             self.0.timing.recall();
         }
-        let (ended, place) = {
+        let (ended, guard) = {
             let now = self.0.timing.clock.now();
             let mut queue = self.lock();
             let number = queue.next_number();
@@ -159,7 +159,7 @@ impl Poller {
             (ended, WaiterGuard { poller: self, job_id, number })
         };
         let end = ended.await.unwrap_or_else(|_| Err(lost_poll().error));
-        drop(place);
+        drop(guard);
         end
     }
 
@@ -191,9 +191,9 @@ async fn drive(poller: Poller) {
     loop {
         let next = loop {
             match poller.take(polls.is_empty()) {
-                NextStep::Now(turn) => polls.push(async {
-                    let polled = poller.0.api.ask(&turn.job_id, turn.number).await;
-                    turn.end(polled);
+                NextStep::Now(permit) => polls.push(async {
+                    let polled = poller.0.api.ask(&permit.job_id, permit.number).await;
+                    permit.end(polled);
                 }),
                 NextStep::At(then) => break Some(then),
                 NextStep::Full => break None,
@@ -261,7 +261,7 @@ impl PollPermit {
         PollPermit { poller: poller.clone(), job_id, begun, number, of_task, done: false }
     }
 
-    /// Gives the turn back and hands the result of the poll to all callers that ask about the job.
+    /// Gives the permit back and hands the result of the poll to all callers that ask about the job.
     fn end(mut self, polled: Polled) {
         self.done = true;
         let poller = self.poller.clone();

@@ -126,10 +126,10 @@ pub(crate) struct RetryPlan<'a> {
     asking: Asking,
     deadline: Moment,
     tracker: &'a Tracker,
-    /// Where such requests wait for their turn.
-    gate: Option<&'a RateLimiter>,
+    /// Where such requests wait for their permit.
+    limiter: Option<&'a RateLimiter>,
     /// The permit for the first attempt, where the caller has it already.
-    place: Option<SemaphorePermit<'a>>,
+    permit: Option<SemaphorePermit<'a>>,
     /// How many failures in a row end it.
     most: u32,
     /// How long after the first attempt one in doubt is repeated.
@@ -142,14 +142,25 @@ pub(crate) struct RetryPlan<'a> {
 impl<'a> RetryPlan<'a> {
     /// Attempts to the deadline.
     pub(crate) fn new(asking: Asking, deadline: Moment, tracker: &'a Tracker) -> RetryPlan<'a> {
-        let (gate, most, window) = (None, u32::MAX, None);
-        let (place, first) = (None, None);
-        RetryPlan { asking, deadline, tracker, gate, place, most, window, first, failures: 0, attempts: 0 }
+        let (limiter, most, window) = (None, u32::MAX, None);
+        let (permit, first) = (None, None);
+        RetryPlan {
+            asking,
+            deadline,
+            tracker,
+            limiter,
+            permit,
+            most,
+            window,
+            first,
+            failures: 0,
+            attempts: 0,
+        }
     }
 
-    /// The same through a gate that all such requests pass, where it has its first turn.
-    pub(crate) fn through(self, gate: &'a RateLimiter, place: SemaphorePermit<'a>) -> RetryPlan<'a> {
-        RetryPlan { gate: Some(gate), place: Some(place), ..self }
+    /// The same through a limiter that all such requests pass, with the permit for the first attempt.
+    pub(crate) fn through(self, limiter: &'a RateLimiter, permit: SemaphorePermit<'a>) -> RetryPlan<'a> {
+        RetryPlan { limiter: Some(limiter), permit: Some(permit), ..self }
     }
 
     /// The same, ended by this many failures in a row.
@@ -232,34 +243,34 @@ impl Retrier {
     /// Asks until there is an answer, or until the table, the deadline or the number of failures ends it.
     pub(crate) async fn run<A: Attempt>(
         &self,
-        course: &mut RetryPlan<'_>,
+        plan: &mut RetryPlan<'_>,
         attempt: &mut A,
     ) -> Result<A::Good, RetryError> {
         let mut last = None;
         loop {
-            let pass = match course.gate {
-                Some(gate) => Some(self.pass(gate, course).await?),
+            let pass = match plan.limiter {
+                Some(limiter) => Some(self.pass(limiter, plan).await?),
                 None => None,
             };
             let begun = self.clock.now();
-            // Only now: the wait for a place can be long.
-            if let Err(why) = course.allows(begun, Duration::ZERO, Duration::ZERO) {
+            // Only now: the wait for a permit can be long.
+            if let Err(why) = plan.allows(begun, Duration::ZERO, Duration::ZERO) {
                 let late = || Error::new(Kind::Timeout, "there is no time left for an attempt");
                 return Err(RetryError { why, error: last.unwrap_or_else(late) });
             }
-            attempt.check_first_byte(course.check());
-            if course.window.is_some() {
-                course.first.get_or_insert_with(Stamp::now);
+            attempt.check_first_byte(plan.check());
+            if plan.window.is_some() {
+                plan.first.get_or_insert_with(Stamp::now);
             }
-            course.attempts += 1;
-            // In a box of its own: thousands wait for their turn at the gate, and should be small then.
+            plan.attempts += 1;
+            // In a box of its own: thousands wait for their permit, and should be small then.
             let result = Box::pin(attempt.once()).await;
             let now = self.clock.now();
             let miss = match result {
                 Ok(good) => {
                     self.budget.give();
-                    if let Some(gate) = course.gate {
-                        gate.pace.succeeded();
+                    if let Some(limiter) = plan.limiter {
+                        limiter.pace.succeeded();
                     }
                     return Ok(good);
                 }
@@ -270,49 +281,49 @@ impl Retrier {
                 return Err(RetryError { why, error: last.unwrap_or(miss.error) });
             }
             // A look that is for its caller alone ends sooner than it asks against the service's word.
-            let floor = if course.asking == Asking::Look { miss.asked() } else { miss.floor() };
-            if let (Some(gate), FailureKind::Status(429)) = (course.gate, miss.came) {
-                gate.pace.limited(begun, now, floor.unwrap_or_default());
+            let floor = if plan.asking == Asking::Look { miss.asked() } else { miss.floor() };
+            if let (Some(limiter), FailureKind::Status(429)) = (plan.limiter, miss.came) {
+                limiter.pace.limited(begun, now, floor.unwrap_or_default());
             }
             drop(pass);
-            course.tracker.record_failure(&miss, now);
+            plan.tracker.record_failure(&miss, now);
             if miss.progressed {
                 self.budget.give();
             }
-            let doubted = course.asking == Asking::Resubmit;
-            let judged = course.judge(&miss);
-            if !doubted && course.asking == Asking::Resubmit {
-                self.log.in_doubt(course.tracker);
+            let doubted = plan.asking == Asking::Resubmit;
+            let judged = plan.judge(&miss);
+            if !doubted && plan.asking == Asking::Resubmit {
+                self.log.in_doubt(plan.tracker);
             }
             if let Err(why) = judged {
                 return Err(RetryError { why, error: miss.error });
             }
-            course.tracker.set_last_error(&miss.error, miss.asked());
-            let wait = self.backoff(course.failures, floor);
-            if let Err(why) = course.allows(now, wait, miss.asked().unwrap_or_default()) {
+            plan.tracker.set_last_error(&miss.error, miss.asked());
+            let wait = self.backoff(plan.failures, floor);
+            if let Err(why) = plan.allows(now, wait, miss.asked().unwrap_or_default()) {
                 return Err(RetryError { why, error: miss.error });
             }
-            self.log.retrying(course.tracker, course.attempts, &miss, wait);
+            self.log.retrying(plan.tracker, plan.attempts, &miss, wait);
             last = Some(miss.error);
             self.clock.sleep_until(now.after(wait)).await;
         }
     }
 
-    /// Waits for a place and for the pace that the service asked for, unless that is beyond the deadline.
+    /// Waits for a permit and for the pace that the service asked for, unless that is beyond the deadline.
     async fn pass<'g>(
         &self,
-        gate: &'g RateLimiter,
-        course: &mut RetryPlan<'g>,
+        limiter: &'g RateLimiter,
+        plan: &mut RetryPlan<'g>,
     ) -> Result<SemaphorePermit<'g>, RetryError> {
-        let place = match course.place.take() {
-            Some(place) => place,
-            None => gate.permit().await.map_err(|error| RetryError { why: GiveUpReason::Stop, error })?,
+        let permit = match plan.permit.take() {
+            Some(permit) => permit,
+            None => limiter.permit().await.map_err(|error| RetryError { why: GiveUpReason::Stop, error })?,
         };
         loop {
             let now = self.clock.now();
-            let Err(then) = gate.pace.start(now) else { return Ok(place) };
+            let Err(then) = limiter.pace.start(now) else { return Ok(permit) };
             let wait = then.since(now);
-            if let Err(why) = course.allows(now, wait, wait) {
+            if let Err(why) = plan.allows(now, wait, wait) {
                 let error = Error::new(
                     Kind::RateLimited,
                     format!("the service asked to send nothing for another {} s", wait.as_secs()),
@@ -372,17 +383,17 @@ mod tests {
         let retrier = Retrier::new(clock, jitter, Log::new(None, Level::Error));
         let tracker = Tracker::new(Operation::Run);
         let deadline = clock.now().after(Duration::from_secs(1_000_000));
-        let mut course = change(RetryPlan::new(asking, deadline, &tracker));
+        let mut plan = change(RetryPlan::new(asking, deadline, &tracker));
         let mut attempt = Scripted { comes: comes.iter().copied().collect(), attempts: 0 };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let end = runtime.block_on(retrier.run(&mut course, &mut attempt));
+        let end = runtime.block_on(retrier.run(&mut plan, &mut attempt));
         (attempt.attempts, end.map_err(|ended| ended.why))
     }
 
     #[test]
     fn retrier_makes_as_many_attempts_as_the_table_allows() {
         use FailureKind::{Lost, NotSent, Status, Unreadable};
-        let plain: fn(RetryPlan<'_>) -> RetryPlan<'_> = |course| course;
+        let plain: fn(RetryPlan<'_>) -> RetryPlan<'_> = |plan| plan;
         for (comes, asking, attempts, why) in [
             (&[][..], Asking::Submit, 1, None),
             (&[NotSent], Asking::Submit, MAX_CONNECTS, Some(GiveUpReason::Often)),
@@ -407,11 +418,11 @@ mod tests {
     #[test]
     fn retrier_ends_by_failures_in_a_row_and_by_the_deadline() {
         assert_eq!(
-            run(&[FailureKind::Lost], |course| course.at_most(3), Asking::Wait),
+            run(&[FailureKind::Lost], |plan| plan.at_most(3), Asking::Wait),
             (3, Err(GiveUpReason::Often))
         );
         let passed: fn(RetryPlan<'_>) -> RetryPlan<'_> =
-            |course| RetryPlan { deadline: Clock::new(10_000).now(), ..course };
+            |plan| RetryPlan { deadline: Clock::new(10_000).now(), ..plan };
         let (attempts, end) = run(&[FailureKind::Lost], passed, Asking::Wait);
         assert!(attempts <= 1 && matches!(end, Err(GiveUpReason::Late(_))), "{attempts} {end:?}");
     }
@@ -420,17 +431,17 @@ mod tests {
     fn resubmit_window_ends_by_the_clock_that_says_most() {
         let (now, tracker) = (Clock::new(1).now(), Tracker::new(Operation::Run));
         let window = Duration::from_secs(3600);
-        let course = |change: fn(&mut Stamp)| {
+        let plan = |change: fn(&mut Stamp)| {
             let mut first = Stamp::now();
             change(&mut first);
             RetryPlan::new(Asking::Resubmit, now.after(window * 10), &tracker)
                 .within(Some(ResubmitWindow::new(window, Clock::new(1))))
                 .since(first)
         };
-        let allows = |course: &RetryPlan<'_>, ahead: u64| {
-            course.allows(now, Duration::from_secs(ahead), Duration::ZERO) == Ok(())
+        let allows = |plan: &RetryPlan<'_>, ahead: u64| {
+            plan.allows(now, Duration::from_secs(ahead), Duration::ZERO) == Ok(())
         };
-        let fresh = course(|_| {});
+        let fresh = plan(|_| {});
         assert!(allows(&fresh, 3500) && !allows(&fresh, 3601));
         assert!(fresh.check().unwrap()());
         let stale: [fn(&mut Stamp); 5] = [
@@ -442,10 +453,10 @@ mod tests {
             |first| first.boot = "another".into(),
         ];
         for (at, change) in stale.into_iter().enumerate() {
-            let course = course(change);
+            let plan = plan(change);
             // A machine that has been up for less than an hour can't be older by its own clock.
             let up = Stamp::now().boot_ms > 3_601_000;
-            assert!(!allows(&course, 0) || at == 2 && !up, "case {at}");
+            assert!(!allows(&plan, 0) || at == 2 && !up, "case {at}");
         }
         // After a start of the machine the date counts once the service confirms it.
         let mut first = Stamp::now();

@@ -92,18 +92,18 @@ impl Pace {
 /// What requests of a kind pass on their way out: so many at once, at this pace.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
-    places: Semaphore,
+    permits: Semaphore,
     pub(crate) pace: Pace,
 }
 
 impl RateLimiter {
-    pub(crate) fn new(places: usize) -> RateLimiter {
-        RateLimiter { places: Semaphore::new(places), pace: Pace::default() }
+    pub(crate) fn new(permits: usize) -> RateLimiter {
+        RateLimiter { permits: Semaphore::new(permits), pace: Pace::default() }
     }
 
-    /// A turn, given back by being dropped.
+    /// A permit for one request, given back by being dropped.
     pub(crate) async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.places.acquire().await.map_err(|_| Error::new(Kind::Closed, "the client was closed"))
+        self.permits.acquire().await.map_err(|_| Error::new(Kind::Closed, "the client was closed"))
     }
 }
 

@@ -120,16 +120,16 @@ impl Submitter {
         };
         let tracker = context.tracker;
         let asking = if unaccepted.since.is_some() { Asking::Resubmit } else { Asking::Submit };
-        let course = RetryPlan::new(asking, context.deadline, tracker)
+        let plan = RetryPlan::new(asking, context.deadline, tracker)
             .through(&self.submissions, permit)
             .within((!context.resubmit).then_some(window));
-        let mut course = match &unaccepted.since {
-            Some(since) => course.since(since.clone()),
-            None => course,
+        let mut plan = match &unaccepted.since {
+            Some(since) => plan.since(since.clone()),
+            None => plan,
         };
         let (body, key) = (unaccepted.body.clone(), &start.key);
         let mut submission = Submission { submitter: self, body, key, tracker, attempts: 0, check: None };
-        let (job_id, json) = match self.retrier.run(&mut course, &mut submission).await {
+        let (job_id, json) = match self.retrier.run(&mut plan, &mut submission).await {
             Ok(accepted) => accepted,
             Err(ended) => return Err(submission_error(ended, tracker, &start.key)),
         };

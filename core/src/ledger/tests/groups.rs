@@ -8,7 +8,7 @@ use crate::ledger::registry::Handle;
 use crate::ledger::writer::Writer;
 use crate::model::submission_state::State;
 
-/// The writer that the clients of this place share.
+/// The writer that the clients of this ledger share.
 fn writer(place: &TempLedger) -> Arc<Writer> {
     Arc::clone(Handle::new(&Location::At(place.path()), None).writer())
 }

@@ -39,7 +39,7 @@ pub(super) fn until(what: &str, so: impl Fn() -> bool) {
     }
 }
 
-/// A place for ledgers.
+/// A temporary directory with a ledger.
 pub(super) struct TempLedger(TempDir);
 
 impl TempLedger {
