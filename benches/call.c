@@ -3,6 +3,7 @@
    Both sides ask for a job's state over a connection that stands, on the calling thread, and have the answer
    as text; this library also reads it. Each call is about another job, since a job is asked about once a
    second at most. The sides take turns, CALLS at a time; a ratio is the median of the rounds' ratios. */
+#define _POSIX_C_SOURCE 200809L
 #include "measure.h"
 #include "service.h"
 
