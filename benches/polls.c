@@ -50,6 +50,7 @@ static long memory_kib(void)
     char line[256];
     long kib = 0;
     FILE *status = fopen("/proc/self/status", "r");
+    NEED(status != NULL);
     while (fgets(line, sizeof line, status) != NULL) sscanf(line, "VmRSS: %ld", &kib);
     fclose(status);
     return kib;

@@ -32,7 +32,7 @@ static int connections(void)
     DIR *directory = opendir("/proc/self/fd");
     NEED(directory != NULL);
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        struct sockaddr_storage peer;
+        struct sockaddr_storage peer = {0};
         socklen_t size = sizeof peer;
         if (getpeername(atoi(entry->d_name), (struct sockaddr *)&peer, &size) == 0
             && (peer.ss_family == AF_INET || peer.ss_family == AF_INET6))

@@ -101,6 +101,7 @@ static void measure(char *const *arguments, double *took, double *made)
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     FILE *output = fdopen(ends[0], "r");
+    CHECK(output != NULL, "no output");
     char *got = fgets(line, sizeof line, output);
     fclose(output);
     CHECK(waitpid(child, &status, 0) == child && status == 0 && got != NULL
@@ -108,21 +109,29 @@ static void measure(char *const *arguments, double *took, double *made)
           "a measurement failed");
 }
 
+/* Appends the whole of a file to another one. */
+static void append(FILE *to, FILE *from, const char *name)
+{
+    char bytes[65536];
+    size_t count;
+    do {
+        count = fread(bytes, 1, sizeof bytes, from);
+        CHECK(!ferror(from) && fwrite(bytes, 1, count, to) == count, "%s can't be copied", name);
+    } while (count == sizeof bytes);
+    fclose(from);
+}
+
 /* A file with the system's certificates and this one, as libcurl wants them; the caller removes it. */
 static void write_bundle(const char *ca_file, char *path)
 {
     FILE *from = NULL, *to = fdopen(mkstemp(path), "w");
-    char bytes[65536];
-    size_t count;
     for (size_t at = 0; from == NULL && at < sizeof bundles / sizeof *bundles; at++)
         from = fopen(bundles[at], "r");
     CHECK(from != NULL && to != NULL, "no certificates of the system");
-    while ((count = fread(bytes, 1, sizeof bytes, from)) > 0) fwrite(bytes, 1, count, to);
-    fclose(from);
+    append(to, from, "the system's certificates");
     from = fopen(ca_file, "r");
     CHECK(from != NULL, "%s can't be read", ca_file);
-    while ((count = fread(bytes, 1, sizeof bytes, from)) > 0) fwrite(bytes, 1, count, to);
-    fclose(from);
+    append(to, from, ca_file);
     CHECK(fclose(to) == 0, "%s can't be written", path);
 }
 

@@ -148,7 +148,7 @@ static int is_ours(int fd, struct stat *found, char path[PATH_MAX])
 
 static int is_network(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     if (record_to < 0 || fd < 0) return 0;
     int kept = errno;

@@ -192,7 +192,7 @@ static void *free_queues(void *unused)
         perceptis_queue *own = NULL;
         atomic_int alive = 1;
         MUST(perceptis_queue_new(&own, &failed));
-        int releases = chance(&state, 2);
+        int releases = chance(&state, 2) == 1;
         struct bell *bell = malloc(sizeof *bell);
         CHECK(bell != NULL);
         atomic_init(&bell->alive, 1);

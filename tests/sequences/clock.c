@@ -150,7 +150,7 @@ static int strike_file(int kind, int fd)
         return 0;
     }
     if (S_ISSOCK(found.st_mode)) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t size = sizeof address;
         int is_network = getsockname(fd, (struct sockaddr *)&address, &size) == 0
             && address.ss_family != AF_UNIX;
