@@ -65,6 +65,8 @@ pub extern "C" fn perceptis_config_new() -> *mut perceptis_config {
 /// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown key, a bad value: the message lists what
 /// is accepted), `CONFIGURATION` (a base URL with a path, query, user info or another scheme). The texts are
 /// copied. Any thread; does not block. Since 0.1.
+// What is in brackets is a default, not a link: this text is for the header.
+#[allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_config_set(
     config: *mut perceptis_config,

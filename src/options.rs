@@ -53,6 +53,8 @@ pub extern "C" fn perceptis_options_new() -> *mut perceptis_options {
 ///
 /// Errors: `INVALID_ARGUMENT` (NULL, too long, not UTF-8, an unknown option, a bad value: the message lists
 /// what is accepted). The texts are copied. Any thread; does not block. Since 0.1.
+// What is in brackets is a default, not a link: this text is for the header.
+#[allow(rustdoc::broken_intra_doc_links)]
 #[unsafe(no_mangle)]
 pub extern "C" fn perceptis_options_set(
     options: *mut perceptis_options,

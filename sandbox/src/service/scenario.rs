@@ -1,5 +1,5 @@
 //! Scenarios: what can be made to go wrong, as it is asked for. Which there are is in the
-//! [table](super::table).
+//! [`table`].
 //!
 //! A scenario is written `NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP]`: `http_503@status*2+1` lets one poll pass
 //! and fails the next two.
