@@ -45,7 +45,8 @@ class LibraryBuildHook(BuildHookInterface[Any]):
             )
         if shutil.which("cargo") is None:
             raise SystemExit(
-                "cargo was not found: install a Rust toolchain, or name a built library with PERCEPTIS_LIBRARY_FILE"
+                "cargo was not found: install a Rust toolchain, or name a built library with "
+                "PERCEPTIS_LIBRARY_FILE"
             )
         environment = dict(os.environ)
         if not environment.get("RUSTFLAGS") and not environment.get("CARGO_ENCODED_RUSTFLAGS"):

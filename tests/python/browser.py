@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by the DevTools protocol over a pipe: no port, no driver, and it ends with the tests."""
+"""A headless Chromium, driven over a pipe with the DevTools protocol: it needs no port and no driver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Browser:
     def __init__(self, directory: Path) -> None:
         program = shutil.which("chromium")
         if program is None:
-            pytest.exit("the page is tested in chromium, which is not installed: see tests/tools.sh", returncode=1)
+            pytest.exit(
+                "the page is tested in chromium, which is not installed: see tests/tools.sh", returncode=1
+            )
         arguments = [
             program, "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={directory / 'profile'}",
             "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
@@ -88,7 +90,9 @@ class Browser:
     def page(self) -> Page:
         """A window that shares nothing with the others."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context, width=1400, height=1000)
+        target = self.call(
+            "Target.createTarget", url="about:blank", browserContextId=context, width=1400, height=1000
+        )
         session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         page = Page(self, session, context)
         self.pages[session] = page
@@ -164,7 +168,9 @@ class Page:
             f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({find}.getBoundingClientRect())"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
+            )
 
     def press(self, key: str, shift: bool = False) -> None:
         code, text = KEYS[key]

@@ -20,7 +20,8 @@ class Certificates:
         self.directory = directory
         self.authority = directory / "ca.pem"
         self.openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+            "-nodes", "-days", "2",
             "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem",
         )  # fmt: skip
 

@@ -16,16 +16,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import perceptis
 import pytest
-from perceptis import _calls
 
+import perceptis
 from certificates import Certificates
+from perceptis import _calls
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 20
-"""How many times as fast as the wall's the sandbox's clock and the clients' run: so slowly that a loaded machine keeps the
-library's own deadlines, of which a minute is the shortest."""
+"""How many times as fast as the wall's clock the clocks of the sandbox and of the clients run. It is low
+enough that a loaded machine keeps the library's own deadlines, of which a minute is the shortest."""
 QUICK = "--takes=20"
 """What makes jobs quick enough for that, in a key."""
 PATIENCE = 180 * SPEED
@@ -43,7 +43,7 @@ def needed(variable: str) -> Path:
 SANDBOX = needed("TEST_SANDBOX")
 LIBRARY = needed("TEST_LIBRARY")
 
-# A shell has its background jobs ignore SIGINT, and so their children: the tests of Ctrl-C must not depend on that.
+# Background jobs of a shell ignore SIGINT, and so do their children: tests of Ctrl-C must not depend on it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -69,8 +69,10 @@ class Sandbox:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees a variable that it did not set, least of all somebody's real key, or another test's ledger. But for
-    the network's timeouts: a loaded machine does not look like a fault."""
+    """No test sees a variable that it did not set, least of all a real API key or another test's ledger.
+
+    The network's timeouts are set, so that a loaded machine does not look like a fault.
+    """
     for name in list(os.environ):
         if name.startswith("PERCEPTIS_"):
             monkeypatch.delenv(name)
@@ -94,8 +96,10 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def left_in_work(call: Callable[[float], Any]) -> perceptis.TimeoutError:
-    """The error of a call that its deadline, in seconds, ended while its job went on. How long a machine takes to get so
-    far is not what is tested: each deadline is longer than the one before."""
+    """The error of a call whose deadline, in seconds, ended it while its job went on.
+
+    How long the machine takes to come so far is not tested: each deadline is longer than the one before.
+    """
     for timeout in (10.0, 40.0, 160.0, 640.0):
         with pytest.raises((perceptis.TimeoutError, perceptis.OutcomeUnknownError)) as caught:
             call(timeout)
@@ -252,4 +256,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs this interpreter, with what it prints as text."""
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600, **options)
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=600, **options
+    )

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 import uvloop
+from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 import perceptis
-
-from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -112,7 +111,9 @@ def test_it_needs_no_thread_of_pythons(tmp_path: Path) -> None:
     assert all_of_them <= 1 + 4, "the library has four at most"
 
 
-def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(
+    run: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
     async def main() -> None:
         async with of(sandbox) as client:
             options: dict[str, Any] = {"output_type": "single_slide", "directory": tmp_path, "name": "a"}
@@ -173,7 +174,9 @@ def test_many_are_cancelled_at_once(run: Run, script: Script) -> None:
     run(main())
 
 
-def test_an_exception_in_on_progress_is_raised_when_the_call_ends(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_exception_in_on_progress_is_raised_when_the_call_ends(
+    run: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
     calls: list[str] = []
 
     def on_progress(progress: perceptis.Progress) -> None:
@@ -184,7 +187,11 @@ def test_an_exception_in_on_progress_is_raised_when_the_call_ends(run: Run, sand
         async with of(sandbox) as client:
             with pytest.raises(RuntimeError, match="mine"):
                 await client.run(
-                    "A slide", output_type="single_slide", directory=tmp_path, name="a", on_progress=on_progress
+                    "A slide",
+                    output_type="single_slide",
+                    directory=tmp_path,
+                    name="a",
+                    on_progress=on_progress,
                 )
 
     run(main())
@@ -216,7 +223,7 @@ def test_a_client_belongs_to_one_loop(run: Run, script: Script) -> None:
     client = scripted(script)
 
     async def ask() -> None:
-        await client.get_status("j1")
+        await client.get_status("j1")  # noqa: F821 (it is deleted below)
 
     run(ask())
     with pytest.raises(RuntimeError, match="another event loop"):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import SPEED, Namespace, Script, run_python
 
 
@@ -25,7 +24,7 @@ def cli(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 
 def left_in_work(namespace: Namespace, count: int, *line: str) -> subprocess.CompletedProcess[str]:
-    """A line that its deadline ended while its job, so many in all, went on: see ``conftest.left_in_work``."""
+    """A command whose deadline ended it while its job went on: see ``conftest.left_in_work``."""
     for timeout in ("10", "40", "160", "640"):
         done = cli(*line, "--timeout", timeout, env=namespace.environment)
         if done.returncode == 124 and len(namespace.jobs()) == count:
@@ -47,7 +46,11 @@ def test_run_prints_the_path_and_nothing_else(tmp_path: Path) -> None:
     done = cli("run", "Why teams adopt Rust", "--type", "deck", "-o", str(out), "--name", "rust")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}/rust.pptx\n"
-    assert re.search(r"^(waiting|pending|processing|submitting|downloading|completed).* \d+:\d\d$", done.stderr, re.M)
+    assert re.search(
+        r"^(waiting|pending|processing|submitting|downloading|completed).* \d+:\d\d$",
+        done.stderr,
+        re.MULTILINE,
+    )
     assert "\x1b" not in done.stderr, "plain lines where there is no terminal"
     again = cli("run", "Why teams adopt Rust", "-o", str(out), "--name", "rust")
     assert again.returncode == 12 and "exists" in again.stderr
@@ -55,7 +58,9 @@ def test_run_prints_the_path_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_the_steps_and_their_json(tmp_path: Path) -> None:
-    first = cli("run", "-", "--type", "single_slide", "--variants", "2", "--json", cwd=tmp_path, input="A prompt")
+    first = cli(
+        "run", "-", "--type", "single_slide", "--variants", "2", "--json", cwd=tmp_path, input="A prompt"
+    )
     result = json.loads(first.stdout)
     assert first.returncode == 0 and len(result["files"]) == 2
     job = result["job_id"]
@@ -95,7 +100,9 @@ def test_exit_codes_tell_what_happened(scripted: Script, monkeypatch: pytest.Mon
     answers = {"/api/v1/status/none": 404, "/api/v1/status/key": 401, "/api/v1/status/plan": 403}
     for path, status in answers.items():
         scripted.on(path, status, {"error": {"code": "c", "message": "m"}})
-    scripted.on("/api/v1/status/failed", 200, {"status": "failed", "error": {"code": "bad", "message": "luck"}})
+    scripted.on(
+        "/api/v1/status/failed", 200, {"status": "failed", "error": {"code": "bad", "message": "luck"}}
+    )
     scripted.on("/api/v1/status/slow", 200, {"status": "processing"})
     scripted.on("/api/v1/status/html", 200, b"<html>", "text/html")
     for arguments, code, says in [
@@ -132,7 +139,9 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     left_in_work(namespace, 1, *line, "--idempotency-key", "order-1")
     (job,) = namespace.jobs()
     listed = asked("jobs", "--unsettled").stdout
-    assert re.fullmatch(rf"accepted {job['job_id']} order-1 [-0-9T:]+Z {tmp_path}/rust \(.*TIMEOUT\)\n", listed), listed
+    assert re.fullmatch(
+        rf"accepted {job['job_id']} order-1 [-0-9T:]+Z {tmp_path}/rust \(.*TIMEOUT\)\n", listed
+    ), listed
     history = asked("jobs", "order-1", "--history").stdout.splitlines()
     assert history[0] + "\n" == listed and any(event.endswith(" recorded") for event in history[1:])
 
@@ -150,7 +159,9 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     assert f"{job['job_id']}: TIMEOUT: " in waits.stderr
     namespace.freeze(False)
     one = asked("recover", "order-1")
-    assert (one.returncode, one.stdout) == (0, f"delivered {job['job_id']} order-1 {tmp_path}/rust.pptx\n"), one.stderr
+    assert (one.returncode, one.stdout) == (0, f"delivered {job['job_id']} order-1 {tmp_path}/rust.pptx\n"), (
+        one.stderr
+    )
     rest = json.loads(asked("recover", "--json").stdout)
     assert [entry["outcome"] for entry in rest["jobs"]] == ["delivered"] and rest["unsettled"] == 0
     assert sorted(os.listdir(tmp_path)) == ["other.pptx", "rust.pptx"] and len(namespace.jobs()) == 2
@@ -158,12 +169,19 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     assert asked("forget").returncode == 2
     assert asked("forget", "order-2").returncode == 5
     assert (asked("forget", "order-1").returncode, len(asked("jobs").stdout.splitlines())) == (0, 1)
-    assert (asked("forget", "--settled").returncode, json.loads(asked("jobs", "--json").stdout)) == (0, {"jobs": []})
-    assert asked(*line, "--idempotency-key", "order-1", "--overwrite").returncode == 6, "it is not bought again in silence"
+    assert (asked("forget", "--settled").returncode, json.loads(asked("jobs", "--json").stdout)) == (
+        0,
+        {"jobs": []},
+    )
+    assert asked(*line, "--idempotency-key", "order-1", "--overwrite").returncode == 6, (
+        "it is not bought again in silence"
+    )
     damaged = {**namespace.environment, "PERCEPTIS_LEDGER": str(tmp_path)}
     for arguments in (line, ("jobs",), ("recover",)):
         refused = cli(*arguments, env=damaged)
-        assert refused.returncode == 13 and "LEDGER" in refused.stderr and "PERCEPTIS_LEDGER" in refused.stderr
+        assert (
+            refused.returncode == 13 and "LEDGER" in refused.stderr and "PERCEPTIS_LEDGER" in refused.stderr
+        )
 
 
 @pytest.mark.parametrize("command", ["run", "recover"])

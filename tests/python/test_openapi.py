@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from conftest import SANDBOX
 
 
@@ -18,7 +17,10 @@ from conftest import SANDBOX
 def base_url() -> Iterator[str]:
     """A sandbox of its own: what is tried on the admin API would strike other tests."""
     process = subprocess.Popen(
-        [str(SANDBOX), "serve", "--exit-on-stdin-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(SANDBOX), "serve", "--exit-on-stdin-eof"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None and process.stdin is not None
     yield json.loads(process.stdout.readline())["base_url"]
@@ -44,7 +46,7 @@ def conforms(base_url: str, key: str, directory: Path, *arguments: str) -> subpr
 
 
 def test_the_sandbox_does_what_its_description_says(base_url: str, tmp_path: Path) -> None:
-    # In the namespace that the admin API is about where none is named: so it is asked about jobs that there are.
+    # These jobs are in the default namespace of the admin API, so it is asked about jobs that exist.
     done = conforms(base_url, "sk-openapi", tmp_path)
     assert done.returncode == 0, done.stdout[-6000:]
     assert "Tested: 21" in done.stdout, done.stdout[-6000:]

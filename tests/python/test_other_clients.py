@@ -1,4 +1,4 @@
-"""Clients that know nothing of this library, written against the HTTP API alone: the sandbox serves them, too."""
+"""Clients without this library, written against the HTTP API alone: the sandbox serves them, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import ROOT, SANDBOX, Sandbox
 
 SPEED = 2000  # these clients know no time but the wall's
@@ -35,7 +34,9 @@ class World:
     def admin(self, path: str, body: dict[str, Any] | None = None) -> Any:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         data = None if body is None else json.dumps(body).encode()
-        with opener.open(f"{self.url}/_sandbox/{path}?namespace={self.namespace}", data, timeout=30) as answer:
+        with opener.open(
+            f"{self.url}/_sandbox/{path}?namespace={self.namespace}", data, timeout=30
+        ) as answer:
             return json.load(answer)
 
     def requests(self, path: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Proxies: which one is asked for what, what they say, and that their passwords are told nobody."""
+"""Proxies: which one is asked for what, what they say, and that their passwords stay secret."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Script
 
 import perceptis
-
 from certificates import Certificates, served
-from conftest import Script
 from proxies import Proxy
 
 KEY = "sk-test-very-secret"

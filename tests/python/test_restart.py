@@ -1,4 +1,4 @@
-"""Programs that are killed and started again with the same line, and processes that share a ledger, pay once."""
+"""Programs that are killed and started again, and processes that share a ledger, pay once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pptx
 import pytest
+from conftest import ROOT, Namespace, run_python, until
 
 import perceptis
-
-from conftest import ROOT, Namespace, run_python, until
 from orders import make
 
 CALLER = str(ROOT / "tests" / "callers" / "restart.py")
@@ -63,7 +62,9 @@ MOMENTS: list[tuple[str, Moment, str]] = [
 @pytest.mark.parametrize(
     "moments", [MOMENTS[:1], MOMENTS[1:2], MOMENTS[2:], MOMENTS], ids=["answer", "job", "file", "all"]
 )
-def test_restart_pays_once(namespace: Namespace, tmp_path: Path, moments: list[tuple[str, Moment, str]]) -> None:
+def test_restart_pays_once(
+    namespace: Namespace, tmp_path: Path, moments: list[tuple[str, Moment, str]]
+) -> None:
     line = [CALLER, namespace.name, str(tmp_path)]
     namespace.freeze(True)
     for _, moment, scenario in moments:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import perceptis
-
 from certificates import Certificates, served
 
 KEY = "sk-test-very-secret"

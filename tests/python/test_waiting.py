@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SPEED, Namespace, Sandbox, Script, run_python
 
 import perceptis
-
-from conftest import SPEED, Namespace, Sandbox, Script, run_python
 
 PROCESSING = {"job_id": "j1", "status": "processing"}
 
@@ -70,7 +69,9 @@ def test_an_exception_in_on_progress_is_raised_when_the_call_ends(sandbox: Sandb
         assert (tmp_path / "a.pptx").is_file(), "the job is not lost"
         assert caught.value.__cause__ is None
         with pytest.raises(LookupError) as caught:
-            client.run("p", output_type="single_slide", directory=tmp_path, timeout=10, on_progress=on_progress)
+            client.run(
+                "p", output_type="single_slide", directory=tmp_path, timeout=10, on_progress=on_progress
+            )
         assert isinstance(caught.value.__cause__, perceptis.TimeoutError), "nor is what else went wrong"
 
 
@@ -80,7 +81,12 @@ client = perceptis.Client()
 print("ready", flush=True)
 try:
     if sys.argv[1] == "run":
-        client.run("p", output_type="deck", idempotency_key="order-1", on_progress=lambda progress: print(progress.status, flush=True))
+        client.run(
+            "p",
+            output_type="deck",
+            idempotency_key="order-1",
+            on_progress=lambda progress: print(progress.status, flush=True),
+        )
     else:
         client.wait("j1", on_progress=lambda progress: print(progress.status, flush=True))
 except KeyboardInterrupt as interrupted:
@@ -95,7 +101,11 @@ except KeyboardInterrupt as interrupted:
 @pytest.mark.parametrize(("call", "key"), [("run", "order-1"), ("wait", "None")])
 def test_ctrl_c_says_the_job_and_how_to_resume(endless: Script, tmp_path: Path, call: str, key: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, call], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        [sys.executable, "-c", INTERRUPTED, call],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
     )
     assert process.stdout is not None
     while "processing" not in (line := process.stdout.readline()):
@@ -198,7 +208,8 @@ def test_workers_that_were_forked_have_clients_of_their_own(sandbox: Sandbox) ->
         context = multiprocessing.get_context("fork")
         queue = context.Queue()
         workers = [
-            context.Process(target=lambda: queue.put(in_child(sandbox, job_id, client)), daemon=True) for _ in range(8)
+            context.Process(target=lambda: queue.put(in_child(sandbox, job_id, client)), daemon=True)
+            for _ in range(8)
         ]
         for worker in workers:
             worker.start()

@@ -50,4 +50,6 @@ def entries_of(value: Any) -> list[dict[str, Any]]:
     """The objects in a list."""
     if not isinstance(value, list):
         return []
-    return [cast("dict[str, Any]", entry) for entry in cast("Iterable[Any]", value) if isinstance(entry, dict)]
+    return [
+        cast("dict[str, Any]", entry) for entry in cast("Iterable[Any]", value) if isinstance(entry, dict)
+    ]

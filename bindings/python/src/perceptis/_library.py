@@ -8,8 +8,8 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint3
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from .errors import Error, InvalidArgumentError, make_error
 from ._codes import Code
+from .errors import Error, InvalidArgumentError, make_error
 
 ABI_MAJOR = 0
 ABI_MINOR = 3
@@ -56,7 +56,10 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "perceptis_forget": (c_int32, [c_void_p, c_char_p, _OUT]),
     "perceptis_queue_new": (c_int32, [_OUT, _OUT]),
     "perceptis_queue_fd": (c_int, [c_void_p]),
-    "perceptis_queue_take": (c_int32, [c_void_p, POINTER(c_void_p), c_size_t, c_int64, POINTER(c_size_t), _OUT]),
+    "perceptis_queue_take": (
+        c_int32,
+        [c_void_p, POINTER(c_void_p), c_size_t, c_int64, POINTER(c_size_t), _OUT],
+    ),
     "perceptis_queue_cancel": (c_int32, [c_void_p, c_uint64, _OUT]),
     "perceptis_queue_free": (None, [c_void_p]),
     "perceptis_event_tag": (c_uint64, [c_void_p]),

@@ -27,15 +27,17 @@ def wanted_level() -> Optional[str]:
 def emit(text: str) -> None:
     """Hands a record of the library to the logger, with the time at which it was made.
 
-    The record's ``args`` are its fields, and so is its ``perceptis``, for handlers that make something else of them
-    than a line.
+    The record's ``args`` are its fields. So is its attribute ``perceptis``, for handlers that make something
+    else of the fields than a line.
     """
     fields = _fields(text)
     level = _LEVELS.get(str(fields.get("level")), logging.INFO)
     if not LOGGER.isEnabledFor(level):
         return
     extra = {"perceptis": fields}
-    record = LOGGER.makeRecord(LOGGER.name, level, "libperceptis", 0, _template(fields), (fields,), None, extra=extra)
+    record = LOGGER.makeRecord(
+        LOGGER.name, level, "libperceptis", 0, _template(fields), (fields,), None, extra=extra
+    )
     unix_ms = fields.get("unix_ms")
     if isinstance(unix_ms, int):
         created = unix_ms / 1000

@@ -17,8 +17,11 @@ ROOM = 64
 
 
 class Receipt:
-    """The library's final event of a call. Freed, it says that the program has the end; discarded, that it never will,
-    so that an equal call gets it."""
+    """The library's final event of a call.
+
+    Freeing it tells the library that the program has the end of the call. Discarding it tells the library
+    that the program never gets the end, so that an equal call gets it.
+    """
 
     def __init__(self, event: c_void_p) -> None:
         self._event: Optional[c_void_p] = event
@@ -77,7 +80,9 @@ class Queue:
         """The next event; ``None`` when none has come within the time. The GIL is free meanwhile."""
         if self._at >= self._taken.value:
             self._taken.value = self._at = 0
-            call(library.perceptis_queue_take, self.handle, self._events, ROOM, timeout_ms, byref(self._taken))
+            call(
+                library.perceptis_queue_take, self.handle, self._events, ROOM, timeout_ms, byref(self._taken)
+            )
             if not self._taken.value:
                 return None
         # What an exception of a signal handler leaves untaken here is there the next time.

@@ -26,7 +26,7 @@ class Image:
 
 
 ImageSource = Union[Path, bytes, Image]
-"""A path, or an image in memory: ``bytes``, whose type is found by what they begin with, or an :class:`Image`."""
+"""A path, or an image in memory: an :class:`Image`, or ``bytes``, whose first bytes tell the type."""
 
 
 def as_text(name: str, value: Any) -> str:
@@ -81,7 +81,12 @@ def request_of(
     try:
         for field, value in fields.items():
             if value is not None:
-                call(library.perceptis_request_set, handle, field.encode(), encoded(field, as_text(field, value)))
+                call(
+                    library.perceptis_request_set,
+                    handle,
+                    field.encode(),
+                    encoded(field, as_text(field, value)),
+                )
         if isinstance(images, (str, bytes)):
             raise invalid("argument images is one image; accepted is a list of them")
         for image in images:

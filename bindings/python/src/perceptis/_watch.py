@@ -78,12 +78,16 @@ class _Line:
 def _interrupted(last: Optional[Activity], as_json: bool) -> None:
     """Says how to go on, and ends: the call can't be ended from here, and its job goes on anyway."""
     if as_json:
-        known = {"code": "INTERRUPTED", "job_id": last and last.job_id, "idempotency_key": last and last.idempotency_key}
+        known = {
+            "code": "INTERRUPTED",
+            "job_id": last and last.job_id,
+            "idempotency_key": last and last.idempotency_key,
+        }
         print(json.dumps(known), file=sys.stderr)
     elif last is not None and last.operation == "run" and last.job_id is not None:
         print(
-            f"interrupted; job {last.job_id} goes on: run the same line again, or python -m perceptis recover, "
-            "neither of which is billed twice",
+            f"interrupted; job {last.job_id} goes on: run the same line again, or python -m perceptis "
+            "recover, neither of which is billed twice",
             file=sys.stderr,
         )
     elif last is not None and last.job_id is not None:
@@ -99,7 +103,9 @@ def _interrupted(last: Optional[Activity], as_json: bool) -> None:
             file=sys.stderr,
         )
     elif last is not None and last.operation == "recover":
-        print("interrupted; nothing was bought, and the next recover goes on with what is left", file=sys.stderr)
+        print(
+            "interrupted; nothing was bought, and the next recover goes on with what is left", file=sys.stderr
+        )
     else:
         print("interrupted; nothing was submitted", file=sys.stderr)
     sys.stdout.flush()

@@ -28,7 +28,9 @@ class Attempt:
 class Error(Exception):
     """What went wrong. Holds neither the API key nor a URL's signature; can be pickled and copied."""
 
-    def __init__(self, message: str, code: int = Code.INTERNAL, details: Optional[Mapping[str, Any]] = None) -> None:
+    def __init__(
+        self, message: str, code: int = Code.INTERNAL, details: Optional[Mapping[str, Any]] = None
+    ) -> None:
         super().__init__(message)
         self._message = message
         self._code = int(code)
@@ -192,7 +194,7 @@ class IncompleteError(Error):
     @property
     def result(self) -> Result:
         """What came."""
-        from .results import Result
+        from .results import Result  # noqa: PLC0415 (results.py imports this file)
 
         text: str = self.__dict__.get("_json") or "{}"
         return Result.from_json(text)
@@ -258,7 +260,9 @@ def make_error(code: int, message: str, details_json: str = "{}", result_json: O
     return _restore(_CLASSES.get(code, Error), message, code, details, result_json)
 
 
-def _restore(kind: type[Error], message: str, code: int, details: Mapping[str, Any], result: Optional[str]) -> Error:
+def _restore(
+    kind: type[Error], message: str, code: int, details: Mapping[str, Any], result: Optional[str]
+) -> Error:
     error = kind(message, code, details)
     if result is not None:
         error.__dict__["_json"] = result

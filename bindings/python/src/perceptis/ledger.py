@@ -46,8 +46,8 @@ class Job:
     """The job, once the service has accepted one."""
     idempotency_key: str
     state: str
-    """``submitting`` (it may have been sent), ``accepted``, ``completed`` (files may be missing), ``settled``,
-    ``failed``, ``refused``, or a word that is new."""
+    """``submitting`` (it may have been sent), ``accepted``, ``completed`` (files may be missing),
+    ``settled``, ``failed``, ``refused``, or a word that is new."""
     unsettled: bool
     """Whether it waits for :meth:`Client.recover`."""
     live: bool
@@ -136,9 +136,10 @@ class Recovered:
     operation: str
     """``run`` or ``generate``."""
     outcome: str
-    """``delivered``; ``settled`` (no files were asked for); ``failed`` (nothing is billed); ``unknown`` (too old to be
-    sent again without being told so); ``unsettled`` (the next call tries again); ``in_work`` (a live process works on
-    it); ``other_key`` (the service shows it to another API key only); or a word that is new."""
+    """``delivered``; ``settled`` (no files were asked for); ``failed`` (nothing is billed); ``unknown`` (too
+    old to be sent again unless ``resubmit`` asks for it); ``unsettled`` (the next call tries again);
+    ``in_work`` (a live process works on it); ``other_key`` (the service shows it to another API key only); or
+    a word that is new."""
     billed: str
     """What is known of the bill: ``"no"``, ``"yes"`` or ``"unknown"``."""
     code: Optional[str]
@@ -207,22 +208,26 @@ class Unsettled:
     message: str
     """One sentence that says how to go on."""
     job: Optional[Job] = None
-    """What the ledger knows of it; ``None`` of a job that it does not know, since another program submitted it."""
+    """The ledger's entry; ``None`` for a job that another program submitted, which the ledger does not
+    know."""
 
     @classmethod
     def of(cls, job: Job) -> Unsettled:
         """A submission that the ledger knows."""
         if job.job_id is None:
             message = (
-                "whether the service accepted the request is unknown: recover(), or the same request with the "
-                f"idempotency key {job.idempotency_key}, settles it and is not billed twice"
+                "whether the service accepted the request is unknown: recover(), or the same request with "
+                f"the idempotency key {job.idempotency_key}, settles it and is not billed twice"
             )
         elif job.state == "completed":
-            message = f"job {job.job_id} is completed and billed, and its files may be missing: recover() fetches them"
+            message = (
+                f"job {job.job_id} is completed and billed, and its files may be missing: "
+                "recover() fetches them"
+            )
         else:
             message = (
-                f"job {job.job_id} goes on, and is billed if it is delivered, and once: recover() settles it, or "
-                "wait() and then download()"
+                f"job {job.job_id} goes on, and is billed if it is delivered, and once: "
+                "recover() settles it, or wait() and then download()"
             )
         billed = "yes" if job.state == "completed" else "unknown"
         return cls(job.operation, job.job_id, job.idempotency_key, billed, message, job)

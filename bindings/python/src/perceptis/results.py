@@ -42,14 +42,15 @@ class Result:
     unverified: tuple[File, ...] = ()
     """Files that arrived damaged and were kept; only in an :class:`~perceptis.IncompleteError`'s result."""
     adopted: bool = False
-    """Whether it goes on with what an equal call, whose caller is gone or was told that it is not done, has begun."""
+    """Whether the call continued the submission of an equal call whose process is gone, or which ended
+    without its result."""
     recorded: bool = False
     """Whether the ledger has all of it."""
     unsettled: int = 0
     """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(default="", repr=False)
-    """The library's result as it came. ``job`` in it is the service's last answer, unchanged; ``None`` where the
-    ledger and the disk knew all, and nothing was asked."""
+    """The library's result as it came. Its ``job`` is the service's last answer, unchanged; ``None`` where
+    the ledger and the disk knew everything, and the service was not asked."""
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -128,7 +129,11 @@ class Status:
             status=text_of(values, "status"),
             output_type=text_of(values, "output_type"),
             downloads=tuple(
-                Download(url=text_of(entry, "url"), format=text_of(entry, "format"), variant=number_of(entry.get("variant")))
+                Download(
+                    url=text_of(entry, "url"),
+                    format=text_of(entry, "format"),
+                    variant=number_of(entry.get("variant")),
+                )
                 for entry in entries_of(values.get("downloads"))
             ),
             error=values.get("error"),
@@ -145,14 +150,15 @@ class Accepted:
     output_type: str
     billed: str
     adopted: bool
-    """Whether it goes on with what an equal call, whose caller is gone or was told that it is not done, has begun."""
+    """Whether the call continued the submission of an equal call whose process is gone, or which ended
+    without its result."""
     recorded: bool
     """Whether the ledger has it."""
     unsettled: int
     """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(repr=False)
-    """The library's result as it came. ``answer`` in it is the service's, unchanged; ``None`` where nothing was sent,
-    since the ledger knew the job."""
+    """The library's result as it came. Its ``answer`` is the service's, unchanged; ``None`` where nothing was
+    sent, since the ledger knew the job."""
 
     @classmethod
     def from_json(cls, text: str) -> Accepted:
@@ -184,13 +190,14 @@ class Activity:
     elapsed: float
     """Seconds since the call began."""
     eta: Optional[float] = None
-    """In how many seconds the job is likely to be done, while that is known: by what jobs of its kind have taken."""
+    """In how many seconds the job is likely to be done; learned from the times of earlier jobs of its
+    kind."""
     eta_low: Optional[float] = None
     """The same at the earliest."""
     eta_high: Optional[float] = None
     """The same at the latest."""
     eta_jobs: Optional[int] = None
-    """On how many jobs of its kind that stands; 0: on the service's documentation."""
+    """How many jobs of its kind this estimate is learned from; 0: it is the service's documentation."""
 
     @classmethod
     def list_from_json(cls, text: str) -> tuple[Activity, ...]:
@@ -225,13 +232,14 @@ class Progress:
     elapsed: float
     """Seconds since the call began."""
     eta: Optional[float] = None
-    """In how many seconds the job is likely to be done, while that is known: by what jobs of its kind have taken."""
+    """In how many seconds the job is likely to be done; learned from the times of earlier jobs of its
+    kind."""
     eta_low: Optional[float] = None
     """The same at the earliest."""
     eta_high: Optional[float] = None
     """The same at the latest."""
     eta_jobs: Optional[int] = None
-    """On how many jobs of its kind that stands; 0: on the service's documentation."""
+    """How many jobs of its kind this estimate is learned from; 0: it is the service's documentation."""
     json: str = field(default="", repr=False)
     """The library's text as it came."""
 
