@@ -13,7 +13,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar
 
 from . import _calls, _log
 from ._base import BaseClient
-from ._calls import Call
+from ._calls import Call, Order
 from ._codes import Code
 from ._library import call, library
 from ._queue import FINISHED, LOG, ROOM, Event, Queue
@@ -39,9 +39,10 @@ class _Running:
 class AsyncClient(BaseClient):
     """A client of the service with one API key, for asyncio and for uvloop.
 
-    Belongs to the event loop of its first call and is used from that loop's thread. Takes what :class:`Client`
-    takes, and needs no thread: the loop watches one descriptor for all its calls, however many. Only what blocks on the
-    disk (:meth:`jobs`, :meth:`unsettled`, :meth:`forget`) runs on one of the loop's. The log is told from the loop.
+    A client belongs to the event loop of its first call, and is used from that loop's thread. It takes the
+    arguments of :class:`Client`. It needs no thread: the loop watches one descriptor for all calls, however
+    many. Only methods that block on the disk (:meth:`jobs`, :meth:`unsettled`, :meth:`forget`) run on a
+    thread of the loop's executor. Log records reach ``logging`` from the loop's thread.
 
     Cancelling a task cancels the waiting; its job goes on, and :meth:`unsettled` lists it.
 
@@ -85,13 +86,7 @@ class AsyncClient(BaseClient):
 
         ``on_progress`` is called on the event loop's thread.
         """
-        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = {
-            **_calls.target_options(directory, name, overwrite),
-            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
-        }
-        made = _calls.run(prompt, output_type, fields, images, extra, target, timeout)
-        return await self._perform(made, on_progress)
+        return await self._perform(Order.of(locals()).run(), on_progress)
 
     async def generate(
         self,
@@ -114,13 +109,7 @@ class AsyncClient(BaseClient):
         timeout: Optional[float] = None,
     ) -> Accepted:
         """Submits a request and returns once the service has accepted it, as :meth:`Client.generate`."""
-        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = {
-            **_calls.target_options(directory, name, overwrite),
-            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
-        }
-        made = _calls.generate(prompt, output_type, fields, images, extra, target, timeout)
-        return await self._perform(made, None)
+        return await self._perform(Order.of(locals()).generate(), None)
 
     async def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
         """The state of a job, asked once, as :meth:`Client.get_status`."""
@@ -143,8 +132,8 @@ class AsyncClient(BaseClient):
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
         """Fetches the files of a completed job, as :meth:`Client.download`."""
-        target = _calls.target_options(directory, name, overwrite)
-        return await self._perform(_calls.download(job_id, target, timeout), on_progress)
+        made = _calls.download(job_id, directory, name, overwrite, timeout)
+        return await self._perform(made, on_progress)
 
     async def recover(
         self, *, job: Optional[str] = None, resubmit: bool = False, timeout: Optional[float] = None
@@ -175,7 +164,8 @@ class AsyncClient(BaseClient):
         await self._on_a_thread(lambda: self._forget(job, settled))
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Ends the calls that run, each with :class:`ClosedError`, and waits for them without blocking the loop.
+        """Ends the running calls, each with :class:`ClosedError`, and waits for them without blocking the
+        loop.
 
         Their jobs go on at the service. Closing again does nothing.
 
@@ -206,7 +196,9 @@ class AsyncClient(BaseClient):
         finally:
             left, self._running = self._running, {}
             for tag, running in left.items():
-                error = ClosedError("the client was closed", Code.CLOSED, {"billed": "unknown", "retryable": False})
+                error = ClosedError(
+                    "the client was closed", Code.CLOSED, {"billed": "unknown", "retryable": False}
+                )
                 if not running.end.done():
                     running.end.set_result(Event(tag, FINISHED, "", error))
             # The last one frees it: a thread may be in a call.
@@ -231,7 +223,9 @@ class AsyncClient(BaseClient):
         handle = self.__dict__.get("_handle")
         if handle is not None:
             if not self._closed and not self._is_forked():
-                warnings.warn(f"unclosed {self!r}: await its close()", ResourceWarning, stacklevel=2, source=self)
+                warnings.warn(
+                    f"unclosed {self!r}: await its close()", ResourceWarning, stacklevel=2, source=self
+                )
             self._handle = None
             self._free(handle)
 
@@ -265,7 +259,7 @@ class AsyncClient(BaseClient):
             try:
                 end = await asyncio.shield(running.end)
             except asyncio.CancelledError:
-                # At once, but for what a cancelled task is told by its own queue: then unsettled() knows the job.
+                # The call ends at once; waiting for its end lets unsettled() know the job.
                 if not running.end.done():
                     queue.cancel(tag)
                 with contextlib.suppress(asyncio.CancelledError):
