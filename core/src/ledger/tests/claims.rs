@@ -377,7 +377,7 @@ fn submission_is_taken_over_once() {
 }
 
 #[test]
-fn step_changes_only_what_is_this_processs() {
+fn step_changes_only_rows_of_this_process() {
     let place = Place::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
