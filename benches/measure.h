@@ -17,7 +17,7 @@
         }                                 \
     } while (0)
 
-/* Seconds on a clock that nobody sets. */
+/* Seconds on the monotonic clock. */
 static inline double now(void)
 {
     struct timespec time;

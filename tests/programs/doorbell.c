@@ -142,7 +142,8 @@ int main(void)
     ask_async(state.client, state.queue, 1002);
     CHECK(take(state.queue, -1) == 1 && atomic_load(&state.rings) == 10);
 
-    /* Whoever takes it away waits for a ring in progress; so does whoever frees the queue. */
+    /* A thread that takes the doorbell away waits for a ring in progress, and so does a thread that frees
+       the queue. */
     for (int frees = 0; frees < 2; frees++) {
         pthread_t thread;
         atomic_store(&state.let_go, 0);

@@ -254,8 +254,8 @@ int main(int argc, char **argv)
     CHECK(pthread_create(&threads[count++], NULL, block, NULL) == 0);
     for (size_t i = TAKERS; i < count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
 
-    /* Clients that were freed with calls in flight end them, too, though nobody waits for that: these are
-       waited for. */
+    /* Clients that were freed with calls in flight end these calls, too, and no thread waits for that. The
+       test waits for the last clients. */
     for (int i = 0; i < CLIENTS; i++) {
         MUST(perceptis_client_close(slots[i].client, 60000, &failed));
         perceptis_client_free(slots[i].client);

@@ -37,7 +37,7 @@ def scripted(script: Script) -> perceptis.AsyncClient:
 
 
 async def waiting(client: perceptis.AsyncClient, count: int = 1) -> None:
-    """Until so many calls know their job's state."""
+    """Waits until so many calls know their job's state."""
     while sum(activity.status is not None for activity in client.activity()) < count:
         await asyncio.sleep(0.001)
 
@@ -47,7 +47,7 @@ def test_the_steps_and_a_run(run: Run, namespace: Namespace, tmp_path: Path) -> 
         async with perceptis.AsyncClient(**namespace.config) as client:
             seen: list[perceptis.Progress] = []
             threads: set[int] = set()
-            # The job goes on once its progress was told.
+            # The job goes on once the program has seen its progress.
             namespace.strike("never_ends")
 
             def on_progress(progress: perceptis.Progress) -> None:
@@ -127,13 +127,13 @@ def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(
             assert (left.operation, left.idempotency_key, left.billed) == ("run", key, "unknown")
             assert left.job_id is not None and left.job_id in left.message
             assert client.activity() == ()
-            # A wait alone brings no files; a download settles it, under the same name.
+            # A wait brings no files; a download under the same name settles the job.
             await client.wait(left.job_id)
             assert len(await client.unsettled()) == 1
             await client.download(left.job_id, directory=tmp_path, name="a")
             assert await client.unsettled() == ()
 
-            # Cancelled before its first step it has sent nothing.
+            # A task that is cancelled before its first step has sent nothing.
             task = asyncio.ensure_future(client.run("A slide", **options))
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""``python -m perceptis``, as a person and as a script use it."""
+"""``python -m perceptis``, used by a person and by a script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conftest import SPEED, Namespace, Script, run_python
 
 def cli(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     if arguments[0] == "status":
-        # Its deadline is a minute: here one of the wall's.
+        # The caller's deadline is a minute: here a minute of the wall's clock.
         options["env"] = {**options.get("env", os.environ), "PERCEPTIS_TIME_SCALE": "1"}
     return run_python("-m", "perceptis", *arguments, **options)
 
@@ -85,7 +85,7 @@ def test_a_terminal_gets_one_changing_line(tmp_path: Path) -> None:
     while True:
         try:
             piece = os.read(master, 1024)
-        except OSError:  # the terminal's other end is closed
+        except OSError:  # the other end of the terminal is closed
             break
         if not piece:
             break
@@ -145,7 +145,7 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     history = asked("jobs", "order-1", "--history").stdout.splitlines()
     assert history[0] + "\n" == listed and any(event.endswith(" recorded") for event in history[1:])
 
-    # What runs next says so before it costs anything.
+    # The next run says so before it costs anything.
     other_line = ("run", "Other", "--type", "single_slide", "-o", str(tmp_path), "--name", "other")
     other = left_in_work(namespace, 2, *other_line)
     first, shown = other.stderr.splitlines()[:2]
@@ -186,7 +186,7 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
 
 @pytest.mark.parametrize("command", ["run", "recover"])
 def test_ctrl_c_costs_nothing(namespace: Namespace, tmp_path: Path, command: str) -> None:
-    """What was interrupted goes on with the same line, or is settled."""
+    """An interrupted run goes on with the same command, or is settled."""
     namespace.freeze(True)
     line = ["run", "Why teams adopt Rust", "-o", str(tmp_path), "--name", "rust"]
     if command == "recover":

@@ -46,7 +46,7 @@ def test_a_deck_is_made_and_opens(client: perceptis.Client, tmp_path: Path) -> N
     assert (result.status, result.output_type, result.billed) == ("completed", "deck", "yes")
     assert result.raw["job"]["job_id"] == result.job_id
     titles = [slide.shapes.title.text for slide in pptx.Presentation(str(file.path)).slides]
-    # What else is in a deck is the service's business.
+    # The rest of a deck is decided by the service.
     assert titles[0] == "Why teams adopt Rust"
     assert [title for title in titles if title.startswith("It is")] == ["It is fast", "It is safe"]
     assert os.listdir(tmp_path) == ["rust.pptx"]
@@ -320,13 +320,13 @@ def test_the_callers_run(client: perceptis.Client, namespace: Namespace, tmp_pat
     callers = ROOT / "tests" / "callers"
     job_id = client.generate("Caller", output_type="single_slide").job_id
     client.wait(job_id)
-    # Its deadline is a minute: here one of the wall's.
+    # The caller's deadline is a minute: here a minute of the wall's clock.
     status = run_python(str(callers / "status.py"), job_id, env={**os.environ, "PERCEPTIS_TIME_SCALE": "1"})
     assert status.returncode == 0, status.stderr
     assert status.stdout.splitlines()[0] == "completed [1]"
     assert client.get_status(job_id).job_id in status.stdout.splitlines()[1]
 
-    # It goes on once it has shown its progress.
+    # The job goes on once the program has shown its progress.
     namespace.strike("never_ends")
     deck = subprocess.Popen(
         [sys.executable, str(callers / "one_deck.py"), "Why teams adopt Rust", str(tmp_path)],

@@ -1,4 +1,4 @@
-"""The sandbox's decks: sound by three judges, whatever the prompt."""
+"""The sandbox's decks: three independent readers accept them, whatever the prompt."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def ask(sandbox: Sandbox, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-# Never by a proxy, whatever the environment says.
+# The test does not use a proxy, whatever the environment says.
 LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -74,7 +74,7 @@ def made(sandbox: Sandbox, body: dict[str, Any]) -> list[bytes]:
 
 
 def shown(text: str) -> str:
-    """What of a text a slide can show: the rule of the sandbox, said once more in another language."""
+    """The part of a text that a slide can show: the sandbox's rule, written again in Python."""
     text = re.sub("\r\n|[\r\u000b\u000c\u0085\u2028\u2029]", "\n", text)
     return "".join(
         c
@@ -193,7 +193,7 @@ def pictures(slide: Any) -> list[Any]:
 
 
 def workbook(chart: Any) -> list[tuple[Any, ...]]:
-    """What someone who edits a chart finds in it."""
+    """The data that a user finds when editing a chart."""
     sheet = openpyxl.load_workbook(io.BytesIO(chart.part.chart_workbook.xlsx_part.blob)).active
     return list(sheet.iter_rows(values_only=True))
 
@@ -293,7 +293,7 @@ def test_a_template_gives_its_colours(sandbox: Sandbox) -> None:
 
 
 def test_every_slide_is_drawn_without_loss(sandbox: Sandbox, tmp_path: Path) -> None:
-    """LibreOffice opens each deck and makes as many pages of it, with the words that are on them."""
+    """LibreOffice opens each deck and makes as many pages as it has slides, with their words."""
     prompt = "Results\n- Revenue: Q1 120, Q2 150\n- Second\n  - detail"
     (data,) = made(sandbox, {"prompt": prompt, "output_type": "deck"})
     variants = made(sandbox, {"prompt": prompt, "output_type": "single_slide", "variant_count": 4})

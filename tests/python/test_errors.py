@@ -1,4 +1,4 @@
-"""The errors as a hierarchy: by code, picklable, and builtin where Python has a name for it."""
+"""The hierarchy of errors: by code, picklable, and builtin classes where Python has them."""
 
 from __future__ import annotations
 

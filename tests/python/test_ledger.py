@@ -1,4 +1,4 @@
-"""The ledger from Python: what is listed, recovered, adopted, forgotten, and what waits."""
+"""The ledger in Python: submissions that are listed, recovered, adopted, forgotten, or wait."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_ledger_that_can_not_be_used_is_an_os_error(script: Script, tmp_path: 
             (lambda: client.generate("p", output_type="deck"), "no"),
             (client.jobs, "no"),
             (client.unsettled, "no"),
-            # What it would have settled may be billed.
+            # The job that it would have settled may be billed.
             (client.recover, "unknown"),
             (lambda: client.forget(settled=True), "no"),
         ]
@@ -302,7 +302,7 @@ def test_a_result_of_a_cancelled_task_is_not_told(namespace: Namespace, line: di
                 await task
             assert (await client.jobs())[0].told is None
             result = await client.run(**line)
-            # It is told a turn of the loop after the one in which a task that awaits this one has it.
+            # The library is told one turn of the loop after a task that awaits this one has the result.
             for _ in range(3):
                 await asyncio.sleep(0)
             (job,) = await client.jobs()

@@ -1,4 +1,4 @@
-"""Finding the library, and refusing the wrong one."""
+"""How the package finds the library, and refuses a wrong one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library's log in ``logging``: which records, with what, when, on which thread."""
+"""The library's log in ``logging``: which records, with which fields, when, on which thread."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
-    """Everything from DEBUG on, kept."""
+    """Keeps all records from DEBUG on."""
     handler = Heard()
     before = LOGGER.level
     LOGGER.addHandler(handler)
@@ -108,13 +108,13 @@ def test_records_have_their_time_level_and_fields(
     assert fields_of(failed)["job_id"] == "j1" and failed.getMessage().endswith(
         f": {fields_of(failed)['message']}"
     )
-    # Records of a kind have one template, by which collectors group them.
+    # Records of the same kind have one template, by which collectors group them.
     assert heard.records[4].msg == heard.records[-3].msg and "j1" not in str(heard.records[4].msg)
     assert KEY not in "".join(f"{record.__dict__}{record.getMessage()}" for record in heard.records)
 
 
 def test_records_come_while_the_call_runs(heard: Heard, script: Script) -> None:
-    """Nothing ends the wait but what the test does once it has heard of its beginning."""
+    """The wait does not end by itself: the test ends it once its first record has come."""
     script.on("/api/v1/status/j1", 200, {"status": "processing"})
 
     class Ends(logging.Handler):
@@ -305,7 +305,7 @@ def test_a_loop_that_hangs_loses_the_oldest_records_and_says_so(heard: Heard, sc
         async with perceptis.AsyncClient(
             api_key=KEY, api_base_url=script.base_url, time_scale=10_000
         ) as client:
-            # Of the wait for one job each tells of its beginning and its end.
+            # Each call logs the beginning and the end of its wait for the one job.
             tasks = [asyncio.ensure_future(client.wait("j1", timeout=60)) for _ in range(1000)]
             await asyncio.sleep(0)
             while client.activity():

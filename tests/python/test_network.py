@@ -1,4 +1,4 @@
-"""TLS and proxies: who is trusted, and who sees what."""
+"""TLS and proxies: which server is trusted, and what each of them sees."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_proxy_is_used_for_other_machines_only(
     script.on("/api/v1/status/j1", 200, {"status": "directly"})
     assert run_python("-c", PROGRAM, "http://perceptis.test").stdout == "by proxy\n"
 
-    # A proxy that is not there: for this machine it is not asked.
+    # This proxy does not exist: requests to this machine do not use it.
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     assert run_python("-c", PROGRAM, script.base_url).stdout == "directly\n"
     assert run_python("-c", PROGRAM, script.base_url.replace("127.0.0.1", "localhost")).stdout == "directly\n"

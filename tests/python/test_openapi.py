@@ -1,4 +1,4 @@
-"""The sandbox's description of its API, the service's and its own, held against what it does."""
+"""The sandbox's description of its APIs, the service's and its own, compared with its behaviour."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conftest import SANDBOX
 
 @pytest.fixture
 def base_url() -> Iterator[str]:
-    """A sandbox of its own: what is tried on the admin API would strike other tests."""
+    """A sandbox for this test alone: its requests to the admin API would disturb other tests."""
     process = subprocess.Popen(
         [str(SANDBOX), "serve", "--exit-on-stdin-eof"],
         stdin=subprocess.PIPE,
@@ -40,7 +40,7 @@ def conforms(base_url: str, key: str, directory: Path, *arguments: str) -> subpr
         capture_output=True,
         text=True,
         timeout=1200,
-        cwd=directory,  # it keeps what it found beside it
+        cwd=directory,  # schemathesis keeps its findings in its working directory
         env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The sandbox's page, as a person uses it: in a real browser, with a mouse and with a keyboard."""
+"""The sandbox's page, used like a person does: in a real browser, with a mouse and a keyboard."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Space:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer sk-sandbox-{self.name}", "Content-Type": "application/json"},
         )
-        # The tests' proxy is one that is not there.
+        # The proxy of the tests does not exist.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=60) as answer:
@@ -90,7 +90,7 @@ def state(job: str) -> str:
 
 
 def shows(selector: str, text: str) -> str:
-    """Whether this is to be read there."""
+    """Whether the page shows this text."""
     return f"document.querySelector({json.dumps(selector)})?.innerText.includes({json.dumps(text)})"
 
 
@@ -160,7 +160,7 @@ def test_a_refused_rule_says_why(page: Page) -> None:
     page.write("#value", "soon")
     page.click("#fault button[type=submit]")
     page.until(shows("#fault-said", "the value of takes is a number"))
-    # The browser itself notes every refusal.
+    # The browser itself logs every refusal.
     page.problems = [problem for problem in page.problems if "400 (Bad Request)" not in problem]
 
 

@@ -1,4 +1,4 @@
-"""What happens to a call that blocks: progress, Ctrl-C, forks, threads, the interpreter's end."""
+"""Blocking calls: progress, Ctrl-C, forks, threads, the interpreter's end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def endless(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
 def test_progress_comes_on_the_callers_thread(namespace: Namespace, tmp_path: Path) -> None:
     seen: list[perceptis.Progress] = []
     threads: set[int] = set()
-    # The job goes on once its progress was told.
+    # The job goes on once the program has seen its progress.
     namespace.strike("never_ends")
 
     def on_progress(progress: perceptis.Progress) -> None:
@@ -53,7 +53,7 @@ def test_progress_comes_on_the_callers_thread(namespace: Namespace, tmp_path: Pa
         assert all(progress.status for progress in seen)
         assert "processing" in [progress.status for progress in seen]
         assert (seen[-1].job_id, seen[-1].idempotency_key) == (result.job_id, result.idempotency_key)
-        # Those of later calls are their own.
+        # A later call has progress of its own.
         waited: list[perceptis.Progress] = []
         client.wait(result.job_id, on_progress=waited.append)
         assert all(progress.job_id == result.job_id for progress in waited)
@@ -117,7 +117,7 @@ def test_ctrl_c_says_the_job_and_how_to_resume(endless: Script, tmp_path: Path, 
     assert rest == ["j1", key, "j1"], out
     assert process.returncode == -signal.SIGINT, "as the shell expects of a program that Ctrl-C has ended"
     assert "job j1 goes on" in said.splitlines()[-1] and "perceptis_wait" in said
-    # A fifth of a second is meant; twenty times that is no question of a busy machine.
+    # A fifth of a second is expected; even a busy machine does not take twenty times as long.
     assert float(answered) - pressed < 4
     assert len(list(tmp_path.iterdir())) == 0, "the name is given back"
 
@@ -131,7 +131,7 @@ def test_ctrl_c_in_on_progress_is_ctrl_c(endless: Script) -> None:
             client.wait("j1", on_progress=on_progress)
         assert isinstance(caught.value.__cause__, perceptis.CancelledError)
         assert [left.job_id for left in client.unsettled()] == ["j1"]
-        # The client works on.
+        # The client still works.
         assert client.get_status("j1").status == "processing"
 
 
@@ -180,7 +180,7 @@ def test_the_interpreter_ends_with_calls_in_flight(endless: Script) -> None:
 
 
 def in_child(sandbox: Sandbox, job_id: str, inherited: Any) -> str:
-    """What a worker process does."""
+    """The work of a worker process."""
     try:
         inherited.get_status(job_id)
         return "the inherited client worked"

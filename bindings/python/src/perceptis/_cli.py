@@ -1,4 +1,4 @@
-"""The command line: the library's calls, with a line that shows what they are doing."""
+"""The command line: the library's calls, with a line that shows their state."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _EXIT_CODES: dict[int, int] = {
 
 _UNSETTLED = 14
 _SHOWN = 5
-"""How many unsettled submissions a run names."""
+"""The largest number of unsettled submissions that a run names."""
 
 _EPILOG = """\
 Paths and states go to standard output, everything else to standard error. PERCEPTIS_API_KEY decides who pays.
@@ -69,7 +69,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command line and returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        # Not "with": closing waits for calls, and after an interrupt there is one that goes on.
+        # Not "with": close() waits for calls, and after Ctrl-C a call still runs.
         client = Client(app_name="perceptis-python-cli")
         code: int = options.command(client, options)
         client.close()
@@ -201,7 +201,7 @@ def _run(client: Client, options: argparse.Namespace) -> int:
 
 
 def _say_unsettled(client: Client, as_json: bool) -> None:
-    """Says what earlier runs left, before another one costs money."""
+    """Prints what earlier runs left, before another run costs money."""
     left = [entry.job for entry in client.unsettled() if entry.job is not None]
     if not left:
         return
@@ -240,7 +240,7 @@ def _jobs(client: Client, options: argparse.Namespace) -> int:
 
 
 def _line_of(job: Job) -> str:
-    """A submission as a line: state, job, key, time, place, and what else there is to know."""
+    """A submission as a line: state, job, key, time, place, and notes."""
     notes = [
         note
         for note, applies in (

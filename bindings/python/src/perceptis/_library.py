@@ -13,7 +13,7 @@ from .errors import Error, InvalidArgumentError, make_error
 
 ABI_MAJOR = 0
 ABI_MINOR = 3
-"""The C ABI that this package was written for."""
+"""The version of the C ABI that this package needs."""
 
 _NAME = "libperceptis.so.0"
 
@@ -73,7 +73,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 def _load() -> ctypes.CDLL:
     named = os.environ.get("PERCEPTIS_LIBRARY")
-    # A library that is named is the only one meant: no other is taken in its place.
+    # If the user names a library, no other one is loaded in its place.
     places = [named] if named else [str(Path(__file__).parent / _NAME), _NAME]
     tried: list[str] = []
     for place in places:
@@ -115,7 +115,7 @@ def version() -> str:
 
 
 def encoded(name: str, value: str) -> bytes:
-    """A text for C; what C can't hold is refused by name rather than cut."""
+    """A text for C. A text with a NUL is refused, since C would cut it there."""
     try:
         text = value.encode()
     except UnicodeEncodeError as error:
@@ -134,7 +134,7 @@ def encoded(name: str, value: str) -> bytes:
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:
-    """Calls a function whose last argument is a place for an error, and raises that."""
+    """Calls a function whose last argument receives an error, and raises the error."""
     error = c_void_p()
     code = function(*arguments, ctypes.byref(error))
     if code != Code.OK:
@@ -142,7 +142,7 @@ def call(function: Callable[..., int], *arguments: Any) -> None:
 
 
 def call_for_text(function: Callable[..., int], *arguments: Any) -> str:
-    """Calls a function whose last arguments are places for a text and an error; returns the text."""
+    """Calls a function whose last arguments receive a text and an error; returns the text."""
     result, error = c_void_p(), c_void_p()
     code = function(*arguments, ctypes.byref(result), ctypes.byref(error))
     text = _owned_text(result)
@@ -168,7 +168,7 @@ def _taken(code: int, error: c_void_p, result: Optional[str]) -> Error:
 
 
 def read_error(error: c_void_p, result: Optional[str], code: Optional[int] = None) -> Error:
-    """An error of the library, which stays its own."""
+    """Makes the exception of an error of the library, which is not freed here."""
     message: bytes = library.perceptis_error_message(error)
     details: bytes = library.perceptis_error_details(error)
     number: int = library.perceptis_error_code(error) if code is None else code

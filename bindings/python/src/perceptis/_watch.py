@@ -1,4 +1,4 @@
-"""A call of the command line while it runs: a line that shows it, and Ctrl-C."""
+"""A call of the command line while it runs: the line that shows its state, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 
 def watched(client: Client, call: Callable[[], T], as_json: bool) -> T:
-    """Runs a call on another thread, so that this one can show how it stands and hear Ctrl-C."""
+    """Runs a call on another thread, so that this thread can show its state and react to Ctrl-C."""
     done = threading.Event()
     outcome: list[Any] = [None, None]
 
     def work() -> None:
         try:
             outcome[0] = call()
-        except BaseException as error:  # handed to the other thread, whatever it is
+        except BaseException as error:  # the other thread raises it
             outcome[1] = error
         finally:
             done.set()
 
-    # A daemon: after an interrupt the process does not wait for it.
+    # A daemon: after Ctrl-C the process does not wait for the thread.
     threading.Thread(target=work, name="perceptis-call", daemon=True).start()
     line = _Line(sys.stderr)
     last: Optional[Activity] = None
@@ -47,7 +47,7 @@ def watched(client: Client, call: Callable[[], T], as_json: bool) -> T:
 
 
 class _Line:
-    """One changing line on a terminal; elsewhere a line a change, and one every half minute."""
+    """On a terminal, one line that changes; elsewhere, a line for each change and each half minute."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -76,7 +76,7 @@ class _Line:
 
 
 def _interrupted(last: Optional[Activity], as_json: bool) -> None:
-    """Says how to go on, and ends: the call can't be ended from here, and its job goes on anyway."""
+    """Prints how to go on. The call is not ended, and its job goes on in any case."""
     if as_json:
         known = {
             "code": "INTERRUPTED",

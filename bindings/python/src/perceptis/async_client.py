@@ -55,7 +55,7 @@ class AsyncClient(BaseClient):
         self._running: dict[int, _Running] = {}
         self._last = 0
         self._threads: set[asyncio.Future[Any]] = set()
-        """What blocks on the disk at this moment."""
+        """Work that blocks on the disk at this moment."""
 
     def _log_queue(self) -> Queue:
         self._queue = Queue()
@@ -131,14 +131,14 @@ class AsyncClient(BaseClient):
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
-        """Fetches the files of a completed job, as :meth:`Client.download`."""
+        """Downloads the files of a completed job, as :meth:`Client.download`."""
         made = _calls.download(job_id, directory, name, overwrite, timeout)
         return await self._perform(made, on_progress)
 
     async def recover(
         self, *, job: Optional[str] = None, resubmit: bool = False, timeout: Optional[float] = None
     ) -> Recovery:
-        """Settles what earlier calls left, as :meth:`Client.recover`."""
+        """Settles the submissions that earlier calls left, as :meth:`Client.recover`."""
         return await self._perform(_calls.recover(job, resubmit, timeout), None)
 
     async def jobs(
@@ -151,16 +151,16 @@ class AsyncClient(BaseClient):
         limit: Optional[int] = None,
         history: bool = False,
     ) -> tuple[Job, ...]:
-        """What the ledger knows, as :meth:`Client.jobs`."""
+        """Submissions that the ledger knows, as :meth:`Client.jobs`."""
         made = _calls.jobs(job, state, unsettled, max_age, limit, history)
         return await self._on_a_thread(lambda: self._jobs(made))
 
     async def unsettled(self) -> tuple[Unsettled, ...]:
-        """What goes on at the service, or may, without a waiter, as :meth:`Client.unsettled`."""
+        """Jobs that go on at the service, or may, without a call that waits, as :meth:`Client.unsettled`."""
         return await self._on_a_thread(self._list_unsettled)
 
     async def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
-        """Has the ledger forget a submission, as :meth:`Client.forget`."""
+        """Removes a submission from the ledger, as :meth:`Client.forget`."""
         await self._on_a_thread(lambda: self._forget(job, settled))
 
     async def close(self, timeout: float = 5.0) -> None:
@@ -173,7 +173,7 @@ class AsyncClient(BaseClient):
         :raises TimeoutError: when they have not ended; they are dropped all the same
         """
         if self._is_forked():
-            # The calls are the parent's, and so may be the lock.
+            # The calls belong to the parent, and a thread of the parent may hold the lock.
             self._closed = True
             handle, self._handle = self._handle, None
             self._free(handle)
@@ -186,7 +186,7 @@ class AsyncClient(BaseClient):
             handle = self._handle
         try:
             ends = [*(running.end for running in self._running.values()), *self._threads]
-            # Their ends come out of the queue; that they have not yet is no news.
+            # The calls end in the queue. That they have not ended yet is expected.
             with contextlib.suppress(TimeoutError, ForkedError):
                 call(library.perceptis_client_close, handle, 0)
             if ends:
@@ -201,7 +201,7 @@ class AsyncClient(BaseClient):
                 )
                 if not running.end.done():
                     running.end.set_result(Event(tag, FINISHED, "", error))
-            # The last one frees it: a thread may be in a call.
+            # The last user frees the client: another thread may be in a call.
             self._leave()
         if left:
             message = f"{len(left)} calls had not ended after {timeout} s; they have been dropped"
@@ -219,7 +219,7 @@ class AsyncClient(BaseClient):
         await self.close()
 
     def __del__(self) -> None:
-        # Not made at all, when the constructor's own arguments were wrong.
+        # If the constructor's arguments were wrong, there is no handle.
         handle = self.__dict__.get("_handle")
         if handle is not None:
             if not self._closed and not self._is_forked():
@@ -236,7 +236,7 @@ class AsyncClient(BaseClient):
         if queue is None:
             return
         if loop is not None and not loop.is_closed() and not self._is_forked():
-            # The loop forgets the descriptor before it is closed; and this may be any thread, in __del__.
+            # The loop must forget the descriptor before it is closed, and __del__ may run on any thread.
             with contextlib.suppress(RuntimeError):
                 if _is_here(loop):
                     _forget(loop, queue)
@@ -274,22 +274,23 @@ class AsyncClient(BaseClient):
             return self._result(made, end)
 
     def _sign(self, end: Event) -> None:
-        # A task that awaits this call's task has the value a turn later, unless it is cancelled before.
+        # A task that awaits this task gets the value one turn of the loop later, unless it is cancelled
+        # first.
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.call_soon, end.sign)
 
     async def _on_a_thread(self, work: Callable[[], T]) -> T:
-        """Does what blocks on the disk without blocking the loop."""
+        """Runs work that blocks on the disk on a thread, so that it does not block the loop."""
         with self._in_use():
             self._attached()
             thread = asyncio.ensure_future(asyncio.to_thread(work))
             self._threads.add(thread)
             thread.add_done_callback(self._threads.discard)
-            # It can't be interrupted; a close of the client waits for it.
+            # The work can't be interrupted; close() waits for it.
             return await asyncio.shield(thread)
 
     def _attached(self) -> Queue:
-        """The queue, in the event loop that runs now."""
+        """The queue, attached to the running event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             queue = Queue() if self._queue is None else self._queue
@@ -300,7 +301,7 @@ class AsyncClient(BaseClient):
         return self._queue
 
     def _take(self) -> None:
-        """Hands out what waits. What there is more of makes the descriptor readable again."""
+        """Hands out the events that wait. If more remain, the descriptor becomes readable again."""
         try:
             for _ in range(ROOM):
                 event = None if self._queue is None else self._queue.take(0)
@@ -308,7 +309,7 @@ class AsyncClient(BaseClient):
                     return
                 self._tell(event)
         finally:
-            # Ctrl-C may have struck: what was taken and not handed out makes no descriptor readable.
+            # After Ctrl-C, events that were taken and not handed out make no descriptor readable.
             if self._queue is not None and self._loop is not None and not self._queue.is_drained():
                 self._loop.call_soon(_readable, weakref.ref(self))
 
@@ -327,12 +328,12 @@ class AsyncClient(BaseClient):
             try:
                 running.on_progress(Progress.from_json(event.json))
             except Exception as error:
-                # Raised where the call is awaited, when it ends.
+                # It is raised where the call is awaited, when the call ends.
                 running.raised = error
 
 
 def _readable(client: Callable[[], Optional[AsyncClient]]) -> None:
-    # Weakly, so that the loop does not keep a client that is referenced nowhere else.
+    # A weak reference, so that the loop does not keep alive a client that is referenced nowhere else.
     alive = client()
     if alive is not None:
         alive._take()  # pyright: ignore[reportPrivateUsage]

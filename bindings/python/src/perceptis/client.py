@@ -24,19 +24,19 @@ OnProgress = Callable[[Progress], Any]
 
 _TAG = 1
 _TURN_MS = 100
-"""How long the main thread waits at once: Python runs a signal's handler between two calls."""
+"""How long the main thread waits at once, since Python runs signal handlers between two calls."""
 _LONG_TURN_MS = 1000
-"""The same for other threads, which no signal reaches."""
+"""How long other threads wait at once: no signal reaches them."""
 _KEPT_QUEUES = 8
 
 
 class Client(BaseClient):
     """A client of the service with one API key, whose calls block.
 
-    May be used from any number of threads. After a fork it belongs to the parent: make a new one in the
-    child. What is not given is taken from the environment variable ``PERCEPTIS_<NAME>``, else the library's
-    default holds. Durations of the configuration are in milliseconds, as their names say; timeouts of calls
-    are in seconds.
+    Any number of threads may use a client. After a fork it belongs to the parent: make a new one in the
+    child. An argument that is not given is taken from the environment variable ``PERCEPTIS_<NAME>``, else the
+    library's default holds. Durations of the configuration are in milliseconds, as their names say; timeouts
+    of calls are in seconds.
 
     Each submission is recorded in a ledger before it is sent (``ledger``: a path, or ``"off"`` for the
     client's own memory). A process that is killed and started again with the same call continues the
@@ -52,7 +52,7 @@ class Client(BaseClient):
 
     def _begin(self) -> None:
         self._queues: list[Queue] = []
-        """Those of calls that have ended, for the next ones."""
+        """Queues of calls that have ended, kept for the next calls."""
         self._ear: Optional[Ear] = None
 
     def _log_queue(self) -> Queue:
@@ -80,7 +80,7 @@ class Client(BaseClient):
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
-        """Makes a deck or slide and puts it on disk: submits, waits and fetches.
+        """Makes a deck or slide and puts it on disk: submits, waits and downloads.
 
         The directory and the names are checked, and the names reserved, before anything is submitted, since
         a job costs money. Nothing is submitted twice, whatever happens meanwhile.
@@ -105,7 +105,7 @@ class Client(BaseClient):
         :param on_progress: called on this thread whenever the call has come further. If it raises, the
             exception is raised when the call ends, in place of the result; the same call again returns the
             result.
-        :raises Error: one of its subclasses; what is known of the job and the bill is in it
+        :raises Error: one of its subclasses, with what is known of the job and the bill
         """
         return self._perform(Order.of(locals()).run(), on_progress)
 
@@ -163,7 +163,7 @@ class Client(BaseClient):
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
-        """Fetches the files of a completed job, verified and under their final names.
+        """Downloads the files of a completed job, verified and under their final names.
 
         The parameters are those of :meth:`run`. The default timeout is an hour.
         """
@@ -195,14 +195,14 @@ class Client(BaseClient):
         limit: Optional[int] = None,
         history: bool = False,
     ) -> tuple[Job, ...]:
-        """What the ledger knows, the newest first. Asks the service nothing; blocks on the disk.
+        """Submissions that the ledger knows, the newest first. Does not ask the service; blocks on the disk.
 
         :param job: a job's id or an idempotency key
-        :param state: those in this state: ``"accepted"``, say
-        :param unsettled: only those that wait for :meth:`recover`, or only the others
+        :param state: only submissions in this state, such as ``"accepted"``
+        :param unsettled: only submissions that wait for :meth:`recover`, or only the others
         :param max_age: seconds since something last happened
-        :param limit: how many at most (default: 1,000)
-        :param history: with what happened to each
+        :param limit: the largest number of submissions (default: 1,000)
+        :param history: with the events of each submission
         """
         return self._heard(lambda: self._jobs(_calls.jobs(job, state, unsettled, max_age, limit, history)))
 
@@ -218,13 +218,13 @@ class Client(BaseClient):
         return self._heard(self._list_unsettled)
 
     def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
-        """Has the ledger forget a submission; the job and its files are not touched. Blocks on the disk.
+        """Removes a submission from the ledger; the job and its files are not touched. Blocks on the disk.
 
         It is not continued any more: the same call buys anew. An idempotency key that bought a job is
         refused.
 
         :param job: a job's id or an idempotency key, also of a submission that is not settled
-        :param settled: instead, all that are settled
+        :param settled: instead, all settled submissions
         :raises NotFoundError: when nothing has that name
         :raises ConflictError: while a live process works on it
         """
@@ -239,7 +239,7 @@ class Client(BaseClient):
         :raises TimeoutError: when they have not ended; they are dropped all the same
         """
         if self._is_forked():
-            # The calls are the parent's, and so may be the lock; here is nothing to end.
+            # The calls belong to the parent, and a thread of the parent may hold the lock.
             self._closed = True
             handle, self._handle = self._handle, None
             self._free(handle)
@@ -273,7 +273,7 @@ class Client(BaseClient):
         self.close()
 
     def __del__(self) -> None:
-        # Not made at all, when the constructor's own arguments were wrong.
+        # If the constructor's arguments were wrong, there is no handle.
         handle = self.__dict__.get("_handle")
         if handle is not None:
             self._handle = None
@@ -298,7 +298,7 @@ class Client(BaseClient):
                 while end is None:
                     try:
                         turn_of_queue = self._listen(queue, turn)
-                    except Exception as error:  # of a handler of the log
+                    except Exception as error:  # from a handler of the log
                         raised, turn_of_queue = raised or error, 0
                     event = queue.take(turn_of_queue)
                     if event is None:
@@ -340,20 +340,20 @@ class Client(BaseClient):
         return 0
 
     def _heard(self, work: Callable[[], T]) -> T:
-        """Does something that needs no queue, and tells what the log has of it."""
+        """Runs work that needs no queue, and hands on its log records."""
         try:
             return work()
         finally:
             self._tell_rest()
 
     def _tell_rest(self) -> None:
-        """Tells what has come into the log, unless a thread does that already."""
+        """Hands on the log records that have come, unless another thread is the listener."""
         ear = self._ear
         if ear is not None and not self._is_forked():
             ear.tell_rest()
 
     def _stop(self, made: Call[Any], queue: Queue, end: Optional[Event], stopped: BaseException) -> NoReturn:
-        """Cancels a call that something else than its end has ended: Ctrl-C, or what could not even begin."""
+        """Cancels a call that an exception has ended: Ctrl-C, or a call that could not begin."""
         try:
             queue.cancel(_TAG)
             # The wait is short, since the user has pressed Ctrl-C. If the call was not accepted, no event
@@ -370,7 +370,7 @@ class Client(BaseClient):
             self._leave_unsettled(made, end)
         if type(stopped) is not KeyboardInterrupt:
             raise stopped
-        # The builtin class itself: only that ends the process as a shell expects after Ctrl-C.
+        # The builtin class itself: only this class ends the process as a shell expects after Ctrl-C.
         if end is None:
             raise KeyboardInterrupt(f"interrupted; the call had not ended {_TURN_MS} ms later") from None
         if end.error is not None:
@@ -386,7 +386,7 @@ class Client(BaseClient):
         return Queue()
 
     def _give_back(self, queue: Queue) -> None:
-        """Keeps a queue for the next call, once nothing is left in it."""
+        """Keeps an empty queue for the next call."""
         with self._lock:
             if queue.is_drained() and len(self._queues) < _KEPT_QUEUES and not self._closed:
                 self._queues.append(queue)

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to reach the service, or what else came of a call meanwhile."""
+    """One attempt to reach the service, or another event of the call."""
 
     at: float
-    """When that was known, in seconds since the call began."""
+    """When the event was known, in seconds since the call began."""
     outcome: str
-    """What it came to, in a word or two: ``accepted``, ``no answer``, a job's new status."""
+    """The outcome, in a word or two: ``accepted``, ``no answer``, a job's new status."""
     http_status: Optional[int]
-    """The HTTP status, where one came and was not a success."""
+    """The HTTP status, if one came and was not a success."""
 
 
 class Error(Exception):
@@ -51,7 +51,7 @@ class Error(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """All that the library says for programs."""
+        """All details that the library gives to programs."""
         return dict(self._details)
 
     @property
@@ -82,7 +82,7 @@ class Error(Exception):
 
     @property
     def http_status(self) -> Optional[int]:
-        """The HTTP status that decided, where one did."""
+        """The HTTP status that decided, if one did."""
         value = self._details.get("http_status")
         return value if isinstance(value, int) else None
 
@@ -98,7 +98,7 @@ class Error(Exception):
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The newest of what was tried, oldest first."""
+        """The newest attempts, oldest first."""
         return tuple(
             Attempt(
                 at=seconds_of(entry, "at_ms") or 0.0,
@@ -110,7 +110,7 @@ class Error(Exception):
 
     @property
     def attempts_omitted(self) -> int:
-        """How many attempts came before those."""
+        """How many attempts came before them."""
         return number_of(self._details.get("attempts_omitted")) or 0
 
     def __str__(self) -> str:
@@ -133,7 +133,7 @@ class InvalidArgumentError(Error, ValueError):
 
 
 class ConfigurationError(Error, ValueError):
-    """The client can't be made so: no API key, a base URL with a path, an unreadable CA file."""
+    """The configuration is wrong: no API key, a base URL with a path, an unreadable CA file."""
 
 
 class UnauthenticatedError(Error, PermissionError):
@@ -145,7 +145,7 @@ class NotEligibleError(Error, PermissionError):
 
 
 class NotFoundError(Error, LookupError):
-    """404: no such job, or another key's."""
+    """404: no such job, or a job of another API key."""
 
 
 class ConflictError(Error):
@@ -189,11 +189,11 @@ class JobFailedError(Error):
 
 
 class IncompleteError(Error):
-    """Some variants or files are missing; ``result`` holds what came."""
+    """Some variants or files are missing; ``result`` has those that came."""
 
     @property
     def result(self) -> Result:
-        """What came."""
+        """The result with the files that came."""
         from .results import Result  # noqa: PLC0415 (results.py imports this file)
 
         text: str = self.__dict__.get("_json") or "{}"
@@ -205,7 +205,7 @@ class FileError(Error, OSError):
 
 
 class LedgerError(Error, OSError):
-    """The ledger can't be used; nothing was sent. The message says both ways out."""
+    """The ledger can't be used; nothing was sent. The message says what to do."""
 
 
 class ClosedError(Error):
@@ -213,7 +213,7 @@ class ClosedError(Error):
 
 
 class ForkedError(Error):
-    """The client comes from before a fork; make a new one."""
+    """The client was made before a fork; make a new one."""
 
 
 class WouldDeadlockError(Error):
@@ -251,7 +251,7 @@ _CLASSES: dict[int, type[Error]] = {
 
 
 def make_error(code: int, message: str, details_json: str = "{}", result_json: Optional[str] = None) -> Error:
-    """The error of a code; :class:`Error` itself for one that is newer than this package."""
+    """The error of a code; :class:`Error` itself for a code that is newer than this package."""
     details: dict[str, Any]
     try:
         details = object_of(details_json)

@@ -1,4 +1,4 @@
-"""What calls return: small frozen views of the service's JSON, which stays at hand unchanged."""
+"""Results of calls: small frozen views of the service's JSON, which each of them also has unchanged."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class File:
     sha256: str
     """Its SHA-256, in hexadecimal."""
     note: Optional[str] = None
-    """What else to know: that the name was taken meanwhile, say."""
+    """A note for the user, such as that the name was taken meanwhile."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What ``run`` and ``download`` made."""
+    """The result of ``run`` and ``download``."""
 
     job_id: str
     status: str
@@ -45,7 +45,7 @@ class Result:
     """Whether the call continued the submission of an equal call whose process is gone, or which ended
     without its result."""
     recorded: bool = False
-    """Whether the ledger has all of it."""
+    """Whether the ledger has recorded all of it."""
     unsettled: int = 0
     """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(default="", repr=False)
@@ -95,15 +95,15 @@ class Download:
     """A file that a completed job offers."""
 
     url: str = field(repr=False)
-    """Where it is for a short while. The query is a secret: the ``repr`` leaves the URL out."""
+    """The URL, which is valid for a short time. Its query is a secret: the ``repr`` leaves the URL out."""
     format: str
     variant: Optional[int]
-    """Which variant, from 1; ``None`` where the service does not say so."""
+    """Which variant, from 1; ``None`` if the service does not say it."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """A job's state, as the service told it."""
+    """A job's state, as the service gave it."""
 
     job_id: str
     status: str
@@ -153,7 +153,7 @@ class Accepted:
     """Whether the call continued the submission of an equal call whose process is gone, or which ended
     without its result."""
     recorded: bool
-    """Whether the ledger has it."""
+    """Whether the ledger has recorded it."""
     unsettled: int
     """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(repr=False)
@@ -221,10 +221,10 @@ class Activity:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a call stands, told when that has changed."""
+    """The state of a call, given to ``on_progress`` when it has changed."""
 
     status: str
-    """The job's last known state; as long as there is none, the ``phase``."""
+    """The job's last known state; the ``phase`` as long as no state is known."""
     phase: str
     """``preparing``, ``submitting``, ``waiting`` or ``downloading``."""
     job_id: Optional[str]
