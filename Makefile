@@ -74,12 +74,14 @@ test: lint test-rust test-python
 ## lint: formats, warnings, documentation, dependencies, C, C++, Python and spelling
 lint: lint-rust lint-c lint-python lint-words
 
+# The module that the fuzz targets use is checked, too.
+DOORS := --features perceptis-core/fuzzing
 lint-rust:
 	@tests/tools.sh
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets $(DOORS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
-		$(CARGO) doc --quiet --locked --no-deps --workspace --document-private-items
+		$(CARGO) doc --quiet --locked --no-deps --workspace --document-private-items $(DOORS)
 	python3 tests/dependencies.py
 	@$(MAKE) --no-print-directory least-rust LEAST_RUST_OPTIONAL=1
 

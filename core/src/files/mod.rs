@@ -9,7 +9,7 @@
 //! [`crc`]), is checked ([`verify`]) and gets its final name ([`persist`], by the ways of [`rename`]).
 
 mod checksum;
-mod crc;
+pub(crate) mod crc;
 pub(crate) mod destination;
 mod directory;
 mod names;
@@ -18,6 +18,6 @@ pub(crate) mod persist;
 mod rehearsal;
 mod rename;
 mod reservation;
-mod verify;
+pub(crate) mod verify;
 
 pub(crate) use directory::is_out_of_descriptors;
