@@ -1,8 +1,9 @@
 /* What one call costs, beside libcurl's easy interface: call [ROUNDS [CALLS]], under `perceptis-sandbox exec`
 
-   Both sides ask for a job's state over a connection that stands, on the calling thread, and have the answer as text;
-   this library also reads it. Each call is about another job, since a job is asked about once a second at most. The
-   sides take turns, CALLS at a time; a ratio is the median of the rounds' ratios. */
+   Both sides ask for a job's state over a connection that stands, on the calling thread, and have the answer
+   as text; this library also reads it. Each call is about another job, since a job is asked about once a
+   second at most. The sides take turns, CALLS at a time; a ratio is the median of the rounds' ratios. */
+#define _POSIX_C_SOURCE 200809L
 #include "measure.h"
 #include "service.h"
 
@@ -39,7 +40,7 @@ static void with_libperceptis(const char *id)
     char *answer = NULL;
     perceptis_error *error = NULL;
     CHECK(perceptis_get_status(client, id, NULL, &answer, &error) == PERCEPTIS_OK, "libperceptis: %s",
-        perceptis_error_message(error));
+          perceptis_error_message(error));
     perceptis_string_free(answer);
 }
 
@@ -67,7 +68,8 @@ static void submit(char (*ids)[ID], size_t count)
     curl_slist_free_all(fields);
 }
 
-static void round_of(struct side *side, void (*call)(const char *), char (*ids)[ID], size_t calls, size_t round)
+static void round_of(struct side *side, void (*call)(const char *), char (*ids)[ID], size_t calls,
+                     size_t round)
 {
     static double took[MAX_CALLS];
     double used = processor();
@@ -90,8 +92,10 @@ static double ratio(const double *ours, const double *theirs, size_t rounds)
 
 int main(int argc, char **argv)
 {
-    static struct side theirs = {.name = "libcurl, easy interface"}, ours = {.name = "libperceptis, get_status"};
-    size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 40, calls = argc > 2 ? strtoul(argv[2], NULL, 10) : 100;
+    static struct side theirs = {.name = "libcurl, easy interface"},
+                       ours = {.name = "libperceptis, get_status"};
+    size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 40,
+           calls = argc > 2 ? strtoul(argv[2], NULL, 10) : 100;
     CHECK(rounds > 0 && rounds < MAX_ROUNDS && calls > 0 && calls <= MAX_CALLS, "usage: see the source");
     char authorization[256];
     base = setting("PERCEPTIS_API_BASE_URL");
@@ -122,13 +126,15 @@ int main(int argc, char **argv)
 
     double middle = ratio(ours.middle, theirs.middle, rounds), used = ratio(ours.used, theirs.used, rounds);
     double tail = ratio(ours.tail, theirs.tail, rounds);
-    printf("\nOne call on a warm connection, %s: %zu rounds of %zu calls\n\n", strncmp(base, "https", 5) == 0 ? "https" : "http",
-        rounds, calls);
-    printf("| %-26s | median   | 99 %%     | processor |\n|----------------------------|----------|----------|-----------|\n", "");
+    printf("\nOne call on a warm connection, %s: %zu rounds of %zu calls\n\n",
+           strncmp(base, "https", 5) == 0 ? "https" : "http", rounds, calls);
+    printf("| %-26s | median   | 99 %%     | processor |\n", "");
+    printf("|----------------------------|----------|----------|-----------|\n");
     struct side *sides[] = {&theirs, &ours};
     for (size_t at = 0; at < 2; at++) {
-        printf("| %-26s | %5.1f us | %5.0f us | %6.1f us |\n", sides[at]->name, median(sides[at]->middle, rounds) * 1e6,
-            median(sides[at]->tail, rounds) * 1e6, median(sides[at]->used, rounds) * 1e6);
+        printf("| %-26s | %5.1f us | %5.0f us | %6.1f us |\n", sides[at]->name,
+               median(sides[at]->middle, rounds) * 1e6, median(sides[at]->tail, rounds) * 1e6,
+               median(sides[at]->used, rounds) * 1e6);
     }
     printf("| %-26s | %8.2f | %8.2f | %9.2f |\n", "ratio", middle, tail, used);
     free(ids);

@@ -1,8 +1,9 @@
-/* What a run costs beside how many others: whole lives of JOBS slides on one queue, from the request to the file on the
-   disk, and the processor that each took. The more that happens at once, the less of a wake-up each pays for: where the
-   sandbox's time runs so fast that as much happens a second whatever the number, what is left is what the number costs.
-   Usage: curve JOBS RUNS DIRECTORY: waves of JOBS, RUNS at least in all; in the directory another is made, and removed
-   again with its files. */
+/* What a run costs beside how many others: whole lives of JOBS slides on one queue, from the request to the
+   file on the disk, and the processor that each took. The more that happens at once, the less of a wake-up
+   each pays for: where the sandbox's time runs so fast that as much happens a second whatever the number,
+   what is left is what the number costs.
+   Usage: curve JOBS RUNS DIRECTORY: waves of JOBS, RUNS at least in all; in the directory another is made,
+   and removed again with its files. */
 #define _GNU_SOURCE
 #include "runs.h"
 
@@ -12,7 +13,8 @@
 
 enum { ROOM = 256 };
 
-/* A millisecond or so of this machine as it is now: what else runs on it makes the same work longer by a third. */
+/* A millisecond or so of this machine as it is now: what else runs on it makes the same work longer by a
+   third. */
 static double yardstick(void)
 {
     double begin = now(CLOCK_PROCESS_CPUTIME_ID);
@@ -30,7 +32,8 @@ static void remove_with_files(const char *path)
 {
     DIR *directory = opendir(path);
     NEED(directory != NULL);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) unlinkat(dirfd(directory), entry->d_name, 0);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        unlinkat(dirfd(directory), entry->d_name, 0);
     closedir(directory);
     NEED(rmdir(path) == 0);
 }
@@ -48,7 +51,8 @@ int main(int argc, char **argv)
     perceptis_client *client = NULL;
     perceptis_queue *queue = NULL;
     perceptis_options *options = perceptis_options_new();
-    NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
+    NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK
+         && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
     NEED(perceptis_options_set(options, "directory", directory, NULL) == PERCEPTIS_OK);
 
     double before_it = yardstick(), used = 0, took = 0;
@@ -63,7 +67,8 @@ int main(int argc, char **argv)
             NEED(perceptis_queue_take(queue, events, ROOM, -1, &taken, NULL) == PERCEPTIS_OK);
             for (size_t i = 0; i < taken; i++, done++) {
                 if (perceptis_event_code(events[i]) != PERCEPTIS_OK) {
-                    fprintf(stderr, "a run failed: %s\n", perceptis_error_message(perceptis_event_error(events[i])));
+                    fprintf(stderr, "a run failed: %s\n",
+                            perceptis_error_message(perceptis_event_error(events[i])));
                     return EXIT_FAILURE;
                 }
                 perceptis_event_free(events[i]);
@@ -74,8 +79,9 @@ int main(int argc, char **argv)
     }
     double requests = (double)(answered() - before - 1), runs = (double)(waves * count);
     double each = used / runs, measure = (before_it + yardstick()) / 2, asked = requests / runs;
-    printf("%6zu runs at once: %5.2f ms of processor each, %.2f yardsticks; %.1f requests each, %.4f yardsticks a request; "
-           "%.0f requests a second\n", count, each / 1e3, each / measure, asked, each / measure / asked, requests / took * 1e6);
+    printf("%6zu runs at once: %5.2f ms of processor each, %.2f yardsticks; %.1f requests each, "
+           "%.4f yardsticks a request; %.0f requests a second\n",
+           count, each / 1e3, each / measure, asked, each / measure / asked, requests / took * 1e6);
     remove_with_files(directory);
     perceptis_options_free(options);
     perceptis_client_free(client);

@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L
 #include "deck.h"
 #include "measure.h"
 
@@ -29,15 +30,15 @@ struct entry {
 /* The fields that a local header and the directory's entry have alike (APPNOTE, 4.3.7 and 4.3.12). */
 static unsigned char *put_fields(unsigned char *to, const struct entry *entry)
 {
-    to = put(to, 20, 2);                 /* version needed */
-    to = put(to, 0, 2);                  /* flags */
-    to = put(to, 0, 2);                  /* stored */
-    to = put(to, 0x5b490000, 4);         /* a moment in 2025 */
+    to = put(to, 20, 2);         /* version needed */
+    to = put(to, 0, 2);          /* flags */
+    to = put(to, 0, 2);          /* stored */
+    to = put(to, 0x5b490000, 4); /* a moment in 2025 */
     to = put(to, entry->crc, 4);
     to = put(to, entry->size, 4);
     to = put(to, entry->size, 4);
     to = put(to, (uint32_t)strlen(entry->name), 2);
-    return put(to, 0, 2);                /* extra */
+    return put(to, 0, 2); /* extra */
 }
 
 static unsigned char *put_name(unsigned char *to, const struct entry *entry)
@@ -48,10 +49,10 @@ static unsigned char *put_name(unsigned char *to, const struct entry *entry)
 
 unsigned char *deck_make(size_t about, size_t *size)
 {
-    static const char types[] =
-        "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Override "
-        "PartName=\"/ppt/presentation.xml\" ContentType=\"application/vnd.openxmlformats-officedocument."
-        "presentationml.presentation.main+xml\"/></Types>";
+    static const char types[]
+        = "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\"><Override "
+          "PartName=\"/ppt/presentation.xml\" ContentType=\"application/vnd.openxmlformats-officedocument."
+          "presentationml.presentation.main+xml\"/></Types>";
     static struct entry entries[MAX_ENTRIES];
     uint64_t random = 0x9e3779b97f4a7c15;
     size_t count = 2 + (about + PICTURE - 1) / PICTURE;
@@ -66,7 +67,8 @@ unsigned char *deck_make(size_t about, size_t *size)
         struct entry *entry = &entries[at];
         unsigned char *data = to + 30;
         if (at < 2) {
-            snprintf(entry->name, sizeof entry->name, at == 0 ? "[Content_Types].xml" : "ppt/presentation.xml");
+            snprintf(entry->name, sizeof entry->name,
+                     at == 0 ? "[Content_Types].xml" : "ppt/presentation.xml");
             data += strlen(entry->name);
             entry->size = at == 0 ? sizeof types - 1 : 15;
             memcpy(data, at == 0 ? types : "<presentation/>", entry->size);
@@ -90,10 +92,10 @@ unsigned char *deck_make(size_t about, size_t *size)
     uint32_t directory = (uint32_t)(to - file);
     for (size_t at = 0; at < count; at++) {
         to = put_fields(put(put(to, 0x02014b50, 4), 20, 2), &entries[at]);
-        to = put(to, 0, 2);              /* comment */
-        to = put(to, 0, 2);              /* disk */
-        to = put(to, 0, 2);              /* internal attributes */
-        to = put(to, 0, 4);              /* external attributes */
+        to = put(to, 0, 2); /* comment */
+        to = put(to, 0, 2); /* disk */
+        to = put(to, 0, 2); /* internal attributes */
+        to = put(to, 0, 4); /* external attributes */
         to = put_name(put(to, entries[at].at, 4), &entries[at]);
     }
     uint32_t end = (uint32_t)(to - file);

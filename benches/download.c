@@ -1,13 +1,14 @@
 /* How fast a file is fetched, beside libcurl: download [DIRECTORY [ROUNDS [MEBIBYTES]]]
 
-   Every row asks for the job's state, fetches the file that it names, writes it into the directory, syncs it, gives
-   it its final name and syncs the directory. libcurl does so on one thread, in its callback: as its own examples have
-   it, with its default buffer and fwrite, and as one would write it for speed, with the largest buffer and write(2);
-   where it hashes, with OpenSSL's SHA-256. This library always hashes, and checks a .pptx in full; a format that it
-   does not know is checked by its length alone. BENCH_UNHASHED names a build of it that does not hash, which is made
-   for this measurement and nothing else. The last row is what the machine has to give: receiving and writing on
-   two threads, and nothing else. All rows are run once a round, in an order that turns; a ratio is the
-   median of the rounds' ratios of time, above 1 where the row is the faster one. */
+   Every row asks for the job's state, fetches the file that it names, writes it into the directory, syncs it,
+   gives it its final name and syncs the directory. libcurl does so on one thread, in its callback: as its own
+   examples have it, with its default buffer and fwrite, and as one would write it for speed, with the largest
+   buffer and write(2); where it hashes, with OpenSSL's SHA-256. This library always hashes, and checks a
+   .pptx in full; a format that it does not know is checked by its length alone. BENCH_UNHASHED names a build
+   of it that does not hash, which is made for this measurement and nothing else. The last row is what the
+   machine has to give: receiving and writing on two threads, and nothing else. All rows are run once a round,
+   in an order that turns; a ratio is the median of the rounds' ratios of time, above 1 where the row is the
+   faster one. */
 #define _GNU_SOURCE
 #include "deck.h"
 #include "file_server.h"
@@ -54,7 +55,8 @@ static size_t file_size;
 static void check_file(const char *path)
 {
     struct stat found;
-    CHECK(stat(path, &found) == 0 && (size_t)found.st_size == file_size, "%s is not what was asked for", path);
+    CHECK(stat(path, &found) == 0 && (size_t)found.st_size == file_size, "%s is not what was asked for",
+          path);
     unlink(path);
 }
 
@@ -97,7 +99,8 @@ static void with_libcurl(CURL *curl, const struct row *row, unsigned number)
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_text);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)&text);
-    CHECK(curl_easy_perform(curl) == CURLE_OK && strstr(text.bytes, "\"/file\"") != NULL, "libcurl: no state");
+    CHECK(curl_easy_perform(curl) == CURLE_OK && strstr(text.bytes, "\"/file\"") != NULL,
+          "libcurl: no state");
 
     snprintf(path, sizeof path, "%s/bin-%u.bin", directory, number);
     snprintf(part, sizeof part, "%s.part", path);
@@ -174,9 +177,10 @@ static void begin(struct build *build, void *library)
     perceptis_config *config = build->config_new();
     build->options = build->options_new();
     CHECK(build->config_set(config, "api_base_url", base, &error) == PERCEPTIS_OK
-        && build->config_set(config, "api_key", "sk-live-per-bench", &error) == PERCEPTIS_OK
-        && build->options_set(build->options, "directory", directory, &error) == PERCEPTIS_OK
-        && build->client_new(config, &build->client, &error) == PERCEPTIS_OK, "%s", build->error_message(error));
+              && build->config_set(config, "api_key", "sk-live-per-bench", &error) == PERCEPTIS_OK
+              && build->options_set(build->options, "directory", directory, &error) == PERCEPTIS_OK
+              && build->client_new(config, &build->client, &error) == PERCEPTIS_OK,
+          "%s", build->error_message(error));
     build->config_free(config);
 }
 
@@ -193,8 +197,8 @@ static void with_libperceptis(struct build *build, const char *format, unsigned 
     perceptis_error *error = NULL;
     /* Another job each time: one job is asked about once a second at most. */
     snprintf(job, sizeof job, "%s-%u", format, number);
-    CHECK(build->download(build->client, job, build->options, &result, &error) == PERCEPTIS_OK, "libperceptis: %s",
-        build->error_message(error));
+    CHECK(build->download(build->client, job, build->options, &result, &error) == PERCEPTIS_OK,
+          "libperceptis: %s", build->error_message(error));
     build->string_free(result);
 }
 
@@ -251,7 +255,8 @@ int main(int argc, char **argv)
             number++;
             double begun = now(), used = processor();
             if (row->buffer != 0) with_libcurl(handles[row - rows], row, number);
-            else if (row->format != NULL) with_libperceptis(row->unhashed ? &unhashed : &hashed, row->format, number);
+            else if (row->format != NULL)
+                with_libperceptis(row->unhashed ? &unhashed : &hashed, row->format, number);
             else with_nothing_else(number);
             if (round > 0) {
                 row->took[round - 1] = now() - begun;
@@ -263,20 +268,22 @@ int main(int argc, char **argv)
         }
     }
 
-    printf("\n%zu MiB into %s, %zu rounds, libperceptis %s; hashing alone takes %.0f ms\n\n", mebibytes, directory, rounds,
-        perceptis_version(), hash_alone(file) * 1e3);
-    printf("| %-40s | time    | MiB/s   | processor | against defaults | with hash | 512 KiB | with hash |\n", "");
-    printf("|------------------------------------------|---------|---------|-----------|------------------|-----------|"
-        "---------|-----------|\n");
+    printf("\n%zu MiB into %s, %zu rounds, libperceptis %s; hashing alone takes %.0f ms\n\n", mebibytes,
+           directory, rounds, perceptis_version(), hash_alone(file) * 1e3);
+    printf("| %-40s | time    | MiB/s   | processor | against defaults | with hash | 512 KiB | with hash |\n",
+           "");
+    printf("|------------------------------------------|---------|---------|-----------|------------------|"
+           "-----------|---------|-----------|\n");
     for (size_t at = 0; at < ROWS; at++) {
         double took[MAX_ROUNDS], used[MAX_ROUNDS];
         memcpy(took, rows[at].took, sizeof took);
         memcpy(used, rows[at].used, sizeof used);
         double middle = median(took, rounds);
-        printf("| %-40s | %4.0f ms | %7.0f | %6.0f ms |", rows[at].name, middle * 1e3, (double)mebibytes / middle,
-            median(used, rounds) * 1e3);
+        printf("| %-40s | %4.0f ms | %7.0f | %6.0f ms |", rows[at].name, middle * 1e3,
+               (double)mebibytes / middle, median(used, rounds) * 1e3);
         printf(" %16.2f | %9.2f | %7.2f | %9.2f |\n", ratio(&rows[at], &rows[0], rounds),
-            ratio(&rows[at], &rows[1], rounds), ratio(&rows[at], &rows[2], rounds), ratio(&rows[at], &rows[3], rounds));
+               ratio(&rows[at], &rows[1], rounds), ratio(&rows[at], &rows[2], rounds),
+               ratio(&rows[at], &rows[3], rounds));
     }
     for (size_t at = 0; at < ROWS; at++) curl_easy_cleanup(handles[at]);
     end(&hashed);

@@ -36,15 +36,18 @@ static int answer(int peer, const char *request)
     if (strncmp(request, status, sizeof status - 1) == 0) {
         const char *id = request + sizeof status - 1;
         int length = (int)strcspn(id, " "), format = (int)strcspn(id, "- ");
-        int size = snprintf(body, sizeof body,
+        int size = snprintf(
+            body, sizeof body,
             "{\"job_id\":\"%.*s\",\"status\":\"completed\",\"output_type\":\"deck\",\"error\":null,"
             "\"downloads\":[{\"url\":\"/file\",\"format\":\"%.*s\",\"variant\":1}]}",
             length, id, format, id);
-        int head_size = snprintf(head, sizeof head,
+        int head_size = snprintf(
+            head, sizeof head,
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", size);
         return send_all(peer, head, (size_t)head_size) && send_all(peer, body, (size_t)size);
     }
-    int head_size = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", served_size);
+    int head_size = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+                             served_size);
     return send_all(peer, head, (size_t)head_size) && send_all(peer, served, served_size);
 }
 
@@ -76,8 +79,10 @@ int file_server_start(const unsigned char *file, size_t size)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 16) == 0
-        && getsockname(listener, (struct sockaddr *)&address, &length) == 0, "no socket to serve the file from");
+    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, length) == 0
+              && listen(listener, 16) == 0
+              && getsockname(listener, (struct sockaddr *)&address, &length) == 0,
+          "no socket to serve the file from");
     pid_t parent = getpid(), child = fork();
     CHECK(child >= 0, "no process to serve the file from");
     if (child > 0) {

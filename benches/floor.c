@@ -65,14 +65,18 @@ static void ask(int peer, const char *path, const char *until)
 
 void floor_fetch(int port, int file, size_t size)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct ring ring = {.pieces = malloc((size_t)PIECES * PIECE), .left = size, .file = file,
-        .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((in_port_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct ring ring = {.pieces = malloc((size_t)PIECES * PIECE),
+                        .left = size,
+                        .file = file,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .moved = PTHREAD_COND_INITIALIZER};
     int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     pthread_t writer;
     CHECK(ring.pieces != NULL && peer >= 0 && connect(peer, (struct sockaddr *)&address, sizeof address) == 0
-        && pthread_create(&writer, NULL, write_all, &ring) == 0, "no connection");
+              && pthread_create(&writer, NULL, write_all, &ring) == 0,
+          "no connection");
     ask(peer, "/api/v1/status/bin-0", "}]}");
     ask(peer, "/file", "\r\n\r\n");
     for (size_t left = size; left > 0;) {

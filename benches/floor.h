@@ -1,4 +1,5 @@
-/* The least that fetching a file takes: one thread receives, another one writes, and nothing is checked or hashed. */
+/* The least that fetching a file takes: one thread receives, another one writes, and nothing is checked or
+   hashed. */
 #ifndef BENCHES_FLOOR_H
 #define BENCHES_FLOOR_H
 

@@ -1,9 +1,9 @@
-/* What recording a submission costs, beside plain SQLite doing the same inserts: ledger DIRECTORY [ROUNDS], under
-   `perceptis-sandbox exec`.
+/* What recording a submission costs, beside plain SQLite doing the same inserts: ledger DIRECTORY [ROUNDS],
+   under `perceptis-sandbox exec`.
 
-   Syncs are counted by standing in for fdatasync and fsync; both sides sync once a commit. Ours are whole submissions to
-   the sandbox, so the same with the ledger in memory is subtracted. A submission has three commits: before the first
-   byte goes out, after acceptance, and when its caller has been told. */
+   Syncs are counted by standing in for fdatasync and fsync; both sides sync once a commit. Ours are whole
+   submissions to the sandbox, so the same with the ledger in memory is subtracted. A submission has three
+   commits: before the first byte goes out, after acceptance, and when its caller has been told. */
 #define _GNU_SOURCE
 #include "measure.h"
 #include "service.h"
@@ -38,7 +38,8 @@ static perceptis_client *client_with(const char *ledger)
     perceptis_config *config = perceptis_config_new();
     perceptis_client *client = NULL;
     CHECK(perceptis_config_set(config, "ledger", ledger, NULL) == PERCEPTIS_OK
-            && perceptis_client_new(config, &client, NULL) == PERCEPTIS_OK, "no client");
+              && perceptis_client_new(config, &client, NULL) == PERCEPTIS_OK,
+          "no client");
     perceptis_config_free(config);
     return client;
 }
@@ -48,9 +49,10 @@ static void submit(perceptis_client *client)
     perceptis_request *request = NULL;
     perceptis_error *error = NULL;
     char *accepted = NULL;
-    CHECK(perceptis_request_new("deck", "What a submission costs", &request, NULL) == PERCEPTIS_OK, "no request");
+    CHECK(perceptis_request_new("deck", "What a submission costs", &request, NULL) == PERCEPTIS_OK,
+          "no request");
     CHECK(perceptis_generate(client, request, NULL, &accepted, &error) == PERCEPTIS_OK, "%s",
-        perceptis_error_message(error));
+          perceptis_error_message(error));
     perceptis_string_free(accepted);
     perceptis_request_free(request);
 }
@@ -95,12 +97,18 @@ static double plain(const char *path, double *synced)
     static double took[MAX_ROUNDS];
     sqlite3 *database = NULL;
     sqlite3_stmt *insert = NULL;
-    CHECK(sqlite3_open(path, &database) == SQLITE_OK
-            && sqlite3_exec(database, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                "CREATE TABLE submissions (id INTEGER PRIMARY KEY, key TEXT UNIQUE, body BLOB, told TEXT)",
-                NULL, NULL, NULL) == SQLITE_OK
-            && sqlite3_prepare_v2(database, "INSERT INTO submissions (key, body) VALUES (?1, zeroblob(300))", -1,
-                &insert, NULL) == SQLITE_OK, "sqlite: %s", sqlite3_errmsg(database));
+    CHECK(
+        sqlite3_open(path, &database) == SQLITE_OK
+            && sqlite3_exec(
+                   database,
+                   "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                   "CREATE TABLE submissions (id INTEGER PRIMARY KEY, key TEXT UNIQUE, body BLOB, told TEXT)",
+                   NULL, NULL, NULL)
+                == SQLITE_OK
+            && sqlite3_prepare_v2(database, "INSERT INTO submissions (key, body) VALUES (?1, zeroblob(300))",
+                                  -1, &insert, NULL)
+                == SQLITE_OK,
+        "sqlite: %s", sqlite3_errmsg(database));
     long before = atomic_load(&syncs);
     for (size_t round = 0; round < rounds; round++) {
         double begin = now();
@@ -136,8 +144,8 @@ int main(int argc, char **argv)
     printf("| plain SQLite, one insert | %.2f ms | %.2f |\n", insert, commit);
     printf("| a submission's three commits, alone | %.2f ms | %.2f |\n", on_disk - in_memory, one);
     printf("| a commit of those, beside the insert | %.2f | %.2f |\n", (on_disk - in_memory) / 3 / insert,
-        one / 3 / commit);
+           one / 3 / commit);
     printf("| the three commits, eight submissions at once | %.2f ms each | %.2f a group of eight |\n",
-        on_disk_of_8 - in_memory_of_8, group / 3);
+           on_disk_of_8 - in_memory_of_8, group / 3);
     return EXIT_SUCCESS;
 }

@@ -8,16 +8,16 @@
 #include <time.h>
 
 /* A measurement that went wrong says so and is none. */
-#define CHECK(condition, ...) \
-    do { \
-        if (!(condition)) { \
+#define CHECK(condition, ...)             \
+    do {                                  \
+        if (!(condition)) {               \
             fprintf(stderr, __VA_ARGS__); \
-            fputc('\n', stderr); \
-            exit(EXIT_FAILURE); \
-        } \
+            fputc('\n', stderr);          \
+            exit(EXIT_FAILURE);           \
+        }                                 \
     } while (0)
 
-/* Seconds on a clock that nobody sets. */
+/* Seconds on the monotonic clock. */
 static inline double now(void)
 {
     struct timespec time;

@@ -1,5 +1,5 @@
-/* Many jobs at once, polled for some seconds: by the library, all on one queue, and by libcurl's multi interface with a
-   heap of due times, eight requests at once and a tick of a millisecond. CPU a poll of each.
+/* Many jobs at once, polled for some seconds: by the library, all on one queue, and by libcurl's multi
+   interface with a heap of due times, eight requests at once and a tick of a millisecond. CPU a poll of each.
    Usage: polls JOBS SECONDS GAP_MS: each side polls each job once in GAP_MS of the wall's time. */
 #define _GNU_SOURCE
 #include "polls.h"
@@ -50,6 +50,7 @@ static long memory_kib(void)
     char line[256];
     long kib = 0;
     FILE *status = fopen("/proc/self/status", "r");
+    NEED(status != NULL);
     while (fgets(line, sizeof line, status) != NULL) sscanf(line, "VmRSS: %ld", &kib);
     fclose(status);
     return kib;
@@ -65,7 +66,8 @@ int main(int argc, char **argv)
     perceptis_queue *queue = NULL;
     NEED(curl_global_init(CURL_GLOBAL_ALL) == 0);
     int threads = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
-    NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
+    NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK
+         && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
     for (size_t i = 0; i < count; i++) jobs[i] = submit(client, (int)i);
 
     long idle = memory_kib();
@@ -134,9 +136,10 @@ int main(int argc, char **argv)
     }
     double peer_cpu = now(CLOCK_PROCESS_CPUTIME_ID) - busy;
     double ours = cpu / (double)polls, theirs = peer_cpu / (double)peer;
-    printf("%6zu jobs: %7ld polls, CPU a poll %6.1f us   libcurl multi %7ld polls, %6.1f us   ratio %.2f\n", count, polls,
-           ours, peer, theirs, ours / theirs);
+    printf("%6zu jobs: %7ld polls, CPU a poll %6.1f us   libcurl multi %7ld polls, %6.1f us   ratio %.2f\n",
+           count, polls, ours, peer, theirs, ours / theirs);
     printf("             start %5.1f us a job, %d threads, %d descriptors, %.1f MB (%.1f KB a job)\n",
-           started / (double)count, threads, descriptors, (double)memory / 1024, (double)memory / (double)count);
+           started / (double)count, threads, descriptors, (double)memory / 1024,
+           (double)memory / (double)count);
     return EXIT_SUCCESS;
 }

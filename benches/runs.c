@@ -1,8 +1,9 @@
-/* Many runs at once, all on one queue: what they take while they are submitted and while their jobs are waited for.
-   Memory over the process before its first call (client and queue made) and over the one with a single run, whose
-   difference is the ledger, the threads and the library's own pages; threads; and TCP connections. Every run holds its
-   file's name as well, with a descriptor that is no connection.
-   Usage: runs JOBS DIRECTORY [SECONDS]: they are waited for so many seconds after the last was accepted [10]. */
+/* Many runs at once, all on one queue: what they take while they are submitted and while their jobs are
+   waited for. Memory over the process before its first call (client and queue made) and over the one with a
+   single run, whose difference is the ledger, the threads and the library's own pages; threads; and TCP
+   connections. Every run holds its file's name as well, with a descriptor that is no connection.
+   Usage: runs JOBS DIRECTORY [SECONDS]: they are waited for so many seconds after the last was accepted
+   [10]. */
 #define _GNU_SOURCE
 #include "runs.h"
 #include <dirent.h>
@@ -18,7 +19,8 @@ static long status(const char *name)
     FILE *file = fopen("/proc/self/status", "r");
     NEED(file != NULL);
     while (fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, name, length) == 0 && line[length] == ':') value = strtol(line + length + 1, NULL, 10);
+        if (strncmp(line, name, length) == 0 && line[length] == ':')
+            value = strtol(line + length + 1, NULL, 10);
     fclose(file);
     return value;
 }
@@ -30,7 +32,7 @@ static int connections(void)
     DIR *directory = opendir("/proc/self/fd");
     NEED(directory != NULL);
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        struct sockaddr_storage peer;
+        struct sockaddr_storage peer = {0};
         socklen_t size = sizeof peer;
         if (getpeername(atoi(entry->d_name), (struct sockaddr *)&peer, &size) == 0
             && (peer.ss_family == AF_INET || peer.ss_family == AF_INET6))
@@ -71,7 +73,8 @@ int main(int argc, char **argv)
     perceptis_queue *queue = NULL;
     perceptis_options *options = perceptis_options_new();
     NEED(curl_global_init(CURL_GLOBAL_ALL) == 0);
-    NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
+    NEED(perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK
+         && perceptis_queue_new(&queue, NULL) == PERCEPTIS_OK);
     NEED(perceptis_options_set(options, "directory", argv[2], NULL) == PERCEPTIS_OK);
     NEED(submitted() == 0);
 
@@ -99,8 +102,9 @@ int main(int argc, char **argv)
     }
     printf("%6ld runs: %.1f MB while they wait, %.1f MB at most over the process before its first call;"
            " %.1f MB over the one with a single run (%.2f KB a run); %ld threads, %ld connections\n",
-           count, (double)(steady - idle) / 1024, (double)(peak - idle) / 1024, (double)(steady - single) / 1024,
-           (double)(steady - single) / (double)count, most_threads, most_connections);
+           count, (double)(steady - idle) / 1024, (double)(peak - idle) / 1024,
+           (double)(steady - single) / 1024, (double)(steady - single) / (double)count, most_threads,
+           most_connections);
     perceptis_client_free(client);
     perceptis_queue_free(queue);
     return EXIT_SUCCESS;

@@ -15,7 +15,7 @@ static inline void make_room(size_t runs)
 }
 
 static inline void start(perceptis_client *client, const char *output_type, perceptis_options *options,
-    perceptis_queue *queue, size_t number)
+                         perceptis_queue *queue, size_t number)
 {
     perceptis_request *request = NULL;
     char prompt[32];

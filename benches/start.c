@@ -1,8 +1,10 @@
-/* How long it takes from nothing to the first answer, beside libcurl: start [ROUNDS], under `perceptis-sandbox exec`
+/* How long it takes from nothing to the first answer, beside libcurl: start [ROUNDS], under
+   `perceptis-sandbox exec`
 
-   Each time is a new process of this program, which is linked against neither library: it loads one, makes a client,
-   asks for a job's state, and tells how long that took from the first line of main. Over https libcurl is measured
-   twice: trusting the sandbox's authority alone, and trusting the system's as well, which is what this library does. */
+   Each time is a new process of this program, which is linked against neither library: it loads one, makes a
+   client, asks for a job's state, and tells how long that took from the first line of main. Over https
+   libcurl is measured twice: trusting the sandbox's authority alone, and trusting the system's as well, which
+   is what this library does. */
 #define _GNU_SOURCE
 #include "measure.h"
 #include "service.h"
@@ -17,8 +19,9 @@
 enum { MAX_ROUNDS = 1000, SIDES = 3 };
 
 /* Where Debian, Fedora, Alpine and SUSE keep the certificates that the system trusts, in one file. */
-static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
+static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                      "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
+                                      "/etc/ssl/ca-bundle.pem"};
 
 static void *load(const char *name)
 {
@@ -98,26 +101,37 @@ static void measure(char *const *arguments, double *took, double *made)
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     FILE *output = fdopen(ends[0], "r");
+    CHECK(output != NULL, "no output");
     char *got = fgets(line, sizeof line, output);
     fclose(output);
     CHECK(waitpid(child, &status, 0) == child && status == 0 && got != NULL
-        && sscanf(line, "%lf %lf", took, made) == 2, "a measurement failed");
+              && sscanf(line, "%lf %lf", took, made) == 2,
+          "a measurement failed");
+}
+
+/* Appends the whole of a file to another one. */
+static void append(FILE *to, FILE *from, const char *name)
+{
+    char bytes[65536];
+    size_t count;
+    do {
+        count = fread(bytes, 1, sizeof bytes, from);
+        CHECK(!ferror(from) && fwrite(bytes, 1, count, to) == count, "%s can't be copied", name);
+    } while (count == sizeof bytes);
+    fclose(from);
 }
 
 /* A file with the system's certificates and this one, as libcurl wants them; the caller removes it. */
 static void write_bundle(const char *ca_file, char *path)
 {
     FILE *from = NULL, *to = fdopen(mkstemp(path), "w");
-    char bytes[65536];
-    size_t count;
-    for (size_t at = 0; from == NULL && at < sizeof bundles / sizeof *bundles; at++) from = fopen(bundles[at], "r");
+    for (size_t at = 0; from == NULL && at < sizeof bundles / sizeof *bundles; at++)
+        from = fopen(bundles[at], "r");
     CHECK(from != NULL && to != NULL, "no certificates of the system");
-    while ((count = fread(bytes, 1, sizeof bytes, from)) > 0) fwrite(bytes, 1, count, to);
-    fclose(from);
+    append(to, from, "the system's certificates");
     from = fopen(ca_file, "r");
     CHECK(from != NULL, "%s can't be read", ca_file);
-    while ((count = fread(bytes, 1, sizeof bytes, from)) > 0) fwrite(bytes, 1, count, to);
-    fclose(from);
+    append(to, from, ca_file);
     CHECK(fclose(to) == 0, "%s can't be written", path);
 }
 
@@ -144,7 +158,8 @@ int main(int argc, char **argv)
     perceptis_client *client = NULL;
     perceptis_request *request = NULL;
     CHECK(p_perceptis_client_new(NULL, &client, NULL) == PERCEPTIS_OK
-        && p_perceptis_request_new("deck", "a", &request, NULL) == PERCEPTIS_OK, "no client");
+              && p_perceptis_request_new("deck", "a", &request, NULL) == PERCEPTIS_OK,
+          "no client");
     for (size_t round = 0; round < rounds; round++) {
         for (size_t turn = 0; turn < SIDES; turn++) {
             size_t side = (round + turn) % SIDES;
@@ -163,15 +178,17 @@ int main(int argc, char **argv)
     }
     if (ca_file != NULL) unlink(bundle);
 
-    printf("\nFrom nothing to the first answer, %s: %zu starts\n\n", ca_file != NULL ? "https" : "http", rounds);
+    printf("\nFrom nothing to the first answer, %s: %zu starts\n\n", ca_file != NULL ? "https" : "http",
+           rounds);
     printf("| %-30s | load, client, answer | of these the client | libperceptis / it |\n", "");
-    printf("|--------------------------------|----------------------|---------------------|-------------------|\n");
+    printf("|--------------------------------|----------------------|---------------------|"
+           "-------------------|\n");
     for (size_t side = 0; side < SIDES; side++) {
         double ratios[MAX_ROUNDS];
         if (side == 1 && ca_file == NULL) continue;
         for (size_t round = 0; round < rounds; round++) ratios[round] = took[2][round] / took[side][round];
         printf("| %-30s | %17.2f ms | %16.3f ms | %17.2f |\n", names[side], median(took[side], rounds) * 1e3,
-            median(made[side], rounds) * 1e3, median(ratios, rounds));
+               median(made[side], rounds) * 1e3, median(ratios, rounds));
     }
     return EXIT_SUCCESS;
 }

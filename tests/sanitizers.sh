@@ -48,7 +48,7 @@ for sanitizer in thread address; do
         seed=$((seed + 1))
     done
 done
-# A fork of a process with threads is not what ThreadSanitizer is for; and what the parent's other threads held is
-# nobody's in the child.
+# ThreadSanitizer does not support a fork of a process with threads. In the child, memory of the parent's other threads
+# looks leaked.
 leaks=0
 run address fork_queue

@@ -1,6 +1,6 @@
 """Puts the shared library into the wheel, built from the sources beside this package.
 
-``PERCEPTIS_LIBRARY_FILE`` names one that is already built.
+``PERCEPTIS_LIBRARY_FILE`` names a library that is already built.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ LIBRARY = "libperceptis.so.0"
 
 
 class LibraryBuildHook(BuildHookInterface[Any]):
-    """Builds the library with cargo, or takes the one that is named, and tags the wheel with its platform."""
+    """Builds the library with cargo, or takes the named one, and tags the wheel with its platform."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
         library = self._library()
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        # ctypes asks for no Python ABI: one wheel serves every version.
+        # ctypes needs no Python ABI: one wheel serves every version.
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
         build_data["force_include"][str(library)] = f"perceptis/{LIBRARY}"
@@ -45,11 +45,13 @@ class LibraryBuildHook(BuildHookInterface[Any]):
             )
         if shutil.which("cargo") is None:
             raise SystemExit(
-                "cargo was not found: install a Rust toolchain, or name a built library with PERCEPTIS_LIBRARY_FILE"
+                "cargo was not found: install a Rust toolchain, or name a built library with "
+                "PERCEPTIS_LIBRARY_FILE"
             )
         environment = dict(os.environ)
         if not environment.get("RUSTFLAGS") and not environment.get("CARGO_ENCODED_RUSTFLAGS"):
-            # As the Makefile has it: the library does not say in whose home it was built.
+            # As in the Makefile: the library does not contain the path of the home directory in which it was
+            # built.
             crates = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
             environment["CARGO_ENCODED_RUSTFLAGS"] = f"--remap-path-prefix={crates}/registry/src/="
         build = ["cargo", "build", "--locked", "--release", "--package", "perceptis"]

@@ -17,6 +17,9 @@ mod config;
 mod download;
 mod error;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ledger;
 mod model;
 mod operations;

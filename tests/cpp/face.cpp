@@ -11,18 +11,18 @@
 #include <poll.h>
 #include <sys/wait.h>
 
-#define CHECK(condition)                                                            \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
+#define CHECK(condition)                                                              \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
             std::cerr << __FILE__ << ':' << __LINE__ << ": " #condition << std::endl; \
-            std::_Exit(EXIT_FAILURE);                                               \
-        }                                                                           \
+            std::_Exit(EXIT_FAILURE);                                                 \
+        }                                                                             \
     } while (0)
 
 using namespace std::chrono_literals;
 
-template <class T> constexpr bool only_moves
-    = std::is_nothrow_move_constructible_v<T> && !std::is_copy_constructible_v<T>;
+template <class T>
+constexpr bool only_moves = std::is_nothrow_move_constructible_v<T> && !std::is_copy_constructible_v<T>;
 static_assert(only_moves<perceptis::Client> && only_moves<perceptis::Request>);
 static_assert(only_moves<perceptis::Options> && only_moves<perceptis::Queue>);
 static_assert(std::is_base_of_v<std::exception, perceptis::Error>);
@@ -40,7 +40,8 @@ template <class Function> perceptis::Error error_of(Function &&function)
     std::abort();
 }
 
-/* Time runs so slowly here that a loaded machine keeps the library's own deadlines; so jobs are quick, or never end. */
+/* Time runs so slowly here that a loaded machine keeps the library's own deadlines; so jobs are quick, or
+   never end. */
 const char *const slide = "A slide [[sandbox: takes=1]]", *const endless = "A deck [[sandbox: never_ends]]";
 
 perceptis::Options into(const std::string &directory, const char *name)
@@ -52,10 +53,12 @@ void refuses_what_can_not_be()
 {
     using perceptis::Code;
     const perceptis::Error bad = error_of([] { perceptis::Options().set("directry", "x"); });
-    CHECK(bad.code() == Code::invalid_argument && std::string(bad.what()).find("directory") != std::string::npos);
+    CHECK(bad.code() == Code::invalid_argument
+          && std::string(bad.what()).find("directory") != std::string::npos);
     CHECK(bad.billed() == "no" && !bad.retryable() && !bad.job_id() && !bad.http_status());
     CHECK(std::string(perceptis::name(bad.code())) == "INVALID_ARGUMENT");
-    CHECK(error_of([] { perceptis::Request::deck(std::string_view("a\0b", 3)); }).code() == Code::invalid_argument);
+    CHECK(error_of([] { perceptis::Request::deck(std::string_view("a\0b", 3)); }).code()
+          == Code::invalid_argument);
     CHECK(error_of([] { perceptis::Request("video", "x"); }).code() == Code::invalid_argument);
     CHECK(error_of([] { perceptis::Options().timeout(0ms); }).code() == Code::invalid_argument);
     perceptis::Settings settings;
@@ -79,7 +82,8 @@ void blocks_and_returns(perceptis::Client &client, const std::string &directory)
     perceptis::Options options = into(directory, "plain");
     perceptis::Options moved = std::move(options);
     const perceptis::Result result = client.run(request, moved);
-    CHECK(result.status() == "completed" && result.billed() == "yes" && result.output_type() == "single_slide");
+    CHECK(result.status() == "completed" && result.billed() == "yes"
+          && result.output_type() == "single_slide");
     CHECK(result.files().size() == 2 && result.unverified().empty() && result.idempotency_key());
     CHECK(result.files()[1].path().filename() == "plain-2.pptx" && result.files()[1].variant() == 2);
     CHECK(result.files()[0].size() == std::filesystem::file_size(result.files()[0].path()));
@@ -93,10 +97,12 @@ void blocks_and_returns(perceptis::Client &client, const std::string &directory)
     CHECK(odd.job_id() == "null" && odd.type("/job_id") == "string" && !odd.note() && odd.type("/note") == "null");
 
     const perceptis::Status status = client.get_status(result.job_id());
-    CHECK(status.status() == "completed" && status.downloads().size() == 2 && status.downloads()[1].variant() == 2U);
+    CHECK(status.status() == "completed" && status.downloads().size() == 2
+          && status.downloads()[1].variant() == 2U);
     CHECK(client.wait(result.job_id()).job_id() == result.job_id());
     CHECK(client.download(result.job_id(), into(directory, "again")).files().size() == 2);
-    const perceptis::Accepted accepted = client.generate(request, perceptis::Options().idempotency_key("key-1"));
+    const perceptis::Accepted accepted = client.generate(request,
+                                                         perceptis::Options().idempotency_key("key-1"));
     CHECK(accepted.idempotency_key() == "key-1" && !accepted.job_id().empty());
     CHECK(accepted.type("/adopted") == "boolean" && accepted.unsettled() < 1000);
 
@@ -118,7 +124,8 @@ void promises(const std::string &directory)
         std::vector<std::future<perceptis::Result>> futures;
         for (int number = 0; number < 4; number++) {
             const std::string name = "future-" + std::to_string(number);
-            futures.push_back(client.run_async(perceptis::Request::slide(slide), into(directory, name.c_str())));
+            futures.push_back(
+                client.run_async(perceptis::Request::slide(slide), into(directory, name.c_str())));
         }
         std::future<perceptis::Status> none = client.get_status_async("job_none");
         CHECK(error_of([&] { none.get(); }).code() == perceptis::Code::not_found);
@@ -177,7 +184,8 @@ void queues(perceptis::Client &client, const std::string &directory)
                          });
     }
     for (int number = 0; number < 3; number++) {
-        CHECK(error_of([&] { queue.dispatch(perceptis::Queue::forever); }).code() == perceptis::Code::not_found);
+        CHECK(error_of([&] { queue.dispatch(perceptis::Queue::forever); }).code()
+              == perceptis::Code::not_found);
     }
     CHECK(finished == 5);
 
@@ -188,9 +196,8 @@ void queues(perceptis::Client &client, const std::string &directory)
 
     std::atomic<int> rings{0};
     queue.set_wakeup([&rings] { rings++; });
-    queue.download(client, "job_none", perceptis::Options(), [](perceptis::Expected<perceptis::Result> end) {
-        CHECK(!end);
-    });
+    queue.download(client, "job_none", perceptis::Options(),
+                   [](perceptis::Expected<perceptis::Result> end) { CHECK(!end); });
     CHECK(queue.dispatch(perceptis::Queue::forever) == 1);
     queue.set_wakeup(nullptr);
     CHECK(rings == 1);
@@ -220,7 +227,8 @@ void queues(perceptis::Client &client, const std::string &directory)
 
     // A queue that goes away with a call in flight.
     perceptis::Queue gone;
-    gone.wait(client, job, perceptis::Options(), [](perceptis::Expected<perceptis::Status>) { CHECK(false && "called"); });
+    gone.wait(client, job, perceptis::Options(),
+              [](perceptis::Expected<perceptis::Status>) { CHECK(false && "called"); });
 }
 
 #ifdef __cpp_lib_jthread
@@ -232,15 +240,17 @@ void stops(perceptis::Client &client)
         while (client.activity().empty()) std::this_thread::yield();
         source.request_stop();
     });
-    const perceptis::Error stopped = error_of([&] { client.wait(job, perceptis::Options(), source.get_token()); });
+    const perceptis::Error stopped
+        = error_of([&] { client.wait(job, perceptis::Options(), source.get_token()); });
     CHECK(stopped.code() == perceptis::Code::cancelled && stopped.job_id() == job);
     // Stopped before it began.
     CHECK(error_of([&] { client.wait(job, perceptis::Options(), source.get_token()); }).code()
           == perceptis::Code::cancelled);
     const std::stop_source never;
-    CHECK(client.download(client.run(perceptis::Request::slide(slide), perceptis::Options().name("stop"),
-                                     never.get_token()).job_id(),
-                          perceptis::Options().name("stop-again"), never.get_token()).files().size() == 1);
+    perceptis::Options stop = perceptis::Options().name("stop"),
+                       again = perceptis::Options().name("stop-again");
+    const perceptis::Result made = client.run(perceptis::Request::slide(slide), stop, never.get_token());
+    CHECK(client.download(made.job_id(), again, never.get_token()).files().size() == 1);
 }
 #endif
 

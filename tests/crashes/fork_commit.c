@@ -1,5 +1,5 @@
-/* A forked child's commit is one: the parent has used the ledger, with its client closed or not; the child makes a
-   client of its own, buys something and is killed at once.
+/* A forked child's commit is one: the parent has used the ledger, with its client closed or not; the child
+   makes a client of its own, buys something and is killed at once.
    Usage: fork_commit closed|open */
 #define _POSIX_C_SOURCE 200809L
 #include "../programs/check.h"

@@ -1,5 +1,6 @@
-/* Forks while the parent's runs are in flight and its ledger is being written. Every second child buys something with a
-   client of its own and is killed at once; the others just end. The parent notices nothing: all its runs end well.
+/* Forks while the parent's runs are in flight and its ledger is being written. Every second child buys
+   something with a client of its own and is killed at once; the others just end. The parent notices nothing:
+   all its runs end well.
    Usage: fork_storm DIRECTORY RUNS FORKS */
 #define _POSIX_C_SOURCE 200809L
 #include "../programs/check.h"
@@ -15,7 +16,8 @@ static perceptis_request *request_for(const char *what, unsigned long number)
     return request;
 }
 
-static void start(perceptis_client *client, perceptis_queue *queue, const char *directory, unsigned long number)
+static void start(perceptis_client *client, perceptis_queue *queue, const char *directory,
+                  unsigned long number)
 {
     perceptis_request *request = request_for("Slide", number);
     perceptis_options *options = perceptis_options_new();
@@ -50,13 +52,15 @@ int main(int argc, char **argv)
     perceptis_client *client = NULL;
     perceptis_queue *queue = NULL;
     CHECK(argc == 4);
-    unsigned long runs = strtoul(argv[2], NULL, 10), forks = strtoul(argv[3], NULL, 10), started = 0, ended = 0;
+    unsigned long runs = strtoul(argv[2], NULL, 10), forks = strtoul(argv[3], NULL, 10), started = 0,
+                  ended = 0;
     MUST(perceptis_client_new(NULL, &client, &failed));
     MUST(perceptis_queue_new(&queue, &failed));
 
     for (unsigned long number = 0; number < forks; number++) {
         /* So that there are always some that begin and some that end. */
-        while (started < runs && started * forks <= (number + 1) * runs) start(client, queue, argv[1], started++);
+        while (started < runs && started * forks <= (number + 1) * runs)
+            start(client, queue, argv[1], started++);
         pid_t pid = fork();
         CHECK(pid >= 0);
         if (pid == 0) child(number);

@@ -1,16 +1,18 @@
-/* Preloaded into a program that is to die: counts the calls by which it changes files below a directory or speaks to
-   the network, ends it at one of them as a crash would, and keeps a record from which a power loss can be played.
+/* Preloaded into a program that is to die: counts the calls by which it changes files below a directory or
+   speaks to the network, ends it at one of them as a crash would, and keeps a record from which a power loss
+   can be played.
 
    SHIM_ROOT   the directory, without symbolic links; what is elsewhere is not counted
    SHIM_LOG    where the record goes; see `struct record`
    SHIM_AT     the call at which something happens, from 1; 0 or not set: none
-   SHIM_HOW    what happens: "before", "after": the process is killed before or after the call; "torn": after half of
-               what it writes; "full": from this call on the disk has no room
-   SHIM_BROKEN "ledger", "part": the syncs of such files do nothing, those of the ledger until the first byte is sent
+   SHIM_HOW    what happens: "before", "after": the process is killed before or after the call; "torn": after
+               half of what it writes; "full": from this call on the disk has no room
+   SHIM_BROKEN "ledger", "part": the syncs of such files do nothing, those of the ledger until the first
+               byte is sent
    SHIM_LINKS  set: the file system can't rename without replacing, and can't exchange
 
-   One lock is held over each call and its record, so that what is recorded happened, in that order. Nothing is really
-   synced: only the record says what was. */
+   One lock is held over each call and its record, so that what is recorded happened, in that order. Nothing
+   is really synced: only the record says what was. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -37,8 +39,21 @@ struct record {
 };
 
 /* Kinds; 'K' is where the process was killed, with the kind of the call in `offset`. */
-enum { WRITE = 'w', TRUNCATE = 't', SYNC = 's', SYNC_DIRECTORY = 'd', CREATE = 'c', MAKE_DIRECTORY = 'm', RENAME = 'r',
-       EXCHANGE = 'x', LINK = 'l', UNLINK = 'u', SEND = 'n', CONNECT = 'o', KILLED = 'K' };
+enum {
+    WRITE = 'w',
+    TRUNCATE = 't',
+    SYNC = 's',
+    SYNC_DIRECTORY = 'd',
+    CREATE = 'c',
+    MAKE_DIRECTORY = 'm',
+    RENAME = 'r',
+    EXCHANGE = 'x',
+    LINK = 'l',
+    UNLINK = 'u',
+    SEND = 'n',
+    CONNECT = 'o',
+    KILLED = 'K'
+};
 
 enum how { NEVER, BEFORE, AFTER, TORN, FULL };
 
@@ -71,19 +86,24 @@ __attribute__((constructor)) static void begin(void)
     if (record_to < 0) _exit(121);
     if ((text = getenv("SHIM_AT")) != NULL) at = strtoull(text, NULL, 10);
     if ((text = getenv("SHIM_HOW")) != NULL)
-        how = !strcmp(text, "before") ? BEFORE : !strcmp(text, "after") ? AFTER : !strcmp(text, "torn") ? TORN
-            : !strcmp(text, "full") ? FULL : NEVER;
+        how = !strcmp(text, "before") ? BEFORE
+            : !strcmp(text, "after")  ? AFTER
+            : !strcmp(text, "torn")   ? TORN
+            : !strcmp(text, "full")   ? FULL
+                                      : NEVER;
     if ((text = getenv("SHIM_BROKEN")) != NULL) broken = text;
     links = getenv("SHIM_LINKS") != NULL;
 }
 
-static void write_down(int kind, uint64_t inode, uint64_t offset, const char *path, const char *to, const void *data,
-                       size_t size)
+static void write_down(int kind, uint64_t inode, uint64_t offset, const char *path, const char *to,
+                       const void *data, size_t size)
 {
-    struct record record = {calls, inode, offset, (uint32_t)kind, (uint32_t)strlen(path), (uint32_t)strlen(to),
-                            (uint32_t)size};
-    struct iovec parts[] = {{&record, sizeof record}, {(void *)path, record.path_length},
-                            {(void *)to, record.to_length}, {(void *)data, size}};
+    struct record record = {
+        calls, inode, offset, (uint32_t)kind, (uint32_t)strlen(path), (uint32_t)strlen(to), (uint32_t)size};
+    struct iovec parts[] = {{&record, sizeof record},
+                            {(void *)path, record.path_length},
+                            {(void *)to, record.to_length},
+                            {(void *)data, size}};
     size_t whole = sizeof record + record.path_length + record.to_length + size;
     if (raw(SYS_writev, record_to, parts, 4) != (long)whole) _exit(122);
 }
@@ -117,7 +137,8 @@ static const char *whole(int directory, const char *path, char place[PATH_MAX])
 static int is_ours(int fd, struct stat *found, char path[PATH_MAX])
 {
     char link[64];
-    if (record_to < 0 || fstat(fd, found) != 0 || !(S_ISREG(found->st_mode) || S_ISDIR(found->st_mode))) return 0;
+    if (record_to < 0 || fstat(fd, found) != 0 || !(S_ISREG(found->st_mode) || S_ISDIR(found->st_mode)))
+        return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     long length = raw(SYS_readlinkat, AT_FDCWD, link, path, PATH_MAX - 1);
     if (length < 0) return 0;
@@ -127,7 +148,7 @@ static int is_ours(int fd, struct stat *found, char path[PATH_MAX])
 
 static int is_network(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     if (record_to < 0 || fd < 0) return 0;
     int kept = errno;
@@ -171,7 +192,7 @@ static int fails(int error)
     return -1;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 /* `offset` -1: where the file stands, which moves on. */
 static ssize_t put(int fd, const void *data, size_t size, off64_t offset)
@@ -179,7 +200,8 @@ static ssize_t put(int fd, const void *data, size_t size, off64_t offset)
     struct stat found;
     char path[PATH_MAX];
     if (!is_ours(fd, &found, path)) {
-        if (!is_network(fd)) return offset < 0 ? raw(SYS_write, fd, data, size) : raw(SYS_pwrite64, fd, data, size, offset);
+        if (!is_network(fd))
+            return offset < 0 ? raw(SYS_write, fd, data, size) : raw(SYS_pwrite64, fd, data, size, offset);
         enter(SEND, "");
         ssize_t went = raw(SYS_write, fd, data, share(size));
         sent = 1;
@@ -199,9 +221,18 @@ static ssize_t put(int fd, const void *data, size_t size, off64_t offset)
     return went;
 }
 
-ssize_t write(int fd, const void *data, size_t size) { return put(fd, data, size, -1); }
-ssize_t pwrite(int fd, const void *data, size_t size, off_t offset) { return put(fd, data, size, offset); }
-ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset) { return put(fd, data, size, offset); }
+ssize_t write(int fd, const void *data, size_t size)
+{
+    return put(fd, data, size, -1);
+}
+ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+    return put(fd, data, size, offset);
+}
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t offset)
+{
+    return put(fd, data, size, offset);
+}
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
@@ -216,7 +247,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
     if (!is_network(fd)) return raw(SYS_writev, fd, parts, count);
     enter(SEND, "");
     ssize_t went = how == TORN && calls == at && count > 0
-        ? raw(SYS_write, fd, parts[0].iov_base, parts[0].iov_len / 2) : raw(SYS_writev, fd, parts, count);
+        ? raw(SYS_write, fd, parts[0].iov_base, parts[0].iov_len / 2)
+        : raw(SYS_writev, fd, parts, count);
     int error = errno;
     sent = 1;
     write_down(SEND, 0, 0, "", "", NULL, 0);
@@ -239,10 +271,16 @@ static int truncate_to(int fd, off64_t length)
     return done;
 }
 
-int ftruncate(int fd, off_t length) { return truncate_to(fd, length); }
-int ftruncate64(int fd, off64_t length) { return truncate_to(fd, length); }
+int ftruncate(int fd, off_t length)
+{
+    return truncate_to(fd, length);
+}
+int ftruncate64(int fd, off64_t length)
+{
+    return truncate_to(fd, length);
+}
 
-/* ---- syncing ------------------------------------------------------------------------------------------------ */
+/* ---- syncing ------------------------------------------------------------------------------------------- */
 
 static int ends(const char *path, const char *ending)
 {
@@ -269,10 +307,16 @@ static int sync_it(int fd)
     return 0;
 }
 
-int fsync(int fd) { return sync_it(fd); }
-int fdatasync(int fd) { return sync_it(fd); }
+int fsync(int fd)
+{
+    return sync_it(fd);
+}
+int fdatasync(int fd)
+{
+    return sync_it(fd);
+}
 
-/* ---- names -------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 static int open_it(int directory, const char *name, int flags, mode_t mode)
 {
@@ -290,19 +334,31 @@ static int open_it(int directory, const char *name, int flags, mode_t mode)
     return fd;
 }
 
-#define WITH_MODE(flags, mode)                  \
-    mode_t mode = 0;                            \
-    if ((flags) & (O_CREAT | O_TMPFILE)) {      \
-        va_list further;                        \
-        va_start(further, flags);               \
-        mode = va_arg(further, mode_t);         \
-        va_end(further);                        \
+#define WITH_MODE(flags, mode)             \
+    mode_t mode = 0;                       \
+    if ((flags) & (O_CREAT | O_TMPFILE)) { \
+        va_list further;                   \
+        va_start(further, flags);          \
+        mode = va_arg(further, mode_t);    \
+        va_end(further);                   \
     }
 
-int open(const char *path, int flags, ...) { WITH_MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode); }
-int open64(const char *path, int flags, ...) { WITH_MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode); }
-int openat(int at_fd, const char *path, int flags, ...) { WITH_MODE(flags, mode) return open_it(at_fd, path, flags, mode); }
-int openat64(int at_fd, const char *path, int flags, ...) { WITH_MODE(flags, mode) return open_it(at_fd, path, flags, mode); }
+int open(const char *path, int flags, ...)
+{
+    WITH_MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode);
+}
+int open64(const char *path, int flags, ...)
+{
+    WITH_MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode);
+}
+int openat(int at_fd, const char *path, int flags, ...)
+{
+    WITH_MODE(flags, mode) return open_it(at_fd, path, flags, mode);
+}
+int openat64(int at_fd, const char *path, int flags, ...)
+{
+    WITH_MODE(flags, mode) return open_it(at_fd, path, flags, mode);
+}
 
 int mkdir(const char *path, mode_t mode)
 {
@@ -316,7 +372,8 @@ int mkdir(const char *path, mode_t mode)
     return done;
 }
 
-static int move_it(int kind, int from_fd, const char *from, int to_fd, const char *to, long number, unsigned flags)
+static int move_it(int kind, int from_fd, const char *from, int to_fd, const char *to, long number,
+                   unsigned flags)
 {
     char from_place[PATH_MAX], to_place[PATH_MAX];
     from = whole(from_fd, from, from_place);
@@ -330,7 +387,7 @@ static int move_it(int kind, int from_fd, const char *from, int to_fd, const cha
     if (ours) enter(kind, from);
     uint64_t inode = ours ? inode_of(from) : 0;
     int done = (int)(number == SYS_renameat2 ? raw(number, AT_FDCWD, from, AT_FDCWD, to, flags)
-                     : raw(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, flags));
+                                             : raw(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, flags));
     int error = errno;
     if (ours && done == 0) write_down(kind, inode, 0, from, to, NULL, 0);
     if (ours) leave(kind, from);
@@ -343,15 +400,24 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned
     return move_it(flags & 2 ? EXCHANGE : RENAME, from_fd, from, to_fd, to, SYS_renameat2, flags);
 }
 
-int renameat(int from_fd, const char *from, int to_fd, const char *to) { return renameat2(from_fd, from, to_fd, to, 0); }
-int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    return renameat2(from_fd, from, to_fd, to, 0);
+}
+int rename(const char *from, const char *to)
+{
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 
 int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 {
     return move_it(LINK, from_fd, from, to_fd, to, SYS_linkat, (unsigned)flags);
 }
 
-int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int link(const char *from, const char *to)
+{
+    return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 
 static int remove_it(int directory, const char *name, int flags)
 {
@@ -368,23 +434,30 @@ static int remove_it(int directory, const char *name, int flags)
     return done;
 }
 
-int unlink(const char *path) { return remove_it(AT_FDCWD, path, 0); }
-int unlinkat(int directory, const char *path, int flags) { return remove_it(directory, path, flags); }
+int unlink(const char *path)
+{
+    return remove_it(AT_FDCWD, path, 0);
+}
+int unlinkat(int directory, const char *path, int flags)
+{
+    return remove_it(directory, path, flags);
+}
 
 /* The C library may be older than a call, and is gone around then. */
 long syscall(long number, ...)
 {
     va_list further;
     va_start(further, number);
-    long a = va_arg(further, long), b = va_arg(further, long), c = va_arg(further, long), d = va_arg(further, long),
-         e = va_arg(further, long), f = va_arg(further, long);
+    long a = va_arg(further, long), b = va_arg(further, long), c = va_arg(further, long),
+         d = va_arg(further, long), e = va_arg(further, long), f = va_arg(further, long);
     va_end(further);
     if (raw == NULL) raw = (long (*)(long, ...))next("syscall");
-    if (number == SYS_renameat2) return renameat2((int)a, (const char *)b, (int)c, (const char *)d, (unsigned)e);
+    if (number == SYS_renameat2)
+        return renameat2((int)a, (const char *)b, (int)c, (const char *)d, (unsigned)e);
     return raw(number, a, b, c, d, e, f);
 }
 
-/* ---- the network -------------------------------------------------------------------------------------------- */
+/* ---- the network --------------------------------------------------------------------------------------- */
 
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
@@ -398,7 +471,8 @@ int connect(int fd, const struct sockaddr *address, socklen_t length)
     return done;
 }
 
-static ssize_t send_it(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t length)
+static ssize_t send_it(int fd, const void *data, size_t size, int flags, const struct sockaddr *to,
+                       socklen_t length)
 {
     if (!is_network(fd)) return raw(SYS_sendto, fd, data, size, flags, to, length);
     enter(SEND, "");
@@ -411,7 +485,10 @@ static ssize_t send_it(int fd, const void *data, size_t size, int flags, const s
     return went;
 }
 
-ssize_t send(int fd, const void *data, size_t size, int flags) { return send_it(fd, data, size, flags, NULL, 0); }
+ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+    return send_it(fd, data, size, flags, NULL, 0);
+}
 
 ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t length)
 {

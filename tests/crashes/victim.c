@@ -1,5 +1,5 @@
 /* One line of a user's, which is killed and started again.
-   Usage: victim run KIND DIRECTORY NAME KEY    KIND "deck" or the number of variants of a slide; NAME, KEY "-": none
+   Usage: victim run KIND DIRECTORY NAME KEY    KIND "deck" or the number of variants; NAME, KEY "-": none
           victim recover
           victim jobs
    Prints what came of it, and what the ledger says then. */
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-/* Until the library's threads have ended: what they do last is a part of the run. On a full disk they do not end, since
-   they try again for as long as the process lives. */
+/* Until the library's threads have ended: what they do last is a part of the run. On a full disk they do not
+   end, since they try again for as long as the process lives. */
 static void let_them_end(void)
 {
     if (getenv("VICTIM_DISK_IS_FULL") != NULL) return;
@@ -44,7 +44,8 @@ static perceptis_code run(perceptis_client *client, char **arguments, char **res
     if (code == PERCEPTIS_OK) code = perceptis_options_set(options, "directory", arguments[1], error);
     /* A week: at the clients' speed some minutes. */
     if (code == PERCEPTIS_OK) code = perceptis_options_set(options, "timeout_ms", "604800000", error);
-    if (code == PERCEPTIS_OK && strcmp(name, "-") != 0) code = perceptis_options_set(options, "name", name, error);
+    if (code == PERCEPTIS_OK && strcmp(name, "-") != 0)
+        code = perceptis_options_set(options, "name", name, error);
     if (code == PERCEPTIS_OK && strcmp(key, "-") != 0)
         code = perceptis_options_set(options, "idempotency_key", key, error);
     if (code == PERCEPTIS_OK && getenv("VICTIM_OVERWRITE") != NULL)

@@ -247,10 +247,8 @@ static void cancel_a_wait(int by_event)
     CHECK(pthread_create(&thread, NULL, wait_in_take, &waiter) == 0);
     until_asleep(&waiter);
     CHECK(pthread_cancel(thread) == 0);
-    if (by_event)
-        ask_async(client, waiter.queue, 1000);
-    else
-        MUST(perceptis_queue_close(waiter.queue, &failed));
+    if (by_event) ask_async(client, waiter.queue, 1000);
+    else MUST(perceptis_queue_close(waiter.queue, &failed));
     CHECK(pthread_join(thread, &end) == 0 && end == PTHREAD_CANCELED);
     CHECK(waiter.code == (by_event ? PERCEPTIS_OK : PERCEPTIS_CLOSED) && waiter.taken == (size_t)by_event);
     perceptis_queue_free(waiter.queue);
@@ -261,8 +259,8 @@ int main(int argc, char **argv)
     CHECK(argc == 2);
     directory = argv[1];
     CHECK(sem_init(&rung, 0, 0) == 0);
-    void (*const all[])(void) = {configure, make_client, ask, build, generate, finish, run,
-                                 look_into_the_ledger, make_queue, use_queue};
+    void (*const all[])(void) = {configure, make_client,          ask,        build,    generate, finish,
+                                 run,       look_into_the_ledger, make_queue, use_queue};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) pending(all[i]);
     disabled(ask);
     disabled(use_queue);

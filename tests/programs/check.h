@@ -18,19 +18,21 @@
         }                                                                   \
     } while (0)
 
-/* A call of the library that must work; its error's message is shown if it does not. `failed` is the place for it. */
-#define MUST(call)                                                                                                   \
-    do {                                                                                                             \
-        perceptis_error *failed = NULL;                                                                              \
-        if ((call) != PERCEPTIS_OK) {                                                                                \
-            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);                                                    \
-            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, perceptis_error_message(failed));          \
-            _exit(EXIT_FAILURE);                                                                                     \
-        }                                                                                                            \
-        perceptis_error_free(failed);                                                                                \
+/* A call of the library that must work; its error's message is shown if it does not. `failed` is the place
+   for it. */
+#define MUST(call)                                                                                          \
+    do {                                                                                                    \
+        perceptis_error *failed = NULL;                                                                     \
+        if ((call) != PERCEPTIS_OK) {                                                                       \
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);                                           \
+            fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #call, perceptis_error_message(failed)); \
+            _exit(EXIT_FAILURE);                                                                            \
+        }                                                                                                   \
+        perceptis_error_free(failed);                                                                       \
     } while (0)
 
-/* Starts a call that ends soon, NOT_FOUND. Each asks about a job of its own: one is asked about once a second only. */
+/* Starts a call that ends soon, NOT_FOUND. Each asks about a job of its own: one is asked about once a second
+   only. */
 static inline void ask_async(perceptis_client *client, perceptis_queue *queue, uint64_t tag)
 {
     char job_id[32];

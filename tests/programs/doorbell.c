@@ -36,7 +36,8 @@ static void call_back(void *user)
     perceptis_event *event = NULL;
     size_t taken = 99;
     char *text = NULL;
-    CHECK(perceptis_queue_take(state->queue, &event, 1, -1, &taken, NULL) == PERCEPTIS_WOULD_DEADLOCK && taken == 0);
+    CHECK(perceptis_queue_take(state->queue, &event, 1, -1, &taken, NULL) == PERCEPTIS_WOULD_DEADLOCK
+          && taken == 0);
     CHECK(perceptis_queue_take(state->queue, &event, 1, 5, &taken, NULL) == PERCEPTIS_WOULD_DEADLOCK);
     CHECK(perceptis_get_status(state->client, "job_none", NULL, &text, NULL) == PERCEPTIS_WOULD_DEADLOCK);
     CHECK(perceptis_client_close(state->client, 1000, NULL) == PERCEPTIS_WOULD_DEADLOCK);
@@ -45,7 +46,8 @@ static void call_back(void *user)
     CHECK(take(state->queue, 0) == 1);
     int rings = atomic_fetch_add(&state->rings, 1) + 1;
     if (rings < 10) {
-        MUST(perceptis_wait_async(state->client, state->job_id, NULL, state->queue, (uint64_t)rings, &failed));
+        MUST(
+            perceptis_wait_async(state->client, state->job_id, NULL, state->queue, (uint64_t)rings, &failed));
         MUST(perceptis_queue_cancel(state->queue, (uint64_t)rings, &failed));
     } else {
         /* Away with itself: this must not wait for its own end. */
@@ -140,7 +142,8 @@ int main(void)
     ask_async(state.client, state.queue, 1002);
     CHECK(take(state.queue, -1) == 1 && atomic_load(&state.rings) == 10);
 
-    /* Whoever takes it away waits for a ring in progress; so does whoever frees the queue. */
+    /* A thread that takes the doorbell away waits for a ring in progress, and so does a thread that frees
+       the queue. */
     for (int frees = 0; frees < 2; frees++) {
         pthread_t thread;
         atomic_store(&state.let_go, 0);
@@ -182,10 +185,8 @@ int main(void)
         ask_async(state.client, state.queue, 1005 + (uint64_t)frees);
         if (frees != 1) {
             await(&state.rung);
-            if (frees)
-                perceptis_queue_free(state.queue);
-            else
-                MUST(perceptis_queue_set_wakeup(state.queue, NULL, NULL, &failed));
+            if (frees) perceptis_queue_free(state.queue);
+            else MUST(perceptis_queue_set_wakeup(state.queue, NULL, NULL, &failed));
             CHECK(atomic_load(&state.released) == 0 && atomic_load(&state.in_ring) == 1);
             let_go(&state);
         }

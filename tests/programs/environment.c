@@ -107,7 +107,7 @@ static void ask(const char *url, const char *key, const char *ca_file)
 
 int main(int argc, char **argv)
 {
-    pthread_t changing;
+    pthread_t changing = 0;
     CHECK(argc > 3);
     tells = strcmp(argv[2], "told") == 0;
     char *key = strdup(getenv("PERCEPTIS_API_KEY"));

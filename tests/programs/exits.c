@@ -12,8 +12,9 @@ static perceptis_queue *queue;
 static const char *job_id;
 static atomic_int taker, blocker;
 
-/* Waits until a thread waits in the library: for a futex. A handle may be freed while a call has it, and not before the
-   call begins. Being asleep says less, since under valgrind a thread sleeps until it is its turn. */
+/* Waits until a thread waits in the library: for a futex. A handle may be freed while a call has it, and not
+   before the call begins. Being asleep says less, since under valgrind a thread sleeps until it is its
+   turn. */
 static void until_inside(atomic_int *thread)
 {
     char path[64];
@@ -93,7 +94,8 @@ int main(int argc, char **argv)
     if (strcmp(how, "free-atexit") == 0) CHECK(atexit(free_all) == 0);
     MUST(perceptis_client_new(NULL, &client, &failed));
     MUST(perceptis_queue_new(&queue, &failed));
-    for (uint64_t tag = 0; tag < 10; tag++) MUST(perceptis_wait_async(client, job_id, NULL, queue, tag, &failed));
+    for (uint64_t tag = 0; tag < 10; tag++)
+        MUST(perceptis_wait_async(client, job_id, NULL, queue, tag, &failed));
     CHECK(pthread_create(&thread, NULL, take, NULL) == 0);
     CHECK(pthread_create(&thread, NULL, block, NULL) == 0);
     if (strcmp(how, "free-atexit") == 0) {

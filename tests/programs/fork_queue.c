@@ -1,6 +1,6 @@
-/* 200 forks while calls run and threads take and cancel, so that some happen while a lock is held. In the child the
-   inherited client and queue answer FORKED at once and are freed without harm, and new ones work; the parent notices
-   nothing. */
+/* 200 forks while calls run and threads take and cancel, so that some happen while a lock is held. In the
+   child the inherited client and queue answer FORKED at once and are freed without harm, and new ones work;
+   the parent notices nothing. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>

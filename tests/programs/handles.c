@@ -7,12 +7,12 @@
 #include <sys/wait.h>
 
 /* A call that is refused with this message. `error` is the place for its error. */
-#define REFUSED(call, says)                                                                       \
-    do {                                                                                          \
-        perceptis_error *error = NULL;                                                            \
-        CHECK((call) == PERCEPTIS_INVALID_ARGUMENT);                                              \
-        CHECK(strcmp(perceptis_error_message(error), says) == 0);                                 \
-        perceptis_error_free(error);                                                              \
+#define REFUSED(call, says)                                       \
+    do {                                                          \
+        perceptis_error *error = NULL;                            \
+        CHECK((call) == PERCEPTIS_INVALID_ARGUMENT);              \
+        CHECK(strcmp(perceptis_error_message(error), says) == 0); \
+        perceptis_error_free(error);                              \
     } while (0)
 
 static void use_freed(perceptis_client *client, perceptis_queue *queue, perceptis_request *request)

@@ -28,16 +28,16 @@ static char *huge_text(void)
 }
 
 /* A call that is refused for the length of this argument. `error` is the place for its error. */
-#define TOO_LONG(argument, limit, call)                                                                 \
-    do {                                                                                                \
-        perceptis_error *error = NULL;                                                                  \
-        const char *expected = "argument " argument " is longer than " limit;                           \
-        perceptis_code code = (call);                                                                   \
-        const char *message = perceptis_error_message(error);                                           \
-        if (strstr(message, expected) != message) fprintf(stderr, "%s: %.90s\n", argument, message);   \
-        CHECK(code == PERCEPTIS_INVALID_ARGUMENT && strstr(message, expected) == message);              \
-        CHECK(strstr(message, "xx") == NULL && strlen(message) < 200);                                  \
-        perceptis_error_free(error);                                                                    \
+#define TOO_LONG(argument, limit, call)                                                              \
+    do {                                                                                             \
+        perceptis_error *error = NULL;                                                               \
+        const char *expected = "argument " argument " is longer than " limit;                        \
+        perceptis_code code = (call);                                                                \
+        const char *message = perceptis_error_message(error);                                        \
+        if (strstr(message, expected) != message) fprintf(stderr, "%s: %.90s\n", argument, message); \
+        CHECK(code == PERCEPTIS_INVALID_ARGUMENT && strstr(message, expected) == message);           \
+        CHECK(strstr(message, "xx") == NULL && strlen(message) < 200);                               \
+        perceptis_error_free(error);                                                                 \
     } while (0)
 
 int main(void)

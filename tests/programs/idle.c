@@ -1,5 +1,5 @@
-/* A client costs nothing until it is used: no thread, no descriptor; its first operation brings them, and its end
-   takes them away. */
+/* A client costs nothing until it is used: no thread, no descriptor; its first operation brings them, and its
+   end takes them away. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <dirent.h>

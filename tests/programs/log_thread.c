@@ -142,7 +142,7 @@ static void fork_often(void)
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(60); /* What hangs is killed, and the parent sees it. */
+            alarm(60);                /* What hangs is killed, and the parent sees it. */
             atomic_store(&inside, 0); /* The parent's thread may have been in a call. */
             atomic_store(&calls, 0);
             CHECK(perceptis_client_close(client, 0, NULL) == PERCEPTIS_FORKED);
@@ -172,9 +172,7 @@ static void fork_often(void)
 int main(int argc, char **argv)
 {
     (void)argv;
-    if (argc == 2)
-        fork_often();
-    else
-        share();
+    if (argc == 2) fork_often();
+    else share();
     return EXIT_SUCCESS;
 }

@@ -61,8 +61,7 @@ static void drive(perceptis_client *client, perceptis_queue *queue, int (*wait)(
     int fd = perceptis_queue_fd(queue), finished = 0;
     base += CALLS;
     CHECK(wait(fd, 0) == 0);
-    for (uint64_t tag = 0; tag < CALLS; tag++)
-        ask_async(client, queue, base + tag);
+    for (uint64_t tag = 0; tag < CALLS; tag++) ask_async(client, queue, base + tag);
     while (finished < CALLS) {
         size_t taken;
         CHECK(wait(fd, -1) == 1);
@@ -79,7 +78,8 @@ static void put(const char *job_id, perceptis_queue *queue, uint64_t count)
 {
     perceptis_client *client = NULL;
     MUST(perceptis_client_new(NULL, &client, &failed));
-    for (uint64_t tag = 0; tag < count; tag++) MUST(perceptis_wait_async(client, job_id, NULL, queue, tag, &failed));
+    for (uint64_t tag = 0; tag < count; tag++)
+        MUST(perceptis_wait_async(client, job_id, NULL, queue, tag, &failed));
     MUST(perceptis_client_close(client, 60000, &failed));
     perceptis_client_free(client);
 }

@@ -29,7 +29,8 @@ static perceptis_code await(perceptis_queue *queue, int until_it_waits)
         int ends = perceptis_event_kind(event) != PERCEPTIS_EVENT_PROGRESS;
         char *phase = ends ? NULL : perceptis_json_get(perceptis_event_json(event), "/phase");
         int waits = until_it_waits && phase && strcmp(phase, "waiting") == 0;
-        if (ends && code != PERCEPTIS_OK) fprintf(stderr, "%s\n", perceptis_error_message(perceptis_event_error(event)));
+        if (ends && code != PERCEPTIS_OK)
+            fprintf(stderr, "%s\n", perceptis_error_message(perceptis_event_error(event)));
         perceptis_string_free(phase);
         perceptis_event_free(event);
         if (ends || waits) return code;

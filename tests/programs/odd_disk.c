@@ -2,13 +2,14 @@
 
    ODD_ROOT  the directory, without symbolic links
    ODD       what is odd, separated by commas:
-             noreplace:E exchange:E rename:E link:E lock:E fsync_file:E fsync_directory:E syncfs:E list:E nameless:E
+             noreplace:E exchange:E rename:E link:E lock:E fsync_file:E fsync_directory:E syncfs:E list:E
+             nameless:E
                          the call fails with this error number; `list` is to open a directory for reading
              noreplace:kill exchange:kill link:kill create:kill
                          the process is killed after the call
              name:N      names end at N bytes
-   ODD_EDIT  a name below the directory: just before the first exchange another program saves a file of that name, as
-             editors do, by a rename */
+   ODD_EDIT  a name below the directory: just before the first exchange another program saves a file of that
+             name, as editors do, by a rename */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -98,14 +99,15 @@ static int made(int oddity, int result)
     return result;
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 static int open_it(int directory, const char *path, int flags, mode_t mode)
 {
     if (path_is_below(directory, path)) {
         int is_nameless = (flags & O_TMPFILE) == O_TMPFILE;
         if (is_nameless && odd("nameless") > 0) return fails(odd("nameless"));
-        if (flags & O_DIRECTORY && !is_nameless && !(flags & O_PATH) && odd("list") > 0) return fails(odd("list"));
+        if (flags & O_DIRECTORY && !is_nameless && !(flags & O_PATH) && odd("list") > 0)
+            return fails(odd("list"));
         if (is_too_long(path)) return fails(ENAMETOOLONG);
         if (flags & O_CREAT && strstr(path, ".perceptis-rehearsal-") != NULL)
             return made(odd("create"), (int)raw(SYS_openat, directory, path, flags, mode));
@@ -113,19 +115,31 @@ static int open_it(int directory, const char *path, int flags, mode_t mode)
     return (int)raw(SYS_openat, directory, path, flags, mode);
 }
 
-#define MODE(flags, mode)                       \
-    mode_t mode = 0;                            \
-    if ((flags) & (O_CREAT | O_TMPFILE)) {      \
-        va_list further;                        \
-        va_start(further, flags);               \
-        mode = va_arg(further, mode_t);         \
-        va_end(further);                        \
+#define MODE(flags, mode)                  \
+    mode_t mode = 0;                       \
+    if ((flags) & (O_CREAT | O_TMPFILE)) { \
+        va_list further;                   \
+        va_start(further, flags);          \
+        mode = va_arg(further, mode_t);    \
+        va_end(further);                   \
     }
 
-int open(const char *path, int flags, ...) { MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode); }
-int open64(const char *path, int flags, ...) { MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode); }
-int openat(int at, const char *path, int flags, ...) { MODE(flags, mode) return open_it(at, path, flags, mode); }
-int openat64(int at, const char *path, int flags, ...) { MODE(flags, mode) return open_it(at, path, flags, mode); }
+int open(const char *path, int flags, ...)
+{
+    MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode);
+}
+int open64(const char *path, int flags, ...)
+{
+    MODE(flags, mode) return open_it(AT_FDCWD, path, flags, mode);
+}
+int openat(int at, const char *path, int flags, ...)
+{
+    MODE(flags, mode) return open_it(at, path, flags, mode);
+}
+int openat64(int at, const char *path, int flags, ...)
+{
+    MODE(flags, mode) return open_it(at, path, flags, mode);
+}
 
 static void edit(void)
 {
@@ -152,8 +166,14 @@ static int rename_it(int from_at, const char *from, int to_at, const char *to, u
     return made(oddity, (int)raw(SYS_renameat2, from_at, from, to_at, to, flags));
 }
 
-int rename(const char *from, const char *to) { return rename_it(AT_FDCWD, from, AT_FDCWD, to, 0); }
-int renameat(int at, const char *from, int to_at, const char *to) { return rename_it(at, from, to_at, to, 0); }
+int rename(const char *from, const char *to)
+{
+    return rename_it(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+int renameat(int at, const char *from, int to_at, const char *to)
+{
+    return rename_it(at, from, to_at, to, 0);
+}
 int renameat2(int at, const char *from, int to_at, const char *to, unsigned flags)
 {
     return rename_it(at, from, to_at, to, flags);
@@ -166,13 +186,16 @@ static int link_it(int from_at, const char *from, int to_at, const char *to, int
     return made(oddity, (int)raw(SYS_linkat, from_at, from, to_at, to, flags));
 }
 
-int link(const char *from, const char *to) { return link_it(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int link(const char *from, const char *to)
+{
+    return link_it(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
 int linkat(int at, const char *from, int to_at, const char *to, int flags)
 {
     return link_it(at, from, to_at, to, flags);
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
 static int sync_it(int fd, long number)
 {
@@ -180,9 +203,18 @@ static int sync_it(int fd, long number)
     return oddity > 0 ? fails(oddity) : (int)raw(number, fd);
 }
 
-int fsync(int fd) { return sync_it(fd, SYS_fsync); }
-int fdatasync(int fd) { return sync_it(fd, SYS_fdatasync); }
-int syncfs(int fd) { return odd("syncfs") > 0 && fd_is_below(fd) ? fails(odd("syncfs")) : (int)raw(SYS_syncfs, fd); }
+int fsync(int fd)
+{
+    return sync_it(fd, SYS_fsync);
+}
+int fdatasync(int fd)
+{
+    return sync_it(fd, SYS_fdatasync);
+}
+int syncfs(int fd)
+{
+    return odd("syncfs") > 0 && fd_is_below(fd) ? fails(odd("syncfs")) : (int)raw(SYS_syncfs, fd);
+}
 
 static int control(int fd, int command, long argument)
 {
@@ -191,14 +223,20 @@ static int control(int fd, int command, long argument)
     return (int)raw(SYS_fcntl, fd, command, argument);
 }
 
-#define ARGUMENT(command, argument)             \
-    va_list further;                            \
-    va_start(further, command);                 \
-    long argument = va_arg(further, long);      \
+#define ARGUMENT(command, argument)        \
+    va_list further;                       \
+    va_start(further, command);            \
+    long argument = va_arg(further, long); \
     va_end(further);
 
-int fcntl(int fd, int command, ...) { ARGUMENT(command, argument) return control(fd, command, argument); }
-int fcntl64(int fd, int command, ...) { ARGUMENT(command, argument) return control(fd, command, argument); }
+int fcntl(int fd, int command, ...)
+{
+    ARGUMENT(command, argument) return control(fd, command, argument);
+}
+int fcntl64(int fd, int command, ...)
+{
+    ARGUMENT(command, argument) return control(fd, command, argument);
+}
 
 int flock(int fd, int operation)
 {
@@ -210,10 +248,11 @@ long syscall(long number, ...)
 {
     va_list further;
     va_start(further, number);
-    long a = va_arg(further, long), b = va_arg(further, long), c = va_arg(further, long), d = va_arg(further, long),
-         e = va_arg(further, long), f = va_arg(further, long);
+    long a = va_arg(further, long), b = va_arg(further, long), c = va_arg(further, long),
+         d = va_arg(further, long), e = va_arg(further, long), f = va_arg(further, long);
     va_end(further);
     if (raw == NULL) raw = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-    if (number == SYS_renameat2) return renameat2((int)a, (const char *)b, (int)c, (const char *)d, (unsigned)e);
+    if (number == SYS_renameat2)
+        return renameat2((int)a, (const char *)b, (int)c, (const char *)d, (unsigned)e);
     return raw(number, a, b, c, d, e, f);
 }

@@ -1,13 +1,13 @@
-/* One call of a process of its own, in the conditions that its arguments name. What it needs of them is loaded before it
-   becomes another user.
+/* One call of a process of its own, in the conditions that its arguments name. What it needs of them is
+   loaded before it becomes another user.
    Usage: one_call [uid=N] [umask=OCTAL] [descriptors=N] COMMAND [OPTION=VALUE]...
      run             a deck
      generate        a deck that is not waited for
      download=JOB    the files of a job
      recover
      hold            a deck that is waited for until standard input ends; says "held" once the job is
-     fork, spawn     the same, and then there is a child, or another program, which lives until standard input ends
-                     there
+     fork, spawn     the same, and then there is a child, or another program, which lives until standard input
+                     ends there
    Prints four lines: code, message, details, result. */
 #define _GNU_SOURCE
 #include "check.h"
@@ -116,8 +116,10 @@ int main(int argc, char **argv)
 
     perceptis_code code = PERCEPTIS_INVALID_ARGUMENT;
     if (strcmp(command, "run") == 0) code = perceptis_run(client, request, options, &result, &error);
-    else if (strcmp(command, "generate") == 0) code = perceptis_generate(client, request, options, &result, &error);
-    else if (strcmp(command, "download") == 0) code = perceptis_download(client, job, options, &result, &error);
+    else if (strcmp(command, "generate") == 0)
+        code = perceptis_generate(client, request, options, &result, &error);
+    else if (strcmp(command, "download") == 0)
+        code = perceptis_download(client, job, options, &result, &error);
     else if (strcmp(command, "recover") == 0) code = perceptis_recover(client, options, &result, &error);
     else if (strcmp(command, "hold") == 0) hold(client, request, options, 'h');
     else if (strcmp(command, "fork") == 0) hold(client, request, options, 'f');

@@ -1,4 +1,5 @@
-/* The library is closed with dlclose and loaded again, with a client of the first time still there. Built without it.
+/* The library is closed with dlclose and loaded again, with a client of the first time still there. Built
+   without it.
    Usage: reload LIBRARY */
 #include <perceptis.h>
 #include <dlfcn.h>
@@ -24,11 +25,12 @@
     } while (0)
 
 static perceptis_code (*client_new)(const perceptis_config *, perceptis_client **, perceptis_error **);
-static perceptis_code (*wait_async)(perceptis_client *, const char *, const perceptis_options *, perceptis_queue *,
-                                    uint64_t, perceptis_error **);
+static perceptis_code (*wait_async)(perceptis_client *, const char *, const perceptis_options *,
+                                    perceptis_queue *, uint64_t, perceptis_error **);
 static perceptis_code (*queue_new)(perceptis_queue **, perceptis_error **);
 static perceptis_code (*queue_cancel)(perceptis_queue *, uint64_t, perceptis_error **);
-static perceptis_code (*queue_take)(perceptis_queue *, perceptis_event **, size_t, int64_t, size_t *, perceptis_error **);
+static perceptis_code (*queue_take)(perceptis_queue *, perceptis_event **, size_t, int64_t, size_t *,
+                                    perceptis_error **);
 static perceptis_code (*event_code)(const perceptis_event *);
 static void (*event_free)(perceptis_event *);
 static void (*queue_free)(perceptis_queue *);

@@ -42,7 +42,8 @@ int main(int argc, char **argv)
     main_thread = (pid_t)syscall(SYS_gettid);
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     for (int number = 1; number < NSIG; number++)
-        if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD && (number < 32 || number >= SIGRTMIN))
+        if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD
+            && (number < 32 || number >= SIGRTMIN))
             CHECK(signal(number, handle) != SIG_ERR);
 
     MUST(perceptis_client_new(NULL, &client, &failed));
@@ -70,7 +71,8 @@ int main(int argc, char **argv)
         }
         closedir(threads);
         for (int number = 1; number < 32; number++)
-            if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD) CHECK(kill(getpid(), number) == 0);
+            if (number != SIGKILL && number != SIGSTOP && number != SIGCHLD)
+                CHECK(kill(getpid(), number) == 0);
         MUST(perceptis_queue_take(queue, &event, 1, 1, &taken, &failed));
         running = taken == 0;
     }

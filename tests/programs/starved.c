@@ -1,5 +1,5 @@
-/* Where the descriptors for directories run out, a call waits for one: until its deadline, or until another call that has
-   one is over.
+/* Where the descriptors for directories run out, a call waits for one: until its deadline, or until another
+   call that has one is over.
    Usage: starved DIRECTORY    in it are the directories 0 to 8 */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
@@ -37,10 +37,12 @@ static perceptis_code await(uint64_t tag)
         size_t taken = 0;
         perceptis_code code = PERCEPTIS_OK;
         MUST(perceptis_queue_take(queue, &event, 1, -1, &taken, &failed));
-        int is_it = perceptis_event_tag(event) == tag, ends = perceptis_event_kind(event) != PERCEPTIS_EVENT_PROGRESS;
+        int is_it = perceptis_event_tag(event) == tag,
+            ends = perceptis_event_kind(event) != PERCEPTIS_EVENT_PROGRESS;
         if (ends) {
             code = perceptis_event_code(event);
-            char *billed = perceptis_json_get(perceptis_error_details(perceptis_event_error(event)), "/billed");
+            char *billed = perceptis_json_get(perceptis_error_details(perceptis_event_error(event)),
+                                              "/billed");
             CHECK(code != PERCEPTIS_TIMEOUT || strcmp(billed, "no") == 0);
             perceptis_string_free(billed);
         } else {

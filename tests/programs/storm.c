@@ -1,5 +1,5 @@
-/* Eight threads submit, cancel, take, close and free, with delays from a seed, and in the end every accepted call has
-   had exactly one final event, no progress after it, and no doorbell has rung after its end.
+/* Eight threads submit, cancel, take, close and free, with delays from a seed, and in the end every accepted
+   call has had exactly one final event, no progress after it, and no doorbell has rung after its end.
    Usage: storm SEED CALLS */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
@@ -112,15 +112,15 @@ static void *take(void *argument)
         perceptis_event *events[32];
         size_t taken = 0;
         int64_t timeout = (int64_t)chance(&state, 4) - 1;
-        perceptis_code code = perceptis_queue_take(queue, events, 1 + chance(&state, 32), timeout, &taken, NULL);
+        perceptis_code code = perceptis_queue_take(queue, events, 1 + chance(&state, 32), timeout, &taken,
+                                                   NULL);
         if (code == PERCEPTIS_CLOSED) return NULL;
         CHECK(code == PERCEPTIS_OK);
         for (size_t i = 0; i < taken; i++) {
             uint64_t tag = perceptis_event_tag(events[i]);
             if (perceptis_event_kind(events[i]) == PERCEPTIS_EVENT_FINISHED)
                 atomic_fetch_add(&ended[tag >> 32][tag & 0xffffffff], 1);
-            else
-                CHECK(strstr(perceptis_event_json(events[i]), "\"phase\"") != NULL);
+            else CHECK(strstr(perceptis_event_json(events[i]), "\"phase\"") != NULL);
             perceptis_event_free(events[i]);
         }
         dawdle(&state);
@@ -192,15 +192,13 @@ static void *free_queues(void *unused)
         perceptis_queue *own = NULL;
         atomic_int alive = 1;
         MUST(perceptis_queue_new(&own, &failed));
-        int releases = chance(&state, 2);
+        int releases = chance(&state, 2) == 1;
         struct bell *bell = malloc(sizeof *bell);
         CHECK(bell != NULL);
         atomic_init(&bell->alive, 1);
         atomic_fetch_add(&bells, 1);
-        if (releases)
-            MUST(perceptis_queue_set_wakeup_with_release(own, ring_bell, bell, release, &failed));
-        else
-            MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
+        if (releases) MUST(perceptis_queue_set_wakeup_with_release(own, ring_bell, bell, release, &failed));
+        else MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
         for (uint64_t tag = 0; tag < 8; tag++) {
             struct slot *slot = &slots[chance(&state, CLIENTS)];
             start(hold(slot), own, tag, &state);
@@ -209,8 +207,7 @@ static void *free_queues(void *unused)
         }
         dawdle(&state);
         if (chance(&state, 2)) MUST(perceptis_queue_close(own, &failed));
-        if (releases && chance(&state, 4) == 0)
-            MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
+        if (releases && chance(&state, 4) == 0) MUST(perceptis_queue_set_wakeup(own, ring, &alive, &failed));
         perceptis_queue_free(own);
         atomic_store(&alive, 0);
         if (!releases) release(bell);
@@ -250,13 +247,15 @@ int main(int argc, char **argv)
     pthread_t threads[SUBMITTERS + TAKERS + 3];
     size_t count = 0;
     for (size_t i = 0; i < TAKERS; i++) CHECK(pthread_create(&threads[count++], NULL, take, (void *)i) == 0);
-    for (size_t i = 0; i < SUBMITTERS; i++) CHECK(pthread_create(&threads[count++], NULL, submit, (void *)i) == 0);
+    for (size_t i = 0; i < SUBMITTERS; i++)
+        CHECK(pthread_create(&threads[count++], NULL, submit, (void *)i) == 0);
     CHECK(pthread_create(&threads[count++], NULL, replace, NULL) == 0);
     CHECK(pthread_create(&threads[count++], NULL, free_queues, NULL) == 0);
     CHECK(pthread_create(&threads[count++], NULL, block, NULL) == 0);
     for (size_t i = TAKERS; i < count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
 
-    /* Clients that were freed with calls in flight end them, too, though nobody waits for that: these are waited for. */
+    /* Clients that were freed with calls in flight end these calls, too, and no thread waits for that. The
+       test waits for the last clients. */
     for (int i = 0; i < CLIENTS; i++) {
         MUST(perceptis_client_close(slots[i].client, 60000, &failed));
         perceptis_client_free(slots[i].client);

@@ -50,8 +50,7 @@ int main(void)
     state.poll.data = state.timer.data = &state;
     CHECK(uv_poll_start(&state.poll, UV_READABLE, on_readable) == 0);
     CHECK(uv_timer_start(&state.timer, on_tick, 0, 1) == 0);
-    for (uint64_t tag = 0; tag < CALLS; tag++)
-        ask_async(client, state.queue, tag);
+    for (uint64_t tag = 0; tag < CALLS; tag++) ask_async(client, state.queue, tag);
     CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0);
     CHECK(uv_loop_close(&loop) == 0);
     CHECK(state.finished == CALLS && state.ticks > 0);

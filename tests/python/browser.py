@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by the DevTools protocol over a pipe: no port, no driver, and it ends with the tests."""
+"""A headless Chromium, driven over a pipe with the DevTools protocol: it needs no port and no driver."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from typing import Any
 
 import pytest
 
-DEADLINE = 60.0  # seconds for anything that must come; nothing is decided by it
+DEADLINE = 60.0  # seconds for each event that must come; no test measures them
 KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "Escape": (27, ""), "ArrowDown": (40, "")}
 
 
 class Browser:
-    """The program, with a profile of its own that is thrown away."""
+    """The browser, with a temporary profile of its own."""
 
     def __init__(self, directory: Path) -> None:
         program = shutil.which("chromium")
         if program is None:
-            pytest.exit("the page is tested in chromium, which is not installed: see tests/tools.sh", returncode=1)
+            pytest.exit(
+                "the page is tested in chromium, which is not installed: see tests/tools.sh", returncode=1
+            )
         arguments = [
             program, "--headless=new", "--remote-debugging-pipe", f"--user-data-dir={directory / 'profile'}",
             "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
@@ -33,7 +35,7 @@ class Browser:
         ]  # fmt: skip
         if os.geteuid() == 0:
             arguments.insert(1, "--no-sandbox")  # Chromium's own sandbox refuses root
-        # It reads from 3 and writes to 4, wherever the pipes are here.
+        # Chromium reads from descriptor 3 and writes to descriptor 4.
         theirs_in, ours_out = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in os.pipe())
         ours_in, theirs_out = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in os.pipe())
         self._in, self._out = ours_in, ours_out
@@ -57,7 +59,7 @@ class Browser:
         self.pages: dict[str, Page] = {}
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> Any:
-        """Asks for something and waits for the answer; what happens meanwhile is noted."""
+        """Calls a method and waits for its answer; events that come meanwhile are kept."""
         self._last += 1
         number = self._last
         message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
@@ -86,9 +88,11 @@ class Browser:
         return json.loads(text)
 
     def page(self) -> Page:
-        """A window that shares nothing with the others."""
+        """Opens a window that shares nothing with the others."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context, width=1400, height=1000)
+        target = self.call(
+            "Target.createTarget", url="about:blank", browserContextId=context, width=1400, height=1000
+        )
         session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         page = Page(self, session, context)
         self.pages[session] = page
@@ -97,7 +101,7 @@ class Browser:
         return page
 
     def end(self) -> None:
-        """Ends it and all that it started."""
+        """Ends the browser and all processes that it started."""
         os.close(self._out)
         os.close(self._in)
         os.killpg(self._pid, signal.SIGKILL)
@@ -105,7 +109,7 @@ class Browser:
 
 
 class Page:
-    """A window: what a person does there, and what happened in it."""
+    """A window: the actions of a person in it, and the events that came."""
 
     def __init__(self, browser: Browser, session: str, context: str) -> None:
         self._browser, self._session, self.context = browser, session, context
@@ -140,11 +144,11 @@ class Page:
         return value
 
     def until_true(self, holds: Callable[[], bool]) -> None:
-        """The same for what is not in the page."""
+        """Waits for a condition outside the page."""
         end = time.monotonic() + DEADLINE
         while not holds():
             assert time.monotonic() < end
-            self.run("1")  # and whatever happened meanwhile is noted
+            self.run("1")  # events that came meanwhile are kept
             time.sleep(0.05)
 
     def open(self, url: str) -> None:
@@ -152,11 +156,11 @@ class Page:
         self.until(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})")
 
     def text(self, selector: str) -> str:
-        """What is to be read there, without the white space around it."""
+        """The visible text of an element, without the white space around it."""
         return self.run(f"document.querySelector({json.dumps(selector)})?.innerText.trim() ?? ''")
 
     def click(self, selector: str) -> None:
-        """Clicks where it is to be seen: what lies over it is hit instead."""
+        """Clicks on the place of an element: if another element covers it, that one is hit."""
         find = f"document.querySelector({json.dumps(selector)})"
         self.until(f"{find}?.getClientRects().length > 0")
         place = self.run(
@@ -164,7 +168,9 @@ class Page:
             f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({find}.getBoundingClientRect())"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
+            )
 
     def press(self, key: str, shift: bool = False) -> None:
         code, text = KEYS[key]
@@ -173,12 +179,12 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **held)
 
     def write(self, selector: str, text: str) -> None:
-        """Puts a text where another one was."""
+        """Replaces the text of a field."""
         self.run(f"((it) => (it.focus(), it.select()))(document.querySelector({json.dumps(selector)}))")
         self.call("Input.insertText", text=text)
 
     def tab_to(self, script: str) -> None:
-        """Goes on with Tab until this holds for the focused element, `it`."""
+        """Presses Tab until this holds for the focused element, `it`."""
         for _ in range(200):
             if self.run(f"((it) => {script})(document.activeElement)"):
                 return

@@ -1,4 +1,4 @@
-"""Certificates and TLS servers of the tests' own, made with the openssl program."""
+"""Certificates and TLS servers for the tests, made with the openssl program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Certificates:
         self.directory = directory
         self.authority = directory / "ca.pem"
         self.openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+            "-nodes", "-days", "2",
             "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem",
         )  # fmt: skip
 
@@ -50,7 +51,7 @@ class Certificates:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers every question in the same way."""
+    """Answers every request in the same way."""
 
     protocol_version = "HTTP/1.1"
 
@@ -65,16 +66,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """One whose clients may hang up."""
+    """A server whose clients may hang up."""
 
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        pass  # A client that does not trust it hangs up.
+        pass  # A client that does not trust the server hangs up.
 
 
 def serving(context: ssl.SSLContext) -> Iterator[int]:
-    """A TLS server, as the port that it listens at."""
+    """A TLS server; yields its port."""
     server = Server(("127.0.0.1", 0), Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -86,4 +87,4 @@ def serving(context: ssl.SSLContext) -> Iterator[int]:
 
 
 served = contextmanager(serving)
-"""The same for a `with` statement."""
+"""A TLS server for a `with` statement."""

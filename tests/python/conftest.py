@@ -1,4 +1,4 @@
-"""What the tests share: a sandbox, a server that plays a script, and an environment without secrets."""
+"""Shared by the tests: a sandbox, a server that plays a script, and an environment without secrets."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import perceptis
 import pytest
-from perceptis import _calls
 
+import perceptis
 from certificates import Certificates
+from perceptis import _calls
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 20
-"""How many times as fast as the wall's the sandbox's clock and the clients' run: so slowly that a loaded machine keeps the
-library's own deadlines, of which a minute is the shortest."""
+"""How many times as fast as the wall's clock the clocks of the sandbox and of the clients run. It is low
+enough that a loaded machine keeps the library's own deadlines, of which a minute is the shortest."""
 QUICK = "--takes=20"
-"""What makes jobs quick enough for that, in a key."""
+"""The part of an API key that makes the sandbox's jobs quick enough for that."""
 PATIENCE = 180 * SPEED
-"""How long a call may take whose test does not say, in seconds: three minutes of the wall's."""
+"""The default deadline of a call, in seconds: three minutes of the wall's clock."""
 
 
 def needed(variable: str) -> Path:
-    """A file that the make target names; a test without it would prove nothing."""
+    """A file that the make target names; the tests need it."""
     value = os.environ.get(variable)
     if not value or not Path(value).exists():
         pytest.exit(f"{variable} must name a file: run these tests with `make test-python`", returncode=1)
@@ -43,7 +43,7 @@ def needed(variable: str) -> Path:
 SANDBOX = needed("TEST_SANDBOX")
 LIBRARY = needed("TEST_LIBRARY")
 
-# A shell has its background jobs ignore SIGINT, and so their children: the tests of Ctrl-C must not depend on that.
+# Background jobs of a shell ignore SIGINT, and so do their children: tests of Ctrl-C must not depend on it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -69,8 +69,10 @@ class Sandbox:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees a variable that it did not set, least of all somebody's real key, or another test's ledger. But for
-    the network's timeouts: a loaded machine does not look like a fault."""
+    """No test sees a variable that it did not set, least of all a real API key or another test's ledger.
+
+    The network's timeouts are set, so that a loaded machine does not look like a fault.
+    """
     for name in list(os.environ):
         if name.startswith("PERCEPTIS_"):
             monkeypatch.delenv(name)
@@ -84,7 +86,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deadline strikes only where the test sets it."""
+    """No call meets its deadline, unless the test sets one."""
     original = _calls.request_options
 
     def patiently(values: Any, timeout: float | None) -> Any:
@@ -94,8 +96,10 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def left_in_work(call: Callable[[float], Any]) -> perceptis.TimeoutError:
-    """The error of a call that its deadline, in seconds, ended while its job went on. How long a machine takes to get so
-    far is not what is tested: each deadline is longer than the one before."""
+    """The error of a call whose deadline, in seconds, ended it while its job went on.
+
+    How long the machine takes to come so far is not tested: each deadline is longer than the one before.
+    """
     for timeout in (10.0, 40.0, 160.0, 640.0):
         with pytest.raises((perceptis.TimeoutError, perceptis.OutcomeUnknownError)) as caught:
             call(timeout)
@@ -120,7 +124,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 class Namespace:
-    """Jobs, clock, rules and books of a test's own, in the sandbox that all share."""
+    """A namespace of one test in the shared sandbox, with its own jobs, clock, rules and bills."""
 
     _numbers = itertools.count(1)
     _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -146,7 +150,7 @@ class Namespace:
         }
 
     def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
-        """Asks the admin API, or tells it something."""
+        """Sends a request to the admin API."""
         data = None if body is None else json.dumps(body).encode()
         url = f"{self.base_url}/_sandbox/{path}?namespace={self.name}"
         headers = {"Content-Type": "application/json"}
@@ -154,15 +158,15 @@ class Namespace:
             return json.load(answer)
 
     def strike(self, scenario: str) -> None:
-        """Has something go wrong."""
+        """Adds a rule by which requests go wrong."""
         self.ask("rules", {"scenario": scenario})
 
     def clear(self) -> None:
-        """From now on nothing goes wrong any more."""
+        """Removes all rules: from now on nothing goes wrong."""
         self.ask("rules", method="DELETE")
 
     def freeze(self, frozen: bool) -> None:
-        """No job goes on any more, or all do again."""
+        """Stops the clock of all jobs, or lets it go on."""
         self.ask("clock", {"frozen": frozen})
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -174,7 +178,7 @@ class Namespace:
         return billed
 
     def requests(self, path: str) -> list[dict[str, Any]]:
-        """What was sent to paths that begin so."""
+        """The requests to paths with this beginning."""
         return [entry for entry in self.ask("journal")["entries"] if entry["path"].startswith(path)]
 
 
@@ -184,14 +188,14 @@ def namespace(sandbox: Sandbox) -> Namespace:
 
 
 def until(holds: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> None:
-    """Asks until something holds, which has to come while this process runs."""
+    """Waits until a condition holds."""
     while not holds():
         assert process is None or process.poll() is None, process.communicate()
 
 
 @pytest.fixture
 def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sandbox's variables, in this process and those that it starts."""
+    """Sets the sandbox's variables, in this process and in processes that it starts."""
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -246,10 +250,12 @@ def script() -> Iterator[Script]:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """A certification authority of the tests' own."""
+    """A certification authority for the tests."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def run_python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs this interpreter, with what it prints as text."""
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=600, **options)
+    """Runs this interpreter and returns its output as text."""
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=600, **options
+    )

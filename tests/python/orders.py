@@ -1,4 +1,4 @@
-"""What the processes of a test do, in a module of its own: one that is spawned imports it without the tests."""
+"""The work of a test's processes, in a module of its own: a spawned process imports it without the tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import perceptis
 
 
 def make(config: dict[str, Any], directory: str, orders: list[str]) -> list[tuple[str, str]]:
-    """What each worker does: every order, whoever else does it."""
+    """The work of one worker: every order, also those that other workers do."""
     with perceptis.Client(**config) as client:
         made = [
             client.run(

@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 import uvloop
+from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 import perceptis
-
-from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -38,7 +37,7 @@ def scripted(script: Script) -> perceptis.AsyncClient:
 
 
 async def waiting(client: perceptis.AsyncClient, count: int = 1) -> None:
-    """Until so many calls know their job's state."""
+    """Waits until so many calls know their job's state."""
     while sum(activity.status is not None for activity in client.activity()) < count:
         await asyncio.sleep(0.001)
 
@@ -48,7 +47,7 @@ def test_the_steps_and_a_run(run: Run, namespace: Namespace, tmp_path: Path) -> 
         async with perceptis.AsyncClient(**namespace.config) as client:
             seen: list[perceptis.Progress] = []
             threads: set[int] = set()
-            # The job goes on once its progress was told.
+            # The job goes on once the program has seen its progress.
             namespace.strike("never_ends")
 
             def on_progress(progress: perceptis.Progress) -> None:
@@ -112,7 +111,9 @@ def test_it_needs_no_thread_of_pythons(tmp_path: Path) -> None:
     assert all_of_them <= 1 + 4, "the library has four at most"
 
 
-def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(
+    run: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
     async def main() -> None:
         async with of(sandbox) as client:
             options: dict[str, Any] = {"output_type": "single_slide", "directory": tmp_path, "name": "a"}
@@ -126,13 +127,13 @@ def test_cancelling_a_task_keeps_the_job_and_unsettled_lists_it(run: Run, sandbo
             assert (left.operation, left.idempotency_key, left.billed) == ("run", key, "unknown")
             assert left.job_id is not None and left.job_id in left.message
             assert client.activity() == ()
-            # A wait alone brings no files; a download settles it, under the same name.
+            # A wait brings no files; a download under the same name settles the job.
             await client.wait(left.job_id)
             assert len(await client.unsettled()) == 1
             await client.download(left.job_id, directory=tmp_path, name="a")
             assert await client.unsettled() == ()
 
-            # Cancelled before its first step it has sent nothing.
+            # A task that is cancelled before its first step has sent nothing.
             task = asyncio.ensure_future(client.run("A slide", **options))
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -173,7 +174,9 @@ def test_many_are_cancelled_at_once(run: Run, script: Script) -> None:
     run(main())
 
 
-def test_an_exception_in_on_progress_is_raised_when_the_call_ends(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_exception_in_on_progress_is_raised_when_the_call_ends(
+    run: Run, sandbox: Sandbox, tmp_path: Path
+) -> None:
     calls: list[str] = []
 
     def on_progress(progress: perceptis.Progress) -> None:
@@ -184,7 +187,11 @@ def test_an_exception_in_on_progress_is_raised_when_the_call_ends(run: Run, sand
         async with of(sandbox) as client:
             with pytest.raises(RuntimeError, match="mine"):
                 await client.run(
-                    "A slide", output_type="single_slide", directory=tmp_path, name="a", on_progress=on_progress
+                    "A slide",
+                    output_type="single_slide",
+                    directory=tmp_path,
+                    name="a",
+                    on_progress=on_progress,
                 )
 
     run(main())
@@ -216,7 +223,7 @@ def test_a_client_belongs_to_one_loop(run: Run, script: Script) -> None:
     client = scripted(script)
 
     async def ask() -> None:
-        await client.get_status("j1")
+        await client.get_status("j1")  # noqa: F821 (it is deleted below)
 
     run(ask())
     with pytest.raises(RuntimeError, match="another event loop"):

@@ -1,4 +1,4 @@
-"""``python -m perceptis``, as a person and as a script use it."""
+"""``python -m perceptis``, used by a person and by a script."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import SPEED, Namespace, Script, run_python
 
 
 def cli(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     if arguments[0] == "status":
-        # Its deadline is a minute: here one of the wall's.
+        # The caller's deadline is a minute: here a minute of the wall's clock.
         options["env"] = {**options.get("env", os.environ), "PERCEPTIS_TIME_SCALE": "1"}
     return run_python("-m", "perceptis", *arguments, **options)
 
 
 def left_in_work(namespace: Namespace, count: int, *line: str) -> subprocess.CompletedProcess[str]:
-    """A line that its deadline ended while its job, so many in all, went on: see ``conftest.left_in_work``."""
+    """A command whose deadline ended it while its job went on: see ``conftest.left_in_work``."""
     for timeout in ("10", "40", "160", "640"):
         done = cli(*line, "--timeout", timeout, env=namespace.environment)
         if done.returncode == 124 and len(namespace.jobs()) == count:
@@ -47,7 +46,11 @@ def test_run_prints_the_path_and_nothing_else(tmp_path: Path) -> None:
     done = cli("run", "Why teams adopt Rust", "--type", "deck", "-o", str(out), "--name", "rust")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}/rust.pptx\n"
-    assert re.search(r"^(waiting|pending|processing|submitting|downloading|completed).* \d+:\d\d$", done.stderr, re.M)
+    assert re.search(
+        r"^(waiting|pending|processing|submitting|downloading|completed).* \d+:\d\d$",
+        done.stderr,
+        re.MULTILINE,
+    )
     assert "\x1b" not in done.stderr, "plain lines where there is no terminal"
     again = cli("run", "Why teams adopt Rust", "-o", str(out), "--name", "rust")
     assert again.returncode == 12 and "exists" in again.stderr
@@ -55,7 +58,9 @@ def test_run_prints_the_path_and_nothing_else(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("environment")
 def test_the_steps_and_their_json(tmp_path: Path) -> None:
-    first = cli("run", "-", "--type", "single_slide", "--variants", "2", "--json", cwd=tmp_path, input="A prompt")
+    first = cli(
+        "run", "-", "--type", "single_slide", "--variants", "2", "--json", cwd=tmp_path, input="A prompt"
+    )
     result = json.loads(first.stdout)
     assert first.returncode == 0 and len(result["files"]) == 2
     job = result["job_id"]
@@ -80,7 +85,7 @@ def test_a_terminal_gets_one_changing_line(tmp_path: Path) -> None:
     while True:
         try:
             piece = os.read(master, 1024)
-        except OSError:  # the terminal's other end is closed
+        except OSError:  # the other end of the terminal is closed
             break
         if not piece:
             break
@@ -95,7 +100,9 @@ def test_exit_codes_tell_what_happened(scripted: Script, monkeypatch: pytest.Mon
     answers = {"/api/v1/status/none": 404, "/api/v1/status/key": 401, "/api/v1/status/plan": 403}
     for path, status in answers.items():
         scripted.on(path, status, {"error": {"code": "c", "message": "m"}})
-    scripted.on("/api/v1/status/failed", 200, {"status": "failed", "error": {"code": "bad", "message": "luck"}})
+    scripted.on(
+        "/api/v1/status/failed", 200, {"status": "failed", "error": {"code": "bad", "message": "luck"}}
+    )
     scripted.on("/api/v1/status/slow", 200, {"status": "processing"})
     scripted.on("/api/v1/status/html", 200, b"<html>", "text/html")
     for arguments, code, says in [
@@ -132,11 +139,13 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     left_in_work(namespace, 1, *line, "--idempotency-key", "order-1")
     (job,) = namespace.jobs()
     listed = asked("jobs", "--unsettled").stdout
-    assert re.fullmatch(rf"accepted {job['job_id']} order-1 [-0-9T:]+Z {tmp_path}/rust \(.*TIMEOUT\)\n", listed), listed
+    assert re.fullmatch(
+        rf"accepted {job['job_id']} order-1 [-0-9T:]+Z {tmp_path}/rust \(.*TIMEOUT\)\n", listed
+    ), listed
     history = asked("jobs", "order-1", "--history").stdout.splitlines()
     assert history[0] + "\n" == listed and any(event.endswith(" recorded") for event in history[1:])
 
-    # What runs next says so before it costs anything.
+    # The next run says so before it costs anything.
     other_line = ("run", "Other", "--type", "single_slide", "-o", str(tmp_path), "--name", "other")
     other = left_in_work(namespace, 2, *other_line)
     first, shown = other.stderr.splitlines()[:2]
@@ -150,7 +159,9 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     assert f"{job['job_id']}: TIMEOUT: " in waits.stderr
     namespace.freeze(False)
     one = asked("recover", "order-1")
-    assert (one.returncode, one.stdout) == (0, f"delivered {job['job_id']} order-1 {tmp_path}/rust.pptx\n"), one.stderr
+    assert (one.returncode, one.stdout) == (0, f"delivered {job['job_id']} order-1 {tmp_path}/rust.pptx\n"), (
+        one.stderr
+    )
     rest = json.loads(asked("recover", "--json").stdout)
     assert [entry["outcome"] for entry in rest["jobs"]] == ["delivered"] and rest["unsettled"] == 0
     assert sorted(os.listdir(tmp_path)) == ["other.pptx", "rust.pptx"] and len(namespace.jobs()) == 2
@@ -158,17 +169,24 @@ def test_the_ledger_is_listed_settled_and_forgotten(namespace: Namespace, tmp_pa
     assert asked("forget").returncode == 2
     assert asked("forget", "order-2").returncode == 5
     assert (asked("forget", "order-1").returncode, len(asked("jobs").stdout.splitlines())) == (0, 1)
-    assert (asked("forget", "--settled").returncode, json.loads(asked("jobs", "--json").stdout)) == (0, {"jobs": []})
-    assert asked(*line, "--idempotency-key", "order-1", "--overwrite").returncode == 6, "it is not bought again in silence"
+    assert (asked("forget", "--settled").returncode, json.loads(asked("jobs", "--json").stdout)) == (
+        0,
+        {"jobs": []},
+    )
+    assert asked(*line, "--idempotency-key", "order-1", "--overwrite").returncode == 6, (
+        "it is not bought again in silence"
+    )
     damaged = {**namespace.environment, "PERCEPTIS_LEDGER": str(tmp_path)}
     for arguments in (line, ("jobs",), ("recover",)):
         refused = cli(*arguments, env=damaged)
-        assert refused.returncode == 13 and "LEDGER" in refused.stderr and "PERCEPTIS_LEDGER" in refused.stderr
+        assert (
+            refused.returncode == 13 and "LEDGER" in refused.stderr and "PERCEPTIS_LEDGER" in refused.stderr
+        )
 
 
 @pytest.mark.parametrize("command", ["run", "recover"])
 def test_ctrl_c_costs_nothing(namespace: Namespace, tmp_path: Path, command: str) -> None:
-    """What was interrupted goes on with the same line, or is settled."""
+    """An interrupted run goes on with the same command, or is settled."""
     namespace.freeze(True)
     line = ["run", "Why teams adopt Rust", "-o", str(tmp_path), "--name", "rust"]
     if command == "recover":

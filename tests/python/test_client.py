@@ -13,10 +13,9 @@ from typing import Any
 
 import pptx
 import pytest
+from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 import perceptis
-
-from conftest import ROOT, SPEED, Namespace, Sandbox, Script, run_python
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 32
 KEY = "sk-test-very-secret"
@@ -47,7 +46,7 @@ def test_a_deck_is_made_and_opens(client: perceptis.Client, tmp_path: Path) -> N
     assert (result.status, result.output_type, result.billed) == ("completed", "deck", "yes")
     assert result.raw["job"]["job_id"] == result.job_id
     titles = [slide.shapes.title.text for slide in pptx.Presentation(str(file.path)).slides]
-    # What else is in a deck is the service's business.
+    # The rest of a deck is decided by the service.
     assert titles[0] == "Why teams adopt Rust"
     assert [title for title in titles if title.startswith("It is")] == ["It is fast", "It is safe"]
     assert os.listdir(tmp_path) == ["rust.pptx"]
@@ -73,7 +72,10 @@ def test_slides_with_images_come_in_variants(client: perceptis.Client, tmp_path:
 def test_the_steps_of_a_run(client: perceptis.Client, sandbox: Sandbox, tmp_path: Path) -> None:
     accepted = client.generate("Steps", output_type="single_slide", idempotency_key="steps-1")
     assert accepted.idempotency_key == "steps-1"
-    assert client.generate("Steps", output_type="single_slide", idempotency_key="steps-1").job_id == accepted.job_id
+    assert (
+        client.generate("Steps", output_type="single_slide", idempotency_key="steps-1").job_id
+        == accepted.job_id
+    )
     with pytest.raises(perceptis.ConflictError) as conflict:
         client.generate("Other steps", output_type="single_slide", idempotency_key="steps-1")
     assert (conflict.value.job_id, conflict.value.billed) == (accepted.job_id, "no"), "the ledger knows it"
@@ -152,7 +154,9 @@ def test_activity_says_on_how_many_jobs_an_estimate_stands(script: Script) -> No
         ({"timeout": 1e9}, "timeout_ms"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_sent(script: Script, arguments: dict[str, Any], says: str) -> None:
+def test_bad_input_is_refused_before_anything_is_sent(
+    script: Script, arguments: dict[str, Any], says: str
+) -> None:
     values: dict[str, Any] = {"prompt": "p", "output_type": "deck", **arguments}
     with pytest.raises((perceptis.InvalidArgumentError, perceptis.FileError), match=says) as caught:
         scripted(script).run(values.pop("prompt"), **values)
@@ -214,13 +218,15 @@ def test_refusals_are_exceptions(script: Script, status: int, kind: type, builti
 
 def test_a_page_instead_of_json(script: Script) -> None:
     script.on("/api/v1/status/j1", 200, b"<html>Sign in</html>", "text/html")
-    with pytest.raises(perceptis.ProtocolError, match="text/html.*Sign in"):
+    with pytest.raises(perceptis.ProtocolError, match=r"text/html.*Sign in"):
         scripted(script).get_status("j1")
 
 
 def test_odd_fields_do_not_fail_a_status(script: Script) -> None:
     body = {"job_id": "j1", "status": 7, "downloads": [{"variant": "x"}, None, {"url": "u", "variant": "2"}]}
-    script.on("/api/v1/status/j1", 200, body).on("/api/v1/status/j1", 200, {"status": "s", "downloads": None, "n": 1.0})
+    script.on("/api/v1/status/j1", 200, body).on(
+        "/api/v1/status/j1", 200, {"status": "s", "downloads": None, "n": 1.0}
+    )
     client = scripted(script)
     first = client.get_status("j1")
     assert (first.status, [download.variant for download in first.downloads]) == ("7", [None, 2])
@@ -251,7 +257,9 @@ def test_a_deadline_is_a_builtin_timeout(script: Script) -> None:
 
 def test_many_threads_share_a_client(client: perceptis.Client, tmp_path: Path) -> None:
     def one(number: int) -> Path:
-        result = client.run(f"Slide {number}", output_type="single_slide", directory=tmp_path, name=f"s{number}")
+        result = client.run(
+            f"Slide {number}", output_type="single_slide", directory=tmp_path, name=f"s{number}"
+        )
         return result.files[0].path
 
     with ThreadPoolExecutor(16) as pool:
@@ -312,13 +320,13 @@ def test_the_callers_run(client: perceptis.Client, namespace: Namespace, tmp_pat
     callers = ROOT / "tests" / "callers"
     job_id = client.generate("Caller", output_type="single_slide").job_id
     client.wait(job_id)
-    # Its deadline is a minute: here one of the wall's.
+    # The caller's deadline is a minute: here a minute of the wall's clock.
     status = run_python(str(callers / "status.py"), job_id, env={**os.environ, "PERCEPTIS_TIME_SCALE": "1"})
     assert status.returncode == 0, status.stderr
     assert status.stdout.splitlines()[0] == "completed [1]"
     assert client.get_status(job_id).job_id in status.stdout.splitlines()[1]
 
-    # It goes on once it has shown its progress.
+    # The job goes on once the program has shown its progress.
     namespace.strike("never_ends")
     deck = subprocess.Popen(
         [sys.executable, str(callers / "one_deck.py"), "Why teams adopt Rust", str(tmp_path)],

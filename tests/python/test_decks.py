@@ -1,4 +1,4 @@
-"""The sandbox's decks: sound by three judges, whatever the prompt."""
+"""The sandbox's decks: three independent readers accept them, whatever the prompt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ import openpyxl
 import openxml_audit
 import pptx
 import pytest
+from conftest import Sandbox
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.enum.shapes import MSO_SHAPE_TYPE, PP_PLACEHOLDER
-
-from conftest import Sandbox
 
 RELATIONSHIPS = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 TYPES = "{http://schemas.openxmlformats.org/package/2006/content-types}"
@@ -60,7 +59,7 @@ def ask(sandbox: Sandbox, path: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-# Never by a proxy, whatever the environment says.
+# The test does not use a proxy, whatever the environment says.
 LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -75,9 +74,13 @@ def made(sandbox: Sandbox, body: dict[str, Any]) -> list[bytes]:
 
 
 def shown(text: str) -> str:
-    """What of a text a slide can show: the rule of the sandbox, said once more in another language."""
+    """The part of a text that a slide can show: the sandbox's rule, written again in Python."""
     text = re.sub("\r\n|[\r\u000b\u000c\u0085\u2028\u2029]", "\n", text)
-    return "".join(c for c in text if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160 and c not in "\ufffe\uffff"))
+    return "".join(
+        c
+        for c in text
+        if c in "\n\t" or (ord(c) >= 32 and not 127 <= ord(c) < 160 and c not in "\ufffe\uffff")
+    )
 
 
 def unmarked(line: str) -> str:
@@ -108,10 +111,16 @@ def check_package(data: bytes) -> None:
                 assert target in names, f"{name}: {target}"
                 targeted.add(target)
                 ids.add(entry.attrib["Id"])
-            used = set(re.findall(r'r:(?:id|embed)="([^"]+)"', archive.read(source).decode()) if source in names else [])
+            used = set(
+                re.findall(r'r:(?:id|embed)="([^"]+)"', archive.read(source).decode())
+                if source in names
+                else []
+            )
             assert used <= ids
         elif name != "[Content_Types].xml":
-            assert name in overrides or name.rsplit(".", 1)[-1] in defaults - {"xml"}, f"{name} has no content type"
+            assert name in overrides or name.rsplit(".", 1)[-1] in defaults - {"xml"}, (
+                f"{name} has no content type"
+            )
     orphans = {name for name in names if not name.endswith(".rels")} - targeted - {"[Content_Types].xml"}
     assert not orphans
 
@@ -143,8 +152,8 @@ def test_a_deck_is_sound_and_says_what_was_asked_for(sandbox: Sandbox, tmp_path:
         assert all(paragraph.text.strip() for paragraph in body.text_frame.paragraphs)
         assert slide.has_notes_slide and slide.notes_slide.notes_text_frame.text.strip()
         for shape in slide.shapes:
-            assert 0 <= shape.left and shape.left + shape.width <= deck.slide_width
-            assert 0 <= shape.top and shape.top + shape.height <= deck.slide_height
+            assert shape.left >= 0 and shape.left + shape.width <= deck.slide_width
+            assert shape.top >= 0 and shape.top + shape.height <= deck.slide_height
     assert slides[1].shapes.title.text == "Agenda"
     assert [slide.shapes.title.text for slide in slides[-4:]] == [
         "What the figures say", "The points side by side", "In one picture", "Thank you",
@@ -165,7 +174,10 @@ def test_a_deck_is_sound_and_says_what_was_asked_for(sandbox: Sandbox, tmp_path:
         assert len(points) == len(tops) - 1
     if name == "plain":
         assert texts(slides[3].placeholders[1]) == ["Send", "Sync"]
-        assert [row[1:3] for row in rows[1:]] == [["Memory safety", "–"], ["Fearless concurrency", "Send; Sync"]]
+        assert [row[1:3] for row in rows[1:]] == [
+            ["Memory safety", "–"],
+            ["Fearless concurrency", "Send; Sync"],
+        ]
 
 
 def texts(shape: Any) -> list[str]:
@@ -181,18 +193,22 @@ def pictures(slide: Any) -> list[Any]:
 
 
 def workbook(chart: Any) -> list[tuple[Any, ...]]:
-    """What someone who edits a chart finds in it."""
+    """The data that a user finds when editing a chart."""
     sheet = openpyxl.load_workbook(io.BytesIO(chart.part.chart_workbook.xlsx_part.blob)).active
     return list(sheet.iter_rows(values_only=True))
 
 
 FIGURES = {
     # A line of the prompt: the kind of its chart, its categories and its values.
-    "Revenue: Q1 120, Q2 150.5, Q3 180": (XL_CHART_TYPE.COLUMN_CLUSTERED, ["Q1", "Q2", "Q3"], [120, 150.5, 180]),
+    "Revenue: Q1 120, Q2 150.5, Q3 180": (
+        XL_CHART_TYPE.COLUMN_CLUSTERED, ["Q1", "Q2", "Q3"], [120, 150.5, 180],
+    ),
     "Defects: 2021 84, 2022 70, 2023 51, 2024 38, 2025 1,029": (
         XL_CHART_TYPE.LINE_MARKERS, ["2021", "2022", "2023", "2024", "2025"], [84, 70, 51, 38, 1029],
     ),
-    "Share: North 40%, South 35%, West 25%": (XL_CHART_TYPE.DOUGHNUT, ["North", "South", "West"], [40, 35, 25]),
+    "Share: North 40%, South 35%, West 25%": (
+        XL_CHART_TYPE.DOUGHNUT, ["North", "South", "West"], [40, 35, 25],
+    ),
     "Customer satisfaction -4, Employee engagement 3": (
         XL_CHART_TYPE.BAR_CLUSTERED, ["Customer satisfaction", "Employee engagement"], [-4, 3],
     ),
@@ -216,11 +232,15 @@ def test_figures_of_the_prompt_are_in_a_chart_that_can_be_edited(
     assert list(series.values) == values
     head, *rows = workbook(chart)
     assert head[1] == series.name == chart.chart_title.text_frame.text
-    assert rows == [(category, value) for category, value in zip(categories, values)], "the workbook says the same"
+    assert rows == [(category, value) for category, value in zip(categories, values)], (
+        "the workbook says the same"
+    )
 
 
 def test_figures_of_several_units_have_a_chart_each(sandbox: Sandbox) -> None:
-    prompt = "Results\n- Revenue: Q1 €120, Q2 €150\n- Share: A 40%, B 60%\n- 9.5 hours of review, 3 kg of paper"
+    prompt = (
+        "Results\n- Revenue: Q1 €120, Q2 €150\n- Share: A 40%, B 60%\n- 9.5 hours of review, 3 kg of paper"
+    )
     (data,) = made(sandbox, {"prompt": prompt, "output_type": "deck"})
     slides = list(pptx.Presentation(io.BytesIO(data)).slides)
     found = [list(chart.plots[0].series[0].values) for chart in charts(slides[-4])]
@@ -229,7 +249,9 @@ def test_figures_of_several_units_have_a_chart_each(sandbox: Sandbox) -> None:
 
 def png(width: int, height: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     rows = b"".join(b"\0" + b"\x20\x80\xc0" * width for _ in range(height))
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
@@ -238,8 +260,16 @@ def png(width: int, height: int) -> bytes:
 
 def test_a_reference_image_comes_back_on_every_variant(sandbox: Sandbox, tmp_path: Path) -> None:
     wide, tall = png(60, 20), png(10, 40)
-    images = [{"data": base64.b64encode(data).decode(), "mime_type": "image/png"} for data in (wide, tall, b"no image")]
-    body = {"prompt": PROMPTS["plain"], "output_type": "single_slide", "variant_count": 4, "reference_images": images}
+    images = [
+        {"data": base64.b64encode(data).decode(), "mime_type": "image/png"}
+        for data in (wide, tall, b"no image")
+    ]
+    body = {
+        "prompt": PROMPTS["plain"],
+        "output_type": "single_slide",
+        "variant_count": 4,
+        "reference_images": images,
+    }
     for data in made(sandbox, body):
         check_package(data)
         audit(data, tmp_path / "slide.pptx")
@@ -263,18 +293,28 @@ def test_a_template_gives_its_colours(sandbox: Sandbox) -> None:
 
 
 def test_every_slide_is_drawn_without_loss(sandbox: Sandbox, tmp_path: Path) -> None:
-    """LibreOffice opens each deck and makes as many pages of it, with the words that are on them."""
+    """LibreOffice opens each deck and makes as many pages as it has slides, with their words."""
     prompt = "Results\n- Revenue: Q1 120, Q2 150\n- Second\n  - detail"
     (data,) = made(sandbox, {"prompt": prompt, "output_type": "deck"})
     variants = made(sandbox, {"prompt": prompt, "output_type": "single_slide", "variant_count": 4})
     for number, file in enumerate([data, *variants]):
         (tmp_path / f"{number}.pptx").write_bytes(file)
-    office = ["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", "pdf"]
+    office = [
+        "soffice",
+        f"-env:UserInstallation=file://{tmp_path}/profile",
+        "--headless",
+        "--convert-to",
+        "pdf",
+    ]
     files = sorted(str(path) for path in tmp_path.glob("*.pptx"))
-    done = subprocess.run([*office, "--outdir", str(tmp_path), *files], capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [*office, "--outdir", str(tmp_path), *files], capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     for number, pages in enumerate([8, 1, 1, 1, 1]):
-        found = subprocess.run(["pdftotext", "-layout", str(tmp_path / f"{number}.pdf"), "-"], capture_output=True, text=True)
+        found = subprocess.run(
+            ["pdftotext", "-layout", str(tmp_path / f"{number}.pdf"), "-"], capture_output=True, text=True
+        )
         assert found.stdout.count("\f") == pages
         for word in ("Results", "Second", "detail", "120", "150", "Q1", "Q2", "Revenue"):
             assert word in found.stdout, (number, word)
@@ -290,7 +330,12 @@ def test_variants_are_different_slides(sandbox: Sandbox, tmp_path: Path) -> None
         audit(data, tmp_path / "slide.pptx")
         (slide,) = pptx.Presentation(io.BytesIO(data)).slides
         assert slide.shapes.title.text == "Why teams adopt Rust"
-        assert sorted(texts(slide.placeholders[1])) == ["Fearless concurrency", "Memory safety", "Send", "Sync"]
+        assert sorted(texts(slide.placeholders[1])) == [
+            "Fearless concurrency",
+            "Memory safety",
+            "Send",
+            "Sync",
+        ]
         assert charts(slide)
         theme = zipfile.ZipFile(io.BytesIO(data)).read("ppt/theme/theme1.xml")
         places = [(shape.shape_type, shape.left, shape.top) for shape in slide.shapes]

@@ -1,4 +1,4 @@
-"""The errors as a hierarchy: by code, picklable, and builtin where Python has a name for it."""
+"""The hierarchy of errors: by code, picklable, and builtin classes where Python has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from perceptis.errors import make_error
 
 DETAILS = (
     '{"job_id":"j1","billed":"unknown","idempotency_key":"k","retry_after_ms":1500,"retryable":true,"attempts":'
-    '[{"at_ms":20,"outcome":"no answer","http_status":null},{"at_ms":1500,"outcome":"failed","http_status":503}],'
+    '[{"at_ms":20,"outcome":"no answer","http_status":null},'
+    '{"at_ms":1500,"outcome":"failed","http_status":503}],'
     '"attempts_omitted":7}'
 )
 

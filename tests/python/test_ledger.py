@@ -1,19 +1,19 @@
-"""The ledger from Python: what is listed, recovered, adopted, forgotten, and what waits."""
+"""The ledger in Python: submissions that are listed, recovered, adopted, forgotten, or wait."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from conftest import SPEED, Namespace, Script, left_in_work, until
 
 import perceptis
 
-from conftest import SPEED, Namespace, Script, left_in_work, until
 
 @pytest.fixture
 def client(namespace: Namespace) -> perceptis.Client:
@@ -27,7 +27,7 @@ def line(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_what_was_run_is_listed_with_its_history(client: perceptis.Client, line: dict[str, Any]) -> None:
-    began = datetime.now(timezone.utc)
+    began = datetime.now(UTC)
     result = client.run(**line, idempotency_key="order-1")
     assert (result.adopted, result.recorded, result.unsettled) == (False, True, 0)
     (job,) = client.jobs(history=True)
@@ -37,7 +37,12 @@ def test_what_was_run_is_listed_with_its_history(client: perceptis.Client, line:
     assert (job.directory, job.name) == (line["directory"].resolve(), "q3")
     assert timedelta(seconds=-1) < job.recorded - began < timedelta(minutes=5) and job.changed >= job.recorded
     (file,), (fetched,) = job.files, result.files
-    assert (file.path, file.sha256, file.size, file.delivered) == (fetched.path, fetched.sha256, fetched.size, True)
+    assert (file.path, file.sha256, file.size, file.delivered) == (
+        fetched.path,
+        fetched.sha256,
+        fetched.size,
+        True,
+    )
     assert job.history is not None and {"recorded", "settled"} <= {event.event for event in job.history}
     assert all(event.time >= job.recorded for event in job.history)
     assert job.raw["request_hash"] == job.request_hash
@@ -77,7 +82,9 @@ def test_the_same_line_goes_on_and_the_file_that_is_there_needs_no_request(
     assert len(namespace.requests("/")) == sent and len(namespace.jobs()) == 1
 
 
-def test_buying_anew_is_asked_for(client: perceptis.Client, namespace: Namespace, line: dict[str, Any]) -> None:
+def test_buying_anew_is_asked_for(
+    client: perceptis.Client, namespace: Namespace, line: dict[str, Any]
+) -> None:
     namespace.freeze(True)
     left_in_work(lambda timeout: client.run(**line, timeout=timeout))
     with perceptis.Client(**namespace.config) as anew, ThreadPoolExecutor(1) as thread:
@@ -90,7 +97,9 @@ def test_buying_anew_is_asked_for(client: perceptis.Client, namespace: Namespace
     other = perceptis.Client(**{**namespace.config, "api_key": f"{namespace.api_key}--user=2"})
     with pytest.raises(perceptis.ConflictError, match="on_other_key"):
         other.generate("Of one key", output_type="single_slide", idempotency_key="order-1")
-    assert len(namespace.jobs()) == 3 and other.unsettled() == (), "another key's are not this one's to settle"
+    assert len(namespace.jobs()) == 3 and other.unsettled() == (), (
+        "another key's are not this one's to settle"
+    )
     other.generate("Of one key", output_type="single_slide", idempotency_key="order-1", on_other_key="submit")
     assert len(namespace.jobs()) == 4
     assert {job.own_key for job in other.jobs(job="order-1")} == {True, False}
@@ -107,7 +116,9 @@ def test_recover_settles_what_was_left(namespace: Namespace, line: dict[str, Any
     namespace.freeze(False)
     with perceptis.Client(**namespace.config) as second:
         waits = second.unsettled()
-        assert [left.operation for left in waits] == ["run", "generate", "generate", "run"], "the oldest first"
+        assert [left.operation for left in waits] == ["run", "generate", "generate", "run"], (
+            "the oldest first"
+        )
         assert waits[0].job is not None and waits[0].job.told == "TIMEOUT"
         assert (waits[0].job_id, waits[0].billed) == (left.job_id, "unknown")
         assert all(left.job_id is not None and left.job_id in left.message for left in waits)
@@ -125,7 +136,9 @@ def test_recover_settles_what_was_left(namespace: Namespace, line: dict[str, Any
     assert len(namespace.jobs()) == namespace.credits() == 4
 
 
-def test_a_submission_in_doubt_is_sent_again_within_its_window(namespace: Namespace, line: dict[str, Any]) -> None:
+def test_a_submission_in_doubt_is_sent_again_within_its_window(
+    namespace: Namespace, line: dict[str, Any]
+) -> None:
     config = {**namespace.config, "resubmit_window_ms": 1}
     with perceptis.Client(**config) as client:
         namespace.strike("made_then_500@generate*1")
@@ -133,9 +146,16 @@ def test_a_submission_in_doubt_is_sent_again_within_its_window(namespace: Namesp
             client.run(**line)
         assert caught.value.attempts[-1].http_status == 500
         (left,) = client.unsettled()
-        assert left.job_id is None and left.idempotency_key is not None and left.idempotency_key in left.message
+        assert (
+            left.job_id is None and left.idempotency_key is not None and left.idempotency_key in left.message
+        )
         (told,) = client.recover().jobs
-        assert (told.outcome, told.code, told.billed, told.result) == ("unknown", "OUTCOME_UNKNOWN", "unknown", None)
+        assert (told.outcome, told.code, told.billed, told.result) == (
+            "unknown",
+            "OUTCOME_UNKNOWN",
+            "unknown",
+            None,
+        )
         assert told.message is not None and "resubmit" in told.message
         assert len(namespace.requests("/api/v1/generate")) == 1
         (told,) = client.recover(resubmit=True).jobs
@@ -169,7 +189,7 @@ def test_a_ledger_that_can_not_be_used_is_an_os_error(script: Script, tmp_path: 
             (lambda: client.generate("p", output_type="deck"), "no"),
             (client.jobs, "no"),
             (client.unsettled, "no"),
-            # What it would have settled may be billed.
+            # The job that it would have settled may be billed.
             (client.recover, "unknown"),
             (lambda: client.forget(settled=True), "no"),
         ]
@@ -187,7 +207,7 @@ def test_a_ledger_that_can_not_be_used_is_an_os_error(script: Script, tmp_path: 
 
 
 def test_what_a_cancelled_wait_leaves_is_listed_until_it_is_settled(script: Script) -> None:
-    """The ledger does not know the jobs that somebody else has submitted."""
+    """The ledger does not know jobs that another program has submitted."""
     script.on("/api/v1/status/j1", 200, {"job_id": "j1", "status": "processing"})
     script.on("/api/v1/status/j2", 200, {"job_id": "j2", "status": "processing"})
 
@@ -228,7 +248,7 @@ def test_the_asyncio_client_asks_without_blocking_its_loop(
             assert await client.jobs() == ()
             with pytest.raises(perceptis.InvalidArgumentError):
                 await client.forget()
-            # Many at once, some of which nobody waits for any more.
+            # Many at once; for some of them no task waits any more.
             asked = [asyncio.ensure_future(client.jobs()) for _ in range(50)]
             await asyncio.sleep(0)
             for task in asked[::2]:
@@ -273,7 +293,8 @@ def test_a_result_of_a_cancelled_task_is_not_told(namespace: Namespace, line: di
             task = asyncio.ensure_future(client.run(**line))
             while not client.activity():
                 await asyncio.sleep(0)
-            # The loop stands still while the call ends: the end has come, and the task is cancelled before it sees it.
+            # The loop stands still until the call has ended, and the task is cancelled before it sees the
+            # end.
             while client.activity():
                 time.sleep(0.01)
             task.cancel()
@@ -281,7 +302,7 @@ def test_a_result_of_a_cancelled_task_is_not_told(namespace: Namespace, line: di
                 await task
             assert (await client.jobs())[0].told is None
             result = await client.run(**line)
-            # It is told a turn of the loop after the one in which a task that awaits this one has it.
+            # The library is told one turn of the loop after a task that awaits this one has the result.
             for _ in range(3):
                 await asyncio.sleep(0)
             (job,) = await client.jobs()

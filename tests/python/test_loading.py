@@ -1,4 +1,4 @@
-"""Finding the library, and refusing the wrong one."""
+"""How the package finds the library, and refuses a wrong one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import LIBRARY, ROOT, run_python
 
 import perceptis
-
-from conftest import LIBRARY, ROOT, run_python
 
 LOAD = "import perceptis; print(perceptis.library_version())"
 
@@ -28,12 +27,18 @@ def test_a_named_library_is_the_one_that_is_loaded(monkeypatch: pytest.MonkeyPat
     assert run_python("-c", LOAD).stdout.strip() == perceptis.__version__
 
 
-def test_a_missing_library_tells_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_library_tells_where_it_was_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for bad in (tmp_path / "missing.so", Path(__file__)):
         monkeypatch.setenv("PERCEPTIS_LIBRARY", str(bad))
         failed = run_python("-c", LOAD)
         assert failed.returncode == 1
-        assert "ImportError" in failed.stderr and str(bad) in failed.stderr and "PERCEPTIS_LIBRARY" in failed.stderr
+        assert (
+            "ImportError" in failed.stderr
+            and str(bad) in failed.stderr
+            and "PERCEPTIS_LIBRARY" in failed.stderr
+        )
 
 
 @pytest.mark.parametrize("version", [0, 1 << 16 | 9])
@@ -50,13 +55,18 @@ def test_another_abi_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 def test_no_secret_is_in_a_traceback(tmp_path: Path) -> None:
     program = (
         "import perceptis\n"
-        "client = perceptis.Client(api_key='sk-very-secret', api_base_url='http://127.0.0.1:9', time_scale=10000)\n"
+        "client = perceptis.Client(api_key='sk-very-secret', api_base_url='http://127.0.0.1:9', "
+        "time_scale=10000)\n"
         "print(client)\n"
         "client.get_status('j1')\n"
     )
     failed = run_python("-c", program)
     assert "TransportError" in failed.stderr or "TimeoutError" in failed.stderr
-    shown = [line for line in (failed.stdout + failed.stderr).splitlines() if "api_key='sk-very-secret'" not in line]
+    shown = [
+        line
+        for line in (failed.stdout + failed.stderr).splitlines()
+        if "api_key='sk-very-secret'" not in line
+    ]
     assert not any("sk-very-secret" in line for line in shown)
 
 
@@ -66,7 +76,8 @@ def test_older_and_newer_interpreters_run_it(tmp_path: Path) -> None:
         pytest.skip("no interpreter but this one is here")
     for interpreter in found:
         code = (
-            f"import sys; sys.path.insert(0, {str(Path(perceptis.__file__).parents[1])!r}); import perceptis, pickle;"
+            f"import sys; sys.path.insert(0, {str(Path(perceptis.__file__).parents[1])!r});"
+            "import perceptis, pickle;"
             "error = pickle.loads(pickle.dumps(perceptis.FileError('m', 17, {'job_id': 'j'})));"
             "assert error.job_id == 'j' and str(error) == 'm';"
             "print(perceptis.library_version())"
@@ -78,5 +89,8 @@ def test_older_and_newer_interpreters_run_it(tmp_path: Path) -> None:
 def _interpreter(minor: int) -> Path | None:
     if sys.version_info[:2] == (3, minor):
         return None
-    candidates = [Path(f"/usr/bin/python3.{minor}"), *Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")]
+    candidates = [
+        Path(f"/usr/bin/python3.{minor}"),
+        *Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"),
+    ]
     return next((path for path in candidates if path.exists()), None)

@@ -1,4 +1,4 @@
-"""The library's log in ``logging``: which records, with what, when, on which thread."""
+"""The library's log in ``logging``: which records, with which fields, when, on which thread."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SPEED, Namespace, Script, run_python
 
 import perceptis
-
-from conftest import SPEED, Namespace, Script, run_python
 
 LOGGER = logging.getLogger("perceptis")
 KEY = "sk-test-very-secret"
@@ -45,7 +44,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 
 @pytest.fixture
 def heard() -> Iterator[Heard]:
-    """Everything from DEBUG on, kept."""
+    """Keeps all records from DEBUG on."""
     handler = Heard()
     before = LOGGER.level
     LOGGER.addHandler(handler)
@@ -57,17 +56,31 @@ def heard() -> Iterator[Heard]:
 
 @pytest.fixture
 def scripted(script: Script, tmp_path: Path) -> dict[str, Any]:
-    """A client's arguments; its submission stumbles, its job j1 takes a poll that fails and one that does not."""
+    """A client's arguments; its submission is refused once, and so is the first poll of its job j1."""
     script.on("/api/v1/generate", 503, {"error": {"code": "down", "message": f"because of {KEY}"}})
     script.on("/api/v1/generate", 202, {"job_id": "j1"})
-    script.on("/api/v1/status/j1", 502, b"<html>", "text/html").on("/api/v1/status/j1", 200, {"status": "failed"})
+    script.on("/api/v1/status/j1", 502, b"<html>", "text/html").on(
+        "/api/v1/status/j1", 200, {"status": "failed"}
+    )
     return {"api_key": KEY, "api_base_url": script.base_url, "time_scale": SPEED}
 
 
-RUN = ["started", "request", "outcome unknown", "retrying", "request", "request", "poll failed", "request", "status"]
+RUN = [
+    "started",
+    "request",
+    "outcome unknown",
+    "retrying",
+    "request",
+    "request",
+    "poll failed",
+    "request",
+    "status",
+]
 
 
-def test_records_have_their_time_level_and_fields(heard: Heard, scripted: dict[str, Any], tmp_path: Path) -> None:
+def test_records_have_their_time_level_and_fields(
+    heard: Heard, scripted: dict[str, Any], tmp_path: Path
+) -> None:
     began = time.time()
     with perceptis.Client(**scripted) as client:
         with pytest.raises(perceptis.JobFailedError):
@@ -92,20 +105,24 @@ def test_records_have_their_time_level_and_fields(heard: Heard, scripted: dict[s
     line = retrying.getMessage()
     assert line.startswith("retrying operation=run idempotency_key=order-1 ") and "http_status=503" in line
     failed = heard.records[-1]
-    assert fields_of(failed)["job_id"] == "j1" and failed.getMessage().endswith(f": {fields_of(failed)['message']}")
-    # Records of a kind have one template, by which collectors group them.
+    assert fields_of(failed)["job_id"] == "j1" and failed.getMessage().endswith(
+        f": {fields_of(failed)['message']}"
+    )
+    # Records of the same kind have one template, by which collectors group them.
     assert heard.records[4].msg == heard.records[-3].msg and "j1" not in str(heard.records[4].msg)
     assert KEY not in "".join(f"{record.__dict__}{record.getMessage()}" for record in heard.records)
 
 
 def test_records_come_while_the_call_runs(heard: Heard, script: Script) -> None:
-    """Nothing ends the wait but what the test does once it has heard of its beginning."""
+    """The wait does not end by itself: the test ends it once its first record has come."""
     script.on("/api/v1/status/j1", 200, {"status": "processing"})
 
     class Ends(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if fields_of(record).get("status") == "processing":
-                script.answers["/api/v1/status/j1"].insert(0, (200, "application/json", b'{"status":"failed"}'))
+                script.answers["/api/v1/status/j1"].insert(
+                    0, (200, "application/json", b'{"status":"failed"}')
+                )
 
     ends = Ends()
     LOGGER.addHandler(ends)
@@ -148,7 +165,7 @@ def test_the_logger_decides_what_is_told(
     assert len(heard.records) == count, heard.events()
 
 
-def test_nothing_is_set_up_for_nobody(heard: Heard, scripted: dict[str, Any]) -> None:
+def test_a_program_without_logging_gets_no_log(heard: Heard, scripted: dict[str, Any]) -> None:
     def descriptors() -> int:
         return len(os.listdir("/proc/self/fd"))
 
@@ -215,7 +232,9 @@ def test_many_threads_tell_each_record_once(heard: Heard, namespace: Namespace, 
             jobs = set(pool.map(one, range(48)))
     for event in ("started", "finished"):
         assert heard.events().count(event) == 48
-    finished = {fields_of(record)["job_id"] for record in heard.records if fields_of(record)["event"] == "finished"}
+    finished = {
+        fields_of(record)["job_id"] for record in heard.records if fields_of(record)["event"] == "finished"
+    }
     assert finished == jobs
     assert "records dropped" not in heard.events()
 
@@ -232,7 +251,9 @@ def test_what_waits_for_recover_is_a_warning(heard: Heard, namespace: Namespace)
 def test_the_asyncio_client_tells_from_its_loop(heard: Heard, namespace: Namespace, tmp_path: Path) -> None:
     async def main() -> None:
         async with perceptis.AsyncClient(**namespace.config) as client:
-            run = asyncio.ensure_future(client.run("p", output_type="single_slide", directory=tmp_path, name="a"))
+            run = asyncio.ensure_future(
+                client.run("p", output_type="single_slide", directory=tmp_path, name="a")
+            )
             while "status" not in heard.events():
                 await asyncio.sleep(0)
             assert not run.done(), "records come while the call runs"
@@ -256,10 +277,14 @@ def test_what_a_handler_raises_is_the_loops(heard: Heard, namespace: Namespace, 
     fails = Fails(logging.INFO)
 
     async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: raised.append(context["exception"]))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: raised.append(context["exception"])
+        )
         async with perceptis.AsyncClient(**namespace.config) as client:
             LOGGER.addHandler(fails)
-            run = asyncio.ensure_future(client.run("p", output_type="single_slide", directory=tmp_path, name="a"))
+            run = asyncio.ensure_future(
+                client.run("p", output_type="single_slide", directory=tmp_path, name="a")
+            )
             while not raised:
                 await asyncio.sleep(0)
             LOGGER.removeHandler(fails)
@@ -277,8 +302,10 @@ def test_a_loop_that_hangs_loses_the_oldest_records_and_says_so(heard: Heard, sc
     script.on("/api/v1/status/j1", 200, {"status": "processing"})
 
     async def main() -> None:
-        async with perceptis.AsyncClient(api_key=KEY, api_base_url=script.base_url, time_scale=10_000) as client:
-            # Of the wait for one job each tells of its beginning and its end.
+        async with perceptis.AsyncClient(
+            api_key=KEY, api_base_url=script.base_url, time_scale=10_000
+        ) as client:
+            # Each call logs the beginning and the end of its wait for the one job.
             tasks = [asyncio.ensure_future(client.wait("j1", timeout=60)) for _ in range(1000)]
             await asyncio.sleep(0)
             while client.activity():

@@ -1,4 +1,4 @@
-"""TLS and proxies: who is trusted, and who sees what."""
+"""TLS and proxies: which server is trusted, and what each of them sees."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from conftest import Script, run_python
 
 import perceptis
-
 from certificates import Certificates, serving
-from conftest import Script, run_python
 
 KEY = "sk-test-very-secret"
 
@@ -35,7 +34,7 @@ def test_a_ca_file_is_trusted_beside_the_system(trusted_port: int, certificates:
 
 def test_an_unknown_authority_is_not_trusted(trusted_port: int) -> None:
     with perceptis.Client(api_key=KEY, api_base_url=f"https://127.0.0.1:{trusted_port}") as client:
-        with pytest.raises(perceptis.TransportError, match="certificate.*ca_file") as caught:
+        with pytest.raises(perceptis.TransportError, match=r"certificate.*ca_file") as caught:
             client.run("p", output_type="deck")
     assert caught.value.billed == "no", "a handshake that fails has sent nothing"
     assert not caught.value.retryable, "and is not tried for minutes"
@@ -60,7 +59,7 @@ def test_what_ends_before_the_first_byte_was_never_sent() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        # Nobody accepts: once the queue is full, a further connect hangs.
+        # The server accepts no connection: once the queue is full, a further connect hangs.
         waiting = [socket.socket() for _ in range(4)]
         for one in waiting:
             one.setblocking(False)
@@ -93,7 +92,7 @@ def test_a_proxy_is_used_for_other_machines_only(
     script.on("/api/v1/status/j1", 200, {"status": "directly"})
     assert run_python("-c", PROGRAM, "http://perceptis.test").stdout == "by proxy\n"
 
-    # A proxy that is not there: for this machine it is not asked.
+    # This proxy does not exist: requests to this machine do not use it.
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
     assert run_python("-c", PROGRAM, script.base_url).stdout == "directly\n"
     assert run_python("-c", PROGRAM, script.base_url.replace("127.0.0.1", "localhost")).stdout == "directly\n"

@@ -1,4 +1,4 @@
-"""The sandbox's description of its API, the service's and its own, held against what it does."""
+"""The sandbox's description of its APIs, the service's and its own, compared with its behaviour."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from conftest import SANDBOX
 
 
 @pytest.fixture
 def base_url() -> Iterator[str]:
-    """A sandbox of its own: what is tried on the admin API would strike other tests."""
+    """A sandbox for this test alone: its requests to the admin API would disturb other tests."""
     process = subprocess.Popen(
-        [str(SANDBOX), "serve", "--exit-on-stdin-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [str(SANDBOX), "serve", "--exit-on-stdin-eof"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None and process.stdin is not None
     yield json.loads(process.stdout.readline())["base_url"]
@@ -38,13 +40,13 @@ def conforms(base_url: str, key: str, directory: Path, *arguments: str) -> subpr
         capture_output=True,
         text=True,
         timeout=1200,
-        cwd=directory,  # it keeps what it found beside it
+        cwd=directory,  # schemathesis keeps its findings in its working directory
         env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
     )  # fmt: skip
 
 
 def test_the_sandbox_does_what_its_description_says(base_url: str, tmp_path: Path) -> None:
-    # In the namespace that the admin API is about where none is named: so it is asked about jobs that there are.
+    # These jobs are in the default namespace of the admin API, so it is asked about jobs that exist.
     done = conforms(base_url, "sk-openapi", tmp_path)
     assert done.returncode == 0, done.stdout[-6000:]
     assert "Tested: 21" in done.stdout, done.stdout[-6000:]

@@ -1,4 +1,4 @@
-"""Clients that know nothing of this library, written against the HTTP API alone: the sandbox serves them, too."""
+"""Clients without this library, written against the HTTP API alone: the sandbox serves them, too."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from conftest import ROOT, SANDBOX, Sandbox
 
-SPEED = 2000  # these clients know no time but the wall's
+SPEED = 2000  # these clients use the wall's clock only
 
 CLIENTS = {
     "curl": ["sh", str(ROOT / "tests/clients/generate.sh")],
@@ -26,7 +25,7 @@ client = pytest.mark.parametrize("name", list(CLIENTS))
 
 
 class World:
-    """A namespace of its own in the sandbox, asked by its admin API."""
+    """A namespace of the sandbox for one test, used by its admin API."""
 
     def __init__(self, sandbox: Sandbox, namespace: str) -> None:
         self.url, self.namespace = sandbox.base_url, namespace
@@ -35,11 +34,13 @@ class World:
     def admin(self, path: str, body: dict[str, Any] | None = None) -> Any:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         data = None if body is None else json.dumps(body).encode()
-        with opener.open(f"{self.url}/_sandbox/{path}?namespace={self.namespace}", data, timeout=30) as answer:
+        with opener.open(
+            f"{self.url}/_sandbox/{path}?namespace={self.namespace}", data, timeout=30
+        ) as answer:
             return json.load(answer)
 
     def requests(self, path: str) -> list[dict[str, Any]]:
-        """What was asked under this path, in its order."""
+        """The requests to this path, in their order."""
         return [entry for entry in self.admin("journal")["entries"] if entry["path"].startswith(path)]
 
     def billed_once(self) -> None:
@@ -48,7 +49,7 @@ class World:
         assert self.admin("credits")["credits"] == 8
 
     def run(self, name: str, directory: Path) -> Path:
-        """Runs a client; its file."""
+        """Runs a client and returns its file."""
         done = run(
             [*CLIENTS[name], PROMPT, str(directory)],
             PERCEPTIS_API_BASE_URL=self.url,
@@ -58,7 +59,7 @@ class World:
 
 
 def run(command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    # The tests' proxy is one that is not there, and both honour it even for this machine.
+    # The proxy of the tests does not exist, and both clients would use it even for this machine.
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     environment |= {"POLL_SECONDS": "0.05", **variables}
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)

@@ -1,4 +1,4 @@
-"""The sandbox's page, as a person uses it: in a real browser, with a mouse and with a keyboard."""
+"""The sandbox's page, used like a person does: in a real browser, with a mouse and a keyboard."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SANDBOX, SPEED, Sandbox
 
 from browser import Browser, Page
-from conftest import SANDBOX, SPEED, Sandbox
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
@@ -33,7 +33,7 @@ class Space:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer sk-sandbox-{self.name}", "Content-Type": "application/json"},
         )
-        # The tests' proxy is one that is not there.
+        # The proxy of the tests does not exist.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=60) as answer:
@@ -47,7 +47,9 @@ class Space:
         return told
 
     def submit(self, prompt: str, **fields: Any) -> str:
-        status, told = self.ask("POST", "/api/v1/generate", {"prompt": prompt, "output_type": "deck", **fields})
+        status, told = self.ask(
+            "POST", "/api/v1/generate", {"prompt": prompt, "output_type": "deck", **fields}
+        )
         assert status == 202, told
         return told["job_id"]
 
@@ -71,7 +73,7 @@ def space(sandbox: Sandbox, request: pytest.FixtureRequest) -> Space:
 
 @pytest.fixture
 def page(browser: Browser, space: Space) -> Iterator[Page]:
-    """The page, opened; whatever is done there, it asks nobody else and nothing goes wrong in it."""
+    """The page, opened; whatever is done there, it asks no other server and nothing goes wrong in it."""
     page = browser.page()
     page.open(space.page_url)
     page.until("document.querySelector('#link').textContent === 'live'")
@@ -88,7 +90,7 @@ def state(job: str) -> str:
 
 
 def shows(selector: str, text: str) -> str:
-    """Whether this is to be read there."""
+    """Whether the page shows this text."""
     return f"document.querySelector({json.dumps(selector)})?.innerText.includes({json.dumps(text)})"
 
 
@@ -139,7 +141,9 @@ def test_a_fault_is_turned_on_and_seen_to_fire(page: Page, space: Space) -> None
     assert page.text("#journal > li:nth-child(2) .status") == "503"
     assert "http_503@status" in page.text("#journal > li:nth-child(2) .chips")
     page.click("#struck-only")
-    seen = "[...document.querySelectorAll('#journal > li')].filter((one) => one.getClientRects().length).length"
+    seen = (
+        "[...document.querySelectorAll('#journal > li')].filter((one) => one.getClientRects().length).length"
+    )
     page.until(f"{seen} === 1")
     page.click("#struck-only")
     page.click("#journal > li:nth-child(3) summary")
@@ -156,7 +160,7 @@ def test_a_refused_rule_says_why(page: Page) -> None:
     page.write("#value", "soon")
     page.click("#fault button[type=submit]")
     page.until(shows("#fault-said", "the value of takes is a number"))
-    # The browser itself notes every refusal.
+    # The browser itself logs every refusal.
     page.problems = [problem for problem in page.problems if "400 (Bad Request)" not in problem]
 
 
@@ -234,11 +238,13 @@ def test_namespaces_are_chosen_and_reset(page: Page, space: Space) -> None:
     theirs = other.submit("Of the other namespace")
     ours = space.submit("Of ours")
     page.until(shows(state(ours), "pending"))
-    page.until(f"[...document.querySelector('#namespace').options].some((one) => one.value === '{other.name}')")
+    page.until(
+        f"[...document.querySelector('#namespace').options].some((one) => one.value === '{other.name}')"
+    )
     choose = f"Object.assign(document.querySelector('#namespace'), {{value: '{other.name}'}})"
     page.run(f"{choose}.dispatchEvent(new Event('change'))")
     page.until(shows(state(theirs), ""))
-    assert page.run(f"document.querySelector(\"{state(ours)}\")") is None
+    assert page.run(f'document.querySelector("{state(ours)}")') is None
     page.until(shows("#api-key", f"sk-sandbox-{other.name}"))
     assert page.run("location.search") == f"?namespace={other.name}"
     page.until("document.querySelectorAll('#journal > li').length === 1")
@@ -254,7 +260,9 @@ def test_namespaces_are_chosen_and_reset(page: Page, space: Space) -> None:
     assert other.admin("GET", "jobs")["jobs"] == []
     assert len(space.admin("GET", "jobs")["jobs"]) == 1
 
-    page.run("Object.assign(document.querySelector('#namespace'), {value: ''}).dispatchEvent(new Event('change'))")
+    page.run(
+        "Object.assign(document.querySelector('#namespace'), {value: ''}).dispatchEvent(new Event('change'))"
+    )
     page.until("document.querySelector('#space-dialog').open")
     page.write("#space-name", space.name)
     page.press("Enter")
@@ -280,10 +288,14 @@ def test_it_is_readable_in_light_in_dark_and_on_a_phone(page: Page, space: Space
     looks = []
     for scheme in ("light", "dark"):
         page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        looks.append(page.run("['backgroundColor', 'color'].map((one) => getComputedStyle(document.body)[one])"))
+        looks.append(
+            page.run("['backgroundColor', 'color'].map((one) => getComputedStyle(document.body)[one])")
+        )
     assert looks[0][0] != looks[1][0] and looks[0][1] != looks[1][1]
     for width in (360, 800, 1400):
-        page.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+        page.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False
+        )
         assert page.run("document.documentElement.scrollWidth <= innerWidth"), width
 
 

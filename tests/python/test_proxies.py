@@ -1,4 +1,4 @@
-"""Proxies: which one is asked for what, what they say, and that their passwords are told nobody."""
+"""Proxies: which one is asked for what, what they say, and that their passwords stay secret."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Script
 
 import perceptis
-
 from certificates import Certificates, served
-from conftest import Script
 from proxies import Proxy
 
 KEY = "sk-test-very-secret"
@@ -115,7 +114,7 @@ def test_a_signed_url_goes_through_a_proxy_byte_for_byte(
 
 
 def test_a_password_reaches_the_proxy_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Through a proxy that is asked for pages, with a file that is on another host."""
+    """A run through a proxy for plain http, with a file on another host."""
     files = b'[{"url":"http://files.test/a","format":"bin"}]'
     answer = b'{"job_id":"j1","status":"completed","downloads":' + files + b"}"
     proxy = Proxy(9, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
@@ -223,7 +222,7 @@ def test_socks(
 
 
 def test_socks_looks_names_up_here_or_there(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For plain http it is no different; `socks5` is told an address, `socks5h` a name."""
+    """Plain http works the same; `socks5` gets an address, `socks5h` a name."""
     name, port = socket.gethostname(), int(script.base_url.rpartition(":")[2])
     script.on("/api/v1/status/j1", 200, {"status": "through"})
     for scheme, asked in (("socks5", "127.0."), ("socks", "127.0."), ("socks5h", name), ("socks4a", name)):

@@ -1,4 +1,4 @@
-"""Programs that are killed and started again with the same line, and processes that share a ledger, pay once."""
+"""Programs that are killed and started again, and processes that share a ledger, pay once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pptx
 import pytest
+from conftest import ROOT, Namespace, run_python, until
 
 import perceptis
-
-from conftest import ROOT, Namespace, run_python, until
 from orders import make
 
 CALLER = str(ROOT / "tests" / "callers" / "restart.py")
 
 Moment = Callable[[Namespace, Path, "subprocess.Popen[str]"], None]
-"""Waits until a program has come so far."""
+"""Waits until a program has reached this point."""
 
 
 def killed(namespace: Namespace, arguments: list[str], moment: Moment, out: Path) -> None:
@@ -63,7 +62,9 @@ MOMENTS: list[tuple[str, Moment, str]] = [
 @pytest.mark.parametrize(
     "moments", [MOMENTS[:1], MOMENTS[1:2], MOMENTS[2:], MOMENTS], ids=["answer", "job", "file", "all"]
 )
-def test_restart_pays_once(namespace: Namespace, tmp_path: Path, moments: list[tuple[str, Moment, str]]) -> None:
+def test_restart_pays_once(
+    namespace: Namespace, tmp_path: Path, moments: list[tuple[str, Moment, str]]
+) -> None:
     line = [CALLER, namespace.name, str(tmp_path)]
     namespace.freeze(True)
     for _, moment, scenario in moments:
@@ -80,7 +81,7 @@ def test_restart_pays_once(namespace: Namespace, tmp_path: Path, moments: list[t
     assert os.listdir(tmp_path) == [Path(path).name], "one file, and nothing beside it"
     assert len(pptx.Presentation(path).slides) == job["slides"]
 
-    # Once more it asks for nothing.
+    # The next run sends no request.
     sent = len(namespace.requests("/"))
     again = run_python(*line, env=namespace.environment)
     assert (again.returncode, again.stdout) == (0, done.stdout)
@@ -107,7 +108,7 @@ ORDERS = [f"order-{number}" for number in range(6)]
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_share_a_ledger(namespace: Namespace, tmp_path: Path, method: str) -> None:
     with multiprocessing.get_context(method).Pool(4) as pool:
-        # Each begins elsewhere, and meets orders that another one works on.
+        # Each worker begins with another order, and meets orders that other workers work on.
         shares = [ORDERS[number:] + ORDERS[:number] for number in range(4)]
         made = pool.starmap(make, [(namespace.config, str(tmp_path), share) for share in shares], chunksize=1)
         pool.close()
@@ -119,7 +120,7 @@ def test_processes_share_a_ledger(namespace: Namespace, tmp_path: Path, method: 
 
 
 def fork_worker(namespace: Namespace, directory: Path, orders: list[str], inherited: perceptis.Client) -> int:
-    """A worker of a server that forks: it has its parent's client, and makes its own."""
+    """A worker of a forking server: it inherits its parent's client, and makes its own."""
     child = os.fork()
     if child:
         return child
@@ -136,13 +137,13 @@ def fork_worker(namespace: Namespace, directory: Path, orders: list[str], inheri
 
 def test_a_server_that_forks_its_workers_and_replaces_them(namespace: Namespace, tmp_path: Path) -> None:
     with perceptis.Client(**namespace.config) as parent:
-        # It has the ledger open, and threads, when it forks.
+        # The server has the ledger open, and threads, when it forks.
         parent.generate("First", output_type="single_slide", idempotency_key="first")
         namespace.freeze(True)
         shares = [ORDERS[number::3] for number in range(3)]
         workers = {fork_worker(namespace, tmp_path, share, parent): share for share in shares}
         until(lambda: len(namespace.jobs()) == 1 + len(workers))
-        # One dies in the middle of its work, and the server starts another.
+        # One worker dies in the middle of its work, and the server starts another one.
         lost = next(iter(workers))
         os.kill(lost, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(lost, 0)[1]) == -signal.SIGKILL

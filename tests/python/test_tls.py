@@ -1,4 +1,4 @@
-"""What is said of TLS that fails: one short sentence, and what to do. Also client certificates."""
+"""Errors of TLS: one short sentence, and what to do. Also client certificates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import perceptis
-
 from certificates import Certificates, served
 
 KEY = "sk-test-very-secret"
@@ -21,12 +20,12 @@ MAX_CHARS = 200
 
 @pytest.fixture
 def own(tmp_path: Path) -> Certificates:
-    """An authority of one test alone."""
+    """A certification authority for one test."""
     return Certificates(tmp_path)
 
 
 def told(port: int, ca_file: Path | None, timeout: float = 20) -> perceptis.TransportError:
-    """The error of a call of each kind, which says the same."""
+    """The error of a call; every kind of call has the same one."""
     trusted = {} if ca_file is None else {"ca_file": ca_file}
     with perceptis.Client(api_key=KEY, api_base_url=f"https://localhost:{port}", **trusted) as client:
         with pytest.raises(perceptis.TransportError) as caught:

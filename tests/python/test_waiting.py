@@ -1,4 +1,4 @@
-"""What happens to a call that blocks: progress, Ctrl-C, forks, threads, the interpreter's end."""
+"""Blocking calls: progress, Ctrl-C, forks, threads, the interpreter's end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SPEED, Namespace, Sandbox, Script, run_python
 
 import perceptis
-
-from conftest import SPEED, Namespace, Sandbox, Script, run_python
 
 PROCESSING = {"job_id": "j1", "status": "processing"}
 
@@ -39,7 +38,7 @@ def endless(script: Script, monkeypatch: pytest.MonkeyPatch) -> Script:
 def test_progress_comes_on_the_callers_thread(namespace: Namespace, tmp_path: Path) -> None:
     seen: list[perceptis.Progress] = []
     threads: set[int] = set()
-    # The job goes on once its progress was told.
+    # The job goes on once the program has seen its progress.
     namespace.strike("never_ends")
 
     def on_progress(progress: perceptis.Progress) -> None:
@@ -54,7 +53,7 @@ def test_progress_comes_on_the_callers_thread(namespace: Namespace, tmp_path: Pa
         assert all(progress.status for progress in seen)
         assert "processing" in [progress.status for progress in seen]
         assert (seen[-1].job_id, seen[-1].idempotency_key) == (result.job_id, result.idempotency_key)
-        # Those of later calls are their own.
+        # A later call has progress of its own.
         waited: list[perceptis.Progress] = []
         client.wait(result.job_id, on_progress=waited.append)
         assert all(progress.job_id == result.job_id for progress in waited)
@@ -70,7 +69,9 @@ def test_an_exception_in_on_progress_is_raised_when_the_call_ends(sandbox: Sandb
         assert (tmp_path / "a.pptx").is_file(), "the job is not lost"
         assert caught.value.__cause__ is None
         with pytest.raises(LookupError) as caught:
-            client.run("p", output_type="single_slide", directory=tmp_path, timeout=10, on_progress=on_progress)
+            client.run(
+                "p", output_type="single_slide", directory=tmp_path, timeout=10, on_progress=on_progress
+            )
         assert isinstance(caught.value.__cause__, perceptis.TimeoutError), "nor is what else went wrong"
 
 
@@ -80,7 +81,12 @@ client = perceptis.Client()
 print("ready", flush=True)
 try:
     if sys.argv[1] == "run":
-        client.run("p", output_type="deck", idempotency_key="order-1", on_progress=lambda progress: print(progress.status, flush=True))
+        client.run(
+            "p",
+            output_type="deck",
+            idempotency_key="order-1",
+            on_progress=lambda progress: print(progress.status, flush=True),
+        )
     else:
         client.wait("j1", on_progress=lambda progress: print(progress.status, flush=True))
 except KeyboardInterrupt as interrupted:
@@ -95,7 +101,11 @@ except KeyboardInterrupt as interrupted:
 @pytest.mark.parametrize(("call", "key"), [("run", "order-1"), ("wait", "None")])
 def test_ctrl_c_says_the_job_and_how_to_resume(endless: Script, tmp_path: Path, call: str, key: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, call], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        [sys.executable, "-c", INTERRUPTED, call],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
     )
     assert process.stdout is not None
     while "processing" not in (line := process.stdout.readline()):
@@ -107,7 +117,7 @@ def test_ctrl_c_says_the_job_and_how_to_resume(endless: Script, tmp_path: Path, 
     assert rest == ["j1", key, "j1"], out
     assert process.returncode == -signal.SIGINT, "as the shell expects of a program that Ctrl-C has ended"
     assert "job j1 goes on" in said.splitlines()[-1] and "perceptis_wait" in said
-    # A fifth of a second is meant; twenty times that is no question of a busy machine.
+    # A fifth of a second is expected; even a busy machine does not take twenty times as long.
     assert float(answered) - pressed < 4
     assert len(list(tmp_path.iterdir())) == 0, "the name is given back"
 
@@ -121,7 +131,7 @@ def test_ctrl_c_in_on_progress_is_ctrl_c(endless: Script) -> None:
             client.wait("j1", on_progress=on_progress)
         assert isinstance(caught.value.__cause__, perceptis.CancelledError)
         assert [left.job_id for left in client.unsettled()] == ["j1"]
-        # The client works on.
+        # The client still works.
         assert client.get_status("j1").status == "processing"
 
 
@@ -170,7 +180,7 @@ def test_the_interpreter_ends_with_calls_in_flight(endless: Script) -> None:
 
 
 def in_child(sandbox: Sandbox, job_id: str, inherited: Any) -> str:
-    """What a worker process does."""
+    """The work of a worker process."""
     try:
         inherited.get_status(job_id)
         return "the inherited client worked"
@@ -198,7 +208,8 @@ def test_workers_that_were_forked_have_clients_of_their_own(sandbox: Sandbox) ->
         context = multiprocessing.get_context("fork")
         queue = context.Queue()
         workers = [
-            context.Process(target=lambda: queue.put(in_child(sandbox, job_id, client)), daemon=True) for _ in range(8)
+            context.Process(target=lambda: queue.put(in_child(sandbox, job_id, client)), daemon=True)
+            for _ in range(8)
         ]
         for worker in workers:
             worker.start()

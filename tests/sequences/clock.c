@@ -118,8 +118,8 @@ static int fails(struct fault *fault, int kind, const char *path)
 /* Before a call of this kind on this path: kills the process or says that the call has to fail (-1). */
 static int strike(int kind, const char *path)
 {
-    if (machine->die_pid == getpid() && (kind == SEND || below(path, machine->root)) &&
-        __atomic_sub_fetch(&machine->die_after, 1, __ATOMIC_SEQ_CST) == 0) {
+    if (machine->die_pid == getpid() && (kind == SEND || below(path, machine->root))
+        && __atomic_sub_fetch(&machine->die_after, 1, __ATOMIC_SEQ_CST) == 0) {
         raw(SYS_kill, getpid(), SIGKILL);
         for (;;) raw(SYS_pause);
     }
@@ -129,8 +129,8 @@ static int strike(int kind, const char *path)
 /* Whether anything is to be looked at, which costs system calls. */
 static int armed(void)
 {
-    return machine != NULL &&
-           (machine->faults[0].kinds != 0 || machine->faults[1].kinds != 0 || machine->die_pid != 0);
+    return machine != NULL
+        && (machine->faults[0].kinds != 0 || machine->faults[1].kinds != 0 || machine->die_pid != 0);
 }
 
 static int strike_path(int kind, const char *path)
@@ -150,10 +150,10 @@ static int strike_file(int kind, int fd)
         return 0;
     }
     if (S_ISSOCK(found.st_mode)) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = {0};
         socklen_t size = sizeof address;
-        int is_network = getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
-                         address.ss_family != AF_UNIX;
+        int is_network = getsockname(fd, (struct sockaddr *)&address, &size) == 0
+            && address.ss_family != AF_UNIX;
         errno = kept;
         return is_network && kind == WRITE ? strike(SEND, "") : 0;
     }
@@ -197,11 +197,20 @@ int ftruncate64(int fd, off64_t length)
 {
     return strike_file(WRITE, fd) ? -1 : (int)raw(SYS_ftruncate, fd, length);
 }
-int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
+int ftruncate(int fd, off_t length)
+{
+    return ftruncate64(fd, length);
+}
 
 /* The place is memory or as slow as a disk; no power is lost here, so that nothing is really synced. */
-int fsync(int fd) { return strike_file(SYNC, fd) ? -1 : 0; }
-int fdatasync(int fd) { return strike_file(SYNC, fd) ? -1 : 0; }
+int fsync(int fd)
+{
+    return strike_file(SYNC, fd) ? -1 : 0;
+}
+int fdatasync(int fd)
+{
+    return strike_file(SYNC, fd) ? -1 : 0;
+}
 
 static int open_it(int directory, const char *path, int flags, mode_t mode)
 {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* clang-format off */
 #define FUNCTIONS(X)                                                                                    \
     X(config_new) X(config_set) X(config_free) X(client_new) X(client_activity) X(client_close)         \
     X(client_free) X(request_new) X(request_set) X(request_free) X(options_new) X(options_set)          \
@@ -18,6 +19,7 @@
     X(generate_async) X(wait_async) X(download_async) X(get_status_async) X(recover_async)              \
     X(queue_new) X(queue_fd) X(queue_take) X(queue_cancel) X(queue_free) X(event_tag)                   \
     X(event_kind) X(event_code) X(event_json) X(event_error) X(event_free)
+/* clang-format on */
 
 struct library {
 #define DECLARE(name) __typeof__(&perceptis_##name) name;

@@ -1,8 +1,8 @@
 /* One prompt in, one deck on disk, with a line that shows the state meanwhile.
    Usage: deck PROMPT [DIRECTORY]
 
-   The call ends in a queue. Between its events the program asks the client what it is doing, which costs nothing and
-   sends nothing. */
+   The call ends in a queue. Between its events the program asks the client what it is doing, which costs
+   nothing and sends nothing. */
 #define _POSIX_C_SOURCE 200809L
 #include <perceptis.h>
 #include <stdio.h>
@@ -72,7 +72,8 @@ int main(int argc, char **argv)
     if (perceptis_client_new(NULL, &client, &error) != PERCEPTIS_OK) goto done;
     if (perceptis_queue_new(&queue, &error) != PERCEPTIS_OK) goto done;
     if (perceptis_request_new("deck", argv[1], &request, &error) != PERCEPTIS_OK) goto done;
-    if (perceptis_options_set(options, "directory", argc > 2 ? argv[2] : ".", &error) != PERCEPTIS_OK) goto done;
+    if (perceptis_options_set(options, "directory", argc > 2 ? argv[2] : ".", &error) != PERCEPTIS_OK)
+        goto done;
     if (perceptis_run_async(client, request, options, queue, 1, &error) != PERCEPTIS_OK) goto done;
     while (taken == 0) {
         if (perceptis_queue_take(queue, &event, 1, 200, &taken, &error) != PERCEPTIS_OK) goto done;
@@ -91,7 +92,8 @@ int main(int argc, char **argv)
 done:
     if (error != NULL) failed = error;
     if (failed != NULL) {
-        fprintf(stderr, "%s: %s\n", perceptis_code_name(perceptis_error_code(failed)), perceptis_error_message(failed));
+        fprintf(stderr, "%s: %s\n", perceptis_code_name(perceptis_error_code(failed)),
+                perceptis_error_message(failed));
         fprintf(stderr, "%s\n", perceptis_error_details(failed));
     }
     perceptis_event_free(event);

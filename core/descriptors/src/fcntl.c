@@ -1,8 +1,9 @@
 /* The fcntl(2) that our SQLite calls: its locks are open-file-description locks.
 
-   A POSIX record lock belongs to a process and is dropped when the process closes any descriptor of the file. A host
-   program may open and close the ledger's files as it likes (a backup, a second SQLite), so such locks guard nothing.
-   An open-file-description lock belongs to one open(2) and conflicts with all others, those of this process too. */
+   A POSIX record lock belongs to a process and is dropped when the process closes any descriptor of the file.
+   A host program may open and close the ledger's files as it likes (a backup, a second SQLite), so such locks
+   guard nothing. An open-file-description lock belongs to one open(2) and conflicts with all others, those of
+   this process too. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 //! This is the one crate besides the C ABI that has `unsafe` code, since the standard library offers neither
 //! open-file-description locks nor a way to act in a forked child. It knows nothing of ledgers or decks.
 //!
-//! - [`lock`] and [`is_locked`]: open-file-description locks on byte ranges (fcntl(2), `F_OFD_SETLK`). They
+//! - [`lock()`] and [`is_locked`]: open-file-description locks on byte ranges (fcntl(2), `F_OFD_SETLK`). They
 //!   belong to one `open`, so nothing that the process does with other descriptors of the file releases them.
 //! - [`Owned`]: an open file that a forked child closes. A child inherits open file descriptions and with
 //!   them the locks: a name would stay reserved, and a ledger owned, as long as some child of a dead process

@@ -5,5 +5,5 @@ pub(crate) mod downloader;
 pub(crate) mod file;
 pub(crate) mod found;
 pub(crate) mod order;
-mod resume;
+pub(crate) mod resume;
 pub(crate) mod transfer;

@@ -108,14 +108,14 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Where a part of a file begins, and the whole file's length (RFC 9110, 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+pub(crate) fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let (span, total) = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?.split_once('/')?;
     let first = span.split_once('-')?.0.parse().ok()?;
     Some((first, total.parse().ok()))
 }
 
 /// The whole file's length as a 416 tells it (RFC 9110, 14.4).
-fn unsatisfied_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn unsatisfied_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes */")?.parse().ok()
 }
 

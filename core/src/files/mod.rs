@@ -11,7 +11,7 @@
 mod abilities;
 pub(crate) mod canonical;
 mod checksum;
-mod crc;
+pub(crate) mod crc;
 pub(crate) mod destination;
 mod directory;
 pub(crate) mod failure;
@@ -26,6 +26,6 @@ mod rename;
 mod replaceable;
 mod reservation;
 mod sync;
-mod verify;
+pub(crate) mod verify;
 
 pub(crate) use directory::is_out_of_descriptors;

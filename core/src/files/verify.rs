@@ -62,7 +62,7 @@ pub(super) fn ends_like_a_zip(file: &File, length: u64) -> bool {
 
 /// Checks a `.pptx`, or says what is wrong with it: where in the file its zip begins. The blocks are those
 /// that this very file consists of.
-pub(super) fn verify_pptx(file: &File, blocks: &Blocks) -> Result<u64, String> {
+pub(crate) fn verify_pptx(file: &File, blocks: &Blocks) -> Result<u64, String> {
     let mut archive = ZipArchive::new(io::BufReader::new(At { file, place: 0 }))
         .map_err(|error| format!("is not a whole zip: {error}"))?;
     let mut unpacked = 0;

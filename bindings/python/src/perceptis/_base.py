@@ -1,4 +1,4 @@
-"""What the two clients share: the library's client, its life, and what is left unsettled."""
+"""The base of both clients: the library's client, its life, and the jobs that are left unsettled."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .results import Activity
 T = TypeVar("T")
 
 _MOST_LISTED = 10_000
-"""As many as the library lists at once."""
+"""The largest number of submissions that the library lists at once."""
 _MOST_LEFT = 1_000
 
 
@@ -61,7 +61,7 @@ class BaseClient:
         self._closed = False
         self._handle: Optional[c_void_p] = None
         self._left: OrderedDict[str, Unsettled] = OrderedDict()
-        """By job: what cancelled waits and downloads left. The ledger may not know it."""
+        """By job id: jobs that cancelled waits and downloads left. The ledger may not know them."""
         self._begin()
         values: dict[str, Any] = {
             "api_key": api_key,
@@ -105,14 +105,14 @@ class BaseClient:
             library.perceptis_config_free(config)
 
     def _begin(self) -> None:
-        """What a kind of client begins with."""
+        """Initializes the fields of a kind of client."""
 
     def _log_queue(self) -> Queue:
-        """Makes the queue into which the log's records go, where there is a handler."""
+        """Makes the queue for log records. Only called if the program has a handler for them."""
         raise NotImplementedError
 
     def activity(self) -> tuple[Activity, ...]:
-        """What runs in this client now, without asking the service. Does not block."""
+        """The calls that run in this client now. Does not ask the service and does not block."""
         with self._in_use() as handle:
             return Activity.list_from_json(call_for_text(library.perceptis_client_activity, handle))
 
@@ -123,7 +123,7 @@ class BaseClient:
         raise TypeError(f"a perceptis.{type(self).__name__} can't be pickled; make one in each process")
 
     def _result(self, made: Call[T], end: Event) -> T:
-        """The result of a call that has ended, or its error: the last that a call does."""
+        """Returns the result of a call that has ended, or raises its error: the last step of a call."""
         if end.error is not None:
             self._sign(end)
             raise end.error
@@ -132,21 +132,21 @@ class BaseClient:
         return result
 
     def _sign(self, end: Event) -> None:
-        """Says to the library that the program has the end of a call."""
+        """Tells the library that the program has the end of a call."""
         end.sign()
 
     def _jobs(self, made: Call[tuple[Job, ...]]) -> tuple[Job, ...]:
-        """Asks the ledger; blocks on the disk."""
+        """Lists submissions of the ledger; blocks on the disk."""
         with self._in_use() as handle:
             return made.block(handle)
 
     def _forget(self, job: Optional[str], settled: bool) -> None:
-        """Has the ledger forget; blocks on the disk."""
+        """Removes submissions from the ledger; blocks on the disk."""
         with self._in_use() as handle:
             _calls.forget(handle, job, settled)
 
     def _list_unsettled(self) -> tuple[Unsettled, ...]:
-        """What waits for ``recover``, and what else cancelled calls left; blocks on the disk."""
+        """Submissions that wait for ``recover``, and other jobs of cancelled calls; blocks on the disk."""
         known = self._jobs(_calls.jobs(unsettled=True, limit=_MOST_LISTED))
         waits = [Unsettled.of(job) for job in reversed(known) if job.own_key and not job.live]
         listed = {job.job_id for job in known}
@@ -160,24 +160,25 @@ class BaseClient:
             except NotFoundError:
                 waits.append(entry)
             else:
-                # The ledger knows it, and that it is settled.
+                # The ledger knows the job, and knows that it is settled.
                 self._forget_left(job_id)
         return tuple(waits)
 
     def _settle(self, made: Call[Any], end: Event) -> None:
-        """Takes out what this end settles."""
+        """Forgets the job that this end settles."""
         if made.job_id is None:
             return
         failed = isinstance(end.error, JobFailedError)
         with self._lock:
             left = self._left.get(made.job_id)
-        # Who was cancelled while it waited has what it wanted; files are still to be fetched.
+        # A wait settles a cancelled wait. Only a download settles a cancelled download: its files are
+        # missing.
         enough = ("download",) if left is not None and left.operation == "download" else ("download", "wait")
         if failed or (end.error is None and made.operation in enough):
             self._forget_left(made.job_id)
 
     def _leave_unsettled(self, made: Call[Any], end: Event) -> None:
-        """Remembers what a cancelled call leaves behind. What was submitted here is in the ledger."""
+        """Remembers the job of a cancelled call. Submissions of this client are in the ledger."""
         if made.job_id is None or made.operation == "get_status" or not isinstance(end.error, CancelledError):
             return
         error = end.error
@@ -196,9 +197,9 @@ class BaseClient:
 
     @contextlib.contextmanager
     def _in_use(self) -> Generator[c_void_p, None, None]:
-        """The handle, kept from being freed while a call uses it."""
+        """The library's client, which is not freed while a call uses it."""
         if self._is_forked():
-            # Before the lock: a thread of the parent's may have held it when the process forked.
+            # This comes before the lock, which a thread of the parent may have held when the process forked.
             raise ForkedError(
                 "the client was made before a fork, in the parent process; make a new one in this process",
                 Code.FORKED,
@@ -215,7 +216,7 @@ class BaseClient:
             self._leave()
 
     def _leave(self) -> None:
-        """The last call of a closed client frees it."""
+        """Ends the use of the client. The last call of a closed client frees it."""
         with self._lock:
             self._calls -= 1
             if self._calls or not self._closed:

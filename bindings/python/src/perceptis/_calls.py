@@ -1,11 +1,22 @@
-"""What each operation does with its arguments: once, for the client that blocks and the one that does not."""
+"""The operations of the library with their arguments, shared by the blocking and the asyncio client."""
 
 from __future__ import annotations
 
 import contextlib
 from ctypes import c_void_p
-from dataclasses import dataclass
-from typing import Any, Callable, ContextManager, Generator, Generic, Mapping, Optional, Sequence, TypeVar, Union
+from dataclasses import dataclass, fields
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Generator,
+    Generic,
+    Mapping,
+    Optional,
+    Sequence,
+    TypeVar,
+    Union,
+)
 
 from ._library import call, call_for_text, encoded, library
 from ._queue import Queue
@@ -22,15 +33,15 @@ class Call(Generic[T]):
 
     operation: str
     subject: Optional[Callable[[], ContextManager[Union[c_void_p, bytes]]]]
-    """The request, or the job's id; ``None``: it is about no one."""
+    """The request, or the job's id; ``None``: the operation concerns no single job."""
     options: Mapping[str, Any]
     timeout: Optional[float]
     parse: Callable[[str], T]
-    """Makes the result of the library's text."""
+    """Makes the result from the library's text."""
     job_id: Optional[str] = None
 
     def start(self, client: c_void_p, queue: Queue, tag: int, progress: bool) -> None:
-        """Starts it; its end comes out of the queue. Nothing of the arguments is needed afterwards."""
+        """Starts the operation, which ends in the queue. The arguments are not needed afterwards."""
         function = getattr(library, f"perceptis_{self.operation}_async")
         values = {**self.options, "progress": True if progress else None}
         with request_options(values, self.timeout) as options:
@@ -41,58 +52,88 @@ class Call(Generic[T]):
                 call(function, client, subject, options, queue.handle, tag)
 
     def block(self, client: c_void_p) -> T:
-        """Runs it here and now, where it is about no one."""
+        """Runs an operation that concerns no single job, and returns its result."""
         with request_options(self.options, self.timeout) as options:
             return self.parse(call_for_text(getattr(library, f"perceptis_{self.operation}"), client, options))
 
 
-def run(
-    prompt: str,
-    output_type: str,
-    fields: Mapping[str, Any],
-    images: Sequence[ImageSource],
-    extra: Optional[Mapping[str, Any]],
-    target: Mapping[str, Any],
-    timeout: Optional[float],
-) -> Call[Result]:
-    """Submits, waits and fetches."""
-    return Call(
-        "run", lambda: request_of(prompt, output_type, fields, images, extra), target, timeout, Result.from_json
-    )
+@dataclass(frozen=True)
+class Order:
+    """A request that costs money: the parameters of the clients' ``run`` and ``generate``.
 
+    Users read the parameters in the signatures of these four methods. tests/python/test_signatures.py holds
+    the signatures and these fields equal.
+    """
 
-def generate(
-    prompt: str,
-    output_type: str,
-    fields: Mapping[str, Any],
-    images: Sequence[ImageSource],
-    extra: Optional[Mapping[str, Any]],
-    target: Mapping[str, Any],
-    timeout: Optional[float],
-) -> Call[Accepted]:
-    """Submits."""
-    return Call(
-        "generate", lambda: request_of(prompt, output_type, fields, images, extra), target, timeout, Accepted.from_json
-    )
+    prompt: str
+    output_type: str
+    template_name: Optional[str] = None
+    variant_count: Optional[int] = None
+    images: Sequence[ImageSource] = ()
+    use_web_search: Optional[bool] = None
+    use_knowledge_base: Optional[bool] = None
+    extra: Optional[Mapping[str, Any]] = None
+    directory: Optional[Path] = None
+    name: Optional[str] = None
+    overwrite: bool = False
+    idempotency_key: Optional[str] = None
+    adopt: bool = True
+    on_other_key: Optional[str] = None
+    resubmit: bool = False
+    timeout: Optional[float] = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Order:
+        """The order that the arguments of a method give, by their names."""
+        return cls(**{field.name: arguments[field.name] for field in fields(cls)})
+
+    def run(self) -> Call[Result]:
+        """Submits, waits and downloads."""
+        return Call("run", self._request, self._options(), self.timeout, Result.from_json)
+
+    def generate(self) -> Call[Accepted]:
+        """Submits."""
+        return Call("generate", self._request, self._options(), self.timeout, Accepted.from_json)
+
+    def _request(self) -> ContextManager[c_void_p]:
+        documented = {
+            "template_name": self.template_name,
+            "variant_count": self.variant_count,
+            "use_web_search": self.use_web_search,
+            "use_knowledge_base": self.use_knowledge_base,
+        }
+        return request_of(self.prompt, self.output_type, documented, self.images, self.extra)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            **_target(self.directory, self.name, self.overwrite),
+            "idempotency_key": self.idempotency_key,
+            "adopt": None if self.adopt else "off",
+            "on_other_key": self.on_other_key,
+            "resubmit": self.resubmit or None,
+        }
 
 
 def get_status(job_id: str, timeout: Optional[float]) -> Call[Status]:
-    """Asks once."""
+    """Asks once for a job's state."""
     return Call("get_status", lambda: _job(job_id), {}, timeout, Status.from_json, job_id)
 
 
 def wait(job_id: str, timeout: Optional[float]) -> Call[Status]:
-    """Waits for the end."""
+    """Waits for the end of a job."""
     return Call("wait", lambda: _job(job_id), {}, timeout, Status.from_json, job_id)
 
 
-def download(job_id: str, target: Mapping[str, Any], timeout: Optional[float]) -> Call[Result]:
-    """Fetches the files."""
+def download(
+    job_id: str, directory: Optional[Path], name: Optional[str], overwrite: bool, timeout: Optional[float]
+) -> Call[Result]:
+    """Downloads the files."""
+    target = _target(directory, name, overwrite)
     return Call("download", lambda: _job(job_id), target, timeout, Result.from_json, job_id)
 
 
 def recover(job: Optional[str], resubmit: bool, timeout: Optional[float]) -> Call[Recovery]:
-    """Settles what was left."""
+    """Settles the submissions that earlier calls left."""
     return Call("recover", None, {"job": job, "resubmit": resubmit or None}, timeout, Recovery.from_json)
 
 
@@ -104,7 +145,7 @@ def jobs(
     limit: Optional[int] = None,
     history: bool = False,
 ) -> Call[tuple[Job, ...]]:
-    """Asks the ledger."""
+    """Lists submissions of the ledger."""
     options = {
         "job": job,
         "state": state,
@@ -117,44 +158,19 @@ def jobs(
 
 
 def forget(client: c_void_p, job: Optional[str], settled: bool) -> None:
-    """Has the ledger forget one submission, or all that are settled."""
-    # Never all of them by a name that happens to be None.
+    """Removes one submission, or all settled ones, from the ledger."""
+    # A name that happens to be None must not remove all of them.
     if (job is None) != settled:
-        raise invalid("argument job names what is forgotten, or settled=True says that all that is settled is")
+        raise invalid(
+            "argument job names what is forgotten, or settled=True says that all that is settled is"
+        )
     name = None if job is None else encoded("job", as_text("job", job))
     call(library.perceptis_forget, client, name)
 
 
-def request_fields(
-    template_name: Optional[str],
-    variant_count: Optional[int],
-    use_web_search: Optional[bool],
-    use_knowledge_base: Optional[bool],
-) -> dict[str, Any]:
-    """The documented fields of a request by their names."""
-    return {
-        "template_name": template_name,
-        "variant_count": variant_count,
-        "use_web_search": use_web_search,
-        "use_knowledge_base": use_knowledge_base,
-    }
-
-
-def target_options(directory: Optional[Path], name: Optional[str], overwrite: bool) -> dict[str, Any]:
-    """Where files go, as options; ``None`` leaves one unset."""
+def _target(directory: Optional[Path], name: Optional[str], overwrite: bool) -> dict[str, Any]:
+    """Where files go, as options; ``None`` leaves an option unset."""
     return {"directory": directory, "name": name, "overwrite": overwrite or None}
-
-
-def purchase_options(
-    idempotency_key: Optional[str], adopt: bool, on_other_key: Optional[str], resubmit: bool
-) -> dict[str, Any]:
-    """What a submission may continue or buy anew, as options; ``None`` leaves one unset."""
-    return {
-        "idempotency_key": idempotency_key,
-        "adopt": None if adopt else "off",
-        "on_other_key": on_other_key,
-        "resubmit": resubmit or None,
-    }
 
 
 @contextlib.contextmanager

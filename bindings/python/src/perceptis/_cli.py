@@ -1,8 +1,9 @@
-"""The command line: the library's calls, with a line that shows what they are doing."""
+"""The command line: the library's calls, with a line that shows their state."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -38,7 +39,7 @@ _EXIT_CODES: dict[int, int] = {
 
 _UNSETTLED = 14
 _SHOWN = 5
-"""How many unsettled submissions a run names."""
+"""The largest number of unsettled submissions that a run names."""
 
 _EPILOG = """\
 Paths and states go to standard output, everything else to standard error. PERCEPTIS_API_KEY decides who pays.
@@ -68,7 +69,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command line and returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        # Not "with": closing waits for calls, and after an interrupt there is one that goes on.
+        # Not "with": close() waits for calls, and after Ctrl-C a call still runs.
         client = Client(app_name="perceptis-python-cli")
         code: int = options.command(client, options)
         client.close()
@@ -87,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"perceptis {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[Client, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[[Client, argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(command=run)
         added.add_argument("--json", action="store_true", help="print results and errors as JSON")
@@ -97,26 +100,39 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--timeout", type=float, metavar="SECONDS", help="for all of it")
 
     def resubmit(added: argparse.ArgumentParser) -> None:
-        text = "repeat a submission in doubt also when the service may have forgotten it, and may bill a second job"
+        text = (
+            "repeat a submission in doubt also when the service may have forgotten it, "
+            "and may bill a second job"
+        )
         added.add_argument("--resubmit", action="store_true", help=text)
 
     def target(added: argparse.ArgumentParser) -> None:
-        added.add_argument("-o", "--directory", metavar="DIRECTORY", help="where files go; made if it is missing")
+        added.add_argument(
+            "-o", "--directory", metavar="DIRECTORY", help="where files go; made if it is missing"
+        )
         added.add_argument("--name", help="the files' name without .pptx (default: the job's id)")
         added.add_argument("--overwrite", action="store_true", help="replace a file of that name")
 
     run = command("run", _run, "make a deck or slide and put it on disk")
     run.add_argument("prompt", help="what to make; - reads it from standard input")
-    run.add_argument("--type", choices=("deck", "single_slide"), default="deck", help="what kind (default: deck)")
+    run.add_argument(
+        "--type", choices=("deck", "single_slide"), default="deck", help="what kind (default: deck)"
+    )
     target(run)
     timeout(run)
     run.add_argument("--variants", type=int, metavar="N", help="how many variants (single_slide)")
     run.add_argument("--template", metavar="NAME", help="a template that the organization can see")
-    run.add_argument("--image", action="append", default=[], metavar="FILE", help="a reference image (single_slide)")
+    run.add_argument(
+        "--image", action="append", default=[], metavar="FILE", help="a reference image (single_slide)"
+    )
     run.add_argument("--web-search", action="store_true", help="let the service search the web")
     run.add_argument("--knowledge-base", action="store_true", help="let the service use the knowledge base")
-    run.add_argument("--idempotency-key", metavar="KEY", help="the same key with the same request is the same job")
-    run.add_argument("--no-adopt", action="store_true", help="buy anew, even if an equal run was left unfinished")
+    run.add_argument(
+        "--idempotency-key", metavar="KEY", help="the same key with the same request is the same job"
+    )
+    run.add_argument(
+        "--no-adopt", action="store_true", help="buy anew, even if an equal run was left unfinished"
+    )
     text = "what to do under an idempotency key that is known under another API key (default: refuse)"
     run.add_argument("--on-other-key", choices=("refuse", "submit"), help=text)
     resubmit(run)
@@ -133,16 +149,26 @@ def _parser() -> argparse.ArgumentParser:
 
     jobs = command("jobs", _jobs, "list what the ledger knows: state, job, key, last change, place")
     jobs.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key")
-    jobs.add_argument("--unsettled", action="store_true", default=None, help="only what waits for `perceptis recover`")
+    jobs.add_argument(
+        "--unsettled", action="store_true", default=None, help="only what waits for `perceptis recover`"
+    )
     jobs.add_argument("--state", help="only this state: accepted, settled, ...")
-    jobs.add_argument("--max-age", type=float, metavar="SECONDS", help="only what has changed within this time")
+    jobs.add_argument(
+        "--max-age", type=float, metavar="SECONDS", help="only what has changed within this time"
+    )
     jobs.add_argument("--limit", type=int, metavar="N", help="how many at most (default: 1000)")
     jobs.add_argument("--history", action="store_true", help="with what happened to each")
-    recover = command("recover", _recover, "settle what earlier runs left: fetch what was bought, buy nothing")
-    recover.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key (default: all)")
+    recover = command(
+        "recover", _recover, "settle what earlier runs left: fetch what was bought, buy nothing"
+    )
+    recover.add_argument(
+        "job", nargs="?", metavar="JOB", help="a job's id or an idempotency key (default: all)"
+    )
     timeout(recover)
     resubmit(recover)
-    forget = command("forget", _forget, "take a submission out of the ledger; its job and files are not touched")
+    forget = command(
+        "forget", _forget, "take a submission out of the ledger; its job and files are not touched"
+    )
     forget.add_argument("job", nargs="?", metavar="JOB", help="a job's id or an idempotency key")
     forget.add_argument("--settled", action="store_true", help="instead, all that are settled")
     return parser
@@ -175,14 +201,18 @@ def _run(client: Client, options: argparse.Namespace) -> int:
 
 
 def _say_unsettled(client: Client, as_json: bool) -> None:
-    """Says what earlier runs left, before another one costs money."""
+    """Prints what earlier runs left, before another run costs money."""
     left = [entry.job for entry in client.unsettled() if entry.job is not None]
     if not left:
         return
     if as_json:
         print(json.dumps({"unsettled": [job.raw for job in left]}), file=sys.stderr)
         return
-    what = "1 submission of an earlier call is" if len(left) == 1 else f"{len(left)} submissions of earlier calls are"
+    what = (
+        "1 submission of an earlier call is"
+        if len(left) == 1
+        else f"{len(left)} submissions of earlier calls are"
+    )
     print(f"{what} unsettled; python -m perceptis recover settles what this run does not:", file=sys.stderr)
     for job in left[:_SHOWN]:
         print(f"  {_line_of(job)}", file=sys.stderr)
@@ -210,7 +240,7 @@ def _jobs(client: Client, options: argparse.Namespace) -> int:
 
 
 def _line_of(job: Job) -> str:
-    """A submission as a line: state, job, key, time, place, and what else there is to know."""
+    """A submission as a line: state, job, key, time, place, and notes."""
     notes = [
         note
         for note, applies in (
@@ -220,7 +250,11 @@ def _line_of(job: Job) -> str:
         )
         if applies
     ]
-    place = "no files asked for" if job.directory is None else str(job.directory / (job.name or job.job_id or "?"))
+    place = (
+        "no files asked for"
+        if job.directory is None
+        else str(job.directory / (job.name or job.job_id or "?"))
+    )
     known = f"{job.state} {job.job_id or '-'} {job.idempotency_key} {job.changed:%Y-%m-%dT%H:%M:%SZ} {place}"
     return f"{known} ({', '.join(notes)})" if notes else known
 
@@ -276,13 +310,12 @@ def _download(client: Client, options: argparse.Namespace) -> int:
 
 
 def _directory(options: argparse.Namespace) -> Optional[str]:
-    # Made here, before anything is submitted: who names a directory in a shell means that it be there.
+    # A directory that is named in a shell is made if it is missing, before anything is submitted.
     directory: Optional[str] = options.directory
     if directory is not None:
-        try:
+        # If this fails, the library says what is wrong with the directory, with its own code.
+        with contextlib.suppress(OSError):
             os.makedirs(directory, exist_ok=True)
-        except OSError:
-            pass  # The library says what is wrong with it, in its own words and with its own code.
     return directory
 
 

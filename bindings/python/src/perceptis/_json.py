@@ -1,4 +1,4 @@
-"""Reading JSON of which only a part is known: a field of another type than expected fails nothing."""
+"""Lenient reading of JSON: a field of another type than expected is no error."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def object_of(text: str) -> dict[str, Any]:
-    """The object that a text is; an empty one where it is something else."""
+    """The object that a text holds; an empty one if the text holds something else."""
     value = json.loads(text)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def text_of(values: dict[str, Any], name: str) -> str:
-    """A field as text; "" where there is none."""
+    """A field as text; "" if the field is missing."""
     value = values.get(name)
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def text_or_none(values: dict[str, Any], name: str) -> Optional[str]:
-    """A field that is text; ``None`` where there is none."""
+    """A field that is text; ``None`` if it is missing or something else."""
     value = values.get(name)
     return value if isinstance(value, str) else None
 
 
 def number_of(value: Any) -> Optional[int]:
-    """A whole number, also one that came as text."""
+    """A whole number, also if it came as text."""
     try:
         return int(value)
     except (TypeError, ValueError):
@@ -50,4 +50,6 @@ def entries_of(value: Any) -> list[dict[str, Any]]:
     """The objects in a list."""
     if not isinstance(value, list):
         return []
-    return [cast("dict[str, Any]", entry) for entry in cast("Iterable[Any]", value) if isinstance(entry, dict)]
+    return [
+        cast("dict[str, Any]", entry) for entry in cast("Iterable[Any]", value) if isinstance(entry, dict)
+    ]

@@ -8,12 +8,12 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint3
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-from .errors import Error, InvalidArgumentError, make_error
 from ._codes import Code
+from .errors import Error, InvalidArgumentError, make_error
 
 ABI_MAJOR = 0
 ABI_MINOR = 3
-"""The C ABI that this package was written for."""
+"""The version of the C ABI that this package needs."""
 
 _NAME = "libperceptis.so.0"
 
@@ -56,7 +56,10 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "perceptis_forget": (c_int32, [c_void_p, c_char_p, _OUT]),
     "perceptis_queue_new": (c_int32, [_OUT, _OUT]),
     "perceptis_queue_fd": (c_int, [c_void_p]),
-    "perceptis_queue_take": (c_int32, [c_void_p, POINTER(c_void_p), c_size_t, c_int64, POINTER(c_size_t), _OUT]),
+    "perceptis_queue_take": (
+        c_int32,
+        [c_void_p, POINTER(c_void_p), c_size_t, c_int64, POINTER(c_size_t), _OUT],
+    ),
     "perceptis_queue_cancel": (c_int32, [c_void_p, c_uint64, _OUT]),
     "perceptis_queue_free": (None, [c_void_p]),
     "perceptis_event_tag": (c_uint64, [c_void_p]),
@@ -70,7 +73,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 def _load() -> ctypes.CDLL:
     named = os.environ.get("PERCEPTIS_LIBRARY")
-    # A library that is named is the only one meant: no other is taken in its place.
+    # If the user names a library, no other one is loaded in its place.
     places = [named] if named else [str(Path(__file__).parent / _NAME), _NAME]
     tried: list[str] = []
     for place in places:
@@ -112,7 +115,7 @@ def version() -> str:
 
 
 def encoded(name: str, value: str) -> bytes:
-    """A text for C; what C can't hold is refused by name rather than cut."""
+    """A text for C. A text with a NUL is refused, since C would cut it there."""
     try:
         text = value.encode()
     except UnicodeEncodeError as error:
@@ -131,7 +134,7 @@ def encoded(name: str, value: str) -> bytes:
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:
-    """Calls a function whose last argument is a place for an error, and raises that."""
+    """Calls a function whose last argument receives an error, and raises the error."""
     error = c_void_p()
     code = function(*arguments, ctypes.byref(error))
     if code != Code.OK:
@@ -139,7 +142,7 @@ def call(function: Callable[..., int], *arguments: Any) -> None:
 
 
 def call_for_text(function: Callable[..., int], *arguments: Any) -> str:
-    """Calls a function whose last arguments are places for a text and an error; returns the text."""
+    """Calls a function whose last arguments receive a text and an error; returns the text."""
     result, error = c_void_p(), c_void_p()
     code = function(*arguments, ctypes.byref(result), ctypes.byref(error))
     text = _owned_text(result)
@@ -165,7 +168,7 @@ def _taken(code: int, error: c_void_p, result: Optional[str]) -> Error:
 
 
 def read_error(error: c_void_p, result: Optional[str], code: Optional[int] = None) -> Error:
-    """An error of the library, which stays its own."""
+    """Makes the exception of an error of the library, which is not freed here."""
     message: bytes = library.perceptis_error_message(error)
     details: bytes = library.perceptis_error_details(error)
     number: int = library.perceptis_error_code(error) if code is None else code

@@ -10,7 +10,7 @@ from typing import Any, Optional, cast
 from ._queue import LOG, Queue
 
 LOGGER = logging.getLogger("perceptis")
-# A library prints nothing where the program has set up no logging.
+# Without a handler of the program, nothing is printed.
 LOGGER.addHandler(logging.NullHandler())
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -20,22 +20,24 @@ _NOT_SHOWN = ("unix_ms", "level", "event", "message", *_FIRST)
 
 
 def wanted_level() -> Optional[str]:
-    """The least level for which the logger is enabled now, as the library names it; ``None``: for none."""
+    """The lowest level for which the logger is enabled now, by the library's name; ``None``: no level."""
     return next((name for name, level in _LEVELS.items() if LOGGER.isEnabledFor(level)), None)
 
 
 def emit(text: str) -> None:
     """Hands a record of the library to the logger, with the time at which it was made.
 
-    The record's ``args`` are its fields, and so is its ``perceptis``, for handlers that make something else of them
-    than a line.
+    The record's ``args`` are its fields. So is its attribute ``perceptis``, for handlers that make something
+    else of the fields than a line.
     """
     fields = _fields(text)
     level = _LEVELS.get(str(fields.get("level")), logging.INFO)
     if not LOGGER.isEnabledFor(level):
         return
     extra = {"perceptis": fields}
-    record = LOGGER.makeRecord(LOGGER.name, level, "libperceptis", 0, _template(fields), (fields,), None, extra=extra)
+    record = LOGGER.makeRecord(
+        LOGGER.name, level, "libperceptis", 0, _template(fields), (fields,), None, extra=extra
+    )
     unix_ms = fields.get("unix_ms")
     if isinstance(unix_ms, int):
         created = unix_ms / 1000
@@ -47,13 +49,13 @@ def emit(text: str) -> None:
 def _fields(text: str) -> dict[str, Any]:
     fields = cast("dict[str, Any]", json.loads(text))
     if "event" not in fields:
-        # What the queue tells of itself.
+        # The queue's own record: it has dropped records.
         fields = {"level": "warning", "event": "records dropped", **fields}
     return fields
 
 
 def _template(fields: dict[str, Any]) -> str:
-    """The line, to be filled in from the fields: the same for records of the same kind."""
+    """The template of a log line. Records of the same kind have the same template."""
     names = [name for name in _FIRST if name in fields]
     names += [name for name in fields if name not in _NOT_SHOWN and name.isidentifier()]
     shown = "".join(f" {name}=%({name})s" for name in names)
@@ -61,27 +63,29 @@ def _template(fields: dict[str, Any]) -> str:
 
 
 class Ear:
-    """Takes a client's log records on the threads that wait for its calls: one of them listens for all.
+    """Takes a client's log records on the threads that wait for its calls; one of these threads listens for
+    all.
 
-    What comes while none waits is told by the next one, or when the client is closed.
+    Records that come while no thread waits are handed on by the next thread that waits, or when the client is
+    closed.
     """
 
     def __init__(self) -> None:
         self.queue = Queue()
-        # At most one entry; setting a default is one step, which no other thread and no Ctrl-C divides.
+        # It has at most one entry. setdefault() is atomic: no other thread and no Ctrl-C comes between.
         self._listener: dict[str, object] = {}
 
     def listens(self, who: object) -> bool:
-        """Whether this is the one who listens, from now on until it leaves: it has to tell what comes."""
+        """Whether this listener is the one that hands on records; it is, until it calls leave()."""
         return self._listener.setdefault("", who) is who
 
     def leave(self, who: object) -> None:
-        """Lets another one listen, if this is the one who does."""
+        """Lets another listener take over, if this is the one that listens."""
         if self._listener.get("") is who:
             del self._listener[""]
 
     def wait(self, queue: Queue, timeout_ms: int) -> None:
-        """Waits until there is something in this queue, too, or a record."""
+        """Waits for an event in this queue or a log record."""
         if queue.is_drained() and self.queue.is_drained():
             poll = select.poll()
             poll.register(self.queue.fd, select.POLLIN)
@@ -89,7 +93,7 @@ class Ear:
             poll.poll(timeout_ms)
 
     def tell(self) -> None:
-        """Hands on what is there. For the one who listens."""
+        """Hands on the records that have come. Only the listener calls this."""
         while True:
             event = self.queue.take(0)
             if event is None:
@@ -98,7 +102,7 @@ class Ear:
                 emit(event.json)
 
     def tell_rest(self) -> None:
-        """Hands on the records that are there, unless a thread does that already."""
+        """Hands on the records that have come, unless another thread is the listener."""
         who = object()
         while self._has_records() and self.listens(who):
             try:

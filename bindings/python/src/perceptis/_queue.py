@@ -1,4 +1,4 @@
-"""The library's queue: where calls end, one event each."""
+"""The library's queue, in which each call ends with one event."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ PROGRESS = 1
 LOG = 2
 
 ROOM = 64
-"""How many events are taken at once."""
+"""The largest number of events that are taken at once."""
 
 
 class Receipt:
-    """The library's final event of a call. Freed, it says that the program has the end; discarded, that it never will,
-    so that an equal call gets it."""
+    """The library's final event of a call.
+
+    Freeing it tells the library that the program has the end of the call. Discarding it tells the library
+    that the program never gets the end, so that an equal call gets it.
+    """
 
     def __init__(self, event: c_void_p) -> None:
         self._event: Optional[c_void_p] = event
@@ -41,14 +44,14 @@ class Receipt:
 
 
 class Event(NamedTuple):
-    """What came out."""
+    """An event of the queue."""
 
     tag: int
     kind: int
     json: str
     error: Optional[Error]
     receipt: Optional[Receipt] = None
-    """Of a call that has ended."""
+    """The library's event; only of a call that has ended."""
 
     def sign(self) -> None:
         """The program has the end of the call."""
@@ -62,7 +65,7 @@ class Event(NamedTuple):
 
 
 class Queue:
-    """A queue of one owner: a thread that waits for its call, or an event loop."""
+    """A queue with one owner: a thread that waits for its call, or an event loop."""
 
     def __init__(self) -> None:
         handle = c_void_p()
@@ -74,13 +77,15 @@ class Queue:
         self._at = 0
 
     def take(self, timeout_ms: int) -> Optional[Event]:
-        """The next event; ``None`` when none has come within the time. The GIL is free meanwhile."""
+        """The next event; ``None`` if no event comes within the time. Waits without the GIL."""
         if self._at >= self._taken.value:
             self._taken.value = self._at = 0
-            call(library.perceptis_queue_take, self.handle, self._events, ROOM, timeout_ms, byref(self._taken))
+            call(
+                library.perceptis_queue_take, self.handle, self._events, ROOM, timeout_ms, byref(self._taken)
+            )
             if not self._taken.value:
                 return None
-        # What an exception of a signal handler leaves untaken here is there the next time.
+        # If a signal handler raises here, the remaining events are handed out the next time.
         handle = c_void_p(self._value(self._at))
         event = _read(handle)
         self._at += 1
@@ -90,7 +95,7 @@ class Queue:
         return event
 
     def is_drained(self) -> bool:
-        """Whether no event that was taken from the library is still to be handed out."""
+        """Whether all events that were taken from the library have been handed out."""
         return self._at >= self._taken.value
 
     def cancel(self, tag: int) -> None:
@@ -98,7 +103,8 @@ class Queue:
         call(library.perceptis_queue_cancel, self.handle, tag)
 
     def free(self) -> None:
-        """Frees the queue and what was not taken. Calls in it go on until they or their client end."""
+        """Frees the queue and the events that were not taken. Its calls go on until they or the client
+        end."""
         while not self.is_drained():
             library.perceptis_event_discard(c_void_p(self._value(self._at)))
             self._at += 1
@@ -106,13 +112,13 @@ class Queue:
         library.perceptis_queue_free(handle)
 
     def __del__(self) -> None:
-        # Whatever struck between its making and the call that should have used it.
+        # An exception may come between the queue's creation and the call that should have used it.
         handle = self.__dict__.get("handle")
         if handle:
             self.free()
 
     def _value(self, at: int) -> Any:
-        # ctypes hands out the elements of such an array as plain numbers.
+        # ctypes returns the elements of such an array as plain numbers.
         return self._events[at]
 
 

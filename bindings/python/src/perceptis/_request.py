@@ -1,4 +1,4 @@
-"""What to make and how: Python values handed to the library's builders."""
+"""Requests and options: Python values for the library's builders."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Image:
 
 
 ImageSource = Union[Path, bytes, Image]
-"""A path, or an image in memory: ``bytes``, whose type is found by what they begin with, or an :class:`Image`."""
+"""A path, or an image in memory: an :class:`Image`, or ``bytes``, whose first bytes tell the type."""
 
 
 def as_text(name: str, value: Any) -> str:
-    """A configuration's or option's value as the library takes it."""
+    """The value of a configuration key or option as text for the library."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -41,7 +41,7 @@ def as_text(name: str, value: Any) -> str:
 
 
 def milliseconds(name: str, seconds: float) -> str:
-    """Seconds as the whole milliseconds that the library takes, rounded up."""
+    """Seconds as whole milliseconds for the library, rounded up."""
     if not math.isfinite(seconds) or seconds <= 0:
         raise invalid(f"argument {name} can't be {seconds!r}; accepted are seconds above 0")
     return str(math.ceil(seconds * 1000))
@@ -49,7 +49,7 @@ def milliseconds(name: str, seconds: float) -> str:
 
 @contextlib.contextmanager
 def request_options(values: Mapping[str, Any], timeout: Optional[float]) -> Generator[c_void_p, None, None]:
-    """The library's options; ``None`` leaves one unset."""
+    """The library's options; a value that is ``None`` leaves an option unset."""
     handle = c_void_p(library.perceptis_options_new())
     try:
         texts = {key: as_text(key, value) for key, value in values.items() if value is not None}
@@ -81,7 +81,12 @@ def request_of(
     try:
         for field, value in fields.items():
             if value is not None:
-                call(library.perceptis_request_set, handle, field.encode(), encoded(field, as_text(field, value)))
+                call(
+                    library.perceptis_request_set,
+                    handle,
+                    field.encode(),
+                    encoded(field, as_text(field, value)),
+                )
         if isinstance(images, (str, bytes)):
             raise invalid("argument images is one image; accepted is a list of them")
         for image in images:
@@ -114,7 +119,7 @@ def _add_image(handle: c_void_p, image: ImageSource) -> None:
 
 
 def _mime_type(data: bytes) -> str:
-    """The type to declare for bytes that came without one; the library checks it."""
+    """The type of an image, by its first bytes; the library checks it."""
     for magic, mime_type in (
         (b"\xff\xd8\xff", "image/jpeg"),
         (b"GIF8", "image/gif"),
@@ -135,5 +140,5 @@ def _string(name: str, value: object) -> str:
 
 
 def invalid(message: str) -> InvalidArgumentError:
-    """The error of a call that is wrong."""
+    """The error of a call with a bad argument."""
     return InvalidArgumentError(message, Code.INVALID_ARGUMENT, {"billed": "no", "retryable": False})

@@ -1,4 +1,4 @@
-"""A call of the command line while it runs: a line that shows it, and Ctrl-C."""
+"""A call of the command line while it runs: the line that shows its state, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ T = TypeVar("T")
 
 
 def watched(client: Client, call: Callable[[], T], as_json: bool) -> T:
-    """Runs a call on another thread, so that this one can show how it stands and hear Ctrl-C."""
+    """Runs a call on another thread, so that this thread can show its state and react to Ctrl-C."""
     done = threading.Event()
     outcome: list[Any] = [None, None]
 
     def work() -> None:
         try:
             outcome[0] = call()
-        except BaseException as error:  # handed to the other thread, whatever it is
+        except BaseException as error:  # the other thread raises it
             outcome[1] = error
         finally:
             done.set()
 
-    # A daemon: after an interrupt the process does not wait for it.
+    # A daemon: after Ctrl-C the process does not wait for the thread.
     threading.Thread(target=work, name="perceptis-call", daemon=True).start()
     line = _Line(sys.stderr)
     last: Optional[Activity] = None
@@ -47,7 +47,7 @@ def watched(client: Client, call: Callable[[], T], as_json: bool) -> T:
 
 
 class _Line:
-    """One changing line on a terminal; elsewhere a line a change, and one every half minute."""
+    """On a terminal, one line that changes; elsewhere, a line for each change and each half minute."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -76,14 +76,18 @@ class _Line:
 
 
 def _interrupted(last: Optional[Activity], as_json: bool) -> None:
-    """Says how to go on, and ends: the call can't be ended from here, and its job goes on anyway."""
+    """Prints how to go on. The call is not ended, and its job goes on in any case."""
     if as_json:
-        known = {"code": "INTERRUPTED", "job_id": last and last.job_id, "idempotency_key": last and last.idempotency_key}
+        known = {
+            "code": "INTERRUPTED",
+            "job_id": last and last.job_id,
+            "idempotency_key": last and last.idempotency_key,
+        }
         print(json.dumps(known), file=sys.stderr)
     elif last is not None and last.operation == "run" and last.job_id is not None:
         print(
-            f"interrupted; job {last.job_id} goes on: run the same line again, or python -m perceptis recover, "
-            "neither of which is billed twice",
+            f"interrupted; job {last.job_id} goes on: run the same line again, or python -m perceptis "
+            "recover, neither of which is billed twice",
             file=sys.stderr,
         )
     elif last is not None and last.job_id is not None:
@@ -99,7 +103,9 @@ def _interrupted(last: Optional[Activity], as_json: bool) -> None:
             file=sys.stderr,
         )
     elif last is not None and last.operation == "recover":
-        print("interrupted; nothing was bought, and the next recover goes on with what is left", file=sys.stderr)
+        print(
+            "interrupted; nothing was bought, and the next recover goes on with what is left", file=sys.stderr
+        )
     else:
         print("interrupted; nothing was submitted", file=sys.stderr)
     sys.stdout.flush()

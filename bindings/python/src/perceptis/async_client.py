@@ -13,7 +13,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar
 
 from . import _calls, _log
 from ._base import BaseClient
-from ._calls import Call
+from ._calls import Call, Order
 from ._codes import Code
 from ._library import call, library
 from ._queue import FINISHED, LOG, ROOM, Event, Queue
@@ -39,9 +39,10 @@ class _Running:
 class AsyncClient(BaseClient):
     """A client of the service with one API key, for asyncio and for uvloop.
 
-    Belongs to the event loop of its first call and is used from that loop's thread. Takes what :class:`Client`
-    takes, and needs no thread: the loop watches one descriptor for all its calls, however many. Only what blocks on the
-    disk (:meth:`jobs`, :meth:`unsettled`, :meth:`forget`) runs on one of the loop's. The log is told from the loop.
+    A client belongs to the event loop of its first call, and is used from that loop's thread. It takes the
+    arguments of :class:`Client`. It needs no thread: the loop watches one descriptor for all calls, however
+    many. Only methods that block on the disk (:meth:`jobs`, :meth:`unsettled`, :meth:`forget`) run on a
+    thread of the loop's executor. Log records reach ``logging`` from the loop's thread.
 
     Cancelling a task cancels the waiting; its job goes on, and :meth:`unsettled` lists it.
 
@@ -54,7 +55,7 @@ class AsyncClient(BaseClient):
         self._running: dict[int, _Running] = {}
         self._last = 0
         self._threads: set[asyncio.Future[Any]] = set()
-        """What blocks on the disk at this moment."""
+        """Work that blocks on the disk at this moment."""
 
     def _log_queue(self) -> Queue:
         self._queue = Queue()
@@ -85,13 +86,7 @@ class AsyncClient(BaseClient):
 
         ``on_progress`` is called on the event loop's thread.
         """
-        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = {
-            **_calls.target_options(directory, name, overwrite),
-            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
-        }
-        made = _calls.run(prompt, output_type, fields, images, extra, target, timeout)
-        return await self._perform(made, on_progress)
+        return await self._perform(Order.of(locals()).run(), on_progress)
 
     async def generate(
         self,
@@ -114,13 +109,7 @@ class AsyncClient(BaseClient):
         timeout: Optional[float] = None,
     ) -> Accepted:
         """Submits a request and returns once the service has accepted it, as :meth:`Client.generate`."""
-        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = {
-            **_calls.target_options(directory, name, overwrite),
-            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
-        }
-        made = _calls.generate(prompt, output_type, fields, images, extra, target, timeout)
-        return await self._perform(made, None)
+        return await self._perform(Order.of(locals()).generate(), None)
 
     async def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
         """The state of a job, asked once, as :meth:`Client.get_status`."""
@@ -142,14 +131,14 @@ class AsyncClient(BaseClient):
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
-        """Fetches the files of a completed job, as :meth:`Client.download`."""
-        target = _calls.target_options(directory, name, overwrite)
-        return await self._perform(_calls.download(job_id, target, timeout), on_progress)
+        """Downloads the files of a completed job, as :meth:`Client.download`."""
+        made = _calls.download(job_id, directory, name, overwrite, timeout)
+        return await self._perform(made, on_progress)
 
     async def recover(
         self, *, job: Optional[str] = None, resubmit: bool = False, timeout: Optional[float] = None
     ) -> Recovery:
-        """Settles what earlier calls left, as :meth:`Client.recover`."""
+        """Settles the submissions that earlier calls left, as :meth:`Client.recover`."""
         return await self._perform(_calls.recover(job, resubmit, timeout), None)
 
     async def jobs(
@@ -162,20 +151,21 @@ class AsyncClient(BaseClient):
         limit: Optional[int] = None,
         history: bool = False,
     ) -> tuple[Job, ...]:
-        """What the ledger knows, as :meth:`Client.jobs`."""
+        """Submissions that the ledger knows, as :meth:`Client.jobs`."""
         made = _calls.jobs(job, state, unsettled, max_age, limit, history)
         return await self._on_a_thread(lambda: self._jobs(made))
 
     async def unsettled(self) -> tuple[Unsettled, ...]:
-        """What goes on at the service, or may, without a waiter, as :meth:`Client.unsettled`."""
+        """Jobs that go on at the service, or may, without a call that waits, as :meth:`Client.unsettled`."""
         return await self._on_a_thread(self._list_unsettled)
 
     async def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
-        """Has the ledger forget a submission, as :meth:`Client.forget`."""
+        """Removes a submission from the ledger, as :meth:`Client.forget`."""
         await self._on_a_thread(lambda: self._forget(job, settled))
 
     async def close(self, timeout: float = 5.0) -> None:
-        """Ends the calls that run, each with :class:`ClosedError`, and waits for them without blocking the loop.
+        """Ends the running calls, each with :class:`ClosedError`, and waits for them without blocking the
+        loop.
 
         Their jobs go on at the service. Closing again does nothing.
 
@@ -183,7 +173,7 @@ class AsyncClient(BaseClient):
         :raises TimeoutError: when they have not ended; they are dropped all the same
         """
         if self._is_forked():
-            # The calls are the parent's, and so may be the lock.
+            # The calls belong to the parent, and a thread of the parent may hold the lock.
             self._closed = True
             handle, self._handle = self._handle, None
             self._free(handle)
@@ -196,7 +186,7 @@ class AsyncClient(BaseClient):
             handle = self._handle
         try:
             ends = [*(running.end for running in self._running.values()), *self._threads]
-            # Their ends come out of the queue; that they have not yet is no news.
+            # The calls end in the queue. That they have not ended yet is expected.
             with contextlib.suppress(TimeoutError, ForkedError):
                 call(library.perceptis_client_close, handle, 0)
             if ends:
@@ -206,10 +196,12 @@ class AsyncClient(BaseClient):
         finally:
             left, self._running = self._running, {}
             for tag, running in left.items():
-                error = ClosedError("the client was closed", Code.CLOSED, {"billed": "unknown", "retryable": False})
+                error = ClosedError(
+                    "the client was closed", Code.CLOSED, {"billed": "unknown", "retryable": False}
+                )
                 if not running.end.done():
                     running.end.set_result(Event(tag, FINISHED, "", error))
-            # The last one frees it: a thread may be in a call.
+            # The last user frees the client: another thread may be in a call.
             self._leave()
         if left:
             message = f"{len(left)} calls had not ended after {timeout} s; they have been dropped"
@@ -227,11 +219,13 @@ class AsyncClient(BaseClient):
         await self.close()
 
     def __del__(self) -> None:
-        # Not made at all, when the constructor's own arguments were wrong.
+        # If the constructor's arguments were wrong, there is no handle.
         handle = self.__dict__.get("_handle")
         if handle is not None:
             if not self._closed and not self._is_forked():
-                warnings.warn(f"unclosed {self!r}: await its close()", ResourceWarning, stacklevel=2, source=self)
+                warnings.warn(
+                    f"unclosed {self!r}: await its close()", ResourceWarning, stacklevel=2, source=self
+                )
             self._handle = None
             self._free(handle)
 
@@ -242,7 +236,7 @@ class AsyncClient(BaseClient):
         if queue is None:
             return
         if loop is not None and not loop.is_closed() and not self._is_forked():
-            # The loop forgets the descriptor before it is closed; and this may be any thread, in __del__.
+            # The loop must forget the descriptor before it is closed, and __del__ may run on any thread.
             with contextlib.suppress(RuntimeError):
                 if _is_here(loop):
                     _forget(loop, queue)
@@ -265,7 +259,7 @@ class AsyncClient(BaseClient):
             try:
                 end = await asyncio.shield(running.end)
             except asyncio.CancelledError:
-                # At once, but for what a cancelled task is told by its own queue: then unsettled() knows the job.
+                # The call ends at once; waiting for its end lets unsettled() know the job.
                 if not running.end.done():
                     queue.cancel(tag)
                 with contextlib.suppress(asyncio.CancelledError):
@@ -280,22 +274,23 @@ class AsyncClient(BaseClient):
             return self._result(made, end)
 
     def _sign(self, end: Event) -> None:
-        # A task that awaits this call's task has the value a turn later, unless it is cancelled before.
+        # A task that awaits this task gets the value one turn of the loop later, unless it is cancelled
+        # first.
         loop = asyncio.get_running_loop()
         loop.call_soon(loop.call_soon, end.sign)
 
     async def _on_a_thread(self, work: Callable[[], T]) -> T:
-        """Does what blocks on the disk without blocking the loop."""
+        """Runs work that blocks on the disk on a thread, so that it does not block the loop."""
         with self._in_use():
             self._attached()
             thread = asyncio.ensure_future(asyncio.to_thread(work))
             self._threads.add(thread)
             thread.add_done_callback(self._threads.discard)
-            # It can't be interrupted; a close of the client waits for it.
+            # The work can't be interrupted; close() waits for it.
             return await asyncio.shield(thread)
 
     def _attached(self) -> Queue:
-        """The queue, in the event loop that runs now."""
+        """The queue, attached to the running event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             queue = Queue() if self._queue is None else self._queue
@@ -306,7 +301,7 @@ class AsyncClient(BaseClient):
         return self._queue
 
     def _take(self) -> None:
-        """Hands out what waits. What there is more of makes the descriptor readable again."""
+        """Hands out the events that wait. If more remain, the descriptor becomes readable again."""
         try:
             for _ in range(ROOM):
                 event = None if self._queue is None else self._queue.take(0)
@@ -314,7 +309,7 @@ class AsyncClient(BaseClient):
                     return
                 self._tell(event)
         finally:
-            # Ctrl-C may have struck: what was taken and not handed out makes no descriptor readable.
+            # After Ctrl-C, events that were taken and not handed out make no descriptor readable.
             if self._queue is not None and self._loop is not None and not self._queue.is_drained():
                 self._loop.call_soon(_readable, weakref.ref(self))
 
@@ -333,12 +328,12 @@ class AsyncClient(BaseClient):
             try:
                 running.on_progress(Progress.from_json(event.json))
             except Exception as error:
-                # Raised where the call is awaited, when it ends.
+                # It is raised where the call is awaited, when the call ends.
                 running.raised = error
 
 
 def _readable(client: Callable[[], Optional[AsyncClient]]) -> None:
-    # Weakly, so that the loop does not keep a client that is referenced nowhere else.
+    # A weak reference, so that the loop does not keep alive a client that is referenced nowhere else.
     alive = client()
     if alive is not None:
         alive._take()  # pyright: ignore[reportPrivateUsage]

@@ -9,7 +9,7 @@ from typing import Any, Callable, Mapping, NoReturn, Optional, Sequence, TypeVar
 
 from . import _calls
 from ._base import BaseClient
-from ._calls import Call
+from ._calls import Call, Order
 from ._library import call, library
 from ._log import Ear
 from ._queue import FINISHED, Event, Queue
@@ -24,34 +24,35 @@ OnProgress = Callable[[Progress], Any]
 
 _TAG = 1
 _TURN_MS = 100
-"""How long the main thread waits at once: Python runs a signal's handler between two calls."""
+"""How long the main thread waits at once, since Python runs signal handlers between two calls."""
 _LONG_TURN_MS = 1000
-"""The same for other threads, which no signal reaches."""
+"""How long other threads wait at once: no signal reaches them."""
 _KEPT_QUEUES = 8
 
 
 class Client(BaseClient):
     """A client of the service with one API key, whose calls block.
 
-    May be used from any number of threads. After a fork it belongs to the parent: make a new one in the
-    child. What is not given is taken from the environment variable ``PERCEPTIS_<NAME>``, else the library's
-    default holds. Durations of the configuration are in milliseconds, as their names say; timeouts of calls
-    are in seconds.
+    Any number of threads may use a client. After a fork it belongs to the parent: make a new one in the
+    child. An argument that is not given is taken from the environment variable ``PERCEPTIS_<NAME>``, else the
+    library's default holds. Durations of the configuration are in milliseconds, as their names say; timeouts
+    of calls are in seconds.
 
-    What is submitted is recorded in a ledger first (``ledger``: a path, or ``"off"`` for the client's own memory), so
-    that a process that is killed and started again with the same line goes on and does not buy again. The library's
-    log goes to the logger ``perceptis``, from the level for which that is enabled when the client is made
-    (``log_level`` sets another), on the threads that wait for calls.
+    Each submission is recorded in a ledger before it is sent (``ledger``: a path, or ``"off"`` for the
+    client's own memory). A process that is killed and started again with the same call continues the
+    submission and does not buy again. The library's log goes to the logger ``perceptis``, on the threads that
+    wait for calls. Its level is the one for which that logger is enabled when the client is made;
+    ``log_level`` sets another.
 
-    Ctrl-C ends a call at once: its ``KeyboardInterrupt`` says which job goes on and how to pick it up, has the
-    :class:`CancelledError` as its ``__cause__``, and :meth:`unsettled` lists the job.
+    Ctrl-C ends a call at once. The ``KeyboardInterrupt`` says which job goes on and how to continue; the
+    :class:`CancelledError` is its ``__cause__``, and :meth:`unsettled` lists the job.
 
     :raises ConfigurationError: without an API key, with a base URL that is more than an origin, and so on.
     """
 
     def _begin(self) -> None:
         self._queues: list[Queue] = []
-        """Those of calls that have ended, for the next ones."""
+        """Queues of calls that have ended, kept for the next calls."""
         self._ear: Optional[Ear] = None
 
     def _log_queue(self) -> Queue:
@@ -79,7 +80,7 @@ class Client(BaseClient):
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
-        """Makes a deck or slide and puts it on disk: submits, waits and fetches.
+        """Makes a deck or slide and puts it on disk: submits, waits and downloads.
 
         The directory and the names are checked, and the names reserved, before anything is submitted, since
         a job costs money. Nothing is submitted twice, whatever happens meanwhile.
@@ -94,23 +95,19 @@ class Client(BaseClient):
         :param name: the files' name without its ending (default: the job's id)
         :param overwrite: replace a file of that name
         :param idempotency_key: the same key with the same request is the same job
-        :param adopt: go on with what an equal call (request, directory, name) has begun, whose process is gone or which
-            was told that it is not done; ``False`` buys anew
-        :param on_other_key: ``"submit"`` buys anew under an idempotency key that is known under another API key
-            (default: ``"refuse"``, with :class:`ConflictError`)
-        :param resubmit: repeat a submission whose fate is unknown even after ``resubmit_window_ms``, when the service
-            may have forgotten its key and may bill a second job
-        :param timeout: seconds for all of it (default: 30 minutes for a slide, 45 for a deck)
-        :param on_progress: called on this thread whenever the call has come further. What it raises is raised when
-            the call ends, in place of its result, and not before: the same call again returns the result.
-        :raises Error: one of its subclasses; what is known of the job and the bill is in it
+        :param adopt: continue the submission of an equal call (request, directory, name) whose process is
+            gone, or which ended without its files; ``False`` buys anew
+        :param on_other_key: ``"submit"`` buys anew under an idempotency key that is known under another API
+            key (default: ``"refuse"``, with :class:`ConflictError`)
+        :param resubmit: repeat a submission in doubt even after ``resubmit_window_ms``, when the service may
+            have forgotten its key and may bill a second job
+        :param timeout: seconds for the whole call (default: 30 minutes for a slide, 45 for a deck)
+        :param on_progress: called on this thread whenever the call has come further. If it raises, the
+            exception is raised when the call ends, in place of the result; the same call again returns the
+            result.
+        :raises Error: one of its subclasses, with what is known of the job and the bill
         """
-        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = {
-            **_calls.target_options(directory, name, overwrite),
-            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
-        }
-        return self._perform(_calls.run(prompt, output_type, fields, images, extra, target, timeout), on_progress)
+        return self._perform(Order.of(locals()).run(), on_progress)
 
     def generate(
         self,
@@ -134,15 +131,10 @@ class Client(BaseClient):
     ) -> Accepted:
         """Submits a request and returns once the service has accepted it; the job goes on there.
 
-        The parameters are those of :meth:`run`. With a directory its files are what :meth:`recover` fetches later, to
-        there; without one it waits for the job's end only. The default timeout is 10 minutes.
+        The parameters are those of :meth:`run`. With a directory, :meth:`recover` fetches the files into it
+        later; without one, it waits for the job's end only. The default timeout is 10 minutes.
         """
-        fields = _calls.request_fields(template_name, variant_count, use_web_search, use_knowledge_base)
-        target = {
-            **_calls.target_options(directory, name, overwrite),
-            **_calls.purchase_options(idempotency_key, adopt, on_other_key, resubmit),
-        }
-        return self._perform(_calls.generate(prompt, output_type, fields, images, extra, target, timeout), None)
+        return self._perform(Order.of(locals()).generate(), None)
 
     def get_status(self, job_id: str, *, timeout: Optional[float] = None) -> Status:
         """The state of a job, asked once. A job is asked about at most once a second.
@@ -171,20 +163,21 @@ class Client(BaseClient):
         timeout: Optional[float] = None,
         on_progress: Optional[OnProgress] = None,
     ) -> Result:
-        """Fetches the files of a completed job, verified and under their final names.
+        """Downloads the files of a completed job, verified and under their final names.
 
         The parameters are those of :meth:`run`. The default timeout is an hour.
         """
-        target = _calls.target_options(directory, name, overwrite)
-        return self._perform(_calls.download(job_id, target, timeout), on_progress)
+        made = _calls.download(job_id, directory, name, overwrite, timeout)
+        return self._perform(made, on_progress)
 
     def recover(
         self, *, job: Optional[str] = None, resubmit: bool = False, timeout: Optional[float] = None
     ) -> Recovery:
-        """Settles what earlier calls left, of this process or of others that are gone: submissions in doubt are sent
-        again under their keys, running jobs are waited for, missing or damaged files are fetched into their places.
+        """Settles the submissions that earlier calls of this process, or of processes that are gone, left.
 
-        Buys nothing anew. What a live process works on is left to it.
+        It sends submissions in doubt again under their keys, waits for running jobs, and fetches missing or
+        damaged files into their places. It buys nothing anew. A submission that a live process works on is
+        left to that process.
 
         :param job: a job's id or an idempotency key: that one only
         :param resubmit: as with :meth:`run`
@@ -202,33 +195,36 @@ class Client(BaseClient):
         limit: Optional[int] = None,
         history: bool = False,
     ) -> tuple[Job, ...]:
-        """What the ledger knows, the newest first. Asks the service nothing; blocks on the disk.
+        """Submissions that the ledger knows, the newest first. Does not ask the service; blocks on the disk.
 
         :param job: a job's id or an idempotency key
-        :param state: those in this state: ``"accepted"``, say
-        :param unsettled: only those that wait for :meth:`recover`, or only the others
+        :param state: only submissions in this state, such as ``"accepted"``
+        :param unsettled: only submissions that wait for :meth:`recover`, or only the others
         :param max_age: seconds since something last happened
-        :param limit: how many at most (default: 1,000)
-        :param history: with what happened to each
+        :param limit: the largest number of submissions (default: 1,000)
+        :param history: with the events of each submission
         """
         return self._heard(lambda: self._jobs(_calls.jobs(job, state, unsettled, max_age, limit, history)))
 
     def unsettled(self) -> tuple[Unsettled, ...]:
-        """What goes on at the service, or may, without a waiter, the oldest first; blocks on the disk.
+        """Jobs that go on at the service, or may, without a call that waits; the oldest first. Blocks on the
+        disk.
 
-        This API key's submissions that wait for :meth:`recover`, of any program, and after them what
-        cancelled waits and downloads of this client left, where the ledger does not know the job. A cancelled call
-        can't say which job it leaves behind; this does. What another call works on is not in it.
+        First come this API key's submissions, of any program, that wait for :meth:`recover`. Then come the
+        jobs of cancelled waits and downloads of this client that the ledger does not know. A cancelled call
+        can't say which job it leaves behind; this method can. A submission that another call works on is not
+        listed.
         """
         return self._heard(self._list_unsettled)
 
     def forget(self, job: Optional[str] = None, *, settled: bool = False) -> None:
-        """Has the ledger forget a submission; the job and its files are not touched. Blocks on the disk.
+        """Removes a submission from the ledger; the job and its files are not touched. Blocks on the disk.
 
-        It is not continued any more: the same call buys anew. An idempotency key that bought a job stays refused.
+        It is not continued any more: the same call buys anew. An idempotency key that bought a job is
+        refused.
 
         :param job: a job's id or an idempotency key, also of a submission that is not settled
-        :param settled: instead, all that are settled
+        :param settled: instead, all settled submissions
         :raises NotFoundError: when nothing has that name
         :raises ConflictError: while a live process works on it
         """
@@ -243,7 +239,7 @@ class Client(BaseClient):
         :raises TimeoutError: when they have not ended; they are dropped all the same
         """
         if self._is_forked():
-            # The calls are the parent's, and so may be the lock; here is nothing to end.
+            # The calls belong to the parent, and a thread of the parent may hold the lock.
             self._closed = True
             handle, self._handle = self._handle, None
             self._free(handle)
@@ -277,7 +273,7 @@ class Client(BaseClient):
         self.close()
 
     def __del__(self) -> None:
-        # Not made at all, when the constructor's own arguments were wrong.
+        # If the constructor's arguments were wrong, there is no handle.
         handle = self.__dict__.get("_handle")
         if handle is not None:
             self._handle = None
@@ -302,7 +298,7 @@ class Client(BaseClient):
                 while end is None:
                     try:
                         turn_of_queue = self._listen(queue, turn)
-                    except Exception as error:  # of a handler of the log
+                    except Exception as error:  # from a handler of the log
                         raised, turn_of_queue = raised or error, 0
                     event = queue.take(turn_of_queue)
                     if event is None:
@@ -332,7 +328,10 @@ class Client(BaseClient):
             return self._result(made, end)
 
     def _listen(self, queue: Queue, turn: int) -> int:
-        """Waits a turn for the queue and the log, and tells that, if no other thread does. How long is left to wait."""
+        """Waits for the queue and the log and hands on log records, if no other thread listens to the log.
+
+        Returns how many milliseconds are left to wait for the queue alone.
+        """
         ear = self._ear
         if ear is None or not ear.listens(queue):
             return turn
@@ -341,23 +340,24 @@ class Client(BaseClient):
         return 0
 
     def _heard(self, work: Callable[[], T]) -> T:
-        """Does something that needs no queue, and tells what the log has of it."""
+        """Runs work that needs no queue, and hands on its log records."""
         try:
             return work()
         finally:
             self._tell_rest()
 
     def _tell_rest(self) -> None:
-        """Tells what has come into the log, unless a thread does that already."""
+        """Hands on the log records that have come, unless another thread is the listener."""
         ear = self._ear
         if ear is not None and not self._is_forked():
             ear.tell_rest()
 
     def _stop(self, made: Call[Any], queue: Queue, end: Optional[Event], stopped: BaseException) -> NoReturn:
-        """Cancels a call that something else than its end has ended: Ctrl-C, or what could not even begin."""
+        """Cancels a call that an exception has ended: Ctrl-C, or a call that could not begin."""
         try:
             queue.cancel(_TAG)
-            # At most a moment: the user who has pressed Ctrl-C is waiting. Where the call was not accepted nothing comes.
+            # The wait is short, since the user has pressed Ctrl-C. If the call was not accepted, no event
+            # comes.
             while end is None and not isinstance(stopped, Exception):
                 event = queue.take(_TURN_MS)
                 if event is None:
@@ -370,7 +370,7 @@ class Client(BaseClient):
             self._leave_unsettled(made, end)
         if type(stopped) is not KeyboardInterrupt:
             raise stopped
-        # The builtin class itself: only that ends the process as a shell expects after Ctrl-C.
+        # The builtin class itself: only this class ends the process as a shell expects after Ctrl-C.
         if end is None:
             raise KeyboardInterrupt(f"interrupted; the call had not ended {_TURN_MS} ms later") from None
         if end.error is not None:
@@ -386,7 +386,7 @@ class Client(BaseClient):
         return Queue()
 
     def _give_back(self, queue: Queue) -> None:
-        """Keeps a queue for the next call, once nothing is left in it."""
+        """Keeps an empty queue for the next call."""
         with self._lock:
             if queue.is_drained() and len(self._queues) < _KEPT_QUEUES and not self._closed:
                 self._queues.append(queue)

@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to reach the service, or what else came of a call meanwhile."""
+    """One attempt to reach the service, or another event of the call."""
 
     at: float
-    """When that was known, in seconds since the call began."""
+    """When the event was known, in seconds since the call began."""
     outcome: str
-    """What it came to, in a word or two: ``accepted``, ``no answer``, a job's new status."""
+    """The outcome, in a word or two: ``accepted``, ``no answer``, a job's new status."""
     http_status: Optional[int]
-    """The HTTP status, where one came and was not a success."""
+    """The HTTP status, if one came and was not a success."""
 
 
 class Error(Exception):
     """What went wrong. Holds neither the API key nor a URL's signature; can be pickled and copied."""
 
-    def __init__(self, message: str, code: int = Code.INTERNAL, details: Optional[Mapping[str, Any]] = None) -> None:
+    def __init__(
+        self, message: str, code: int = Code.INTERNAL, details: Optional[Mapping[str, Any]] = None
+    ) -> None:
         super().__init__(message)
         self._message = message
         self._code = int(code)
@@ -49,7 +51,7 @@ class Error(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """All that the library says for programs."""
+        """All details that the library gives to programs."""
         return dict(self._details)
 
     @property
@@ -80,7 +82,7 @@ class Error(Exception):
 
     @property
     def http_status(self) -> Optional[int]:
-        """The HTTP status that decided, where one did."""
+        """The HTTP status that decided, if one did."""
         value = self._details.get("http_status")
         return value if isinstance(value, int) else None
 
@@ -96,7 +98,7 @@ class Error(Exception):
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """The newest of what was tried, oldest first."""
+        """The newest attempts, oldest first."""
         return tuple(
             Attempt(
                 at=seconds_of(entry, "at_ms") or 0.0,
@@ -108,7 +110,7 @@ class Error(Exception):
 
     @property
     def attempts_omitted(self) -> int:
-        """How many attempts came before those."""
+        """How many attempts came before them."""
         return number_of(self._details.get("attempts_omitted")) or 0
 
     def __str__(self) -> str:
@@ -131,7 +133,7 @@ class InvalidArgumentError(Error, ValueError):
 
 
 class ConfigurationError(Error, ValueError):
-    """The client can't be made so: no API key, a base URL with a path, an unreadable CA file."""
+    """The configuration is wrong: no API key, a base URL with a path, an unreadable CA file."""
 
 
 class UnauthenticatedError(Error, PermissionError):
@@ -143,7 +145,7 @@ class NotEligibleError(Error, PermissionError):
 
 
 class NotFoundError(Error, LookupError):
-    """404: no such job, or another key's."""
+    """404: no such job, or a job of another API key."""
 
 
 class ConflictError(Error):
@@ -187,12 +189,12 @@ class JobFailedError(Error):
 
 
 class IncompleteError(Error):
-    """Some variants or files are missing; ``result`` holds what came."""
+    """Some variants or files are missing; ``result`` has those that came."""
 
     @property
     def result(self) -> Result:
-        """What came."""
-        from .results import Result
+        """The result with the files that came."""
+        from .results import Result  # noqa: PLC0415 (results.py imports this file)
 
         text: str = self.__dict__.get("_json") or "{}"
         return Result.from_json(text)
@@ -203,7 +205,7 @@ class FileError(Error, OSError):
 
 
 class LedgerError(Error, OSError):
-    """The ledger can't be used; nothing was sent. The message says both ways out."""
+    """The ledger can't be used; nothing was sent. The message says what to do."""
 
 
 class ClosedError(Error):
@@ -211,7 +213,7 @@ class ClosedError(Error):
 
 
 class ForkedError(Error):
-    """The client comes from before a fork; make a new one."""
+    """The client was made before a fork; make a new one."""
 
 
 class WouldDeadlockError(Error):
@@ -249,7 +251,7 @@ _CLASSES: dict[int, type[Error]] = {
 
 
 def make_error(code: int, message: str, details_json: str = "{}", result_json: Optional[str] = None) -> Error:
-    """The error of a code; :class:`Error` itself for one that is newer than this package."""
+    """The error of a code; :class:`Error` itself for a code that is newer than this package."""
     details: dict[str, Any]
     try:
         details = object_of(details_json)
@@ -258,7 +260,9 @@ def make_error(code: int, message: str, details_json: str = "{}", result_json: O
     return _restore(_CLASSES.get(code, Error), message, code, details, result_json)
 
 
-def _restore(kind: type[Error], message: str, code: int, details: Mapping[str, Any], result: Optional[str]) -> Error:
+def _restore(
+    kind: type[Error], message: str, code: int, details: Mapping[str, Any], result: Optional[str]
+) -> Error:
     error = kind(message, code, details)
     if result is not None:
         error.__dict__["_json"] = result

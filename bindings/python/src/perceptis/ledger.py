@@ -1,4 +1,4 @@
-"""What the ledger knows: submissions that were recorded before they were sent, and what became of them."""
+"""The ledger's submissions, which are recorded before they are sent, and their outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .results import Result
 
 @dataclass(frozen=True)
 class RecordedFile:
-    """A file as the ledger has it: what was fetched, whatever became of it since."""
+    """A downloaded file as the ledger knows it. The program may have changed or deleted it since."""
 
     path: Path
     variant: int
@@ -25,7 +25,7 @@ class RecordedFile:
     sha256: str
     """Its SHA-256, in hexadecimal."""
     delivered: bool
-    """Whether it is known to have got its name."""
+    """Whether the file is known to have its final name."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class JobEvent:
     time: datetime
     """When, in UTC."""
     event: str
-    """What, in a few words; without prompt, key or URL."""
+    """The event, in a few words; without prompt, key or URL."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Job:
     """The job, once the service has accepted one."""
     idempotency_key: str
     state: str
-    """``submitting`` (it may have been sent), ``accepted``, ``completed`` (files may be missing), ``settled``,
-    ``failed``, ``refused``, or a word that is new."""
+    """``submitting`` (it may have been sent), ``accepted``, ``completed`` (files may be missing),
+    ``settled``, ``failed``, ``refused``, or a word that is new."""
     unsettled: bool
     """Whether it waits for :meth:`Client.recover`."""
     live: bool
@@ -59,7 +59,7 @@ class Job:
     output_type: str
     variants: int
     directory: Optional[Path]
-    """Where its files go; ``None``: none were asked for."""
+    """Where its files go; ``None``: no files were asked for."""
     name: Optional[str]
     """The files' name, where the caller gave one."""
     request_hash: str
@@ -68,12 +68,12 @@ class Job:
     changed: datetime
     """When something last happened to it, in UTC."""
     told: Optional[str]
-    """The name of the code with which its last call failed; ``None``: that went well, or has not ended."""
+    """The code's name with which its last call failed; ``None``: the call succeeded, or still runs."""
     files: tuple[RecordedFile, ...]
     history: Optional[tuple[JobEvent, ...]] = None
-    """What happened to it, oldest first; only where that was asked for."""
+    """Its events, oldest first; only if the call asked for them."""
     json: str = field(default="", repr=False)
-    """All that the library tells of it."""
+    """All that the library says about it, as JSON."""
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -136,17 +136,18 @@ class Recovered:
     operation: str
     """``run`` or ``generate``."""
     outcome: str
-    """``delivered``; ``settled`` (no files were asked for); ``failed`` (nothing is billed); ``unknown`` (too old to be
-    sent again without being told so); ``unsettled`` (the next call tries again); ``in_work`` (a live process works on
-    it); ``other_key`` (the service shows it to another API key only); or a word that is new."""
+    """``delivered``; ``settled`` (no files were asked for); ``failed`` (nothing is billed); ``unknown`` (too
+    old to be sent again unless ``resubmit`` asks for it); ``unsettled`` (the next call tries again);
+    ``in_work`` (a live process works on it); ``other_key`` (the service shows it to another API key only); or
+    a word that is new."""
     billed: str
     """What is known of the bill: ``"no"``, ``"yes"`` or ``"unknown"``."""
     code: Optional[str]
     """The name of the code that says why it is not settled."""
     message: Optional[str]
-    """The same for people."""
+    """The same as a sentence for people."""
     result: Optional[Result]
-    """As ``run`` would have handed it out; ``None`` where nothing came."""
+    """The result, as ``run`` would have returned it; ``None`` if no file came."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ class Recovery:
     """What ``recover`` found and did."""
 
     jobs: tuple[Recovered, ...]
-    """A line for each submission that waited, in their order."""
+    """An entry for each submission that waited, in their order."""
     unsettled: int
-    """How many are left."""
+    """How many submissions are still unsettled."""
     json: str = field(default="", repr=False)
     """The library's report as it came."""
 
@@ -194,7 +195,7 @@ def _result(value: Any) -> Optional[Result]:
 
 @dataclass(frozen=True)
 class Unsettled:
-    """What goes on at the service, or may, without a waiter."""
+    """A job that goes on at the service, or may, without a call that waits."""
 
     operation: str
     """``run``, ``generate``, ``wait`` or ``download``: the call that left it."""
@@ -207,22 +208,26 @@ class Unsettled:
     message: str
     """One sentence that says how to go on."""
     job: Optional[Job] = None
-    """What the ledger knows of it; ``None`` of a job that it does not know, since another program submitted it."""
+    """The ledger's entry; ``None`` for a job that another program submitted, which the ledger does not
+    know."""
 
     @classmethod
     def of(cls, job: Job) -> Unsettled:
         """A submission that the ledger knows."""
         if job.job_id is None:
             message = (
-                "whether the service accepted the request is unknown: recover(), or the same request with the "
-                f"idempotency key {job.idempotency_key}, settles it and is not billed twice"
+                "whether the service accepted the request is unknown: recover(), or the same request with "
+                f"the idempotency key {job.idempotency_key}, settles it and is not billed twice"
             )
         elif job.state == "completed":
-            message = f"job {job.job_id} is completed and billed, and its files may be missing: recover() fetches them"
+            message = (
+                f"job {job.job_id} is completed and billed, and its files may be missing: "
+                "recover() fetches them"
+            )
         else:
             message = (
-                f"job {job.job_id} goes on, and is billed if it is delivered, and once: recover() settles it, or "
-                "wait() and then download()"
+                f"job {job.job_id} goes on, and is billed if it is delivered, and once: "
+                "recover() settles it, or wait() and then download()"
             )
         billed = "yes" if job.state == "completed" else "unknown"
         return cls(job.operation, job.job_id, job.idempotency_key, billed, message, job)

@@ -1,4 +1,4 @@
-"""What calls return: small frozen views of the service's JSON, which stays at hand unchanged."""
+"""Results of calls: small frozen views of the service's JSON, which each of them also has unchanged."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class File:
     sha256: str
     """Its SHA-256, in hexadecimal."""
     note: Optional[str] = None
-    """What else to know: that the name was taken meanwhile, say."""
+    """A note for the user, such as that the name was taken meanwhile."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What ``run`` and ``download`` made."""
+    """The result of ``run`` and ``download``."""
 
     job_id: str
     status: str
@@ -42,14 +42,15 @@ class Result:
     unverified: tuple[File, ...] = ()
     """Files that arrived damaged and were kept; only in an :class:`~perceptis.IncompleteError`'s result."""
     adopted: bool = False
-    """Whether it goes on with what an equal call, whose caller is gone or was told that it is not done, has begun."""
+    """Whether the call continued the submission of an equal call whose process is gone, or which ended
+    without its result."""
     recorded: bool = False
-    """Whether the ledger has all of it."""
+    """Whether the ledger has recorded all of it."""
     unsettled: int = 0
     """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(default="", repr=False)
-    """The library's result as it came. ``job`` in it is the service's last answer, unchanged; ``None`` where the
-    ledger and the disk knew all, and nothing was asked."""
+    """The library's result as it came. Its ``job`` is the service's last answer, unchanged; ``None`` where
+    the ledger and the disk knew everything, and the service was not asked."""
 
     @property
     def raw(self) -> dict[str, Any]:
@@ -94,15 +95,15 @@ class Download:
     """A file that a completed job offers."""
 
     url: str = field(repr=False)
-    """Where it is for a short while. The query is a secret: the ``repr`` leaves the URL out."""
+    """The URL, which is valid for a short time. Its query is a secret: the ``repr`` leaves the URL out."""
     format: str
     variant: Optional[int]
-    """Which variant, from 1; ``None`` where the service does not say so."""
+    """Which variant, from 1; ``None`` if the service does not say it."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """A job's state, as the service told it."""
+    """A job's state, as the service gave it."""
 
     job_id: str
     status: str
@@ -128,7 +129,11 @@ class Status:
             status=text_of(values, "status"),
             output_type=text_of(values, "output_type"),
             downloads=tuple(
-                Download(url=text_of(entry, "url"), format=text_of(entry, "format"), variant=number_of(entry.get("variant")))
+                Download(
+                    url=text_of(entry, "url"),
+                    format=text_of(entry, "format"),
+                    variant=number_of(entry.get("variant")),
+                )
                 for entry in entries_of(values.get("downloads"))
             ),
             error=values.get("error"),
@@ -145,14 +150,15 @@ class Accepted:
     output_type: str
     billed: str
     adopted: bool
-    """Whether it goes on with what an equal call, whose caller is gone or was told that it is not done, has begun."""
+    """Whether the call continued the submission of an equal call whose process is gone, or which ended
+    without its result."""
     recorded: bool
-    """Whether the ledger has it."""
+    """Whether the ledger has recorded it."""
     unsettled: int
     """How many submissions of earlier calls wait for ``recover``."""
     json: str = field(repr=False)
-    """The library's result as it came. ``answer`` in it is the service's, unchanged; ``None`` where nothing was sent,
-    since the ledger knew the job."""
+    """The library's result as it came. Its ``answer`` is the service's, unchanged; ``None`` where nothing was
+    sent, since the ledger knew the job."""
 
     @classmethod
     def from_json(cls, text: str) -> Accepted:
@@ -184,13 +190,14 @@ class Activity:
     elapsed: float
     """Seconds since the call began."""
     eta: Optional[float] = None
-    """In how many seconds the job is likely to be done, while that is known: by what jobs of its kind have taken."""
+    """In how many seconds the job is likely to be done; learned from the times of earlier jobs of its
+    kind."""
     eta_low: Optional[float] = None
     """The same at the earliest."""
     eta_high: Optional[float] = None
     """The same at the latest."""
     eta_jobs: Optional[int] = None
-    """On how many jobs of its kind that stands; 0: on the service's documentation."""
+    """How many jobs of its kind this estimate is learned from; 0: it is the service's documentation."""
 
     @classmethod
     def list_from_json(cls, text: str) -> tuple[Activity, ...]:
@@ -214,10 +221,10 @@ class Activity:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a call stands, told when that has changed."""
+    """The state of a call, given to ``on_progress`` when it has changed."""
 
     status: str
-    """The job's last known state; as long as there is none, the ``phase``."""
+    """The job's last known state; the ``phase`` as long as no state is known."""
     phase: str
     """``preparing``, ``submitting``, ``waiting`` or ``downloading``."""
     job_id: Optional[str]
@@ -225,13 +232,14 @@ class Progress:
     elapsed: float
     """Seconds since the call began."""
     eta: Optional[float] = None
-    """In how many seconds the job is likely to be done, while that is known: by what jobs of its kind have taken."""
+    """In how many seconds the job is likely to be done; learned from the times of earlier jobs of its
+    kind."""
     eta_low: Optional[float] = None
     """The same at the earliest."""
     eta_high: Optional[float] = None
     """The same at the latest."""
     eta_jobs: Optional[int] = None
-    """On how many jobs of its kind that stands; 0: on the service's documentation."""
+    """How many jobs of its kind this estimate is learned from; 0: it is the service's documentation."""
     json: str = field(default="", repr=False)
     """The library's text as it came."""
 

@@ -5,7 +5,7 @@ use crate::ledger::{Forgotten, KnownFile, Name, Written};
 use crate::model::submission_state::State;
 
 #[test]
-fn step_changes_only_what_is_this_processs() {
+fn step_changes_only_rows_of_this_process() {
     let place = TempLedger::new();
     let ledger = place.open();
     let call = new(&*ledger, run("a"));
