@@ -75,7 +75,9 @@ fn number(text: &str, ms: f64) -> Option<Duration> {
     if count.is_nan() || count <= 0.0 {
         return None;
     }
-    Some(Duration::try_from_secs_f64(count * ms / 1e3).unwrap_or(FOREVER).min(FOREVER))
+    let wait = Duration::try_from_secs_f64(count * ms / 1e3).unwrap_or(FOREVER).min(FOREVER);
+    // Less than a nanosecond is no wait.
+    (!wait.is_zero()).then_some(wait)
 }
 
 /// A date as HTTP writes it, also with the zone's other names, or as ISO 8601 does.
@@ -177,6 +179,7 @@ mod tests {
             ("2200-01-01T00:00:00Z", Some(FOREVER.as_millis())),
             ("-5", None),
             ("0", None),
+            ("0.0000000000001", None),
             ("soon", None),
             ("", None),
             ("NaN", None),
