@@ -1,5 +1,5 @@
-//! Doors to the parsers for the targets in `fuzz`: each takes what the network or a caller hands in, and panics
-//! where a rule does not hold.
+//! Doors to the parsers for the targets in `fuzz`: each takes what the network or a caller hands in, and
+//! panics where a rule does not hold.
 #![allow(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs::File;

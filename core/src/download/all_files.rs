@@ -224,8 +224,8 @@ impl FetchedFiles {
     }
 }
 
-/// The output of the file at this position of the answer. The service's variant numbers are used where they are distinct and were asked for;
-/// two files must never share a name.
+/// The output of the file at this position of the answer. The service's variant numbers are used where they
+/// are distinct and were asked for; two files must never share a name.
 fn output_for(
     order: &DownloadPlan<'_>,
     entry: &Download,

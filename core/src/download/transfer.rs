@@ -67,8 +67,8 @@ impl<'a> Fetch<'a> {
         self.part
     }
 
-    /// A failed attempt after which so much of the file is there: whether it has brought something, and whether others
-    /// have.
+    /// A failed attempt after which so much of the file is there: whether it has brought something, and
+    /// whether others have.
     fn judge(&mut self, miss: AttemptError, length: u64, is_another: bool) -> AttemptError {
         if is_another && self.others < MAX_OTHERS {
             self.others += 1;

@@ -3,9 +3,9 @@
 //! SQLite keeps what is newest in files beside the database, under the database's name. A process that opens
 //! the same file under another name (a hard link, or the file alone bind-mounted into a container) does not
 //! see them, and both destroy the ledger. So a process that uses a ledger holds a shared lock on one byte of
-//! the file, far beyond its end, at an offset that follows from the name; a lock at another offset says that the
-//! file is in use under another name. The name is also recorded in the ledger, for the time when no process
-//! uses it.
+//! the file, far beyond its end, at an offset that follows from the name; a lock at another offset says that
+//! the file is in use under another name. The name is also recorded in the ledger, for the time when no
+//! process uses it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
