@@ -89,12 +89,14 @@ void blocks_and_returns(perceptis::Client &client, const std::string &directory)
     CHECK(result.files()[0].size() == std::filesystem::file_size(result.files()[0].path()));
     CHECK(result.files()[0].sha256().size() == 64 && !result.files()[0].note());
     CHECK(result.at("/job/job_id") == result.job_id());
-    CHECK(result.type("/job") == "object" && result.type("/files") == "array" && result.type("/none").empty());
+    CHECK(result.type("/job") == "object" && result.type("/files") == "array"
+          && result.type("/none").empty());
     CHECK(!result.adopted() && !result.note() && result.type("/recorded") == "boolean");
     // A text that looks like null is a text.
     const perceptis::Result odd(R"({"job_id":"null","note":null,"recorded":true,"unsettled":2})");
     CHECK(odd.recorded() && odd.unsettled() == 2);
-    CHECK(odd.job_id() == "null" && odd.type("/job_id") == "string" && !odd.note() && odd.type("/note") == "null");
+    CHECK(odd.job_id() == "null" && odd.type("/job_id") == "string" && !odd.note()
+          && odd.type("/note") == "null");
 
     const perceptis::Status status = client.get_status(result.job_id());
     CHECK(status.status() == "completed" && status.downloads().size() == 2

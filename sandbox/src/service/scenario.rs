@@ -1,7 +1,7 @@
 //! Scenarios: requests for a fault, as a rule, a header, a key or a prompt writes them.
 //!
 //! A scenario is written `NAME[=VALUE][@ENDPOINT][*TIMES][+SKIP]`: `http_503@status*2+1` lets one poll pass
-//! and fails the next two. The names are in the [catalogue](super::catalogue).
+//! and fails the next two. The names are in the [catalogue].
 
 use super::catalogue::{self, CATALOGUE, Entry};
 use super::fault::{Endpoint, Fault, Layer, RetryAfter};
