@@ -13,6 +13,7 @@ use crate::error::{Error, Kind};
 use crate::model::api_key::ApiKey;
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
+use crate::model::output_type::presentations;
 use crate::transport::Response;
 use crate::transport::intake;
 
@@ -33,6 +34,14 @@ pub(crate) struct Job {
     pub(crate) downloads: Vec<Download>,
     /// Why a failed job failed, in the service's words.
     pub(crate) error: Option<String>,
+}
+
+impl Job {
+    /// How many presentations it offers.
+    pub(crate) fn offered(&self) -> u32 {
+        let formats = self.downloads.iter().map(|entry| entry.format.as_str());
+        u32::try_from(presentations(formats)).unwrap_or(u32::MAX)
+    }
 }
 
 impl fmt::Debug for Job {

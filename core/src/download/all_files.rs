@@ -18,6 +18,7 @@ use crate::files::output_file::OutputFile;
 use crate::ledger::Step;
 use crate::model::job_id::JobId;
 use crate::model::job_status::JobStatus;
+use crate::model::output_type::presentations;
 use crate::results::{DeckResult, DeliveredFile, Made, MadeFailure};
 use crate::submission::begin::Start;
 use crate::submission::lease::Lease;
@@ -204,7 +205,9 @@ impl FetchedFiles {
     /// it is `Incomplete`. `offered`: how many files the service has.
     fn incomplete(&mut self, order: &DownloadPlan<'_>, offered: usize) -> Option<Error> {
         let (job_id, asked) = (order.job_id, order.variants as usize);
-        if self.problems.is_empty() && self.files.len() >= asked {
+        if self.problems.is_empty()
+            && presentations(self.files.iter().map(|file| file.format.as_str())) >= asked
+        {
             return None;
         }
         let none = Error::new(Kind::Incomplete, format!("the service offers {offered} of {asked} files"));

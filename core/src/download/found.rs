@@ -10,6 +10,7 @@ use crate::files::output_file::OutputFile;
 use crate::files::partial::Partial;
 use crate::ledger::KnownFile;
 use crate::model::job_id::JobId;
+use crate::model::output_type::PRESENTATION;
 use crate::results::DeliveredFile;
 
 /// Where a file was found.
@@ -40,17 +41,18 @@ pub(crate) fn sought(
         let recorded = |format: &str| -> Vec<KnownFile> {
             known.iter().filter(|file| file.variant == variant && file.format == format).cloned().collect()
         };
-        let mut formats: BTreeSet<&str> =
-            known.iter().filter(|file| file.variant == variant).map(|file| file.format.as_str()).collect();
-        if formats.is_empty() {
-            formats.insert("pptx");
-        }
-        for format in formats {
+        for format in formats_of(known, variant) {
             let output = destination.file(job_id, variant, variants, &extension(format));
             sought.push(Sought { variant, format: format.to_owned(), records: recorded(format), output });
         }
     }
     sought
+}
+
+/// The formats in which a variant is wanted: as a presentation, and as what else is known of it.
+fn formats_of(known: &[KnownFile], variant: u32) -> BTreeSet<&str> {
+    let known = known.iter().filter(|file| file.variant == variant).map(|file| file.format.as_str());
+    known.chain([PRESENTATION]).collect()
 }
 
 /// All of these files under their names, or nothing if one of them is not there. Blocks on the disk.
@@ -109,4 +111,25 @@ pub(crate) fn extension(format: &str) -> String {
     let plain = (1..=8).contains(&format.len())
         && format.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if plain { format.to_owned() } else { "bin".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variant_is_wanted_as_a_presentation_whatever_is_known() {
+        let file = |variant, format: &str| KnownFile {
+            variant,
+            format: format.to_owned(),
+            path: String::new(),
+            size: 1,
+            sha256: String::new(),
+            delivered: true,
+        };
+        let known = [file(1, "pdf"), file(2, "pptx")];
+        assert_eq!(formats_of(&known, 1), BTreeSet::from(["pdf", "pptx"]));
+        assert_eq!(formats_of(&known, 2), BTreeSet::from(["pptx"]));
+        assert_eq!(formats_of(&known, 3), BTreeSet::from(["pptx"]));
+    }
 }

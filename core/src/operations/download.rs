@@ -49,7 +49,7 @@ impl Client {
         let plan = RetryPlan::new(Asking::Look, deadline, tracker);
         let mut job = self.poller.look(job_id, plan, tracker).await?;
         let asked = self.timing.own_job(job_id).map_or(1, |own| own.variants).max(1);
-        if job.status == JobStatus::Completed && job.downloads.len() < asked as usize {
+        if job.status == JobStatus::Completed && job.offered() < asked {
             // Files can be late (`promise.md`, 7).
             job = self.poller.watch(job_id, asked, LastSeen::WithoutFiles, tracker).await?;
         }
@@ -69,8 +69,7 @@ impl Client {
             // One call has one.
             let _ = slot.set(lease);
         }
-        let offered = u32::try_from(job.downloads.len()).unwrap_or(u32::MAX);
-        let variants = self.timing.own_job(job_id).map_or(offered, |own| own.variants).max(1);
+        let variants = self.timing.own_job(job_id).map_or_else(|| job.offered(), |own| own.variants).max(1);
         let target = Destination::prepare(&options, variants, true).await?;
         let id = job_id.clone();
         let target = Box::new(blocking(move || target.look_for_job(&id, variants, true)).await?);

@@ -17,7 +17,7 @@ const NOT_YET: Duration = Duration::from_secs(30);
 pub(super) enum Verdict<'a> {
     /// The service works on the job.
     GoesOn,
-    /// The job is completed and offers this many files; more can come.
+    /// The job is completed and offers this many presentations; more can come.
     Completed { job: &'a Arc<Job>, offered: u32 },
     /// The service gave the job up.
     Failed { job: &'a Job },
@@ -43,9 +43,7 @@ pub(super) fn of(polled: &Polled, age: Option<Duration>) -> Verdict<'_> {
 
 fn of_job(job: &Arc<Job>) -> Verdict<'_> {
     match job.status {
-        JobStatus::Completed => {
-            Verdict::Completed { job, offered: u32::try_from(job.downloads.len()).unwrap_or(u32::MAX) }
-        }
+        JobStatus::Completed => Verdict::Completed { job, offered: job.offered() },
         JobStatus::Failed => Verdict::Failed { job },
         JobStatus::Pending | JobStatus::Processing | JobStatus::Other(_) => Verdict::GoesOn,
     }
