@@ -330,11 +330,12 @@ impl<'a> Books<'a> {
     /// The same under any API key.
     pub fn is_left(&self, own: &Submission<'_>, call: &Call) -> bool {
         let (Some(deck), Some(job)) = (call.deck(), own.jobs.first()) else { return false };
-        // Of calls of which nothing is known one can have taken it.
-        let rival = self
-            .nameless
-            .iter()
-            .any(|rival| rival.number != call.number && rival.is_like(deck) && rival.overlaps(call));
+        // Of calls of which nothing is known one can have taken it, and one that has just ended gives it back within
+        // a second.
+        let rival = self.nameless.iter().any(|rival| {
+            let has_just_ended = rival.began < call.began && call.ticks.0 <= rival.ticks.2 + ticks::of(GRACE);
+            rival.number != call.number && rival.is_like(deck) && (rival.overlaps(call) || has_just_ended)
+        });
         let late = call.began_ms.saturating_sub(job.made_ms) > ADOPT_MS
             || self.facts.had(Weather::Clock, 0, call.over);
         // What a living process was told is known to others within a second; until then, and while its OK is
