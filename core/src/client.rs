@@ -158,7 +158,6 @@ impl Client {
         mut steps: Pin<Box<dyn Future<Output = Result<T, Failure<R>>> + Send + 'a>>,
     ) -> impl Future<Output = Result<T, Failure<R>>> {
         async move {
-            tracker.begin(self.clock.now());
             self.log.started(tracker);
             let mut ending = Ending { log: &self.log, tracker, told: false };
             let end = tokio::select! {

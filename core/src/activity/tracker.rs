@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::activity::attempts::{AttemptEvent, AttemptList};
 use crate::activity::bill::{self, Fate};
 use crate::activity::stop::{Stop, StopReason};
-use crate::common::clock::{Moment, Stopwatch};
+use crate::common::clock::Stopwatch;
 use crate::common::sync::lock;
 use crate::config::options::Options;
 use crate::error::{Billed, Error, Kind, message};
@@ -51,8 +51,6 @@ struct State {
     unknown: bool,
     /// What last went wrong and was borne, with how long the service asked to wait then.
     cause: Option<Error>,
-    /// When it began, in the client's time.
-    began: Option<Moment>,
     attempts: AttemptList,
     eta: Option<Eta>,
     /// In a box: mostly there is none.
@@ -216,7 +214,7 @@ impl Tracker {
             job_id: now.job_id.as_ref().map(ToString::to_string),
             status: now.status.as_ref().map(ToString::to_string),
             idempotency_key: now.idempotency_key.as_ref().map(ToString::to_string),
-            elapsed_ms: milliseconds(self.0.started.elapsed()),
+            elapsed_ms: self.elapsed_ms(),
         }
     }
 
@@ -272,15 +270,10 @@ impl Tracker {
         if local { error } else { message::render(error) }
     }
 
-    /// The operation begins.
-    pub(crate) fn begin(&self, now: Moment) {
-        self.lock().began = Some(now);
-    }
-
     /// An attempt failed.
-    pub(crate) fn record_failure(&self, miss: &AttemptError, now: Moment) {
+    pub(crate) fn record_failure(&self, miss: &AttemptError) {
         let event = AttemptEvent::Failed(miss.came, miss.error.details().http_status);
-        self.lock().list(now, event);
+        self.lock().attempts.add(self.elapsed_ms(), event);
     }
 
     /// When the job is likely to be done.
@@ -344,9 +337,10 @@ impl Tracker {
     }
 
     /// The service has the job: every doubt is settled.
-    pub(crate) fn accepted(&self, job_id: &JobId, at: Moment) {
+    pub(crate) fn accepted(&self, job_id: &JobId) {
+        let at_ms = self.elapsed_ms();
         self.change(|now| {
-            now.list(at, AttemptEvent::Accepted);
+            now.attempts.add(at_ms, AttemptEvent::Accepted);
             now.in_flight = None;
             now.unchecked = false;
             now.unknown = false;
@@ -366,13 +360,14 @@ impl Tracker {
     }
 
     /// The service said how the job stands; whether that is news.
-    pub(crate) fn status(&self, status: &JobStatus, at: Moment) -> bool {
+    pub(crate) fn status(&self, status: &JobStatus) -> bool {
+        let at_ms = self.elapsed_ms();
         self.change(|now| {
             now.cause = None;
             let news = now.status.as_ref() != Some(status);
             if news {
                 now.status = Some(status.clone());
-                now.list(at, AttemptEvent::Status(status.clone()));
+                now.attempts.add(at_ms, AttemptEvent::Status(status.clone()));
             }
             news
         })
@@ -394,6 +389,11 @@ impl Tracker {
             tell();
         }
         shows
+    }
+
+    /// How long it has run, in milliseconds of the wall's.
+    fn elapsed_ms(&self) -> u64 {
+        milliseconds(self.0.started.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -423,11 +423,6 @@ impl State {
             None => Fate::NotSent,
         }
     }
-
-    fn list(&mut self, at: Moment, event: AttemptEvent) {
-        let at_ms = self.began.map_or(0, |began| milliseconds(at.since(began)));
-        self.attempts.add(at_ms, event);
-    }
 }
 
 #[cfg(test)]
@@ -445,12 +440,12 @@ mod tests {
             let _ = watched.activity();
             count.fetch_add(1, Ordering::Relaxed);
         }));
-        let (job_id, now) = (JobId::from_caller("j1").unwrap(), crate::common::clock::Clock::new(1).now());
+        let job_id = JobId::from_caller("j1").unwrap();
         for _ in 0..2 {
             tracker.phase(Phase::Submitting);
             tracker.key(&"k".into());
-            tracker.accepted(&job_id, now);
-            tracker.status(&JobStatus::Pending, now);
+            tracker.accepted(&job_id);
+            tracker.status(&JobStatus::Pending);
             tracker.set_last_error(&Error::new(Kind::Server, "down"), None);
         }
         assert_eq!(told.load(Ordering::Relaxed), 4, "the same again is no change");

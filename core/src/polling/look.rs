@@ -24,7 +24,7 @@ impl Attempt for Look<'_> {
 
     async fn once(&mut self) -> Polled {
         let job = self.poller.look_once(self.job_id).await?;
-        if self.tracker.status(&job.status, self.poller.0.timing.clock.now()) {
+        if self.tracker.status(&job.status) {
             self.poller.0.log.status(self.tracker);
         }
         Ok(job)

@@ -286,7 +286,7 @@ impl PollPermit {
             told = Some(tell);
         });
         if let Some(told) = told {
-            told.say(&poller.0.log, &polled, now);
+            told.say(&poller.0.log, &polled);
         }
         for look in looks {
             // The receiver is gone only when its caller has gone.

@@ -184,17 +184,17 @@ impl Watch {
 
 impl Notifications {
     /// Tells all waiters what the poll brought, and ends the waiting of those that have their answer.
-    pub(crate) fn say(self, log: &Log, polled: &Polled, now: Moment) {
+    pub(crate) fn say(self, log: &Log, polled: &Polled) {
         for tracker in self.trackers {
             match polled {
                 Ok(job) => {
                     tracker.set_eta(self.eta);
-                    if tracker.status(&job.status, now) {
+                    if tracker.status(&job.status) {
                         log.status(&tracker);
                     }
                 }
                 Err(miss) => {
-                    tracker.record_failure(miss, now);
+                    tracker.record_failure(miss);
                     tracker.set_last_error(&miss.error, miss.asked());
                     log.poll_failed(&tracker, miss);
                 }

@@ -286,7 +286,7 @@ impl Retrier {
                 limiter.pace.limited(begun, now, floor.unwrap_or_default());
             }
             drop(pass);
-            plan.tracker.record_failure(&miss, now);
+            plan.tracker.record_failure(&miss);
             if miss.progressed {
                 self.budget.give();
             }

@@ -137,7 +137,7 @@ impl Submitter {
         let product = Product::of(&start.output_type);
         let own = OwnJob { submitted: now, variants: start.variants, product, is_dated: true };
         self.timing.remember(&job_id, own);
-        tracker.accepted(&job_id, now);
+        tracker.accepted(&job_id);
         if let Some(lease) = context.lease {
             lease.step(Step::Accepted { job_id: job_id.to_string() }).await;
         }
