@@ -74,7 +74,8 @@ pub enum Billed {
 /// One attempt to reach the service, as errors list them.
 #[derive(Clone, Debug, Serialize)]
 pub struct AttemptSummary {
-    /// When its end was known, in milliseconds of the wall's since the call began, as `elapsed_ms` of an activity.
+    /// When its end was known, in milliseconds of the wall's since the call began, as `elapsed_ms` of an
+    /// activity.
     pub at_ms: u64,
     /// What it came to, in a word or two: "accepted", "no answer", a job's new status.
     pub outcome: Cow<'static, str>,
