@@ -431,6 +431,13 @@ impl<'a> Books<'a> {
         })
     }
 
+    /// Whether a key that is forgotten is this submission's. Where the name is of the call's own API key, another one's
+    /// submission under it is not meant.
+    pub fn means(&self, name: &str, forget: &Call, own: &Submission<'_>) -> bool {
+        let has_own = self.submissions.iter().any(|own| own.is_named(name) && own.api == forget.api);
+        own.is_key(name) && (own.api == forget.api || !has_own)
+    }
+
     /// Whether a call that overwrites found this file under the name, and has left its own files to others:
     /// `recover` replaces it then, also after an equal call was told of it.
     pub fn is_left_to_be_replaced(&self, path: &Path, hash: &String) -> bool {
@@ -472,6 +479,16 @@ impl<'a> Submission<'a> {
         let mut makers = self.calls.iter().filter(made);
         let maker = makers.next()?;
         makers.next().is_none().then(|| (*maker, maker.deck().unwrap()))
+    }
+
+    /// Whether another process's call worked on it when it was sent. A call that began while yet another process
+    /// worked on it waits for that one, and works on nothing.
+    pub fn is_worked_on_beside(&self, sent: &Attempt, call: &Call) -> bool {
+        let waits = self
+            .calls
+            .iter()
+            .any(|other| other.process != call.process && other.is_under_way(call.began, call.began));
+        call.process != sent.process && call.is_under_way(sent.at, sent.at) && !waits
     }
 
     /// Whether it was sent again long after the first time. The service may have held a request for long that was sent

@@ -233,14 +233,7 @@ fn false_owner(b: &Books<'_>, call: &Call, line: &Value) -> bool {
 }
 
 fn touched(_: &Books<'_>, own: &Submission<'_>) -> bool {
-    // A call that began while another process worked on it waits for that one, and works on nothing.
-    let waits = |call: &Call| {
-        own.calls.iter().any(|one| one.process != call.process && one.is_under_way(call.began, call.began))
-    };
-    let other = |call: &Call, process: usize, at: Stamp| {
-        call.process != process && call.is_under_way(at, at) && !waits(call)
-    };
-    own.attempts.iter().any(|sent| own.calls.iter().any(|call| other(call, sent.process, sent.at)))
+    own.attempts.iter().any(|sent| own.calls.iter().any(|call| own.is_worked_on_beside(sent, call)))
 }
 
 fn forgotten_key(b: &Books<'_>, forget: &Call) -> bool {
@@ -248,12 +241,8 @@ fn forgotten_key(b: &Books<'_>, forget: &Call) -> bool {
     let known = |own: &&Submission<'_>| own.was_told_ok(forget) && !b.is_forgotten(own, forget.began);
     // A text that is a key and another's job id has to be told apart.
     let both = b.submissions.iter().filter(known).filter(|own| own.is_named(name)).count() > 1;
-    // Where the name is this API key's, another one's submission under it is not meant.
-    let is_own = |own: &Submission<'_>| own.api == forget.api;
-    let means_own = b.submissions.iter().any(|own| own.is_named(name) && is_own(own));
     let bought = |own: &&Submission<'_>| {
-        let meant = own.is_key(name) && (is_own(own) || !means_own);
-        meant && own.jobs.iter().any(|job| job.made < forget.began)
+        b.means(name, forget, own) && own.jobs.iter().any(|job| job.made < forget.began)
     };
     let again =
         |own: &Submission<'_>| own.calls.iter().any(|call| call.began > forget.over && own.has_sent(call));
