@@ -37,7 +37,7 @@ impl Downloader {
         let Some(place) = start.place.as_ref().filter(|_| !start.files.is_empty()) else { return Ok(None) };
         // A directory that can't be used is an error later, where a file has to be written.
         let Ok(target) = Destination::look(place.options()).await else { return Ok(None) };
-        let sought = found::sought(&start.files, &target, job_id, start.variants);
+        let sought = found::sought(&start.files, start.files_offered, &target, job_id, start.variants);
         if !start.are_all(sought.len()) {
             return Ok(None);
         }
@@ -67,7 +67,7 @@ impl Downloader {
         gathered: Gathered,
     ) -> Result<Option<Made>, Error> {
         let Some(start) = order.start else { return Ok(None) };
-        let sought = found::sought(order.known, &order.target, order.job_id, order.variants);
+        let sought = sought(order);
         let known = start.are_all(sought.len()) && sought.iter().all(|file| !file.records.is_empty());
         if !known && gathered == Gathered::KnownToBeAll {
             return Ok(None);
@@ -80,7 +80,7 @@ impl Downloader {
     /// The variants that the service does not offer any more, where they are on this machine.
     async fn gather_missing(&self, job: &Job, order: &DownloadPlan<'_>) -> Result<Vec<DeliveredFile>, Error> {
         let is_offered = |variant: u32| job.downloads.iter().any(|entry| entry.variant == variant);
-        let mut sought = found::sought(order.known, &order.target, order.job_id, order.variants);
+        let mut sought = sought(order);
         sought.retain(|file| !is_offered(file.variant));
         let look = move || {
             let mut found = Vec::new();
@@ -225,6 +225,12 @@ impl FetchedFiles {
         };
         Some(error.with(|details| details.billed = Billed::Yes))
     }
+}
+
+/// The files that this download wants.
+fn sought(order: &DownloadPlan<'_>) -> Vec<Sought> {
+    let offered = order.start.and_then(|start| start.files_offered);
+    found::sought(order.known, offered, &order.target, order.job_id, order.variants)
 }
 
 /// The output of the file at this position of the answer. The service's variant numbers are used where they

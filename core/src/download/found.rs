@@ -29,9 +29,11 @@ pub(crate) struct Sought {
     pub(crate) output: OutputFile,
 }
 
-/// The files that a call wants of a job, as far as that is known without the service.
+/// The files that a call wants of a job, as far as that is known without the service. `offered`: how many
+/// files the service had, where the ledger knows it.
 pub(crate) fn sought(
     known: &[KnownFile],
+    offered: Option<u32>,
     destination: &Destination,
     job_id: &JobId,
     variants: u32,
@@ -41,7 +43,7 @@ pub(crate) fn sought(
         let recorded = |format: &str| -> Vec<KnownFile> {
             known.iter().filter(|file| file.variant == variant && file.format == format).cloned().collect()
         };
-        for format in formats_of(known, variant) {
+        for format in formats_of(known, offered, variant) {
             let output = destination.file(job_id, variant, variants, &extension(format));
             sought.push(Sought { variant, format: format.to_owned(), records: recorded(format), output });
         }
@@ -49,10 +51,17 @@ pub(crate) fn sought(
     sought
 }
 
-/// The formats in which a variant is wanted: as a presentation, and as what else is known of it.
-fn formats_of(known: &[KnownFile], variant: u32) -> BTreeSet<&str> {
-    let known = known.iter().filter(|file| file.variant == variant).map(|file| file.format.as_str());
-    known.chain([PRESENTATION]).collect()
+/// The formats in which a variant is wanted: as what is known of it, and as a presentation. Where all that
+/// was offered is known, nothing else is wanted: a service can have another word for a presentation.
+fn formats_of(known: &[KnownFile], offered: Option<u32>, variant: u32) -> BTreeSet<&str> {
+    let files: BTreeSet<_> = known.iter().map(|file| (file.variant, file.format.as_str())).collect();
+    let is_all = offered.is_some_and(|offered| files.len() >= offered as usize);
+    let mut formats: BTreeSet<&str> =
+        files.iter().filter(|(of, _)| *of == variant).map(|(_, format)| *format).collect();
+    if !is_all || formats.is_empty() {
+        formats.insert(PRESENTATION);
+    }
+    formats
 }
 
 /// All of these files under their names, or nothing if one of them is not there. Blocks on the disk.
@@ -128,8 +137,12 @@ mod tests {
             delivered: true,
         };
         let known = [file(1, "pdf"), file(2, "pptx")];
-        assert_eq!(formats_of(&known, 1), BTreeSet::from(["pdf", "pptx"]));
-        assert_eq!(formats_of(&known, 2), BTreeSet::from(["pptx"]));
-        assert_eq!(formats_of(&known, 3), BTreeSet::from(["pptx"]));
+        for offered in [None, Some(3)] {
+            assert_eq!(formats_of(&known, offered, 1), BTreeSet::from(["pdf", "pptx"]));
+            assert_eq!(formats_of(&known, offered, 2), BTreeSet::from(["pptx"]));
+            assert_eq!(formats_of(&known, offered, 3), BTreeSet::from(["pptx"]));
+        }
+        // All that there was has another name.
+        assert_eq!(formats_of(&[file(1, "PPTX")], Some(1), 1), BTreeSet::from(["PPTX"]));
     }
 }

@@ -228,12 +228,16 @@ fn record(session: &mut Session<'_>, identity: &Identity, claim: &Claim) -> Resu
 /// What has to be recorded if no caller takes what it claimed: that nothing was sent, or that all is as it
 /// was.
 pub(super) fn withdrawal(outcome: &Outcome) -> Option<(Row, Vec<super::Step>)> {
+    withdrawal_for(outcome, Kind::Cancelled)
+}
+
+/// The same, where the caller is told this code.
+fn withdrawal_for(outcome: &Outcome, code: Kind) -> Option<(Row, Vec<super::Step>)> {
     use super::Step::{Refused, Released, Told, Withdrawn};
-    let cancelled = crate::error::Kind::Cancelled;
     match &outcome.claimed {
         Claimed::New { call: CallId { row, number } } => {
-            let told = Told { call: *number, code: Some(cancelled) };
-            Some((*row, vec![Refused { code: cancelled }, told, Released]))
+            let told = Told { call: *number, code: Some(code) };
+            Some((*row, vec![Refused { code }, told, Released]))
         }
         Claimed::Continued { call: CallId { row, number }, .. } => {
             let withdrawn = Withdrawn { call: *number, before: outcome.before.clone() };
@@ -246,7 +250,7 @@ pub(super) fn withdrawal(outcome: &Outcome) -> Option<(Row, Vec<super::Step>)> {
 /// What the caller is given where the commit failed and the claim may be recorded all the same: it is
 /// withdrawn.
 pub(super) fn doubt(outcome: Outcome, error: &Error, recorder: &Arc<dyn Recorder>) -> Result<Outcome, Error> {
-    let Some((row, steps)) = withdrawal(&outcome) else { return Err(error.clone()) };
+    let Some((row, steps)) = withdrawal_for(&outcome, error.kind()) else { return Err(error.clone()) };
     let withdrawn = Arc::clone(recorder).record(row, steps);
     let withdrawal = Withdrawal(Box::pin(async move {
         match withdrawn.await {
